@@ -1,0 +1,147 @@
+// Package aws is the wire of AWS as minato speaks it: what a service, an
+// operation and an error are. It knows no service of ours; the packages under
+// aws/api are generated from AWS's own models and describe themselves with the
+// types here.
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+)
+
+// Ptr returns a pointer to a copy of v; generated shapes hold scalars by pointer.
+func Ptr[T any](v T) *T { return &v }
+
+// Val returns what p points to, or the zero value for nil.
+func Val[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// Error is the one error type that leaves an operation. Code and Message are
+// AWS's and go to the user; Cause goes to the log only.
+type Error struct {
+	Code    string         // AWS's error code, such as "ClusterNotFoundException"
+	Message string         // AWS's text for the user
+	Status  int            // HTTP status; 0 means 400
+	Fields  map[string]any // further members of the modelled error shape, by member name
+	Cause   error          // why, for the log; never sent
+}
+
+// Errorf makes an Error with HTTP status 400.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
+}
+
+// Internal makes the error for a fault of ours: the user sees AWS's
+// InternalFailure, the log sees the cause.
+func Internal(cause error) *Error {
+	return &Error{Code: "InternalFailure", Message: "An internal error has occurred.", Status: http.StatusInternalServerError, Cause: cause}
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Code + ": " + e.Message + " (" + e.Cause.Error() + ")"
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Because returns a copy of e with the cause for the log.
+func (e *Error) Because(cause error) *Error {
+	c := *e
+	c.Cause = cause
+	return &c
+}
+
+// HTTPStatus is the status the error is sent with.
+func (e *Error) HTTPStatus() int {
+	if e.Status == 0 {
+		return http.StatusBadRequest
+	}
+	return e.Status
+}
+
+// IsCode reports whether err is an *Error with the given code.
+func IsCode(err error, code string) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == code
+}
+
+// AsError returns err as an *Error; anything else becomes Internal(err).
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return Internal(err)
+}
+
+// Protocol names a wire protocol as the models do.
+type Protocol string
+
+// The protocols of AWS's models.
+const (
+	JSON10   Protocol = "json1.0"
+	JSON11   Protocol = "json1.1"
+	Query    Protocol = "query"
+	EC2      Protocol = "ec2"
+	RestJSON Protocol = "rest-json"
+	RestXML  Protocol = "rest-xml"
+	CBOR     Protocol = "rpcv2-cbor"
+)
+
+// Service describes one AWS service on the wire. Generated packages hold one
+// as their variable Service.
+type Service struct {
+	Name         string     // our package name, such as "elbv2"
+	ServiceID    string     // the model's serviceId
+	SigningName  string     // the service name in the SigV4 scope
+	IAMPrefix    string     // the prefix of IAM actions, such as "elasticloadbalancing"
+	APIVersion   string     // the Version parameter of query protocols
+	TargetPrefix string     // X-Amz-Target prefix of JSON protocols
+	XMLNamespace string     // namespace of XML answers
+	Protocols    []Protocol // the protocols a client may choose; the first is the usual one
+	Global       bool       // IAM and STS: one endpoint for all regions
+	Operations   map[string]*Operation
+	Known        map[string]bool // every operation of the full model, served or not
+}
+
+// Operation describes one operation that minato serves.
+type Operation struct {
+	Name          string
+	Service       *Service
+	Input         reflect.Type // struct type of the input
+	Output        reflect.Type // struct type of the output
+	Method        string       // HTTP method of REST protocols
+	URI           string       // URI template of REST protocols
+	ResultWrapper string       // element around the result in query answers
+	InputShape    *Shape       // constraints and wire names of the input
+	OutputShape   *Shape
+}
+
+// NewInput returns a pointer to a new, zero input.
+func (o *Operation) NewInput() any { return reflect.New(o.Input).Interface() }
+
+// Action is the IAM action of the operation, such as "ecs:RunTask".
+func (o *Operation) Action() string { return o.Service.IAMPrefix + ":" + o.Name }
+
+// Handler runs one operation; in is the pointer NewInput returned, filled and
+// validated; the answer is a pointer to the output struct. An error is an
+// *Error, or becomes Internal.
+type Handler func(ctx context.Context, in any) (any, error)
+
+// Invoker runs operations in process, with authorization and validation as
+// from the wire. The gateway is one; generated Clients call it.
+type Invoker interface {
+	Invoke(ctx context.Context, op *Operation, in any) (any, error)
+}

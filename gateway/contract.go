@@ -1,0 +1,48 @@
+package gateway
+
+import (
+	"context"
+
+	"minato/aws"
+	"minato/aws/identity"
+)
+
+// Check is one question to IAM: may the caller do Action on Resource?
+type Check struct {
+	Action   string              // "ecs:RunTask"
+	Resource string              // an ARN, or "*"
+	Context  map[string][]string // condition keys, such as "iam:PassedToService"
+}
+
+// Registration is what a service hands to the gateway.
+type Registration struct {
+	Service  *aws.Service
+	Handlers map[string]aws.Handler // by operation name: <svc>api.Handlers(impl)
+	// Checks lists what the caller must be allowed for this call; all must
+	// hold. The first is the operation's own action. nil means the operation's
+	// action on "*".
+	Checks func(ctx context.Context, op *aws.Operation, in any) []Check
+}
+
+// Authorizer decides checks by the caller's policies. services/iam implements it.
+type Authorizer interface {
+	// Authorize returns nil, or an *aws.Error with AWS's denial message and the
+	// code AccessDeniedException; the gateway changes the code to what the
+	// service's protocol uses.
+	Authorize(ctx context.Context, caller identity.Caller, check Check) error
+}
+
+// Credential is what is known of an access key.
+type Credential struct {
+	Secret       string
+	SessionToken string // of temporary keys: must be presented
+	Caller       identity.Caller
+}
+
+// Authenticator knows access keys. services/iam and services/sts implement it.
+type Authenticator interface {
+	// Credential returns what belongs to an access key id, or an *aws.Error:
+	// InvalidClientTokenId / UnrecognizedClientException for an unknown key,
+	// ExpiredToken for one that is over.
+	Credential(ctx context.Context, accessKeyID string) (Credential, error)
+}
