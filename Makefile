@@ -1,0 +1,70 @@
+# minato: everything a machine needs is installed by `make setup`; `make demo`
+# runs the workshop, `make test` passes the tests. CI runs setup and test.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+GO ?= go
+export CGO_ENABLED := 1
+LDFLAGS := -s -w
+# Packages whose tests start containers and change the host: run after the rest,
+# one package at a time, because they share two cores and one kernel.
+HOST_PKGS := ./e2e/... ./dataplane/container/... ./dataplane/network/... ./dataplane/build/... ./dataplane/database/...
+
+.PHONY: setup build generate coverage test test-unit test-host lint fmt demo bench soak clean check-go
+
+check-go:
+	@v=$$($(GO) env GOVERSION 2>/dev/null | sed 's/^go//'); case "$$v" in \
+	  "") echo "minato needs Go 1.21 or newer (https://go.dev/dl); none was found" >&2; exit 1;; \
+	  1.[0-9]|1.[0-9].*|1.1[0-9]|1.1[0-9].*|1.20|1.20.*) echo "Go $$v cannot read this go.mod: install Go 1.21 or newer (https://go.dev/dl, or apt -t bookworm-backports install golang-go); it fetches the toolchain that go.mod names by itself" >&2; exit 1;; esac
+
+setup: check-go
+	./scripts/setup
+
+build: check-go bin/minato examples/workshop/chat/bin/chat
+
+GO_FILES = $(shell git ls-files '*.go' go.mod go.sum)
+
+include dataplane/container/containerd/build.mk
+
+bin/minato: $(SHIM) $(GO_FILES)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/minato
+
+examples/workshop/chat/bin/chat: $(GO_FILES)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./examples/workshop/chat
+
+generate: check-go
+	$(GO) run ./aws/gen
+
+lint: check-go
+	@test -z "$$($(GO) tool gofumpt -l $$(git ls-files '*.go' | grep -v '\.gen\.go$$'))" || { echo "not gofumpt-ed:"; $(GO) tool gofumpt -l $$(git ls-files '*.go' | grep -v '\.gen\.go$$'); exit 1; }
+	$(GO) run ./aws/gen -check
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fmt:
+	$(GO) tool gofumpt -w $$(git ls-files '*.go' | grep -v '\.gen\.go$$')
+
+test: build lint test-unit test-host
+
+# -race everywhere; the end-to-end tests run the binary that `make build` made.
+test-unit:
+	$(GO) test -race $$($(GO) list ./... | grep -v -E '^minato/(e2e|dataplane/(container|network|build|database))(/|$$)')
+
+test-host: build
+	$(GO) test -race -p 1 -timeout 40m $(HOST_PKGS)
+
+coverage: build
+	MINATO_COVERAGE=write $(GO) test -count=1 -timeout 40m ./e2e/...
+
+demo: setup build
+	./bin/minato demo
+
+bench: build
+	$(GO) run ./e2e/bench
+
+soak: build
+	MINATO_SOAK=1 $(GO) test -count=1 -timeout 2h -run TestSoak -v ./e2e/...
+
+clean:
+	rm -rf bin examples/workshop/chat/bin $(SHIM)
