@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+)
+
+// Proxy is a load balancer's data plane.
+type Proxy interface {
+	// Set makes c the wanted state. It returns when the new rules and targets
+	// count for every following request; sockets that cannot be opened yet are
+	// tried again on their own and seen in Listeners. An error means that c
+	// contradicts itself and nothing was changed.
+	Set(ctx context.Context, c *Config) error
+
+	// OnChange gives the function that is called, with nothing locked and never
+	// twice at a time, after the health of a target or the state of a socket
+	// changed. It says what to look at, not what happened. Call it before Set.
+	OnChange(func(Change))
+
+	// Health reports every target of a group in the order of the Config, and
+	// false when the group is not in it.
+	Health(targetGroup string) ([]TargetHealth, bool)
+
+	// Listeners reports every socket of a load balancer.
+	Listeners(loadBalancer string) []ListenerStatus
+
+	// Counters reports what a load balancer has done since it was first Set.
+	Counters(loadBalancer string) Counters
+
+	// Close closes every socket and ends every goroutine.
+	Close() error
+}
+
+// Change names what changed. Exactly one member is set.
+type Change struct {
+	TargetGroup  string
+	LoadBalancer string
+}
+
+// Sockets makes the sockets, because they live in networks of their own (the
+// network namespace of a VPC).
+type Sockets interface {
+	// Listen opens a listening TCP socket at addr inside the named network.
+	Listen(ctx context.Context, network string, addr netip.AddrPort) (net.Listener, error)
+	// Dial opens a TCP connection inside the named network, from the address
+	// from, to the address to. ctx carries the deadline.
+	Dial(ctx context.Context, network string, from netip.Addr, to netip.AddrPort) (net.Conn, error)
+}
+
+// ListenerStatus is what became of one wanted socket.
+type ListenerStatus struct {
+	Listener string
+	Address  netip.AddrPort
+	Err      error // why it does not listen; nil when it does
+}
+
+// Counters is a load balancer's account since it was first Set.
+type Counters struct {
+	Requests          uint64 // answered or given up, by whatever means
+	NewConnections    uint64 // accepted from clients
+	ActiveConnections int64  // open now, from clients
+	BytesIn           uint64 // request bytes read from clients
+	BytesOut          uint64 // response bytes written to clients
+	Target            Codes  // answers that targets gave
+	Own               Codes  // answers the load balancer made itself, errors included
+	ClientClosed      uint64 // the client left before the answer began (ALB's 460)
+	TargetConnErrors  uint64 // connections to targets that could not be made
+	Retries           uint64 // requests sent again on another connection
+}
+
+// Codes counts answers by class.
+type Codes struct {
+	C2xx, C3xx, C4xx, C5xx uint64
+	C502, C503, C504       uint64 // within C5xx
+}
