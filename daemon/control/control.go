@@ -1,0 +1,163 @@
+// Package control is how the commands of this machine's root talk to their
+// daemon: HTTP over a unix socket of mode 0600 in the instance's run folder.
+// What has a place in AWS's API is not here.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"minato/daemon/instance"
+)
+
+// Process is one process that belongs to an instance.
+type Process struct {
+	Role string `json:"role"` // daemon, containerd, builder, shim
+	PID  int    `json:"pid"`
+}
+
+// Item is one line of the status: something that runs, and where.
+type Item struct {
+	Kind   string `json:"kind"` // service, task, load balancer, database, workspace
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	Where  string `json:"where,omitempty"`  // URL or address
+	Actual string `json:"actual,omitempty"` // what stands in for it, such as "MariaDB 10.11.14 standing in for MySQL 8.0.43"
+}
+
+// Status is what `minato status` shows.
+type Status struct {
+	instance.State
+	Instance  string    `json:"instance"`
+	DataDir   string    `json:"dataDir"`
+	Since     time.Time `json:"since"`
+	Processes []Process `json:"processes"`
+	Items     []Item    `json:"items"`
+}
+
+// Explanation is what `minato why` shows: what is asked about, and what keeps
+// it from what it should be.
+type Explanation struct {
+	Subject  string   `json:"subject"` // the ARN or name that was found
+	Kind     string   `json:"kind"`
+	Healthy  bool     `json:"healthy"`
+	Summary  string   `json:"summary"`
+	Proof    []string `json:"proof,omitempty"` // for a healthy thing
+	Causes   []Cause  `json:"causes,omitempty"`
+}
+
+// Cause is one reason, with its evidence and the command that mends it.
+type Cause struct {
+	What     string   `json:"what"`
+	Evidence []string `json:"evidence,omitempty"`
+	Remedy   []string `json:"remedy,omitempty"`
+}
+
+// Listen makes the control socket; a leftover of a dead daemon is replaced.
+func Listen(in instance.Instance) (net.Listener, error) {
+	if err := os.MkdirAll(in.RunDir(), 0o711); err != nil {
+		return nil, err
+	}
+	name := in.ControlSocket()
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(name, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Client talks to the daemon of one instance.
+type Client struct {
+	in   instance.Instance
+	http *http.Client
+}
+
+// NewClient returns a client; nothing is dialled yet.
+func NewClient(in instance.Instance) *Client {
+	return &Client{in: in, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", in.ControlSocket())
+		},
+	}}}
+}
+
+// Dial opens a connection to the control socket, for what upgrades.
+func (c *Client) Dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.in.ControlSocket())
+	return conn, notRunning(c.in, err)
+}
+
+// Status asks for the daemon's status; instance.ErrNotRunning if nobody answers.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	return s, c.call(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Why asks what keeps the named thing from what it should be.
+func (c *Client) Why(ctx context.Context, name string) (Explanation, error) {
+	var e Explanation
+	return e, c.call(ctx, http.MethodGet, "/why?"+url.Values{"name": {name}}.Encode(), nil, &e)
+}
+
+// Stop asks the daemon to end; what it started goes on running.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/stop", nil, nil)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body io.Reader, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://minato"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return notRunning(c.in, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+		return errors.New(strings.TrimSpace(string(b)))
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// notRunning turns a refused or missing socket into ErrNotRunning.
+func notRunning(in instance.Instance, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		if errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("the daemon's socket is root's: run this with sudo")
+		}
+		return fmt.Errorf("%w on %s (minato up -d starts it)", instance.ErrNotRunning, in.DataDir)
+	}
+	return err
+}
+
+// Reply answers a control request with JSON, or with the error as text.
+func Reply(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v) // the client is gone if it fails
+}
