@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 )
 
 // Ptr returns a pointer to a copy of v; generated shapes hold scalars by pointer.
@@ -101,7 +102,7 @@ const (
 )
 
 // Service describes one AWS service on the wire. Generated packages hold one
-// as their variable Service.
+// as their variable Model.
 type Service struct {
 	Name         string     // our package name, such as "elbv2"
 	ServiceID    string     // the model's serviceId
@@ -125,8 +126,8 @@ type Operation struct {
 	Method        string       // HTTP method of REST protocols
 	URI           string       // URI template of REST protocols
 	ResultWrapper string       // element around the result in query answers
-	InputShape    *Shape       // constraints and wire names of the input
-	OutputShape   *Shape
+	InputShape    *Shape       // constraints and wire names of the input; nil when the operation has none
+	OutputShape   *Shape       // nil when the operation answers with nothing
 }
 
 // NewInput returns a pointer to a new, zero input.
@@ -144,4 +145,52 @@ type Handler func(ctx context.Context, in any) (any, error)
 // from the wire. The gateway is one; generated Clients call it.
 type Invoker interface {
 	Invoke(ctx context.Context, op *Operation, in any) (any, error)
+}
+
+// Call invokes an operation and returns its output as what it is; generated
+// Clients are made of it.
+func Call[Out any](ctx context.Context, invoker Invoker, op *Operation, in any) (*Out, error) {
+	out, err := invoker.Invoke(ctx, op, in)
+	if err != nil {
+		return nil, err
+	}
+	typed, ok := out.(*Out)
+	if !ok {
+		return nil, Internal(fmt.Errorf("%s answered with a %T", op.Action(), out))
+	}
+	return typed, nil
+}
+
+// HandlerOf makes a Handler of a method of a generated API.
+func HandlerOf[In, Out any](method func(context.Context, *In) (*Out, error)) Handler {
+	return func(ctx context.Context, in any) (any, error) {
+		typed, ok := in.(*In)
+		if !ok {
+			return nil, Internal(fmt.Errorf("the handler takes a %T, not a %T", typed, in))
+		}
+		out, err := method(ctx, typed)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+}
+
+// Register adds an operation with the given input and output to a service's
+// table; generated packages do it at start.
+func Register[In, Out any](svc *Service, op *Operation) {
+	if svc.Operations == nil {
+		svc.Operations = map[string]*Operation{}
+	}
+	op.Service, op.Input, op.Output = svc, reflect.TypeFor[In](), reflect.TypeFor[Out]()
+	svc.Operations[op.Name] = op
+}
+
+// Know notes the names of all operations of the service, given between spaces.
+func (s *Service) Know(names string) {
+	fields := strings.Fields(names)
+	s.Known = make(map[string]bool, len(fields))
+	for _, name := range fields {
+		s.Known[name] = true
+	}
 }

@@ -16,6 +16,7 @@ const (
 	Boolean
 	Timestamp
 	Blob
+	Document // any JSON value
 )
 
 // Shape is what codecs and validation need to know of a model's shape: wire
