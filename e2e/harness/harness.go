@@ -1,0 +1,157 @@
+// Package harness starts real minato instances for the end-to-end tests: the
+// binary that `make build` made, a data directory, a port and a public range of
+// its own each, torn down with `down --purge` and followed by a leak check.
+package harness
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"minato/daemon/instance"
+)
+
+// Instance is one minato under test.
+type Instance struct {
+	Binary  string
+	DataDir string
+	Listen  string
+	CIDR    string
+	Record  string // where the daemon writes the operations it served
+	Extra   []string
+}
+
+// slots gives every instance of this test process a public range of its own.
+// The ranges are /20s of 198.19.0.0/16, the upper half of the benchmarking
+// range; the lower half is the default of instances that people start.
+var slots atomic.Int32
+
+// New prepares an instance below dir; nothing runs yet.
+func New(binary, dir string) (*Instance, error) {
+	n := slots.Add(1) - 1
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	base := netip.AddrFrom4([4]byte{198, 19, byte(n%16) * 16, 0})
+	return &Instance{
+		Binary: binary, DataDir: filepath.Join(dir, "data"), Listen: fmt.Sprintf("127.0.0.1:%d", port),
+		CIDR: netip.PrefixFrom(base, 20).String(), Record: filepath.Join(dir, "record"),
+	}, nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Up starts the daemon in the background and waits until it is ready. The host
+// names stay with one instance at a time, so tests that want them ask for it.
+func (i *Instance) Up(flags ...string) error {
+	args := append([]string{"up", "-d", "--data-dir", i.DataDir, "--listen", i.Listen, "--public-cidr", i.CIDR, "--pace", "20"}, i.Extra...)
+	_, err := i.run(append(args, flags...)...)
+	return err
+}
+
+// Down stops the instance and removes every trace of it.
+func (i *Instance) Down() error {
+	_, err := i.run("down", "--purge", "--data-dir", i.DataDir)
+	return err
+}
+
+// Env is what clients need to reach the instance as its admin.
+func (i *Instance) Env() (map[string]string, error) {
+	out, err := i.run("env", "-o", "json", "--data-dir", i.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{}
+	return env, json.Unmarshal(out, &env)
+}
+
+func (i *Instance) run(args ...string) ([]byte, error) {
+	cmd := exec.Command(i.Binary, args...)
+	cmd.Env = append(os.Environ(), "MINATO_RECORD="+i.Record)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return out, fmt.Errorf("minato %s: %w\n%s%s", strings.Join(args, " "), err, out, stderr.Bytes())
+	}
+	return out, nil
+}
+
+// Leaks lists what carries the instance's id on the host after it is gone.
+func Leaks(id string) ([]string, error) {
+	var left []string
+	look := func(what, name string, args ...string) error {
+		out, err := exec.Command(name, args...).Output()
+		if errors.Is(err, exec.ErrNotFound) {
+			return fmt.Errorf("the leak check needs %s: %w", name, err)
+		}
+		for _, line := range strings.Split(string(out), "\n") {
+			if strings.Contains(line, id) {
+				left = append(left, what+": "+strings.TrimSpace(line))
+			}
+		}
+		return nil
+	}
+	for _, c := range [][]string{
+		{"link", "ip", "-o", "link"},
+		{"route", "ip", "route", "show", "table", "all"},
+		{"rule", "ip", "rule"},
+		{"nft", "nft", "list", "ruleset"},
+		{"netns", "ip", "netns", "list"},
+	} {
+		if err := look(c[0], c[1], c[2:]...); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"/proc/self/mountinfo", "/etc/hosts"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			if strings.Contains(line, id) {
+				left = append(left, name+": "+line)
+			}
+		}
+	}
+	for _, pattern := range []string{"/run/minato/" + id, "/sys/fs/cgroup/*" + id + "*", "/sys/fs/cgroup/*/*" + id + "*", "/etc/docker/certs.d/*/*" + id + "*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		left = append(left, found...)
+	}
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range procs {
+		b, err := os.ReadFile(p)
+		if err == nil && bytes.Contains(b, []byte(id)) {
+			left = append(left, p+": "+strings.ReplaceAll(string(b), "\x00", " "))
+		}
+	}
+	return left, nil
+}
+
+// ID is the instance's id, for the leak check.
+func (i *Instance) ID() (string, error) {
+	in, err := instance.Find(i.DataDir)
+	return in.ID, err
+}

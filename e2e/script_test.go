@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"minato/e2e/harness"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := requirements(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if code == 0 {
+		if err := checkCoverage(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// requirements says what is missing before the first test fails strangely.
+func requirements() error {
+	if os.Getuid() != 0 {
+		return fmt.Errorf("the end-to-end tests make network namespaces and containers: run them as root")
+	}
+	if _, err := os.Stat(binary()); err != nil {
+		return fmt.Errorf("%w: make build first", err)
+	}
+	for _, tool := range []string{"aws", "curl", "jq", "skopeo", "nft", "ip", "runc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%w: make setup first", err)
+		}
+	}
+	return nil
+}
+
+func binary() string { return filepath.Join(root(), "bin", "minato") }
+
+func root() string {
+	dir, err := filepath.Abs("..")
+	if err != nil {
+		panic(err) // the working directory is gone
+	}
+	return dir
+}
+
+// TestScripts runs testdata/script/*.txtar: what a user types, against an
+// instance of its own each. See command for the words they have besides
+// testscript's.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup:               setup,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"up":    cmdUp,
+			"var":   cmdVar,
+			"until": cmdUntil,
+			"a":     cmdAWS,
+		},
+	})
+}
+
+type instanceKey struct{}
+
+func setup(env *testscript.Env) error {
+	in, err := harness.New(binary(), env.WorkDir)
+	if err != nil {
+		return err
+	}
+	env.Values[instanceKey{}] = in
+	env.Setenv("MINATO_DATA_DIR", in.DataDir)
+	env.Setenv("PATH", filepath.Dir(binary())+":"+os.Getenv("PATH"))
+	env.Setenv("ROOT", root())
+	env.Setenv("CIDR", in.CIDR)
+	env.Setenv("LISTEN", in.Listen)
+	env.Setenv("AWS_PAGER", "")
+	env.Setenv("AWS_CONFIG_FILE", "/dev/null")
+	env.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+	env.Setenv("REGISTRY_AUTH_FILE", filepath.Join(env.WorkDir, "auth.json"))
+	env.Setenv("MINATO_RECORD", in.Record)
+	env.Defer(func() {
+		if err := tearDown(in); err != nil {
+			env.T().Log(err)
+			env.T().Fatal("the instance did not go without a trace")
+		}
+	})
+	return nil
+}
+
+// tearDown purges the instance, looks for what it left, and keeps the record
+// of what it served for the coverage.
+func tearDown(in *harness.Instance) error {
+	id, err := in.ID()
+	if err != nil {
+		return nil // never up, or already purged by the script, which checked itself
+	}
+	if b, err := os.ReadFile(filepath.Join(in.DataDir, "daemon.log")); err == nil && os.Getenv("MINATO_E2E_LOG") != "" {
+		os.Stderr.Write(b)
+	}
+	if err := in.Down(); err != nil {
+		return err
+	}
+	recordCalls(in.Record)
+	left, err := harness.Leaks(id)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("left on the host:\n%s", strings.Join(left, "\n"))
+	}
+	return err
+}
+
+// cmdUp is `up [FLAG…]`: the instance is started and the environment set as by
+// eval "$(minato env)".
+func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
+	in := ts.Value(instanceKey{}).(*harness.Instance)
+	ts.Check(in.Up(args...))
+	env, err := in.Env()
+	ts.Check(err)
+	for k, v := range env {
+		ts.Setenv(k, v)
+	}
+}
+
+// cmdAWS is `a ARGS…`: the aws CLI with JSON output; `! a …` expects failure.
+func cmdAWS(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec("aws", append([]string{"--endpoint-url", ts.Getenv("AWS_ENDPOINT_URL"), "--output", "json"}, args...)...)
+	if neg && err == nil {
+		ts.Fatalf("aws %s succeeded", strings.Join(args, " "))
+	}
+	if !neg {
+		ts.Check(err)
+	}
+}
+
+// cmdVar is `var NAME JQ`: sets a variable from the last output.
+func cmdVar(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: var NAME JQ")
+	}
+	out, err := jq(args[1], ts.ReadFile("stdout"))
+	ts.Check(err)
+	if out == "" || out == "null" {
+		ts.Fatalf("%s is %q in the last output", args[1], out)
+	}
+	ts.Setenv(args[0], out)
+}
+
+// cmdUntil is `until SECONDS JQ VALUE AWS-ARGS…`: repeats the call until the jq
+// expression gives the value.
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 4 {
+		ts.Fatalf("usage: until SECONDS JQ VALUE AWS-ARGS…")
+	}
+	seconds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
+	var last string
+	for {
+		if err := ts.Exec("aws", append([]string{"--endpoint-url", ts.Getenv("AWS_ENDPOINT_URL"), "--output", "json"}, args[3:]...)...); err == nil {
+			if last, err = jq(args[1], ts.ReadFile("stdout")); err == nil && last == args[2] {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("after %d s %s is %q, not %q", seconds, args[1], last, args[2])
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+func jq(expr, input string) (string, error) {
+	if !json.Valid([]byte(input)) {
+		return "", fmt.Errorf("the last output is no JSON: %.200s", input)
+	}
+	cmd := exec.Command("jq", "-r", expr)
+	cmd.Stdin = strings.NewReader(input)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("jq %s: %w: %s", expr, err, stderr.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
