@@ -1,0 +1,25 @@
+CREATE DATABASE IF NOT EXISTS chat CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS chat.users (
+  id         BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  name       VARCHAR(64) NOT NULL UNIQUE,
+  password   VARCHAR(60) NOT NULL, -- bcrypt
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS chat.comments (
+  id         BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  user_id    BIGINT NOT NULL,
+  text       TEXT NOT NULL,
+  image      MEDIUMBLOB,
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  FOREIGN KEY (user_id) REFERENCES users (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS chat.sessions (
+  token      CHAR(43) NOT NULL PRIMARY KEY, -- SHA-256 of the cookie, base64
+  user_id    BIGINT NOT NULL,
+  expires_at DATETIME NOT NULL,
+  KEY (expires_at),
+  FOREIGN KEY (user_id) REFERENCES users (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
