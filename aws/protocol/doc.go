@@ -1,0 +1,19 @@
+// Package protocol speaks AWS's wire protocols: it finds out which operation of
+// which service a request means, decodes its input, and encodes the output or
+// the error, byte for byte as an unmodified client expects.
+//
+// How a client says what it wants:
+//
+//   - JSON services (ECS, ECR, Logs, Cloud9): the header X-Amz-Target is
+//     "<target prefix>.<operation>", the body is JSON.
+//   - query services (IAM, STS, RDS, ELBv2, CloudFormation) and EC2: a form with
+//     Action and Version, in the body or in the URL. The version alone names the
+//     service (no two of AWS's share one); the service in the SigV4 credential
+//     scope decides when a version is missing or unknown.
+//   - the REST protocols and RPC v2 CBOR will choose by path and scope; they
+//     plug in beside the others as one more codec.
+//
+// A protocol is a codec: decode a form or body into an input struct, append a
+// response or an error to a byte slice. All work from the static tables in the
+// generated packages (aws.Shape); nothing is compiled per request.
+package protocol

@@ -1,0 +1,219 @@
+package protocol
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+
+	"minato/aws"
+	"minato/aws/sigv4"
+)
+
+// MaxBody is the size in bytes over which a request's body is refused.
+const MaxBody = 6 << 20
+
+// maxDepth bounds the nesting of inputs; AWS's deepest are far below it.
+const maxDepth = 64
+
+// codec is one wire protocol.
+type codec interface {
+	// decode fills the struct that in is from the request.
+	decode(c *Call, in reflect.Value) error
+	// response appends the body of a successful answer.
+	response(b []byte, op *aws.Operation, out reflect.Value, requestID string) []byte
+	// failure appends the body of an error.
+	failure(b []byte, svc *aws.Service, e *aws.Error, requestID string) []byte
+	// contentType is the media type of both.
+	contentType() string
+	// unknown is the error for an operation of that name that does not exist.
+	unknown(c *Call) *aws.Error
+}
+
+// codecs are the protocols that are spoken.
+var codecs = map[aws.Protocol]codec{
+	aws.JSON10: jsonCodec{"1.0"},
+	aws.JSON11: jsonCodec{"1.1"},
+	aws.Query:  queryCodec{},
+	aws.EC2:    ec2Codec{},
+}
+
+// Call is one request, as far as it is understood.
+type Call struct {
+	Service   *aws.Service   // nil when the request names none that is served
+	Operation *aws.Operation // nil when the operation is unknown or not served
+	Name      string         // the operation's name as the client gave it
+	Protocol  aws.Protocol   // what the answer is encoded in
+	form      url.Values     // of the query protocols
+	body      []byte
+}
+
+// Router finds the service and operation of a request.
+type Router struct {
+	byTarget  map[string]*aws.Service
+	byVersion map[string]*aws.Service
+	bySigning map[string]*aws.Service
+}
+
+// NewRouter makes a Router for the services.
+func NewRouter(services ...*aws.Service) *Router {
+	rt := &Router{byTarget: map[string]*aws.Service{}, byVersion: map[string]*aws.Service{}, bySigning: map[string]*aws.Service{}}
+	for _, s := range services {
+		if s.TargetPrefix != "" {
+			rt.byTarget[s.TargetPrefix] = s
+		}
+		if speaksForms(s) {
+			rt.byVersion[s.APIVersion] = s
+		}
+		rt.bySigning[s.SigningName] = s
+	}
+	return rt
+}
+
+// ReadBody reads the body of a request, up to MaxBody.
+func ReadBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.ContentLength == 0 {
+		return nil, nil
+	}
+	if r.ContentLength > MaxBody {
+		return nil, tooLarge()
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	if err != nil {
+		return nil, aws.Errorf("IncompleteBody", "The request body terminated unexpectedly").Because(err)
+	}
+	if len(body) > MaxBody {
+		return nil, tooLarge()
+	}
+	return body, nil
+}
+
+func tooLarge() *aws.Error {
+	return &aws.Error{Code: "RequestEntityTooLarge", Message: "Request entity too large", Status: http.StatusRequestEntityTooLarge}
+}
+
+// Route finds out what a request means. The Call is never nil, so that an
+// error can be encoded in the protocol that the client speaks.
+func (rt *Router) Route(r *http.Request, body []byte) (*Call, error) {
+	c := &Call{Protocol: aws.Query, body: body}
+	scope, _ := sigv4.ScopeOf(r)
+	c.Service = rt.bySigning[scope.Service]
+	var err error
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		rt.routeTarget(c, r, target)
+	} else {
+		err = rt.routeForm(c, r)
+	}
+	if err != nil {
+		return c, err
+	}
+	if c.Service == nil {
+		return c, codecs[c.Protocol].unknown(c)
+	}
+	if c.Operation = c.Service.Operations[c.Name]; c.Operation == nil {
+		if c.Service.Known[c.Name] {
+			return c, notServed(c)
+		}
+		return c, codecs[c.Protocol].unknown(c)
+	}
+	return c, nil
+}
+
+// routeTarget reads the header of the JSON protocols.
+func (rt *Router) routeTarget(c *Call, r *http.Request, target string) {
+	c.Protocol = aws.JSON11
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json-1.0") {
+		c.Protocol = aws.JSON10
+	}
+	i := strings.LastIndexByte(target, '.')
+	c.Service, c.Name = rt.byTarget[target[:max(i, 0)]], target[i+1:]
+}
+
+// routeForm reads Action and Version of the query protocols.
+func (rt *Router) routeForm(c *Call, r *http.Request) error {
+	if c.Service != nil && len(c.Service.Protocols) > 0 && codecs[c.Service.Protocols[0]] != nil {
+		c.Protocol = c.Service.Protocols[0]
+	}
+	form, err := url.ParseQuery(string(c.body))
+	if err != nil {
+		return aws.Errorf("MalformedQueryString", "The query string contains a syntax error.").Because(err)
+	}
+	if inURL, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return aws.Errorf("MalformedQueryString", "The query string contains a syntax error.").Because(err)
+	} else if len(inURL) > 0 {
+		for k, v := range inURL {
+			form[k] = append(form[k], v...)
+		}
+	}
+	c.form, c.Name = form, form.Get("Action")
+	version := form.Get("Version")
+	if s := rt.byVersion[version]; s != nil {
+		c.Service = s
+	}
+	if c.Service != nil && speaksForms(c.Service) {
+		c.Protocol = formProtocol(c.Service)
+	}
+	if c.Name == "" {
+		return aws.Errorf("MissingAction", "The request is missing an action or a required parameter.")
+	}
+	return nil
+}
+
+func speaksForms(s *aws.Service) bool { return formProtocol(s) != "" }
+
+// formProtocol returns the form protocol of the service, "" for none.
+func formProtocol(s *aws.Service) aws.Protocol {
+	for _, p := range s.Protocols {
+		if p == aws.Query || p == aws.EC2 {
+			return p
+		}
+	}
+	return ""
+}
+
+// notServed is the error for an operation that AWS has and minato has not. The
+// code is that of an unknown operation, which no SDK retries.
+func notServed(c *Call) *aws.Error {
+	e := codecs[c.Protocol].unknown(c)
+	e.Message = c.Service.IAMPrefix + ":" + c.Name + " is an operation of AWS that minato does not serve."
+	return e
+}
+
+// Decode returns the input of the call, a pointer to the operation's input struct.
+func (c *Call) Decode() (any, error) {
+	in := reflect.New(c.Operation.Input)
+	if c.Operation.InputShape == nil {
+		return in.Interface(), nil
+	}
+	if err := codecs[c.Protocol].decode(c, in.Elem()); err != nil {
+		return nil, err
+	}
+	return in.Interface(), nil
+}
+
+// WriteResponse sends the output of the call, a pointer to the operation's
+// output struct.
+func (c *Call) WriteResponse(w http.ResponseWriter, out any, requestID string) error {
+	cd := codecs[c.Protocol]
+	v := reflect.ValueOf(out)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Type() != c.Operation.Output {
+		return aws.Internal(errBadOutput(c.Operation, out))
+	}
+	buf := getBuffer()
+	defer putBuffer(buf)
+	*buf = cd.response((*buf)[:0], c.Operation, v.Elem(), requestID)
+	return send(w, cd, http.StatusOK, *buf, requestID)
+}
+
+// WriteError sends an error in the call's protocol.
+func (c *Call) WriteError(w http.ResponseWriter, e *aws.Error, requestID string) error {
+	cd := codecs[c.Protocol]
+	buf := getBuffer()
+	defer putBuffer(buf)
+	*buf = cd.failure((*buf)[:0], c.Service, e, requestID)
+	if _, ok := cd.(jsonCodec); ok {
+		w.Header().Set("X-Amzn-Errortype", e.Code)
+	}
+	return send(w, cd, e.HTTPStatus(), *buf, requestID)
+}
