@@ -131,6 +131,7 @@ func (s *Site) user(ctx context.Context, r *http.Request) (*User, error) {
 func (s *Site) signup(w http.ResponseWriter, r *http.Request) {
 	s.enter(w, r, "signup", s.store.SignUp)
 }
+
 func (s *Site) signin(w http.ResponseWriter, r *http.Request) {
 	s.enter(w, r, "signin", s.store.SignIn)
 }
