@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"minato/daemon/instance"
+	"minato/explain"
 )
 
 // Process is one process that belongs to an instance.
@@ -42,24 +43,6 @@ type Status struct {
 	Since     time.Time `json:"since"`
 	Processes []Process `json:"processes"`
 	Items     []Item    `json:"items"`
-}
-
-// Explanation is what `minato why` shows: what is asked about, and what keeps
-// it from what it should be.
-type Explanation struct {
-	Subject  string   `json:"subject"` // the ARN or name that was found
-	Kind     string   `json:"kind"`
-	Healthy  bool     `json:"healthy"`
-	Summary  string   `json:"summary"`
-	Proof    []string `json:"proof,omitempty"` // for a healthy thing
-	Causes   []Cause  `json:"causes,omitempty"`
-}
-
-// Cause is one reason, with its evidence and the command that mends it.
-type Cause struct {
-	What     string   `json:"what"`
-	Evidence []string `json:"evidence,omitempty"`
-	Remedy   []string `json:"remedy,omitempty"`
 }
 
 // Listen makes the control socket; a leftover of a dead daemon is replaced.
@@ -110,8 +93,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 }
 
 // Why asks what keeps the named thing from what it should be.
-func (c *Client) Why(ctx context.Context, name string) (Explanation, error) {
-	var e Explanation
+func (c *Client) Why(ctx context.Context, name string) ([]explain.Explanation, error) {
+	var e []explain.Explanation
 	return e, c.call(ctx, http.MethodGet, "/why?"+url.Values{"name": {name}}.Encode(), nil, &e)
 }
 
