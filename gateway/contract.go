@@ -12,6 +12,13 @@ type Check struct {
 	Action   string              // "ecs:RunTask"
 	Resource string              // an ARN, or "*"
 	Context  map[string][]string // condition keys, such as "iam:PassedToService"
+
+	// ResourcePolicy is the JSON of the resource's own policy, if it has one
+	// (an ECR repository's); it may allow what the caller's policies do not.
+	ResourcePolicy string
+	// Trust says that ResourcePolicy is a role's trust policy, which must allow
+	// whatever the caller's policies say. Only STS asks so.
+	Trust bool
 }
 
 // Registration is what a service hands to the gateway.

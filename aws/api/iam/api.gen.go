@@ -8,9 +8,12 @@ import "minato/aws"
 // API is what minato serves of IAM.
 type API interface {
 	AddRoleToInstanceProfile(ctx context.Context, in *AddRoleToInstanceProfileInput) (*AddRoleToInstanceProfileOutput, error)
+	AddUserToGroup(ctx context.Context, in *AddUserToGroupInput) (*AddUserToGroupOutput, error)
+	AttachGroupPolicy(ctx context.Context, in *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error)
 	AttachRolePolicy(ctx context.Context, in *AttachRolePolicyInput) (*AttachRolePolicyOutput, error)
 	AttachUserPolicy(ctx context.Context, in *AttachUserPolicyInput) (*AttachUserPolicyOutput, error)
 	CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) (*CreateAccessKeyOutput, error)
+	CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error)
 	CreateInstanceProfile(ctx context.Context, in *CreateInstanceProfileInput) (*CreateInstanceProfileOutput, error)
 	CreatePolicy(ctx context.Context, in *CreatePolicyInput) (*CreatePolicyOutput, error)
 	CreatePolicyVersion(ctx context.Context, in *CreatePolicyVersionInput) (*CreatePolicyVersionOutput, error)
@@ -18,16 +21,24 @@ type API interface {
 	CreateServiceLinkedRole(ctx context.Context, in *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error)
 	CreateUser(ctx context.Context, in *CreateUserInput) (*CreateUserOutput, error)
 	DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error)
+	DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error)
+	DeleteGroupPolicy(ctx context.Context, in *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error)
 	DeleteInstanceProfile(ctx context.Context, in *DeleteInstanceProfileInput) (*DeleteInstanceProfileOutput, error)
 	DeletePolicy(ctx context.Context, in *DeletePolicyInput) (*DeletePolicyOutput, error)
 	DeletePolicyVersion(ctx context.Context, in *DeletePolicyVersionInput) (*DeletePolicyVersionOutput, error)
 	DeleteRole(ctx context.Context, in *DeleteRoleInput) (*DeleteRoleOutput, error)
+	DeleteRolePermissionsBoundary(ctx context.Context, in *DeleteRolePermissionsBoundaryInput) (*DeleteRolePermissionsBoundaryOutput, error)
 	DeleteRolePolicy(ctx context.Context, in *DeleteRolePolicyInput) (*DeleteRolePolicyOutput, error)
 	DeleteServiceLinkedRole(ctx context.Context, in *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error)
 	DeleteUser(ctx context.Context, in *DeleteUserInput) (*DeleteUserOutput, error)
+	DeleteUserPermissionsBoundary(ctx context.Context, in *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error)
 	DeleteUserPolicy(ctx context.Context, in *DeleteUserPolicyInput) (*DeleteUserPolicyOutput, error)
+	DetachGroupPolicy(ctx context.Context, in *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error)
 	DetachRolePolicy(ctx context.Context, in *DetachRolePolicyInput) (*DetachRolePolicyOutput, error)
 	DetachUserPolicy(ctx context.Context, in *DetachUserPolicyInput) (*DetachUserPolicyOutput, error)
+	GetAccountSummary(ctx context.Context, in *GetAccountSummaryInput) (*GetAccountSummaryOutput, error)
+	GetGroup(ctx context.Context, in *GetGroupInput) (*GetGroupOutput, error)
+	GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInput) (*GetGroupPolicyOutput, error)
 	GetInstanceProfile(ctx context.Context, in *GetInstanceProfileInput) (*GetInstanceProfileOutput, error)
 	GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error)
 	GetPolicyVersion(ctx context.Context, in *GetPolicyVersionInput) (*GetPolicyVersionOutput, error)
@@ -37,11 +48,19 @@ type API interface {
 	GetUser(ctx context.Context, in *GetUserInput) (*GetUserOutput, error)
 	GetUserPolicy(ctx context.Context, in *GetUserPolicyInput) (*GetUserPolicyOutput, error)
 	ListAccessKeys(ctx context.Context, in *ListAccessKeysInput) (*ListAccessKeysOutput, error)
+	ListAccountAliases(ctx context.Context, in *ListAccountAliasesInput) (*ListAccountAliasesOutput, error)
+	ListAttachedGroupPolicies(ctx context.Context, in *ListAttachedGroupPoliciesInput) (*ListAttachedGroupPoliciesOutput, error)
 	ListAttachedRolePolicies(ctx context.Context, in *ListAttachedRolePoliciesInput) (*ListAttachedRolePoliciesOutput, error)
 	ListAttachedUserPolicies(ctx context.Context, in *ListAttachedUserPoliciesInput) (*ListAttachedUserPoliciesOutput, error)
+	ListEntitiesForPolicy(ctx context.Context, in *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error)
+	ListGroupPolicies(ctx context.Context, in *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error)
+	ListGroups(ctx context.Context, in *ListGroupsInput) (*ListGroupsOutput, error)
+	ListGroupsForUser(ctx context.Context, in *ListGroupsForUserInput) (*ListGroupsForUserOutput, error)
+	ListInstanceProfileTags(ctx context.Context, in *ListInstanceProfileTagsInput) (*ListInstanceProfileTagsOutput, error)
 	ListInstanceProfiles(ctx context.Context, in *ListInstanceProfilesInput) (*ListInstanceProfilesOutput, error)
 	ListInstanceProfilesForRole(ctx context.Context, in *ListInstanceProfilesForRoleInput) (*ListInstanceProfilesForRoleOutput, error)
 	ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error)
+	ListPolicyTags(ctx context.Context, in *ListPolicyTagsInput) (*ListPolicyTagsOutput, error)
 	ListPolicyVersions(ctx context.Context, in *ListPolicyVersionsInput) (*ListPolicyVersionsOutput, error)
 	ListRolePolicies(ctx context.Context, in *ListRolePoliciesInput) (*ListRolePoliciesOutput, error)
 	ListRoleTags(ctx context.Context, in *ListRoleTagsInput) (*ListRoleTagsOutput, error)
@@ -49,19 +68,27 @@ type API interface {
 	ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error)
 	ListUserTags(ctx context.Context, in *ListUserTagsInput) (*ListUserTagsOutput, error)
 	ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error)
+	PutGroupPolicy(ctx context.Context, in *PutGroupPolicyInput) (*PutGroupPolicyOutput, error)
+	PutRolePermissionsBoundary(ctx context.Context, in *PutRolePermissionsBoundaryInput) (*PutRolePermissionsBoundaryOutput, error)
 	PutRolePolicy(ctx context.Context, in *PutRolePolicyInput) (*PutRolePolicyOutput, error)
+	PutUserPermissionsBoundary(ctx context.Context, in *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error)
 	PutUserPolicy(ctx context.Context, in *PutUserPolicyInput) (*PutUserPolicyOutput, error)
 	RemoveRoleFromInstanceProfile(ctx context.Context, in *RemoveRoleFromInstanceProfileInput) (*RemoveRoleFromInstanceProfileOutput, error)
+	RemoveUserFromGroup(ctx context.Context, in *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error)
 	SetDefaultPolicyVersion(ctx context.Context, in *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error)
+	SimulatePrincipalPolicy(ctx context.Context, in *SimulatePrincipalPolicyInput) (*SimulatePrincipalPolicyOutput, error)
+	TagInstanceProfile(ctx context.Context, in *TagInstanceProfileInput) (*TagInstanceProfileOutput, error)
 	TagPolicy(ctx context.Context, in *TagPolicyInput) (*TagPolicyOutput, error)
 	TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOutput, error)
 	TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error)
+	UntagInstanceProfile(ctx context.Context, in *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error)
 	UntagPolicy(ctx context.Context, in *UntagPolicyInput) (*UntagPolicyOutput, error)
 	UntagRole(ctx context.Context, in *UntagRoleInput) (*UntagRoleOutput, error)
 	UntagUser(ctx context.Context, in *UntagUserInput) (*UntagUserOutput, error)
 	UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
 	UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error)
 	UpdateRole(ctx context.Context, in *UpdateRoleInput) (*UpdateRoleOutput, error)
+	UpdateRoleDescription(ctx context.Context, in *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error)
 	UpdateUser(ctx context.Context, in *UpdateUserInput) (*UpdateUserOutput, error)
 }
 
@@ -69,9 +96,12 @@ type API interface {
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
 		"AddRoleToInstanceProfile":           aws.HandlerOf(api.AddRoleToInstanceProfile),
+		"AddUserToGroup":                     aws.HandlerOf(api.AddUserToGroup),
+		"AttachGroupPolicy":                  aws.HandlerOf(api.AttachGroupPolicy),
 		"AttachRolePolicy":                   aws.HandlerOf(api.AttachRolePolicy),
 		"AttachUserPolicy":                   aws.HandlerOf(api.AttachUserPolicy),
 		"CreateAccessKey":                    aws.HandlerOf(api.CreateAccessKey),
+		"CreateGroup":                        aws.HandlerOf(api.CreateGroup),
 		"CreateInstanceProfile":              aws.HandlerOf(api.CreateInstanceProfile),
 		"CreatePolicy":                       aws.HandlerOf(api.CreatePolicy),
 		"CreatePolicyVersion":                aws.HandlerOf(api.CreatePolicyVersion),
@@ -79,16 +109,24 @@ func Handlers(api API) map[string]aws.Handler {
 		"CreateServiceLinkedRole":            aws.HandlerOf(api.CreateServiceLinkedRole),
 		"CreateUser":                         aws.HandlerOf(api.CreateUser),
 		"DeleteAccessKey":                    aws.HandlerOf(api.DeleteAccessKey),
+		"DeleteGroup":                        aws.HandlerOf(api.DeleteGroup),
+		"DeleteGroupPolicy":                  aws.HandlerOf(api.DeleteGroupPolicy),
 		"DeleteInstanceProfile":              aws.HandlerOf(api.DeleteInstanceProfile),
 		"DeletePolicy":                       aws.HandlerOf(api.DeletePolicy),
 		"DeletePolicyVersion":                aws.HandlerOf(api.DeletePolicyVersion),
 		"DeleteRole":                         aws.HandlerOf(api.DeleteRole),
+		"DeleteRolePermissionsBoundary":      aws.HandlerOf(api.DeleteRolePermissionsBoundary),
 		"DeleteRolePolicy":                   aws.HandlerOf(api.DeleteRolePolicy),
 		"DeleteServiceLinkedRole":            aws.HandlerOf(api.DeleteServiceLinkedRole),
 		"DeleteUser":                         aws.HandlerOf(api.DeleteUser),
+		"DeleteUserPermissionsBoundary":      aws.HandlerOf(api.DeleteUserPermissionsBoundary),
 		"DeleteUserPolicy":                   aws.HandlerOf(api.DeleteUserPolicy),
+		"DetachGroupPolicy":                  aws.HandlerOf(api.DetachGroupPolicy),
 		"DetachRolePolicy":                   aws.HandlerOf(api.DetachRolePolicy),
 		"DetachUserPolicy":                   aws.HandlerOf(api.DetachUserPolicy),
+		"GetAccountSummary":                  aws.HandlerOf(api.GetAccountSummary),
+		"GetGroup":                           aws.HandlerOf(api.GetGroup),
+		"GetGroupPolicy":                     aws.HandlerOf(api.GetGroupPolicy),
 		"GetInstanceProfile":                 aws.HandlerOf(api.GetInstanceProfile),
 		"GetPolicy":                          aws.HandlerOf(api.GetPolicy),
 		"GetPolicyVersion":                   aws.HandlerOf(api.GetPolicyVersion),
@@ -98,11 +136,19 @@ func Handlers(api API) map[string]aws.Handler {
 		"GetUser":                            aws.HandlerOf(api.GetUser),
 		"GetUserPolicy":                      aws.HandlerOf(api.GetUserPolicy),
 		"ListAccessKeys":                     aws.HandlerOf(api.ListAccessKeys),
+		"ListAccountAliases":                 aws.HandlerOf(api.ListAccountAliases),
+		"ListAttachedGroupPolicies":          aws.HandlerOf(api.ListAttachedGroupPolicies),
 		"ListAttachedRolePolicies":           aws.HandlerOf(api.ListAttachedRolePolicies),
 		"ListAttachedUserPolicies":           aws.HandlerOf(api.ListAttachedUserPolicies),
+		"ListEntitiesForPolicy":              aws.HandlerOf(api.ListEntitiesForPolicy),
+		"ListGroupPolicies":                  aws.HandlerOf(api.ListGroupPolicies),
+		"ListGroups":                         aws.HandlerOf(api.ListGroups),
+		"ListGroupsForUser":                  aws.HandlerOf(api.ListGroupsForUser),
+		"ListInstanceProfileTags":            aws.HandlerOf(api.ListInstanceProfileTags),
 		"ListInstanceProfiles":               aws.HandlerOf(api.ListInstanceProfiles),
 		"ListInstanceProfilesForRole":        aws.HandlerOf(api.ListInstanceProfilesForRole),
 		"ListPolicies":                       aws.HandlerOf(api.ListPolicies),
+		"ListPolicyTags":                     aws.HandlerOf(api.ListPolicyTags),
 		"ListPolicyVersions":                 aws.HandlerOf(api.ListPolicyVersions),
 		"ListRolePolicies":                   aws.HandlerOf(api.ListRolePolicies),
 		"ListRoleTags":                       aws.HandlerOf(api.ListRoleTags),
@@ -110,19 +156,27 @@ func Handlers(api API) map[string]aws.Handler {
 		"ListUserPolicies":                   aws.HandlerOf(api.ListUserPolicies),
 		"ListUserTags":                       aws.HandlerOf(api.ListUserTags),
 		"ListUsers":                          aws.HandlerOf(api.ListUsers),
+		"PutGroupPolicy":                     aws.HandlerOf(api.PutGroupPolicy),
+		"PutRolePermissionsBoundary":         aws.HandlerOf(api.PutRolePermissionsBoundary),
 		"PutRolePolicy":                      aws.HandlerOf(api.PutRolePolicy),
+		"PutUserPermissionsBoundary":         aws.HandlerOf(api.PutUserPermissionsBoundary),
 		"PutUserPolicy":                      aws.HandlerOf(api.PutUserPolicy),
 		"RemoveRoleFromInstanceProfile":      aws.HandlerOf(api.RemoveRoleFromInstanceProfile),
+		"RemoveUserFromGroup":                aws.HandlerOf(api.RemoveUserFromGroup),
 		"SetDefaultPolicyVersion":            aws.HandlerOf(api.SetDefaultPolicyVersion),
+		"SimulatePrincipalPolicy":            aws.HandlerOf(api.SimulatePrincipalPolicy),
+		"TagInstanceProfile":                 aws.HandlerOf(api.TagInstanceProfile),
 		"TagPolicy":                          aws.HandlerOf(api.TagPolicy),
 		"TagRole":                            aws.HandlerOf(api.TagRole),
 		"TagUser":                            aws.HandlerOf(api.TagUser),
+		"UntagInstanceProfile":               aws.HandlerOf(api.UntagInstanceProfile),
 		"UntagPolicy":                        aws.HandlerOf(api.UntagPolicy),
 		"UntagRole":                          aws.HandlerOf(api.UntagRole),
 		"UntagUser":                          aws.HandlerOf(api.UntagUser),
 		"UpdateAccessKey":                    aws.HandlerOf(api.UpdateAccessKey),
 		"UpdateAssumeRolePolicy":             aws.HandlerOf(api.UpdateAssumeRolePolicy),
 		"UpdateRole":                         aws.HandlerOf(api.UpdateRole),
+		"UpdateRoleDescription":              aws.HandlerOf(api.UpdateRoleDescription),
 		"UpdateUser":                         aws.HandlerOf(api.UpdateUser),
 	}
 }
@@ -140,6 +194,16 @@ func (c *Client) AddRoleToInstanceProfile(ctx context.Context, in *AddRoleToInst
 	return aws.Call[AddRoleToInstanceProfileOutput](ctx, c.invoker, &opAddRoleToInstanceProfile, in)
 }
 
+// AddUserToGroup calls the operation of that name.
+func (c *Client) AddUserToGroup(ctx context.Context, in *AddUserToGroupInput) (*AddUserToGroupOutput, error) {
+	return aws.Call[AddUserToGroupOutput](ctx, c.invoker, &opAddUserToGroup, in)
+}
+
+// AttachGroupPolicy calls the operation of that name.
+func (c *Client) AttachGroupPolicy(ctx context.Context, in *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error) {
+	return aws.Call[AttachGroupPolicyOutput](ctx, c.invoker, &opAttachGroupPolicy, in)
+}
+
 // AttachRolePolicy calls the operation of that name.
 func (c *Client) AttachRolePolicy(ctx context.Context, in *AttachRolePolicyInput) (*AttachRolePolicyOutput, error) {
 	return aws.Call[AttachRolePolicyOutput](ctx, c.invoker, &opAttachRolePolicy, in)
@@ -153,6 +217,11 @@ func (c *Client) AttachUserPolicy(ctx context.Context, in *AttachUserPolicyInput
 // CreateAccessKey calls the operation of that name.
 func (c *Client) CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) (*CreateAccessKeyOutput, error) {
 	return aws.Call[CreateAccessKeyOutput](ctx, c.invoker, &opCreateAccessKey, in)
+}
+
+// CreateGroup calls the operation of that name.
+func (c *Client) CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error) {
+	return aws.Call[CreateGroupOutput](ctx, c.invoker, &opCreateGroup, in)
 }
 
 // CreateInstanceProfile calls the operation of that name.
@@ -190,6 +259,16 @@ func (c *Client) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) 
 	return aws.Call[DeleteAccessKeyOutput](ctx, c.invoker, &opDeleteAccessKey, in)
 }
 
+// DeleteGroup calls the operation of that name.
+func (c *Client) DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error) {
+	return aws.Call[DeleteGroupOutput](ctx, c.invoker, &opDeleteGroup, in)
+}
+
+// DeleteGroupPolicy calls the operation of that name.
+func (c *Client) DeleteGroupPolicy(ctx context.Context, in *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error) {
+	return aws.Call[DeleteGroupPolicyOutput](ctx, c.invoker, &opDeleteGroupPolicy, in)
+}
+
 // DeleteInstanceProfile calls the operation of that name.
 func (c *Client) DeleteInstanceProfile(ctx context.Context, in *DeleteInstanceProfileInput) (*DeleteInstanceProfileOutput, error) {
 	return aws.Call[DeleteInstanceProfileOutput](ctx, c.invoker, &opDeleteInstanceProfile, in)
@@ -210,6 +289,11 @@ func (c *Client) DeleteRole(ctx context.Context, in *DeleteRoleInput) (*DeleteRo
 	return aws.Call[DeleteRoleOutput](ctx, c.invoker, &opDeleteRole, in)
 }
 
+// DeleteRolePermissionsBoundary calls the operation of that name.
+func (c *Client) DeleteRolePermissionsBoundary(ctx context.Context, in *DeleteRolePermissionsBoundaryInput) (*DeleteRolePermissionsBoundaryOutput, error) {
+	return aws.Call[DeleteRolePermissionsBoundaryOutput](ctx, c.invoker, &opDeleteRolePermissionsBoundary, in)
+}
+
 // DeleteRolePolicy calls the operation of that name.
 func (c *Client) DeleteRolePolicy(ctx context.Context, in *DeleteRolePolicyInput) (*DeleteRolePolicyOutput, error) {
 	return aws.Call[DeleteRolePolicyOutput](ctx, c.invoker, &opDeleteRolePolicy, in)
@@ -225,9 +309,19 @@ func (c *Client) DeleteUser(ctx context.Context, in *DeleteUserInput) (*DeleteUs
 	return aws.Call[DeleteUserOutput](ctx, c.invoker, &opDeleteUser, in)
 }
 
+// DeleteUserPermissionsBoundary calls the operation of that name.
+func (c *Client) DeleteUserPermissionsBoundary(ctx context.Context, in *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error) {
+	return aws.Call[DeleteUserPermissionsBoundaryOutput](ctx, c.invoker, &opDeleteUserPermissionsBoundary, in)
+}
+
 // DeleteUserPolicy calls the operation of that name.
 func (c *Client) DeleteUserPolicy(ctx context.Context, in *DeleteUserPolicyInput) (*DeleteUserPolicyOutput, error) {
 	return aws.Call[DeleteUserPolicyOutput](ctx, c.invoker, &opDeleteUserPolicy, in)
+}
+
+// DetachGroupPolicy calls the operation of that name.
+func (c *Client) DetachGroupPolicy(ctx context.Context, in *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error) {
+	return aws.Call[DetachGroupPolicyOutput](ctx, c.invoker, &opDetachGroupPolicy, in)
 }
 
 // DetachRolePolicy calls the operation of that name.
@@ -238,6 +332,21 @@ func (c *Client) DetachRolePolicy(ctx context.Context, in *DetachRolePolicyInput
 // DetachUserPolicy calls the operation of that name.
 func (c *Client) DetachUserPolicy(ctx context.Context, in *DetachUserPolicyInput) (*DetachUserPolicyOutput, error) {
 	return aws.Call[DetachUserPolicyOutput](ctx, c.invoker, &opDetachUserPolicy, in)
+}
+
+// GetAccountSummary calls the operation of that name.
+func (c *Client) GetAccountSummary(ctx context.Context, in *GetAccountSummaryInput) (*GetAccountSummaryOutput, error) {
+	return aws.Call[GetAccountSummaryOutput](ctx, c.invoker, &opGetAccountSummary, in)
+}
+
+// GetGroup calls the operation of that name.
+func (c *Client) GetGroup(ctx context.Context, in *GetGroupInput) (*GetGroupOutput, error) {
+	return aws.Call[GetGroupOutput](ctx, c.invoker, &opGetGroup, in)
+}
+
+// GetGroupPolicy calls the operation of that name.
+func (c *Client) GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInput) (*GetGroupPolicyOutput, error) {
+	return aws.Call[GetGroupPolicyOutput](ctx, c.invoker, &opGetGroupPolicy, in)
 }
 
 // GetInstanceProfile calls the operation of that name.
@@ -285,6 +394,16 @@ func (c *Client) ListAccessKeys(ctx context.Context, in *ListAccessKeysInput) (*
 	return aws.Call[ListAccessKeysOutput](ctx, c.invoker, &opListAccessKeys, in)
 }
 
+// ListAccountAliases calls the operation of that name.
+func (c *Client) ListAccountAliases(ctx context.Context, in *ListAccountAliasesInput) (*ListAccountAliasesOutput, error) {
+	return aws.Call[ListAccountAliasesOutput](ctx, c.invoker, &opListAccountAliases, in)
+}
+
+// ListAttachedGroupPolicies calls the operation of that name.
+func (c *Client) ListAttachedGroupPolicies(ctx context.Context, in *ListAttachedGroupPoliciesInput) (*ListAttachedGroupPoliciesOutput, error) {
+	return aws.Call[ListAttachedGroupPoliciesOutput](ctx, c.invoker, &opListAttachedGroupPolicies, in)
+}
+
 // ListAttachedRolePolicies calls the operation of that name.
 func (c *Client) ListAttachedRolePolicies(ctx context.Context, in *ListAttachedRolePoliciesInput) (*ListAttachedRolePoliciesOutput, error) {
 	return aws.Call[ListAttachedRolePoliciesOutput](ctx, c.invoker, &opListAttachedRolePolicies, in)
@@ -293,6 +412,31 @@ func (c *Client) ListAttachedRolePolicies(ctx context.Context, in *ListAttachedR
 // ListAttachedUserPolicies calls the operation of that name.
 func (c *Client) ListAttachedUserPolicies(ctx context.Context, in *ListAttachedUserPoliciesInput) (*ListAttachedUserPoliciesOutput, error) {
 	return aws.Call[ListAttachedUserPoliciesOutput](ctx, c.invoker, &opListAttachedUserPolicies, in)
+}
+
+// ListEntitiesForPolicy calls the operation of that name.
+func (c *Client) ListEntitiesForPolicy(ctx context.Context, in *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error) {
+	return aws.Call[ListEntitiesForPolicyOutput](ctx, c.invoker, &opListEntitiesForPolicy, in)
+}
+
+// ListGroupPolicies calls the operation of that name.
+func (c *Client) ListGroupPolicies(ctx context.Context, in *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error) {
+	return aws.Call[ListGroupPoliciesOutput](ctx, c.invoker, &opListGroupPolicies, in)
+}
+
+// ListGroups calls the operation of that name.
+func (c *Client) ListGroups(ctx context.Context, in *ListGroupsInput) (*ListGroupsOutput, error) {
+	return aws.Call[ListGroupsOutput](ctx, c.invoker, &opListGroups, in)
+}
+
+// ListGroupsForUser calls the operation of that name.
+func (c *Client) ListGroupsForUser(ctx context.Context, in *ListGroupsForUserInput) (*ListGroupsForUserOutput, error) {
+	return aws.Call[ListGroupsForUserOutput](ctx, c.invoker, &opListGroupsForUser, in)
+}
+
+// ListInstanceProfileTags calls the operation of that name.
+func (c *Client) ListInstanceProfileTags(ctx context.Context, in *ListInstanceProfileTagsInput) (*ListInstanceProfileTagsOutput, error) {
+	return aws.Call[ListInstanceProfileTagsOutput](ctx, c.invoker, &opListInstanceProfileTags, in)
 }
 
 // ListInstanceProfiles calls the operation of that name.
@@ -308,6 +452,11 @@ func (c *Client) ListInstanceProfilesForRole(ctx context.Context, in *ListInstan
 // ListPolicies calls the operation of that name.
 func (c *Client) ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error) {
 	return aws.Call[ListPoliciesOutput](ctx, c.invoker, &opListPolicies, in)
+}
+
+// ListPolicyTags calls the operation of that name.
+func (c *Client) ListPolicyTags(ctx context.Context, in *ListPolicyTagsInput) (*ListPolicyTagsOutput, error) {
+	return aws.Call[ListPolicyTagsOutput](ctx, c.invoker, &opListPolicyTags, in)
 }
 
 // ListPolicyVersions calls the operation of that name.
@@ -345,9 +494,24 @@ func (c *Client) ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersO
 	return aws.Call[ListUsersOutput](ctx, c.invoker, &opListUsers, in)
 }
 
+// PutGroupPolicy calls the operation of that name.
+func (c *Client) PutGroupPolicy(ctx context.Context, in *PutGroupPolicyInput) (*PutGroupPolicyOutput, error) {
+	return aws.Call[PutGroupPolicyOutput](ctx, c.invoker, &opPutGroupPolicy, in)
+}
+
+// PutRolePermissionsBoundary calls the operation of that name.
+func (c *Client) PutRolePermissionsBoundary(ctx context.Context, in *PutRolePermissionsBoundaryInput) (*PutRolePermissionsBoundaryOutput, error) {
+	return aws.Call[PutRolePermissionsBoundaryOutput](ctx, c.invoker, &opPutRolePermissionsBoundary, in)
+}
+
 // PutRolePolicy calls the operation of that name.
 func (c *Client) PutRolePolicy(ctx context.Context, in *PutRolePolicyInput) (*PutRolePolicyOutput, error) {
 	return aws.Call[PutRolePolicyOutput](ctx, c.invoker, &opPutRolePolicy, in)
+}
+
+// PutUserPermissionsBoundary calls the operation of that name.
+func (c *Client) PutUserPermissionsBoundary(ctx context.Context, in *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error) {
+	return aws.Call[PutUserPermissionsBoundaryOutput](ctx, c.invoker, &opPutUserPermissionsBoundary, in)
 }
 
 // PutUserPolicy calls the operation of that name.
@@ -360,9 +524,24 @@ func (c *Client) RemoveRoleFromInstanceProfile(ctx context.Context, in *RemoveRo
 	return aws.Call[RemoveRoleFromInstanceProfileOutput](ctx, c.invoker, &opRemoveRoleFromInstanceProfile, in)
 }
 
+// RemoveUserFromGroup calls the operation of that name.
+func (c *Client) RemoveUserFromGroup(ctx context.Context, in *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error) {
+	return aws.Call[RemoveUserFromGroupOutput](ctx, c.invoker, &opRemoveUserFromGroup, in)
+}
+
 // SetDefaultPolicyVersion calls the operation of that name.
 func (c *Client) SetDefaultPolicyVersion(ctx context.Context, in *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error) {
 	return aws.Call[SetDefaultPolicyVersionOutput](ctx, c.invoker, &opSetDefaultPolicyVersion, in)
+}
+
+// SimulatePrincipalPolicy calls the operation of that name.
+func (c *Client) SimulatePrincipalPolicy(ctx context.Context, in *SimulatePrincipalPolicyInput) (*SimulatePrincipalPolicyOutput, error) {
+	return aws.Call[SimulatePrincipalPolicyOutput](ctx, c.invoker, &opSimulatePrincipalPolicy, in)
+}
+
+// TagInstanceProfile calls the operation of that name.
+func (c *Client) TagInstanceProfile(ctx context.Context, in *TagInstanceProfileInput) (*TagInstanceProfileOutput, error) {
+	return aws.Call[TagInstanceProfileOutput](ctx, c.invoker, &opTagInstanceProfile, in)
 }
 
 // TagPolicy calls the operation of that name.
@@ -378,6 +557,11 @@ func (c *Client) TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOutput,
 // TagUser calls the operation of that name.
 func (c *Client) TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error) {
 	return aws.Call[TagUserOutput](ctx, c.invoker, &opTagUser, in)
+}
+
+// UntagInstanceProfile calls the operation of that name.
+func (c *Client) UntagInstanceProfile(ctx context.Context, in *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error) {
+	return aws.Call[UntagInstanceProfileOutput](ctx, c.invoker, &opUntagInstanceProfile, in)
 }
 
 // UntagPolicy calls the operation of that name.
@@ -408,6 +592,11 @@ func (c *Client) UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRol
 // UpdateRole calls the operation of that name.
 func (c *Client) UpdateRole(ctx context.Context, in *UpdateRoleInput) (*UpdateRoleOutput, error) {
 	return aws.Call[UpdateRoleOutput](ctx, c.invoker, &opUpdateRole, in)
+}
+
+// UpdateRoleDescription calls the operation of that name.
+func (c *Client) UpdateRoleDescription(ctx context.Context, in *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error) {
+	return aws.Call[UpdateRoleDescriptionOutput](ctx, c.invoker, &opUpdateRoleDescription, in)
 }
 
 // UpdateUser calls the operation of that name.

@@ -45,6 +45,11 @@ func NoSuchEntityException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "NoSuchEntity", Message: fmt.Sprintf(format, args...), Status: 404}
 }
 
+// PolicyEvaluationException makes the error with the code PolicyEvaluation (HTTP 500).
+func PolicyEvaluationException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "PolicyEvaluation", Message: fmt.Sprintf(format, args...), Status: 500}
+}
+
 // PolicyNotAttachableException makes the error with the code PolicyNotAttachable (HTTP 400).
 func PolicyNotAttachableException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "PolicyNotAttachable", Message: fmt.Sprintf(format, args...), Status: 400}

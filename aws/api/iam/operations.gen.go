@@ -20,9 +20,12 @@ var Model = &aws.Service{
 // The operations that minato serves.
 var (
 	opAddRoleToInstanceProfile           = aws.Operation{Name: "AddRoleToInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeAddRoleToInstanceProfileRequest}
+	opAddUserToGroup                     = aws.Operation{Name: "AddUserToGroup", Method: "POST", URI: "/", InputShape: &shapeAddUserToGroupRequest}
+	opAttachGroupPolicy                  = aws.Operation{Name: "AttachGroupPolicy", Method: "POST", URI: "/", InputShape: &shapeAttachGroupPolicyRequest}
 	opAttachRolePolicy                   = aws.Operation{Name: "AttachRolePolicy", Method: "POST", URI: "/", InputShape: &shapeAttachRolePolicyRequest}
 	opAttachUserPolicy                   = aws.Operation{Name: "AttachUserPolicy", Method: "POST", URI: "/", InputShape: &shapeAttachUserPolicyRequest}
 	opCreateAccessKey                    = aws.Operation{Name: "CreateAccessKey", Method: "POST", URI: "/", ResultWrapper: "CreateAccessKeyResult", InputShape: &shapeCreateAccessKeyRequest, OutputShape: &shapeCreateAccessKeyResponse}
+	opCreateGroup                        = aws.Operation{Name: "CreateGroup", Method: "POST", URI: "/", ResultWrapper: "CreateGroupResult", InputShape: &shapeCreateGroupRequest, OutputShape: &shapeCreateGroupResponse}
 	opCreateInstanceProfile              = aws.Operation{Name: "CreateInstanceProfile", Method: "POST", URI: "/", ResultWrapper: "CreateInstanceProfileResult", InputShape: &shapeCreateInstanceProfileRequest, OutputShape: &shapeCreateInstanceProfileResponse}
 	opCreatePolicy                       = aws.Operation{Name: "CreatePolicy", Method: "POST", URI: "/", ResultWrapper: "CreatePolicyResult", InputShape: &shapeCreatePolicyRequest, OutputShape: &shapeCreatePolicyResponse}
 	opCreatePolicyVersion                = aws.Operation{Name: "CreatePolicyVersion", Method: "POST", URI: "/", ResultWrapper: "CreatePolicyVersionResult", InputShape: &shapeCreatePolicyVersionRequest, OutputShape: &shapeCreatePolicyVersionResponse}
@@ -30,16 +33,24 @@ var (
 	opCreateServiceLinkedRole            = aws.Operation{Name: "CreateServiceLinkedRole", Method: "POST", URI: "/", ResultWrapper: "CreateServiceLinkedRoleResult", InputShape: &shapeCreateServiceLinkedRoleRequest, OutputShape: &shapeCreateServiceLinkedRoleResponse}
 	opCreateUser                         = aws.Operation{Name: "CreateUser", Method: "POST", URI: "/", ResultWrapper: "CreateUserResult", InputShape: &shapeCreateUserRequest, OutputShape: &shapeCreateUserResponse}
 	opDeleteAccessKey                    = aws.Operation{Name: "DeleteAccessKey", Method: "POST", URI: "/", InputShape: &shapeDeleteAccessKeyRequest}
+	opDeleteGroup                        = aws.Operation{Name: "DeleteGroup", Method: "POST", URI: "/", InputShape: &shapeDeleteGroupRequest}
+	opDeleteGroupPolicy                  = aws.Operation{Name: "DeleteGroupPolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteGroupPolicyRequest}
 	opDeleteInstanceProfile              = aws.Operation{Name: "DeleteInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeDeleteInstanceProfileRequest}
 	opDeletePolicy                       = aws.Operation{Name: "DeletePolicy", Method: "POST", URI: "/", InputShape: &shapeDeletePolicyRequest}
 	opDeletePolicyVersion                = aws.Operation{Name: "DeletePolicyVersion", Method: "POST", URI: "/", InputShape: &shapeDeletePolicyVersionRequest}
 	opDeleteRole                         = aws.Operation{Name: "DeleteRole", Method: "POST", URI: "/", InputShape: &shapeDeleteRoleRequest}
+	opDeleteRolePermissionsBoundary      = aws.Operation{Name: "DeleteRolePermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapeDeleteRolePermissionsBoundaryRequest}
 	opDeleteRolePolicy                   = aws.Operation{Name: "DeleteRolePolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteRolePolicyRequest}
 	opDeleteServiceLinkedRole            = aws.Operation{Name: "DeleteServiceLinkedRole", Method: "POST", URI: "/", ResultWrapper: "DeleteServiceLinkedRoleResult", InputShape: &shapeDeleteServiceLinkedRoleRequest, OutputShape: &shapeDeleteServiceLinkedRoleResponse}
 	opDeleteUser                         = aws.Operation{Name: "DeleteUser", Method: "POST", URI: "/", InputShape: &shapeDeleteUserRequest}
+	opDeleteUserPermissionsBoundary      = aws.Operation{Name: "DeleteUserPermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapeDeleteUserPermissionsBoundaryRequest}
 	opDeleteUserPolicy                   = aws.Operation{Name: "DeleteUserPolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteUserPolicyRequest}
+	opDetachGroupPolicy                  = aws.Operation{Name: "DetachGroupPolicy", Method: "POST", URI: "/", InputShape: &shapeDetachGroupPolicyRequest}
 	opDetachRolePolicy                   = aws.Operation{Name: "DetachRolePolicy", Method: "POST", URI: "/", InputShape: &shapeDetachRolePolicyRequest}
 	opDetachUserPolicy                   = aws.Operation{Name: "DetachUserPolicy", Method: "POST", URI: "/", InputShape: &shapeDetachUserPolicyRequest}
+	opGetAccountSummary                  = aws.Operation{Name: "GetAccountSummary", Method: "POST", URI: "/", ResultWrapper: "GetAccountSummaryResult", OutputShape: &shapeGetAccountSummaryResponse}
+	opGetGroup                           = aws.Operation{Name: "GetGroup", Method: "POST", URI: "/", ResultWrapper: "GetGroupResult", InputShape: &shapeGetGroupRequest, OutputShape: &shapeGetGroupResponse}
+	opGetGroupPolicy                     = aws.Operation{Name: "GetGroupPolicy", Method: "POST", URI: "/", ResultWrapper: "GetGroupPolicyResult", InputShape: &shapeGetGroupPolicyRequest, OutputShape: &shapeGetGroupPolicyResponse}
 	opGetInstanceProfile                 = aws.Operation{Name: "GetInstanceProfile", Method: "POST", URI: "/", ResultWrapper: "GetInstanceProfileResult", InputShape: &shapeGetInstanceProfileRequest, OutputShape: &shapeGetInstanceProfileResponse}
 	opGetPolicy                          = aws.Operation{Name: "GetPolicy", Method: "POST", URI: "/", ResultWrapper: "GetPolicyResult", InputShape: &shapeGetPolicyRequest, OutputShape: &shapeGetPolicyResponse}
 	opGetPolicyVersion                   = aws.Operation{Name: "GetPolicyVersion", Method: "POST", URI: "/", ResultWrapper: "GetPolicyVersionResult", InputShape: &shapeGetPolicyVersionRequest, OutputShape: &shapeGetPolicyVersionResponse}
@@ -49,11 +60,19 @@ var (
 	opGetUser                            = aws.Operation{Name: "GetUser", Method: "POST", URI: "/", ResultWrapper: "GetUserResult", InputShape: &shapeGetUserRequest, OutputShape: &shapeGetUserResponse}
 	opGetUserPolicy                      = aws.Operation{Name: "GetUserPolicy", Method: "POST", URI: "/", ResultWrapper: "GetUserPolicyResult", InputShape: &shapeGetUserPolicyRequest, OutputShape: &shapeGetUserPolicyResponse}
 	opListAccessKeys                     = aws.Operation{Name: "ListAccessKeys", Method: "POST", URI: "/", ResultWrapper: "ListAccessKeysResult", InputShape: &shapeListAccessKeysRequest, OutputShape: &shapeListAccessKeysResponse}
+	opListAccountAliases                 = aws.Operation{Name: "ListAccountAliases", Method: "POST", URI: "/", ResultWrapper: "ListAccountAliasesResult", InputShape: &shapeListAccountAliasesRequest, OutputShape: &shapeListAccountAliasesResponse}
+	opListAttachedGroupPolicies          = aws.Operation{Name: "ListAttachedGroupPolicies", Method: "POST", URI: "/", ResultWrapper: "ListAttachedGroupPoliciesResult", InputShape: &shapeListAttachedGroupPoliciesRequest, OutputShape: &shapeListAttachedGroupPoliciesResponse}
 	opListAttachedRolePolicies           = aws.Operation{Name: "ListAttachedRolePolicies", Method: "POST", URI: "/", ResultWrapper: "ListAttachedRolePoliciesResult", InputShape: &shapeListAttachedRolePoliciesRequest, OutputShape: &shapeListAttachedRolePoliciesResponse}
 	opListAttachedUserPolicies           = aws.Operation{Name: "ListAttachedUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListAttachedUserPoliciesResult", InputShape: &shapeListAttachedUserPoliciesRequest, OutputShape: &shapeListAttachedUserPoliciesResponse}
+	opListEntitiesForPolicy              = aws.Operation{Name: "ListEntitiesForPolicy", Method: "POST", URI: "/", ResultWrapper: "ListEntitiesForPolicyResult", InputShape: &shapeListEntitiesForPolicyRequest, OutputShape: &shapeListEntitiesForPolicyResponse}
+	opListGroupPolicies                  = aws.Operation{Name: "ListGroupPolicies", Method: "POST", URI: "/", ResultWrapper: "ListGroupPoliciesResult", InputShape: &shapeListGroupPoliciesRequest, OutputShape: &shapeListGroupPoliciesResponse}
+	opListGroups                         = aws.Operation{Name: "ListGroups", Method: "POST", URI: "/", ResultWrapper: "ListGroupsResult", InputShape: &shapeListGroupsRequest, OutputShape: &shapeListGroupsResponse}
+	opListGroupsForUser                  = aws.Operation{Name: "ListGroupsForUser", Method: "POST", URI: "/", ResultWrapper: "ListGroupsForUserResult", InputShape: &shapeListGroupsForUserRequest, OutputShape: &shapeListGroupsForUserResponse}
+	opListInstanceProfileTags            = aws.Operation{Name: "ListInstanceProfileTags", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfileTagsResult", InputShape: &shapeListInstanceProfileTagsRequest, OutputShape: &shapeListInstanceProfileTagsResponse}
 	opListInstanceProfiles               = aws.Operation{Name: "ListInstanceProfiles", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfilesResult", InputShape: &shapeListInstanceProfilesRequest, OutputShape: &shapeListInstanceProfilesResponse}
 	opListInstanceProfilesForRole        = aws.Operation{Name: "ListInstanceProfilesForRole", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfilesForRoleResult", InputShape: &shapeListInstanceProfilesForRoleRequest, OutputShape: &shapeListInstanceProfilesForRoleResponse}
 	opListPolicies                       = aws.Operation{Name: "ListPolicies", Method: "POST", URI: "/", ResultWrapper: "ListPoliciesResult", InputShape: &shapeListPoliciesRequest, OutputShape: &shapeListPoliciesResponse}
+	opListPolicyTags                     = aws.Operation{Name: "ListPolicyTags", Method: "POST", URI: "/", ResultWrapper: "ListPolicyTagsResult", InputShape: &shapeListPolicyTagsRequest, OutputShape: &shapeListPolicyTagsResponse}
 	opListPolicyVersions                 = aws.Operation{Name: "ListPolicyVersions", Method: "POST", URI: "/", ResultWrapper: "ListPolicyVersionsResult", InputShape: &shapeListPolicyVersionsRequest, OutputShape: &shapeListPolicyVersionsResponse}
 	opListRolePolicies                   = aws.Operation{Name: "ListRolePolicies", Method: "POST", URI: "/", ResultWrapper: "ListRolePoliciesResult", InputShape: &shapeListRolePoliciesRequest, OutputShape: &shapeListRolePoliciesResponse}
 	opListRoleTags                       = aws.Operation{Name: "ListRoleTags", Method: "POST", URI: "/", ResultWrapper: "ListRoleTagsResult", InputShape: &shapeListRoleTagsRequest, OutputShape: &shapeListRoleTagsResponse}
@@ -61,27 +80,38 @@ var (
 	opListUserPolicies                   = aws.Operation{Name: "ListUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListUserPoliciesResult", InputShape: &shapeListUserPoliciesRequest, OutputShape: &shapeListUserPoliciesResponse}
 	opListUserTags                       = aws.Operation{Name: "ListUserTags", Method: "POST", URI: "/", ResultWrapper: "ListUserTagsResult", InputShape: &shapeListUserTagsRequest, OutputShape: &shapeListUserTagsResponse}
 	opListUsers                          = aws.Operation{Name: "ListUsers", Method: "POST", URI: "/", ResultWrapper: "ListUsersResult", InputShape: &shapeListUsersRequest, OutputShape: &shapeListUsersResponse}
+	opPutGroupPolicy                     = aws.Operation{Name: "PutGroupPolicy", Method: "POST", URI: "/", InputShape: &shapePutGroupPolicyRequest}
+	opPutRolePermissionsBoundary         = aws.Operation{Name: "PutRolePermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapePutRolePermissionsBoundaryRequest}
 	opPutRolePolicy                      = aws.Operation{Name: "PutRolePolicy", Method: "POST", URI: "/", InputShape: &shapePutRolePolicyRequest}
+	opPutUserPermissionsBoundary         = aws.Operation{Name: "PutUserPermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapePutUserPermissionsBoundaryRequest}
 	opPutUserPolicy                      = aws.Operation{Name: "PutUserPolicy", Method: "POST", URI: "/", InputShape: &shapePutUserPolicyRequest}
 	opRemoveRoleFromInstanceProfile      = aws.Operation{Name: "RemoveRoleFromInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeRemoveRoleFromInstanceProfileRequest}
+	opRemoveUserFromGroup                = aws.Operation{Name: "RemoveUserFromGroup", Method: "POST", URI: "/", InputShape: &shapeRemoveUserFromGroupRequest}
 	opSetDefaultPolicyVersion            = aws.Operation{Name: "SetDefaultPolicyVersion", Method: "POST", URI: "/", InputShape: &shapeSetDefaultPolicyVersionRequest}
+	opSimulatePrincipalPolicy            = aws.Operation{Name: "SimulatePrincipalPolicy", Method: "POST", URI: "/", ResultWrapper: "SimulatePrincipalPolicyResult", InputShape: &shapeSimulatePrincipalPolicyRequest, OutputShape: &shapeSimulatePolicyResponse}
+	opTagInstanceProfile                 = aws.Operation{Name: "TagInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeTagInstanceProfileRequest}
 	opTagPolicy                          = aws.Operation{Name: "TagPolicy", Method: "POST", URI: "/", InputShape: &shapeTagPolicyRequest}
 	opTagRole                            = aws.Operation{Name: "TagRole", Method: "POST", URI: "/", InputShape: &shapeTagRoleRequest}
 	opTagUser                            = aws.Operation{Name: "TagUser", Method: "POST", URI: "/", InputShape: &shapeTagUserRequest}
+	opUntagInstanceProfile               = aws.Operation{Name: "UntagInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeUntagInstanceProfileRequest}
 	opUntagPolicy                        = aws.Operation{Name: "UntagPolicy", Method: "POST", URI: "/", InputShape: &shapeUntagPolicyRequest}
 	opUntagRole                          = aws.Operation{Name: "UntagRole", Method: "POST", URI: "/", InputShape: &shapeUntagRoleRequest}
 	opUntagUser                          = aws.Operation{Name: "UntagUser", Method: "POST", URI: "/", InputShape: &shapeUntagUserRequest}
 	opUpdateAccessKey                    = aws.Operation{Name: "UpdateAccessKey", Method: "POST", URI: "/", InputShape: &shapeUpdateAccessKeyRequest}
 	opUpdateAssumeRolePolicy             = aws.Operation{Name: "UpdateAssumeRolePolicy", Method: "POST", URI: "/", InputShape: &shapeUpdateAssumeRolePolicyRequest}
 	opUpdateRole                         = aws.Operation{Name: "UpdateRole", Method: "POST", URI: "/", ResultWrapper: "UpdateRoleResult", InputShape: &shapeUpdateRoleRequest, OutputShape: &shapeUpdateRoleResponse}
+	opUpdateRoleDescription              = aws.Operation{Name: "UpdateRoleDescription", Method: "POST", URI: "/", ResultWrapper: "UpdateRoleDescriptionResult", InputShape: &shapeUpdateRoleDescriptionRequest, OutputShape: &shapeUpdateRoleDescriptionResponse}
 	opUpdateUser                         = aws.Operation{Name: "UpdateUser", Method: "POST", URI: "/", InputShape: &shapeUpdateUserRequest}
 )
 
 func init() {
 	aws.Register[AddRoleToInstanceProfileInput, AddRoleToInstanceProfileOutput](Model, &opAddRoleToInstanceProfile)
+	aws.Register[AddUserToGroupInput, AddUserToGroupOutput](Model, &opAddUserToGroup)
+	aws.Register[AttachGroupPolicyInput, AttachGroupPolicyOutput](Model, &opAttachGroupPolicy)
 	aws.Register[AttachRolePolicyInput, AttachRolePolicyOutput](Model, &opAttachRolePolicy)
 	aws.Register[AttachUserPolicyInput, AttachUserPolicyOutput](Model, &opAttachUserPolicy)
 	aws.Register[CreateAccessKeyInput, CreateAccessKeyOutput](Model, &opCreateAccessKey)
+	aws.Register[CreateGroupInput, CreateGroupOutput](Model, &opCreateGroup)
 	aws.Register[CreateInstanceProfileInput, CreateInstanceProfileOutput](Model, &opCreateInstanceProfile)
 	aws.Register[CreatePolicyInput, CreatePolicyOutput](Model, &opCreatePolicy)
 	aws.Register[CreatePolicyVersionInput, CreatePolicyVersionOutput](Model, &opCreatePolicyVersion)
@@ -89,16 +119,24 @@ func init() {
 	aws.Register[CreateServiceLinkedRoleInput, CreateServiceLinkedRoleOutput](Model, &opCreateServiceLinkedRole)
 	aws.Register[CreateUserInput, CreateUserOutput](Model, &opCreateUser)
 	aws.Register[DeleteAccessKeyInput, DeleteAccessKeyOutput](Model, &opDeleteAccessKey)
+	aws.Register[DeleteGroupInput, DeleteGroupOutput](Model, &opDeleteGroup)
+	aws.Register[DeleteGroupPolicyInput, DeleteGroupPolicyOutput](Model, &opDeleteGroupPolicy)
 	aws.Register[DeleteInstanceProfileInput, DeleteInstanceProfileOutput](Model, &opDeleteInstanceProfile)
 	aws.Register[DeletePolicyInput, DeletePolicyOutput](Model, &opDeletePolicy)
 	aws.Register[DeletePolicyVersionInput, DeletePolicyVersionOutput](Model, &opDeletePolicyVersion)
 	aws.Register[DeleteRoleInput, DeleteRoleOutput](Model, &opDeleteRole)
+	aws.Register[DeleteRolePermissionsBoundaryInput, DeleteRolePermissionsBoundaryOutput](Model, &opDeleteRolePermissionsBoundary)
 	aws.Register[DeleteRolePolicyInput, DeleteRolePolicyOutput](Model, &opDeleteRolePolicy)
 	aws.Register[DeleteServiceLinkedRoleInput, DeleteServiceLinkedRoleOutput](Model, &opDeleteServiceLinkedRole)
 	aws.Register[DeleteUserInput, DeleteUserOutput](Model, &opDeleteUser)
+	aws.Register[DeleteUserPermissionsBoundaryInput, DeleteUserPermissionsBoundaryOutput](Model, &opDeleteUserPermissionsBoundary)
 	aws.Register[DeleteUserPolicyInput, DeleteUserPolicyOutput](Model, &opDeleteUserPolicy)
+	aws.Register[DetachGroupPolicyInput, DetachGroupPolicyOutput](Model, &opDetachGroupPolicy)
 	aws.Register[DetachRolePolicyInput, DetachRolePolicyOutput](Model, &opDetachRolePolicy)
 	aws.Register[DetachUserPolicyInput, DetachUserPolicyOutput](Model, &opDetachUserPolicy)
+	aws.Register[GetAccountSummaryInput, GetAccountSummaryOutput](Model, &opGetAccountSummary)
+	aws.Register[GetGroupInput, GetGroupOutput](Model, &opGetGroup)
+	aws.Register[GetGroupPolicyInput, GetGroupPolicyOutput](Model, &opGetGroupPolicy)
 	aws.Register[GetInstanceProfileInput, GetInstanceProfileOutput](Model, &opGetInstanceProfile)
 	aws.Register[GetPolicyInput, GetPolicyOutput](Model, &opGetPolicy)
 	aws.Register[GetPolicyVersionInput, GetPolicyVersionOutput](Model, &opGetPolicyVersion)
@@ -108,11 +146,19 @@ func init() {
 	aws.Register[GetUserInput, GetUserOutput](Model, &opGetUser)
 	aws.Register[GetUserPolicyInput, GetUserPolicyOutput](Model, &opGetUserPolicy)
 	aws.Register[ListAccessKeysInput, ListAccessKeysOutput](Model, &opListAccessKeys)
+	aws.Register[ListAccountAliasesInput, ListAccountAliasesOutput](Model, &opListAccountAliases)
+	aws.Register[ListAttachedGroupPoliciesInput, ListAttachedGroupPoliciesOutput](Model, &opListAttachedGroupPolicies)
 	aws.Register[ListAttachedRolePoliciesInput, ListAttachedRolePoliciesOutput](Model, &opListAttachedRolePolicies)
 	aws.Register[ListAttachedUserPoliciesInput, ListAttachedUserPoliciesOutput](Model, &opListAttachedUserPolicies)
+	aws.Register[ListEntitiesForPolicyInput, ListEntitiesForPolicyOutput](Model, &opListEntitiesForPolicy)
+	aws.Register[ListGroupPoliciesInput, ListGroupPoliciesOutput](Model, &opListGroupPolicies)
+	aws.Register[ListGroupsInput, ListGroupsOutput](Model, &opListGroups)
+	aws.Register[ListGroupsForUserInput, ListGroupsForUserOutput](Model, &opListGroupsForUser)
+	aws.Register[ListInstanceProfileTagsInput, ListInstanceProfileTagsOutput](Model, &opListInstanceProfileTags)
 	aws.Register[ListInstanceProfilesInput, ListInstanceProfilesOutput](Model, &opListInstanceProfiles)
 	aws.Register[ListInstanceProfilesForRoleInput, ListInstanceProfilesForRoleOutput](Model, &opListInstanceProfilesForRole)
 	aws.Register[ListPoliciesInput, ListPoliciesOutput](Model, &opListPolicies)
+	aws.Register[ListPolicyTagsInput, ListPolicyTagsOutput](Model, &opListPolicyTags)
 	aws.Register[ListPolicyVersionsInput, ListPolicyVersionsOutput](Model, &opListPolicyVersions)
 	aws.Register[ListRolePoliciesInput, ListRolePoliciesOutput](Model, &opListRolePolicies)
 	aws.Register[ListRoleTagsInput, ListRoleTagsOutput](Model, &opListRoleTags)
@@ -120,19 +166,27 @@ func init() {
 	aws.Register[ListUserPoliciesInput, ListUserPoliciesOutput](Model, &opListUserPolicies)
 	aws.Register[ListUserTagsInput, ListUserTagsOutput](Model, &opListUserTags)
 	aws.Register[ListUsersInput, ListUsersOutput](Model, &opListUsers)
+	aws.Register[PutGroupPolicyInput, PutGroupPolicyOutput](Model, &opPutGroupPolicy)
+	aws.Register[PutRolePermissionsBoundaryInput, PutRolePermissionsBoundaryOutput](Model, &opPutRolePermissionsBoundary)
 	aws.Register[PutRolePolicyInput, PutRolePolicyOutput](Model, &opPutRolePolicy)
+	aws.Register[PutUserPermissionsBoundaryInput, PutUserPermissionsBoundaryOutput](Model, &opPutUserPermissionsBoundary)
 	aws.Register[PutUserPolicyInput, PutUserPolicyOutput](Model, &opPutUserPolicy)
 	aws.Register[RemoveRoleFromInstanceProfileInput, RemoveRoleFromInstanceProfileOutput](Model, &opRemoveRoleFromInstanceProfile)
+	aws.Register[RemoveUserFromGroupInput, RemoveUserFromGroupOutput](Model, &opRemoveUserFromGroup)
 	aws.Register[SetDefaultPolicyVersionInput, SetDefaultPolicyVersionOutput](Model, &opSetDefaultPolicyVersion)
+	aws.Register[SimulatePrincipalPolicyInput, SimulatePrincipalPolicyOutput](Model, &opSimulatePrincipalPolicy)
+	aws.Register[TagInstanceProfileInput, TagInstanceProfileOutput](Model, &opTagInstanceProfile)
 	aws.Register[TagPolicyInput, TagPolicyOutput](Model, &opTagPolicy)
 	aws.Register[TagRoleInput, TagRoleOutput](Model, &opTagRole)
 	aws.Register[TagUserInput, TagUserOutput](Model, &opTagUser)
+	aws.Register[UntagInstanceProfileInput, UntagInstanceProfileOutput](Model, &opUntagInstanceProfile)
 	aws.Register[UntagPolicyInput, UntagPolicyOutput](Model, &opUntagPolicy)
 	aws.Register[UntagRoleInput, UntagRoleOutput](Model, &opUntagRole)
 	aws.Register[UntagUserInput, UntagUserOutput](Model, &opUntagUser)
 	aws.Register[UpdateAccessKeyInput, UpdateAccessKeyOutput](Model, &opUpdateAccessKey)
 	aws.Register[UpdateAssumeRolePolicyInput, UpdateAssumeRolePolicyOutput](Model, &opUpdateAssumeRolePolicy)
 	aws.Register[UpdateRoleInput, UpdateRoleOutput](Model, &opUpdateRole)
+	aws.Register[UpdateRoleDescriptionInput, UpdateRoleDescriptionOutput](Model, &opUpdateRoleDescription)
 	aws.Register[UpdateUserInput, UpdateUserOutput](Model, &opUpdateUser)
 	Model.Know(known)
 }

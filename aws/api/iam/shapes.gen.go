@@ -16,11 +16,14 @@ var (
 	limit20     float64 = 20
 	limit2048   float64 = 2048
 	limit256    float64 = 256
+	limit3      float64 = 3
 	limit320    float64 = 320
 	limit3600   float64 = 3600
 	limit43200  float64 = 43200
+	limit5      float64 = 5
 	limit50     float64 = 50
 	limit512    float64 = 512
+	limit63     float64 = 63
 	limit64     float64 = 64
 )
 
@@ -39,11 +42,21 @@ var (
 		{Name: "Status", Index: 2, Shape: &shapeStatusType, WireName: "Status", QueryName: "Status"},
 		{Name: "UserName", Index: 3, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName"},
 	}}
+	shapeActionNameListType              = aws.Shape{Name: "ActionNameListType", Kind: aws.List, Elem: &shapeActionNameType, ElemName: "member"}
+	shapeActionNameType                  = aws.Shape{Name: "ActionNameType", Kind: aws.String, Min: &limit3, Max: &limit128}
 	shapeAddRoleToInstanceProfileRequest = aws.Shape{Name: "AddRoleToInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
 		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 	}}
-	shapeArnListType             = aws.Shape{Name: "ArnListType", Kind: aws.List, Elem: &shapeArnType, ElemName: "member"}
+	shapeAddUserToGroupRequest = aws.Shape{Name: "AddUserToGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeArnListType              = aws.Shape{Name: "ArnListType", Kind: aws.List, Elem: &shapeArnType, ElemName: "member"}
+	shapeAttachGroupPolicyRequest = aws.Shape{Name: "AttachGroupPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "PolicyArn", Index: 1, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
+	}}
 	shapeAttachRolePolicyRequest = aws.Shape{Name: "AttachRolePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
@@ -60,11 +73,30 @@ var (
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn"},
 		{Name: "PolicyName", Index: 1, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName"},
 	}}
-	shapeCreateAccessKeyRequest = aws.Shape{Name: "CreateAccessKeyRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeColumnNumber = aws.Shape{Name: "ColumnNumber", Kind: aws.Integer}
+	shapeContextEntry = aws.Shape{Name: "ContextEntry", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ContextKeyName", Index: 0, Shape: &shapeContextKeyNameType, WireName: "ContextKeyName", QueryName: "ContextKeyName"},
+		{Name: "ContextKeyType", Index: 1, Shape: &shapeContextKeyTypeEnum, WireName: "ContextKeyType", QueryName: "ContextKeyType"},
+		{Name: "ContextKeyValues", Index: 2, Shape: &shapeContextKeyValueListType, WireName: "ContextKeyValues", QueryName: "ContextKeyValues"},
+	}}
+	shapeContextEntryListType          = aws.Shape{Name: "ContextEntryListType", Kind: aws.List, Elem: &shapeContextEntry, ElemName: "member"}
+	shapeContextKeyNameType            = aws.Shape{Name: "ContextKeyNameType", Kind: aws.String, Min: &limit5, Max: &limit256}
+	shapeContextKeyNamesResultListType = aws.Shape{Name: "ContextKeyNamesResultListType", Kind: aws.List, Elem: &shapeContextKeyNameType, ElemName: "member"}
+	shapeContextKeyTypeEnum            = aws.Shape{Name: "ContextKeyTypeEnum", Kind: aws.String, Enum: []string{"string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList"}}
+	shapeContextKeyValueListType       = aws.Shape{Name: "ContextKeyValueListType", Kind: aws.List, Elem: &shapeContextKeyValueType, ElemName: "member"}
+	shapeContextKeyValueType           = aws.Shape{Name: "ContextKeyValueType", Kind: aws.String}
+	shapeCreateAccessKeyRequest        = aws.Shape{Name: "CreateAccessKeyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "UserName", Index: 0, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName"},
 	}}
 	shapeCreateAccessKeyResponse = aws.Shape{Name: "CreateAccessKeyResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AccessKey", Index: 0, Shape: &shapeAccessKey, WireName: "AccessKey", QueryName: "AccessKey", Required: true},
+	}}
+	shapeCreateGroupRequest = aws.Shape{Name: "CreateGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "Path", Index: 1, Shape: &shapePathType, WireName: "Path", QueryName: "Path"},
+	}}
+	shapeCreateGroupResponse = aws.Shape{Name: "CreateGroupResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Group", Index: 0, Shape: &shapeGroup, WireName: "Group", QueryName: "Group", Required: true},
 	}}
 	shapeCreateInstanceProfileRequest = aws.Shape{Name: "CreateInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
@@ -125,6 +157,13 @@ var (
 		{Name: "AccessKeyId", Index: 0, Shape: &shapeAccessKeyIdType, WireName: "AccessKeyId", QueryName: "AccessKeyId", Required: true},
 		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName"},
 	}}
+	shapeDeleteGroupPolicyRequest = aws.Shape{Name: "DeleteGroupPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "PolicyName", Index: 1, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
+	}}
+	shapeDeleteGroupRequest = aws.Shape{Name: "DeleteGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+	}}
 	shapeDeleteInstanceProfileRequest = aws.Shape{Name: "DeleteInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
 	}}
@@ -134,6 +173,9 @@ var (
 	shapeDeletePolicyVersionRequest = aws.Shape{Name: "DeletePolicyVersionRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "VersionId", Index: 1, Shape: &shapePolicyVersionIdType, WireName: "VersionId", QueryName: "VersionId", Required: true},
+	}}
+	shapeDeleteRolePermissionsBoundaryRequest = aws.Shape{Name: "DeleteRolePermissionsBoundaryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "RoleName", Index: 0, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 	}}
 	shapeDeleteRolePolicyRequest = aws.Shape{Name: "DeleteRolePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyName", Index: 0, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
@@ -148,6 +190,9 @@ var (
 	shapeDeleteServiceLinkedRoleResponse = aws.Shape{Name: "DeleteServiceLinkedRoleResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DeletionTaskId", Index: 0, Shape: &shapeDeletionTaskIdType, WireName: "DeletionTaskId", QueryName: "DeletionTaskId", Required: true},
 	}}
+	shapeDeleteUserPermissionsBoundaryRequest = aws.Shape{Name: "DeleteUserPermissionsBoundaryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "UserName", Index: 0, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
 	shapeDeleteUserPolicyRequest = aws.Shape{Name: "DeleteUserPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyName", Index: 0, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
 		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
@@ -159,8 +204,12 @@ var (
 		{Name: "Reason", Index: 0, Shape: &shapeReasonType, WireName: "Reason", QueryName: "Reason"},
 		{Name: "RoleUsageList", Index: 1, Shape: &shapeRoleUsageListType, WireName: "RoleUsageList", QueryName: "RoleUsageList"},
 	}}
-	shapeDeletionTaskIdType      = aws.Shape{Name: "DeletionTaskIdType", Kind: aws.String, Min: &limit1, Max: &limit1000}
-	shapeDeletionTaskStatusType  = aws.Shape{Name: "DeletionTaskStatusType", Kind: aws.String, Enum: []string{"SUCCEEDED", "IN_PROGRESS", "FAILED", "NOT_STARTED"}}
+	shapeDeletionTaskIdType       = aws.Shape{Name: "DeletionTaskIdType", Kind: aws.String, Min: &limit1, Max: &limit1000}
+	shapeDeletionTaskStatusType   = aws.Shape{Name: "DeletionTaskStatusType", Kind: aws.String, Enum: []string{"SUCCEEDED", "IN_PROGRESS", "FAILED", "NOT_STARTED"}}
+	shapeDetachGroupPolicyRequest = aws.Shape{Name: "DetachGroupPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "PolicyArn", Index: 1, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
+	}}
 	shapeDetachRolePolicyRequest = aws.Shape{Name: "DetachRolePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
@@ -168,6 +217,44 @@ var (
 	shapeDetachUserPolicyRequest = aws.Shape{Name: "DetachUserPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "UserName", Index: 1, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeEntityType              = aws.Shape{Name: "EntityType", Kind: aws.String, Enum: []string{"User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"}}
+	shapeEvalDecisionDetailsType = aws.Shape{Name: "EvalDecisionDetailsType", Kind: aws.Map, Key: &shapeEvalDecisionSourceType, Elem: &shapePolicyEvaluationDecisionType, KeyName: "key", ValueName: "value"}
+	shapeEvalDecisionSourceType  = aws.Shape{Name: "EvalDecisionSourceType", Kind: aws.String, Min: &limit3, Max: &limit256}
+	shapeEvaluationResult        = aws.Shape{Name: "EvaluationResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EvalActionName", Index: 0, Shape: &shapeActionNameType, WireName: "EvalActionName", QueryName: "EvalActionName", Required: true},
+		{Name: "EvalDecision", Index: 1, Shape: &shapePolicyEvaluationDecisionType, WireName: "EvalDecision", QueryName: "EvalDecision", Required: true},
+		{Name: "EvalDecisionDetails", Index: 2, Shape: &shapeEvalDecisionDetailsType, WireName: "EvalDecisionDetails", QueryName: "EvalDecisionDetails"},
+		{Name: "EvalResourceName", Index: 3, Shape: &shapeResourceNameType, WireName: "EvalResourceName", QueryName: "EvalResourceName"},
+		{Name: "MatchedStatements", Index: 4, Shape: &shapeStatementListType, WireName: "MatchedStatements", QueryName: "MatchedStatements"},
+		{Name: "MissingContextValues", Index: 5, Shape: &shapeContextKeyNamesResultListType, WireName: "MissingContextValues", QueryName: "MissingContextValues"},
+		{Name: "OrganizationsDecisionDetail", Index: 6, Shape: &shapeOrganizationsDecisionDetail, WireName: "OrganizationsDecisionDetail", QueryName: "OrganizationsDecisionDetail"},
+		{Name: "PermissionsBoundaryDecisionDetail", Index: 7, Shape: &shapePermissionsBoundaryDecisionDetail, WireName: "PermissionsBoundaryDecisionDetail", QueryName: "PermissionsBoundaryDecisionDetail"},
+		{Name: "ResourceSpecificResults", Index: 8, Shape: &shapeResourceSpecificResultListType, WireName: "ResourceSpecificResults", QueryName: "ResourceSpecificResults"},
+	}}
+	shapeEvaluationResultsListType = aws.Shape{Name: "EvaluationResultsListType", Kind: aws.List, Elem: &shapeEvaluationResult, ElemName: "member"}
+	shapeGetAccountSummaryResponse = aws.Shape{Name: "GetAccountSummaryResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "SummaryMap", Index: 0, Shape: &shapeSummaryMapType, WireName: "SummaryMap", QueryName: "SummaryMap"},
+	}}
+	shapeGetGroupPolicyRequest = aws.Shape{Name: "GetGroupPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "PolicyName", Index: 1, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
+	}}
+	shapeGetGroupPolicyResponse = aws.Shape{Name: "GetGroupPolicyResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "PolicyDocument", Index: 1, Shape: &shapePolicyDocumentType, WireName: "PolicyDocument", QueryName: "PolicyDocument", Required: true},
+		{Name: "PolicyName", Index: 2, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
+	}}
+	shapeGetGroupRequest = aws.Shape{Name: "GetGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+	}}
+	shapeGetGroupResponse = aws.Shape{Name: "GetGroupResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Group", Index: 0, Shape: &shapeGroup, WireName: "Group", QueryName: "Group", Required: true},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "Users", Index: 3, Shape: &shapeUserListType, WireName: "Users", QueryName: "Users", Required: true},
 	}}
 	shapeGetInstanceProfileRequest = aws.Shape{Name: "GetInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
@@ -225,6 +312,13 @@ var (
 	shapeGetUserResponse = aws.Shape{Name: "GetUserResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "User", Index: 0, Shape: &shapeUser, WireName: "User", QueryName: "User", Required: true},
 	}}
+	shapeGroup = aws.Shape{Name: "Group", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn", Required: true},
+		{Name: "CreateDate", Index: 1, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate", Required: true},
+		{Name: "GroupId", Index: 2, Shape: &shapeIdType, WireName: "GroupId", QueryName: "GroupId", Required: true},
+		{Name: "GroupName", Index: 3, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "Path", Index: 4, Shape: &shapePathType, WireName: "Path", QueryName: "Path", Required: true},
+	}}
 	shapeInstanceProfile = aws.Shape{Name: "InstanceProfile", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn", Required: true},
 		{Name: "CreateDate", Index: 1, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate", Required: true},
@@ -234,6 +328,7 @@ var (
 		{Name: "Roles", Index: 5, Shape: &shapeRoleListType, WireName: "Roles", QueryName: "Roles", Required: true},
 		{Name: "Tags", Index: 6, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags"},
 	}}
+	shapeLineNumber            = aws.Shape{Name: "LineNumber", Kind: aws.Integer}
 	shapeListAccessKeysRequest = aws.Shape{Name: "ListAccessKeysRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
@@ -241,6 +336,26 @@ var (
 	}}
 	shapeListAccessKeysResponse = aws.Shape{Name: "ListAccessKeysResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AccessKeyMetadata", Index: 0, Shape: &shapeAccessKeyMetadataListType, WireName: "AccessKeyMetadata", QueryName: "AccessKeyMetadata", Required: true},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
+	shapeListAccountAliasesRequest = aws.Shape{Name: "ListAccountAliasesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+	}}
+	shapeListAccountAliasesResponse = aws.Shape{Name: "ListAccountAliasesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AccountAliases", Index: 0, Shape: &shapeAccountAliasListType, WireName: "AccountAliases", QueryName: "AccountAliases", Required: true},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
+	shapeListAttachedGroupPoliciesRequest = aws.Shape{Name: "ListAttachedGroupPoliciesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "PathPrefix", Index: 3, Shape: &shapePolicyPathType, WireName: "PathPrefix", QueryName: "PathPrefix"},
+	}}
+	shapeListAttachedGroupPoliciesResponse = aws.Shape{Name: "ListAttachedGroupPoliciesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AttachedPolicies", Index: 0, Shape: &shapeAttachedPoliciesListType, WireName: "AttachedPolicies", QueryName: "AttachedPolicies"},
 		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
 		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 	}}
@@ -265,6 +380,61 @@ var (
 		{Name: "AttachedPolicies", Index: 0, Shape: &shapeAttachedPoliciesListType, WireName: "AttachedPolicies", QueryName: "AttachedPolicies"},
 		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
 		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
+	shapeListEntitiesForPolicyRequest = aws.Shape{Name: "ListEntitiesForPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EntityFilter", Index: 0, Shape: &shapeEntityType, WireName: "EntityFilter", QueryName: "EntityFilter"},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "PathPrefix", Index: 3, Shape: &shapePathType, WireName: "PathPrefix", QueryName: "PathPrefix"},
+		{Name: "PolicyArn", Index: 4, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
+		{Name: "PolicyUsageFilter", Index: 5, Shape: &shapePolicyUsageType, WireName: "PolicyUsageFilter", QueryName: "PolicyUsageFilter"},
+	}}
+	shapeListEntitiesForPolicyResponse = aws.Shape{Name: "ListEntitiesForPolicyResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "PolicyGroups", Index: 2, Shape: &shapePolicyGroupListType, WireName: "PolicyGroups", QueryName: "PolicyGroups"},
+		{Name: "PolicyRoles", Index: 3, Shape: &shapePolicyRoleListType, WireName: "PolicyRoles", QueryName: "PolicyRoles"},
+		{Name: "PolicyUsers", Index: 4, Shape: &shapePolicyUserListType, WireName: "PolicyUsers", QueryName: "PolicyUsers"},
+	}}
+	shapeListGroupPoliciesRequest = aws.Shape{Name: "ListGroupPoliciesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+	}}
+	shapeListGroupPoliciesResponse = aws.Shape{Name: "ListGroupPoliciesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "PolicyNames", Index: 2, Shape: &shapePolicyNameListType, WireName: "PolicyNames", QueryName: "PolicyNames", Required: true},
+	}}
+	shapeListGroupsForUserRequest = aws.Shape{Name: "ListGroupsForUserRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "UserName", Index: 2, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeListGroupsForUserResponse = aws.Shape{Name: "ListGroupsForUserResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Groups", Index: 0, Shape: &shapeGroupListType, WireName: "Groups", QueryName: "Groups", Required: true},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
+	shapeListGroupsRequest = aws.Shape{Name: "ListGroupsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "PathPrefix", Index: 2, Shape: &shapePathPrefixType, WireName: "PathPrefix", QueryName: "PathPrefix"},
+	}}
+	shapeListGroupsResponse = aws.Shape{Name: "ListGroupsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Groups", Index: 0, Shape: &shapeGroupListType, WireName: "Groups", QueryName: "Groups", Required: true},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
+	shapeListInstanceProfileTagsRequest = aws.Shape{Name: "ListInstanceProfileTagsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+	}}
+	shapeListInstanceProfileTagsResponse = aws.Shape{Name: "ListInstanceProfileTagsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "Tags", Index: 2, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
 	}}
 	shapeListInstanceProfilesForRoleRequest = aws.Shape{Name: "ListInstanceProfilesForRoleRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
@@ -298,6 +468,16 @@ var (
 		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "Policies", Index: 2, Shape: &shapePolicyListType, WireName: "Policies", QueryName: "Policies"},
+	}}
+	shapeListPolicyTagsRequest = aws.Shape{Name: "ListPolicyTagsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "PolicyArn", Index: 2, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
+	}}
+	shapeListPolicyTagsResponse = aws.Shape{Name: "ListPolicyTagsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "Tags", Index: 2, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
 	}}
 	shapeListPolicyVersionsRequest = aws.Shape{Name: "ListPolicyVersionsRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
@@ -369,8 +549,14 @@ var (
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "Users", Index: 2, Shape: &shapeUserListType, WireName: "Users", QueryName: "Users", Required: true},
 	}}
+	shapeOrganizationsDecisionDetail = aws.Shape{Name: "OrganizationsDecisionDetail", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AllowedByOrganizations", Index: 0, Shape: &shapeBooleanType, WireName: "AllowedByOrganizations", QueryName: "AllowedByOrganizations"},
+	}}
 	shapePermissionsBoundaryAttachmentType = aws.Shape{Name: "PermissionsBoundaryAttachmentType", Kind: aws.String, Enum: []string{"PermissionsBoundaryPolicy"}}
-	shapePolicy                            = aws.Shape{Name: "Policy", Kind: aws.Structure, Members: []aws.Member{
+	shapePermissionsBoundaryDecisionDetail = aws.Shape{Name: "PermissionsBoundaryDecisionDetail", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AllowedByPermissionsBoundary", Index: 0, Shape: &shapeBooleanType, WireName: "AllowedByPermissionsBoundary", QueryName: "AllowedByPermissionsBoundary"},
+	}}
+	shapePolicy = aws.Shape{Name: "Policy", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn"},
 		{Name: "AttachmentCount", Index: 1, Shape: &shapeAttachmentCountType, WireName: "AttachmentCount", QueryName: "AttachmentCount"},
 		{Name: "CreateDate", Index: 2, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate"},
@@ -384,17 +570,52 @@ var (
 		{Name: "Tags", Index: 10, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags"},
 		{Name: "UpdateDate", Index: 11, Shape: &shapeDateType, WireName: "UpdateDate", QueryName: "UpdateDate"},
 	}}
-	shapePolicyUsageType = aws.Shape{Name: "PolicyUsageType", Kind: aws.String, Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}}
-	shapePolicyVersion   = aws.Shape{Name: "PolicyVersion", Kind: aws.Structure, Members: []aws.Member{
+	shapePolicyEvaluationDecisionType = aws.Shape{Name: "PolicyEvaluationDecisionType", Kind: aws.String, Enum: []string{"allowed", "explicitDeny", "implicitDeny"}}
+	shapePolicyGroup                  = aws.Shape{Name: "PolicyGroup", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupId", Index: 0, Shape: &shapeIdType, WireName: "GroupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 1, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName"},
+	}}
+	shapePolicyGroupListType  = aws.Shape{Name: "PolicyGroupListType", Kind: aws.List, Elem: &shapePolicyGroup, ElemName: "member"}
+	shapePolicyIdentifierType = aws.Shape{Name: "PolicyIdentifierType", Kind: aws.String}
+	shapePolicyRole           = aws.Shape{Name: "PolicyRole", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "RoleId", Index: 0, Shape: &shapeIdType, WireName: "RoleId", QueryName: "RoleId"},
+		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName"},
+	}}
+	shapePolicyRoleListType = aws.Shape{Name: "PolicyRoleListType", Kind: aws.List, Elem: &shapePolicyRole, ElemName: "member"}
+	shapePolicySourceType   = aws.Shape{Name: "PolicySourceType", Kind: aws.String, Enum: []string{"user", "group", "role", "aws-managed", "user-managed", "resource", "none"}}
+	shapePolicyUsageType    = aws.Shape{Name: "PolicyUsageType", Kind: aws.String, Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}}
+	shapePolicyUser         = aws.Shape{Name: "PolicyUser", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "UserId", Index: 0, Shape: &shapeIdType, WireName: "UserId", QueryName: "UserId"},
+		{Name: "UserName", Index: 1, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName"},
+	}}
+	shapePolicyUserListType = aws.Shape{Name: "PolicyUserListType", Kind: aws.List, Elem: &shapePolicyUser, ElemName: "member"}
+	shapePolicyVersion      = aws.Shape{Name: "PolicyVersion", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CreateDate", Index: 0, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate"},
 		{Name: "Document", Index: 1, Shape: &shapePolicyDocumentType, WireName: "Document", QueryName: "Document"},
 		{Name: "IsDefaultVersion", Index: 2, Shape: &shapeBooleanType, WireName: "IsDefaultVersion", QueryName: "IsDefaultVersion"},
 		{Name: "VersionId", Index: 3, Shape: &shapePolicyVersionIdType, WireName: "VersionId", QueryName: "VersionId"},
 	}}
+	shapePosition = aws.Shape{Name: "Position", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Column", Index: 0, Shape: &shapeColumnNumber, WireName: "Column", QueryName: "Column"},
+		{Name: "Line", Index: 1, Shape: &shapeLineNumber, WireName: "Line", QueryName: "Line"},
+	}}
+	shapePutGroupPolicyRequest = aws.Shape{Name: "PutGroupPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "PolicyDocument", Index: 1, Shape: &shapePolicyDocumentType, WireName: "PolicyDocument", QueryName: "PolicyDocument", Required: true},
+		{Name: "PolicyName", Index: 2, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
+	}}
+	shapePutRolePermissionsBoundaryRequest = aws.Shape{Name: "PutRolePermissionsBoundaryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "PermissionsBoundary", Index: 0, Shape: &shapeArnType, WireName: "PermissionsBoundary", QueryName: "PermissionsBoundary", Required: true},
+		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
+	}}
 	shapePutRolePolicyRequest = aws.Shape{Name: "PutRolePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyDocument", Index: 0, Shape: &shapePolicyDocumentType, WireName: "PolicyDocument", QueryName: "PolicyDocument", Required: true},
 		{Name: "PolicyName", Index: 1, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
 		{Name: "RoleName", Index: 2, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
+	}}
+	shapePutUserPermissionsBoundaryRequest = aws.Shape{Name: "PutUserPermissionsBoundaryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "PermissionsBoundary", Index: 0, Shape: &shapeArnType, WireName: "PermissionsBoundary", QueryName: "PermissionsBoundary", Required: true},
+		{Name: "UserName", Index: 1, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
 	}}
 	shapePutUserPolicyRequest = aws.Shape{Name: "PutUserPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyDocument", Index: 0, Shape: &shapePolicyDocumentType, WireName: "PolicyDocument", QueryName: "PolicyDocument", Required: true},
@@ -407,7 +628,23 @@ var (
 		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
 		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 	}}
-	shapeRole = aws.Shape{Name: "Role", Kind: aws.Structure, Members: []aws.Member{
+	shapeRemoveUserFromGroupRequest = aws.Shape{Name: "RemoveUserFromGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
+		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeResourceHandlingOptionType = aws.Shape{Name: "ResourceHandlingOptionType", Kind: aws.String, Min: &limit1, Max: &limit64}
+	shapeResourceNameListType       = aws.Shape{Name: "ResourceNameListType", Kind: aws.List, Elem: &shapeResourceNameType, ElemName: "member"}
+	shapeResourceNameType           = aws.Shape{Name: "ResourceNameType", Kind: aws.String, Min: &limit1, Max: &limit2048}
+	shapeResourceSpecificResult     = aws.Shape{Name: "ResourceSpecificResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EvalDecisionDetails", Index: 0, Shape: &shapeEvalDecisionDetailsType, WireName: "EvalDecisionDetails", QueryName: "EvalDecisionDetails"},
+		{Name: "EvalResourceDecision", Index: 1, Shape: &shapePolicyEvaluationDecisionType, WireName: "EvalResourceDecision", QueryName: "EvalResourceDecision", Required: true},
+		{Name: "EvalResourceName", Index: 2, Shape: &shapeResourceNameType, WireName: "EvalResourceName", QueryName: "EvalResourceName", Required: true},
+		{Name: "MatchedStatements", Index: 3, Shape: &shapeStatementListType, WireName: "MatchedStatements", QueryName: "MatchedStatements"},
+		{Name: "MissingContextValues", Index: 4, Shape: &shapeContextKeyNamesResultListType, WireName: "MissingContextValues", QueryName: "MissingContextValues"},
+		{Name: "PermissionsBoundaryDecisionDetail", Index: 5, Shape: &shapePermissionsBoundaryDecisionDetail, WireName: "PermissionsBoundaryDecisionDetail", QueryName: "PermissionsBoundaryDecisionDetail"},
+	}}
+	shapeResourceSpecificResultListType = aws.Shape{Name: "ResourceSpecificResultListType", Kind: aws.List, Elem: &shapeResourceSpecificResult, ElemName: "member"}
+	shapeRole                           = aws.Shape{Name: "Role", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn", Required: true},
 		{Name: "AssumeRolePolicyDocument", Index: 1, Shape: &shapePolicyDocumentType, WireName: "AssumeRolePolicyDocument", QueryName: "AssumeRolePolicyDocument"},
 		{Name: "CreateDate", Index: 2, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate", Required: true},
@@ -433,9 +670,40 @@ var (
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "VersionId", Index: 1, Shape: &shapePolicyVersionIdType, WireName: "VersionId", QueryName: "VersionId", Required: true},
 	}}
-	shapeTag = aws.Shape{Name: "Tag", Kind: aws.Structure, Members: []aws.Member{
+	shapeSimulatePolicyResponse = aws.Shape{Name: "SimulatePolicyResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EvaluationResults", Index: 0, Shape: &shapeEvaluationResultsListType, WireName: "EvaluationResults", QueryName: "EvaluationResults"},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
+	shapeSimulatePrincipalPolicyRequest = aws.Shape{Name: "SimulatePrincipalPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ActionNames", Index: 0, Shape: &shapeActionNameListType, WireName: "ActionNames", QueryName: "ActionNames", Required: true},
+		{Name: "CallerArn", Index: 1, Shape: &shapeResourceNameType, WireName: "CallerArn", QueryName: "CallerArn"},
+		{Name: "ContextEntries", Index: 2, Shape: &shapeContextEntryListType, WireName: "ContextEntries", QueryName: "ContextEntries"},
+		{Name: "Marker", Index: 3, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 4, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "PermissionsBoundaryPolicyInputList", Index: 5, Shape: &shapeSimulationPolicyListType, WireName: "PermissionsBoundaryPolicyInputList", QueryName: "PermissionsBoundaryPolicyInputList"},
+		{Name: "PolicyInputList", Index: 6, Shape: &shapeSimulationPolicyListType, WireName: "PolicyInputList", QueryName: "PolicyInputList"},
+		{Name: "PolicySourceArn", Index: 7, Shape: &shapeArnType, WireName: "PolicySourceArn", QueryName: "PolicySourceArn", Required: true},
+		{Name: "ResourceArns", Index: 8, Shape: &shapeResourceNameListType, WireName: "ResourceArns", QueryName: "ResourceArns"},
+		{Name: "ResourceHandlingOption", Index: 9, Shape: &shapeResourceHandlingOptionType, WireName: "ResourceHandlingOption", QueryName: "ResourceHandlingOption"},
+		{Name: "ResourceOwner", Index: 10, Shape: &shapeResourceNameType, WireName: "ResourceOwner", QueryName: "ResourceOwner"},
+		{Name: "ResourcePolicy", Index: 11, Shape: &shapePolicyDocumentType, WireName: "ResourcePolicy", QueryName: "ResourcePolicy"},
+	}}
+	shapeSimulationPolicyListType = aws.Shape{Name: "SimulationPolicyListType", Kind: aws.List, Elem: &shapePolicyDocumentType, ElemName: "member"}
+	shapeStatement                = aws.Shape{Name: "Statement", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EndPosition", Index: 0, Shape: &shapePosition, WireName: "EndPosition", QueryName: "EndPosition"},
+		{Name: "SourcePolicyId", Index: 1, Shape: &shapePolicyIdentifierType, WireName: "SourcePolicyId", QueryName: "SourcePolicyId"},
+		{Name: "SourcePolicyType", Index: 2, Shape: &shapePolicySourceType, WireName: "SourcePolicyType", QueryName: "SourcePolicyType"},
+		{Name: "StartPosition", Index: 3, Shape: &shapePosition, WireName: "StartPosition", QueryName: "StartPosition"},
+	}}
+	shapeStatementListType = aws.Shape{Name: "StatementListType", Kind: aws.List, Elem: &shapeStatement, ElemName: "member"}
+	shapeTag               = aws.Shape{Name: "Tag", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Key", Index: 0, Shape: &shapeTagKeyType, WireName: "Key", QueryName: "Key", Required: true},
 		{Name: "Value", Index: 1, Shape: &shapeTagValueType, WireName: "Value", QueryName: "Value", Required: true},
+	}}
+	shapeTagInstanceProfileRequest = aws.Shape{Name: "TagInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
+		{Name: "Tags", Index: 1, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
 	}}
 	shapeTagPolicyRequest = aws.Shape{Name: "TagPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
@@ -448,6 +716,10 @@ var (
 	shapeTagUserRequest = aws.Shape{Name: "TagUserRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Tags", Index: 0, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
 		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeUntagInstanceProfileRequest = aws.Shape{Name: "UntagInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
+		{Name: "TagKeys", Index: 1, Shape: &shapeTagKeyListType, WireName: "TagKeys", QueryName: "TagKeys", Required: true},
 	}}
 	shapeUntagPolicyRequest = aws.Shape{Name: "UntagPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
@@ -469,6 +741,13 @@ var (
 	shapeUpdateAssumeRolePolicyRequest = aws.Shape{Name: "UpdateAssumeRolePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyDocument", Index: 0, Shape: &shapePolicyDocumentType, WireName: "PolicyDocument", QueryName: "PolicyDocument", Required: true},
 		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
+	}}
+	shapeUpdateRoleDescriptionRequest = aws.Shape{Name: "UpdateRoleDescriptionRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Description", Index: 0, Shape: &shapeRoleDescriptionType, WireName: "Description", QueryName: "Description", Required: true},
+		{Name: "RoleName", Index: 1, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
+	}}
+	shapeUpdateRoleDescriptionResponse = aws.Shape{Name: "UpdateRoleDescriptionResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Role", Index: 0, Shape: &shapeRole, WireName: "Role", QueryName: "Role"},
 	}}
 	shapeUpdateRoleRequest = aws.Shape{Name: "UpdateRoleRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeRoleDescriptionType, WireName: "Description", QueryName: "Description"},
@@ -494,6 +773,8 @@ var (
 	shapeAccessKeyIdType               = aws.Shape{Name: "accessKeyIdType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
 	shapeAccessKeyMetadataListType     = aws.Shape{Name: "accessKeyMetadataListType", Kind: aws.List, Elem: &shapeAccessKeyMetadata, ElemName: "member"}
 	shapeAccessKeySecretType           = aws.Shape{Name: "accessKeySecretType", Kind: aws.String, Sensitive: true}
+	shapeAccountAliasListType          = aws.Shape{Name: "accountAliasListType", Kind: aws.List, Elem: &shapeAccountAliasType, ElemName: "member"}
+	shapeAccountAliasType              = aws.Shape{Name: "accountAliasType", Kind: aws.String, Min: &limit3, Max: &limit63, Pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"}
 	shapeArnType                       = aws.Shape{Name: "arnType", Kind: aws.String, Min: &limit20, Max: &limit2048}
 	shapeAttachedPoliciesListType      = aws.Shape{Name: "attachedPoliciesListType", Kind: aws.List, Elem: &shapeAttachedPolicy, ElemName: "member"}
 	shapeAttachmentCountType           = aws.Shape{Name: "attachmentCountType", Kind: aws.Integer}
@@ -501,6 +782,7 @@ var (
 	shapeCustomSuffixType              = aws.Shape{Name: "customSuffixType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
 	shapeDateType                      = aws.Shape{Name: "dateType", Kind: aws.Timestamp}
 	shapeExistingUserNameType          = aws.Shape{Name: "existingUserNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapeGroupListType                 = aws.Shape{Name: "groupListType", Kind: aws.List, Elem: &shapeGroup, ElemName: "member"}
 	shapeGroupNameType                 = aws.Shape{Name: "groupNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
 	shapeIdType                        = aws.Shape{Name: "idType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
 	shapeInstanceProfileListType       = aws.Shape{Name: "instanceProfileListType", Kind: aws.List, Elem: &shapeInstanceProfile, ElemName: "member"}
@@ -525,6 +807,9 @@ var (
 	shapeRoleNameType                  = aws.Shape{Name: "roleNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
 	shapeStatusType                    = aws.Shape{Name: "statusType", Kind: aws.String, Enum: []string{"Active", "Inactive", "Expired"}}
 	shapeStringType                    = aws.Shape{Name: "stringType", Kind: aws.String}
+	shapeSummaryKeyType                = aws.Shape{Name: "summaryKeyType", Kind: aws.String, Enum: []string{"Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"}}
+	shapeSummaryMapType                = aws.Shape{Name: "summaryMapType", Kind: aws.Map, Key: &shapeSummaryKeyType, Elem: &shapeSummaryValueType, KeyName: "key", ValueName: "value"}
+	shapeSummaryValueType              = aws.Shape{Name: "summaryValueType", Kind: aws.Integer}
 	shapeTagKeyListType                = aws.Shape{Name: "tagKeyListType", Kind: aws.List, Elem: &shapeTagKeyType, ElemName: "member", Max: &limit50}
 	shapeTagKeyType                    = aws.Shape{Name: "tagKeyType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"}
 	shapeTagListType                   = aws.Shape{Name: "tagListType", Kind: aws.List, Elem: &shapeTag, ElemName: "member", Max: &limit50}

@@ -14,6 +14,26 @@ type AddRoleToInstanceProfileInput struct {
 type AddRoleToInstanceProfileOutput struct {
 }
 
+// AddUserToGroupInput is the input of AddUserToGroup.
+type AddUserToGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	UserName  *string `json:"UserName,omitempty"`
+}
+
+// AddUserToGroupOutput is the output of AddUserToGroup.
+type AddUserToGroupOutput struct {
+}
+
+// AttachGroupPolicyInput is the input of AttachGroupPolicy.
+type AttachGroupPolicyInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
+// AttachGroupPolicyOutput is the output of AttachGroupPolicy.
+type AttachGroupPolicyOutput struct {
+}
+
 // AttachRolePolicyInput is the input of AttachRolePolicy.
 type AttachRolePolicyInput struct {
 	PolicyArn *string `json:"PolicyArn,omitempty"`
@@ -42,6 +62,17 @@ type CreateAccessKeyInput struct {
 // CreateAccessKeyOutput is the output of CreateAccessKey.
 type CreateAccessKeyOutput struct {
 	AccessKey *AccessKey `json:"AccessKey,omitempty"`
+}
+
+// CreateGroupInput is the input of CreateGroup.
+type CreateGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	Path      *string `json:"Path,omitempty"`
+}
+
+// CreateGroupOutput is the output of CreateGroup.
+type CreateGroupOutput struct {
+	Group *Group `json:"Group,omitempty"`
 }
 
 // CreateInstanceProfileInput is the input of CreateInstanceProfile.
@@ -133,6 +164,25 @@ type DeleteAccessKeyInput struct {
 type DeleteAccessKeyOutput struct {
 }
 
+// DeleteGroupInput is the input of DeleteGroup.
+type DeleteGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+}
+
+// DeleteGroupOutput is the output of DeleteGroup.
+type DeleteGroupOutput struct {
+}
+
+// DeleteGroupPolicyInput is the input of DeleteGroupPolicy.
+type DeleteGroupPolicyInput struct {
+	GroupName  *string `json:"GroupName,omitempty"`
+	PolicyName *string `json:"PolicyName,omitempty"`
+}
+
+// DeleteGroupPolicyOutput is the output of DeleteGroupPolicy.
+type DeleteGroupPolicyOutput struct {
+}
+
 // DeleteInstanceProfileInput is the input of DeleteInstanceProfile.
 type DeleteInstanceProfileInput struct {
 	InstanceProfileName *string `json:"InstanceProfileName,omitempty"`
@@ -170,6 +220,15 @@ type DeleteRoleInput struct {
 type DeleteRoleOutput struct {
 }
 
+// DeleteRolePermissionsBoundaryInput is the input of DeleteRolePermissionsBoundary.
+type DeleteRolePermissionsBoundaryInput struct {
+	RoleName *string `json:"RoleName,omitempty"`
+}
+
+// DeleteRolePermissionsBoundaryOutput is the output of DeleteRolePermissionsBoundary.
+type DeleteRolePermissionsBoundaryOutput struct {
+}
+
 // DeleteRolePolicyInput is the input of DeleteRolePolicy.
 type DeleteRolePolicyInput struct {
 	PolicyName *string `json:"PolicyName,omitempty"`
@@ -199,6 +258,15 @@ type DeleteUserInput struct {
 type DeleteUserOutput struct {
 }
 
+// DeleteUserPermissionsBoundaryInput is the input of DeleteUserPermissionsBoundary.
+type DeleteUserPermissionsBoundaryInput struct {
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// DeleteUserPermissionsBoundaryOutput is the output of DeleteUserPermissionsBoundary.
+type DeleteUserPermissionsBoundaryOutput struct {
+}
+
 // DeleteUserPolicyInput is the input of DeleteUserPolicy.
 type DeleteUserPolicyInput struct {
 	PolicyName *string `json:"PolicyName,omitempty"`
@@ -207,6 +275,16 @@ type DeleteUserPolicyInput struct {
 
 // DeleteUserPolicyOutput is the output of DeleteUserPolicy.
 type DeleteUserPolicyOutput struct {
+}
+
+// DetachGroupPolicyInput is the input of DetachGroupPolicy.
+type DetachGroupPolicyInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
+// DetachGroupPolicyOutput is the output of DetachGroupPolicy.
+type DetachGroupPolicyOutput struct {
 }
 
 // DetachRolePolicyInput is the input of DetachRolePolicy.
@@ -227,6 +305,43 @@ type DetachUserPolicyInput struct {
 
 // DetachUserPolicyOutput is the output of DetachUserPolicy.
 type DetachUserPolicyOutput struct {
+}
+
+// GetAccountSummaryInput is the input of GetAccountSummary.
+type GetAccountSummaryInput struct {
+}
+
+// GetAccountSummaryOutput is the output of GetAccountSummary.
+type GetAccountSummaryOutput struct {
+	SummaryMap map[string]int32 `json:"SummaryMap,omitempty"`
+}
+
+// GetGroupInput is the input of GetGroup.
+type GetGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	Marker    *string `json:"Marker,omitempty"`
+	MaxItems  *int32  `json:"MaxItems,omitempty"`
+}
+
+// GetGroupOutput is the output of GetGroup.
+type GetGroupOutput struct {
+	Group       *Group  `json:"Group,omitempty"`
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+	Users       []User  `json:"Users,omitempty"`
+}
+
+// GetGroupPolicyInput is the input of GetGroupPolicy.
+type GetGroupPolicyInput struct {
+	GroupName  *string `json:"GroupName,omitempty"`
+	PolicyName *string `json:"PolicyName,omitempty"`
+}
+
+// GetGroupPolicyOutput is the output of GetGroupPolicy.
+type GetGroupPolicyOutput struct {
+	GroupName      *string `json:"GroupName,omitempty"`
+	PolicyDocument *string `json:"PolicyDocument,omitempty"`
+	PolicyName     *string `json:"PolicyName,omitempty"`
 }
 
 // GetInstanceProfileInput is the input of GetInstanceProfile.
@@ -331,6 +446,34 @@ type ListAccessKeysOutput struct {
 	Marker            *string             `json:"Marker,omitempty"`
 }
 
+// ListAccountAliasesInput is the input of ListAccountAliases.
+type ListAccountAliasesInput struct {
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int32  `json:"MaxItems,omitempty"`
+}
+
+// ListAccountAliasesOutput is the output of ListAccountAliases.
+type ListAccountAliasesOutput struct {
+	AccountAliases []string `json:"AccountAliases,omitempty"`
+	IsTruncated    *bool    `json:"IsTruncated,omitempty"`
+	Marker         *string  `json:"Marker,omitempty"`
+}
+
+// ListAttachedGroupPoliciesInput is the input of ListAttachedGroupPolicies.
+type ListAttachedGroupPoliciesInput struct {
+	GroupName  *string `json:"GroupName,omitempty"`
+	Marker     *string `json:"Marker,omitempty"`
+	MaxItems   *int32  `json:"MaxItems,omitempty"`
+	PathPrefix *string `json:"PathPrefix,omitempty"`
+}
+
+// ListAttachedGroupPoliciesOutput is the output of ListAttachedGroupPolicies.
+type ListAttachedGroupPoliciesOutput struct {
+	AttachedPolicies []AttachedPolicy `json:"AttachedPolicies,omitempty"`
+	IsTruncated      *bool            `json:"IsTruncated,omitempty"`
+	Marker           *string          `json:"Marker,omitempty"`
+}
+
 // ListAttachedRolePoliciesInput is the input of ListAttachedRolePolicies.
 type ListAttachedRolePoliciesInput struct {
 	Marker     *string `json:"Marker,omitempty"`
@@ -359,6 +502,81 @@ type ListAttachedUserPoliciesOutput struct {
 	AttachedPolicies []AttachedPolicy `json:"AttachedPolicies,omitempty"`
 	IsTruncated      *bool            `json:"IsTruncated,omitempty"`
 	Marker           *string          `json:"Marker,omitempty"`
+}
+
+// ListEntitiesForPolicyInput is the input of ListEntitiesForPolicy.
+type ListEntitiesForPolicyInput struct {
+	EntityFilter      *string `json:"EntityFilter,omitempty"`
+	Marker            *string `json:"Marker,omitempty"`
+	MaxItems          *int32  `json:"MaxItems,omitempty"`
+	PathPrefix        *string `json:"PathPrefix,omitempty"`
+	PolicyArn         *string `json:"PolicyArn,omitempty"`
+	PolicyUsageFilter *string `json:"PolicyUsageFilter,omitempty"`
+}
+
+// ListEntitiesForPolicyOutput is the output of ListEntitiesForPolicy.
+type ListEntitiesForPolicyOutput struct {
+	IsTruncated  *bool         `json:"IsTruncated,omitempty"`
+	Marker       *string       `json:"Marker,omitempty"`
+	PolicyGroups []PolicyGroup `json:"PolicyGroups,omitempty"`
+	PolicyRoles  []PolicyRole  `json:"PolicyRoles,omitempty"`
+	PolicyUsers  []PolicyUser  `json:"PolicyUsers,omitempty"`
+}
+
+// ListGroupPoliciesInput is the input of ListGroupPolicies.
+type ListGroupPoliciesInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	Marker    *string `json:"Marker,omitempty"`
+	MaxItems  *int32  `json:"MaxItems,omitempty"`
+}
+
+// ListGroupPoliciesOutput is the output of ListGroupPolicies.
+type ListGroupPoliciesOutput struct {
+	IsTruncated *bool    `json:"IsTruncated,omitempty"`
+	Marker      *string  `json:"Marker,omitempty"`
+	PolicyNames []string `json:"PolicyNames,omitempty"`
+}
+
+// ListGroupsInput is the input of ListGroups.
+type ListGroupsInput struct {
+	Marker     *string `json:"Marker,omitempty"`
+	MaxItems   *int32  `json:"MaxItems,omitempty"`
+	PathPrefix *string `json:"PathPrefix,omitempty"`
+}
+
+// ListGroupsOutput is the output of ListGroups.
+type ListGroupsOutput struct {
+	Groups      []Group `json:"Groups,omitempty"`
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+}
+
+// ListGroupsForUserInput is the input of ListGroupsForUser.
+type ListGroupsForUserInput struct {
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int32  `json:"MaxItems,omitempty"`
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// ListGroupsForUserOutput is the output of ListGroupsForUser.
+type ListGroupsForUserOutput struct {
+	Groups      []Group `json:"Groups,omitempty"`
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+}
+
+// ListInstanceProfileTagsInput is the input of ListInstanceProfileTags.
+type ListInstanceProfileTagsInput struct {
+	InstanceProfileName *string `json:"InstanceProfileName,omitempty"`
+	Marker              *string `json:"Marker,omitempty"`
+	MaxItems            *int32  `json:"MaxItems,omitempty"`
+}
+
+// ListInstanceProfileTagsOutput is the output of ListInstanceProfileTags.
+type ListInstanceProfileTagsOutput struct {
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+	Tags        []Tag   `json:"Tags,omitempty"`
 }
 
 // ListInstanceProfilesInput is the input of ListInstanceProfiles.
@@ -404,6 +622,20 @@ type ListPoliciesOutput struct {
 	IsTruncated *bool    `json:"IsTruncated,omitempty"`
 	Marker      *string  `json:"Marker,omitempty"`
 	Policies    []Policy `json:"Policies,omitempty"`
+}
+
+// ListPolicyTagsInput is the input of ListPolicyTags.
+type ListPolicyTagsInput struct {
+	Marker    *string `json:"Marker,omitempty"`
+	MaxItems  *int32  `json:"MaxItems,omitempty"`
+	PolicyArn *string `json:"PolicyArn,omitempty"`
+}
+
+// ListPolicyTagsOutput is the output of ListPolicyTags.
+type ListPolicyTagsOutput struct {
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+	Tags        []Tag   `json:"Tags,omitempty"`
 }
 
 // ListPolicyVersionsInput is the input of ListPolicyVersions.
@@ -504,6 +736,27 @@ type ListUsersOutput struct {
 	Users       []User  `json:"Users,omitempty"`
 }
 
+// PutGroupPolicyInput is the input of PutGroupPolicy.
+type PutGroupPolicyInput struct {
+	GroupName      *string `json:"GroupName,omitempty"`
+	PolicyDocument *string `json:"PolicyDocument,omitempty"`
+	PolicyName     *string `json:"PolicyName,omitempty"`
+}
+
+// PutGroupPolicyOutput is the output of PutGroupPolicy.
+type PutGroupPolicyOutput struct {
+}
+
+// PutRolePermissionsBoundaryInput is the input of PutRolePermissionsBoundary.
+type PutRolePermissionsBoundaryInput struct {
+	PermissionsBoundary *string `json:"PermissionsBoundary,omitempty"`
+	RoleName            *string `json:"RoleName,omitempty"`
+}
+
+// PutRolePermissionsBoundaryOutput is the output of PutRolePermissionsBoundary.
+type PutRolePermissionsBoundaryOutput struct {
+}
+
 // PutRolePolicyInput is the input of PutRolePolicy.
 type PutRolePolicyInput struct {
 	PolicyDocument *string `json:"PolicyDocument,omitempty"`
@@ -513,6 +766,16 @@ type PutRolePolicyInput struct {
 
 // PutRolePolicyOutput is the output of PutRolePolicy.
 type PutRolePolicyOutput struct {
+}
+
+// PutUserPermissionsBoundaryInput is the input of PutUserPermissionsBoundary.
+type PutUserPermissionsBoundaryInput struct {
+	PermissionsBoundary *string `json:"PermissionsBoundary,omitempty"`
+	UserName            *string `json:"UserName,omitempty"`
+}
+
+// PutUserPermissionsBoundaryOutput is the output of PutUserPermissionsBoundary.
+type PutUserPermissionsBoundaryOutput struct {
 }
 
 // PutUserPolicyInput is the input of PutUserPolicy.
@@ -536,6 +799,16 @@ type RemoveRoleFromInstanceProfileInput struct {
 type RemoveRoleFromInstanceProfileOutput struct {
 }
 
+// RemoveUserFromGroupInput is the input of RemoveUserFromGroup.
+type RemoveUserFromGroupInput struct {
+	GroupName *string `json:"GroupName,omitempty"`
+	UserName  *string `json:"UserName,omitempty"`
+}
+
+// RemoveUserFromGroupOutput is the output of RemoveUserFromGroup.
+type RemoveUserFromGroupOutput struct {
+}
+
 // SetDefaultPolicyVersionInput is the input of SetDefaultPolicyVersion.
 type SetDefaultPolicyVersionInput struct {
 	PolicyArn *string `json:"PolicyArn,omitempty"`
@@ -544,6 +817,39 @@ type SetDefaultPolicyVersionInput struct {
 
 // SetDefaultPolicyVersionOutput is the output of SetDefaultPolicyVersion.
 type SetDefaultPolicyVersionOutput struct {
+}
+
+// SimulatePrincipalPolicyInput is the input of SimulatePrincipalPolicy.
+type SimulatePrincipalPolicyInput struct {
+	ActionNames                        []string       `json:"ActionNames,omitempty"`
+	CallerArn                          *string        `json:"CallerArn,omitempty"`
+	ContextEntries                     []ContextEntry `json:"ContextEntries,omitempty"`
+	Marker                             *string        `json:"Marker,omitempty"`
+	MaxItems                           *int32         `json:"MaxItems,omitempty"`
+	PermissionsBoundaryPolicyInputList []string       `json:"PermissionsBoundaryPolicyInputList,omitempty"`
+	PolicyInputList                    []string       `json:"PolicyInputList,omitempty"`
+	PolicySourceArn                    *string        `json:"PolicySourceArn,omitempty"`
+	ResourceArns                       []string       `json:"ResourceArns,omitempty"`
+	ResourceHandlingOption             *string        `json:"ResourceHandlingOption,omitempty"`
+	ResourceOwner                      *string        `json:"ResourceOwner,omitempty"`
+	ResourcePolicy                     *string        `json:"ResourcePolicy,omitempty"`
+}
+
+// SimulatePrincipalPolicyOutput is the output of SimulatePrincipalPolicy.
+type SimulatePrincipalPolicyOutput struct {
+	EvaluationResults []EvaluationResult `json:"EvaluationResults,omitempty"`
+	IsTruncated       *bool              `json:"IsTruncated,omitempty"`
+	Marker            *string            `json:"Marker,omitempty"`
+}
+
+// TagInstanceProfileInput is the input of TagInstanceProfile.
+type TagInstanceProfileInput struct {
+	InstanceProfileName *string `json:"InstanceProfileName,omitempty"`
+	Tags                []Tag   `json:"Tags,omitempty"`
+}
+
+// TagInstanceProfileOutput is the output of TagInstanceProfile.
+type TagInstanceProfileOutput struct {
 }
 
 // TagPolicyInput is the input of TagPolicy.
@@ -574,6 +880,16 @@ type TagUserInput struct {
 
 // TagUserOutput is the output of TagUser.
 type TagUserOutput struct {
+}
+
+// UntagInstanceProfileInput is the input of UntagInstanceProfile.
+type UntagInstanceProfileInput struct {
+	InstanceProfileName *string  `json:"InstanceProfileName,omitempty"`
+	TagKeys             []string `json:"TagKeys,omitempty"`
+}
+
+// UntagInstanceProfileOutput is the output of UntagInstanceProfile.
+type UntagInstanceProfileOutput struct {
 }
 
 // UntagPolicyInput is the input of UntagPolicy.
@@ -638,6 +954,17 @@ type UpdateRoleInput struct {
 type UpdateRoleOutput struct {
 }
 
+// UpdateRoleDescriptionInput is the input of UpdateRoleDescription.
+type UpdateRoleDescriptionInput struct {
+	Description *string `json:"Description,omitempty"`
+	RoleName    *string `json:"RoleName,omitempty"`
+}
+
+// UpdateRoleDescriptionOutput is the output of UpdateRoleDescription.
+type UpdateRoleDescriptionOutput struct {
+	Role *Role `json:"Role,omitempty"`
+}
+
 // UpdateUserInput is the input of UpdateUser.
 type UpdateUserInput struct {
 	NewPath     *string `json:"NewPath,omitempty"`
@@ -678,10 +1005,39 @@ type AttachedPolicy struct {
 	PolicyName *string `json:"PolicyName,omitempty"`
 }
 
+// ContextEntry is the structure ContextEntry of the API.
+type ContextEntry struct {
+	ContextKeyName   *string  `json:"ContextKeyName,omitempty"`
+	ContextKeyType   *string  `json:"ContextKeyType,omitempty"`
+	ContextKeyValues []string `json:"ContextKeyValues,omitempty"`
+}
+
 // DeletionTaskFailureReasonType is the structure DeletionTaskFailureReasonType of the API.
 type DeletionTaskFailureReasonType struct {
 	Reason        *string         `json:"Reason,omitempty"`
 	RoleUsageList []RoleUsageType `json:"RoleUsageList,omitempty"`
+}
+
+// EvaluationResult is the structure EvaluationResult of the API.
+type EvaluationResult struct {
+	EvalActionName                    *string                            `json:"EvalActionName,omitempty"`
+	EvalDecision                      *string                            `json:"EvalDecision,omitempty"`
+	EvalDecisionDetails               map[string]string                  `json:"EvalDecisionDetails,omitempty"`
+	EvalResourceName                  *string                            `json:"EvalResourceName,omitempty"`
+	MatchedStatements                 []Statement                        `json:"MatchedStatements,omitempty"`
+	MissingContextValues              []string                           `json:"MissingContextValues,omitempty"`
+	OrganizationsDecisionDetail       *OrganizationsDecisionDetail       `json:"OrganizationsDecisionDetail,omitempty"`
+	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `json:"PermissionsBoundaryDecisionDetail,omitempty"`
+	ResourceSpecificResults           []ResourceSpecificResult           `json:"ResourceSpecificResults,omitempty"`
+}
+
+// Group is the structure Group of the API.
+type Group struct {
+	Arn        *string    `json:"Arn,omitempty"`
+	CreateDate *time.Time `json:"CreateDate,omitempty"`
+	GroupId    *string    `json:"GroupId,omitempty"`
+	GroupName  *string    `json:"GroupName,omitempty"`
+	Path       *string    `json:"Path,omitempty"`
 }
 
 // InstanceProfile is the structure InstanceProfile of the API.
@@ -693,6 +1049,16 @@ type InstanceProfile struct {
 	Path                *string    `json:"Path,omitempty"`
 	Roles               []Role     `json:"Roles,omitempty"`
 	Tags                []Tag      `json:"Tags,omitempty"`
+}
+
+// OrganizationsDecisionDetail is the structure OrganizationsDecisionDetail of the API.
+type OrganizationsDecisionDetail struct {
+	AllowedByOrganizations *bool `json:"AllowedByOrganizations,omitempty"`
+}
+
+// PermissionsBoundaryDecisionDetail is the structure PermissionsBoundaryDecisionDetail of the API.
+type PermissionsBoundaryDecisionDetail struct {
+	AllowedByPermissionsBoundary *bool `json:"AllowedByPermissionsBoundary,omitempty"`
 }
 
 // Policy is the structure Policy of the API.
@@ -711,12 +1077,46 @@ type Policy struct {
 	UpdateDate                    *time.Time `json:"UpdateDate,omitempty"`
 }
 
+// PolicyGroup is the structure PolicyGroup of the API.
+type PolicyGroup struct {
+	GroupId   *string `json:"GroupId,omitempty"`
+	GroupName *string `json:"GroupName,omitempty"`
+}
+
+// PolicyRole is the structure PolicyRole of the API.
+type PolicyRole struct {
+	RoleId   *string `json:"RoleId,omitempty"`
+	RoleName *string `json:"RoleName,omitempty"`
+}
+
+// PolicyUser is the structure PolicyUser of the API.
+type PolicyUser struct {
+	UserId   *string `json:"UserId,omitempty"`
+	UserName *string `json:"UserName,omitempty"`
+}
+
 // PolicyVersion is the structure PolicyVersion of the API.
 type PolicyVersion struct {
 	CreateDate       *time.Time `json:"CreateDate,omitempty"`
 	Document         *string    `json:"Document,omitempty"`
 	IsDefaultVersion *bool      `json:"IsDefaultVersion,omitempty"`
 	VersionId        *string    `json:"VersionId,omitempty"`
+}
+
+// Position is the structure Position of the API.
+type Position struct {
+	Column *int32 `json:"Column,omitempty"`
+	Line   *int32 `json:"Line,omitempty"`
+}
+
+// ResourceSpecificResult is the structure ResourceSpecificResult of the API.
+type ResourceSpecificResult struct {
+	EvalDecisionDetails               map[string]string                  `json:"EvalDecisionDetails,omitempty"`
+	EvalResourceDecision              *string                            `json:"EvalResourceDecision,omitempty"`
+	EvalResourceName                  *string                            `json:"EvalResourceName,omitempty"`
+	MatchedStatements                 []Statement                        `json:"MatchedStatements,omitempty"`
+	MissingContextValues              []string                           `json:"MissingContextValues,omitempty"`
+	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail `json:"PermissionsBoundaryDecisionDetail,omitempty"`
 }
 
 // Role is the structure Role of the API.
@@ -744,6 +1144,14 @@ type RoleLastUsed struct {
 type RoleUsageType struct {
 	Region    *string  `json:"Region,omitempty"`
 	Resources []string `json:"Resources,omitempty"`
+}
+
+// Statement is the structure Statement of the API.
+type Statement struct {
+	EndPosition      *Position `json:"EndPosition,omitempty"`
+	SourcePolicyId   *string   `json:"SourcePolicyId,omitempty"`
+	SourcePolicyType *string   `json:"SourcePolicyType,omitempty"`
+	StartPosition    *Position `json:"StartPosition,omitempty"`
 }
 
 // Tag is the structure Tag of the API.

@@ -8,6 +8,7 @@ import "minato/aws"
 // API is what minato serves of STS.
 type API interface {
 	AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error)
+	AssumeRoleWithWebIdentity(ctx context.Context, in *AssumeRoleWithWebIdentityInput) (*AssumeRoleWithWebIdentityOutput, error)
 	GetAccessKeyInfo(ctx context.Context, in *GetAccessKeyInfoInput) (*GetAccessKeyInfoOutput, error)
 	GetCallerIdentity(ctx context.Context, in *GetCallerIdentityInput) (*GetCallerIdentityOutput, error)
 	GetSessionToken(ctx context.Context, in *GetSessionTokenInput) (*GetSessionTokenOutput, error)
@@ -16,10 +17,11 @@ type API interface {
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"AssumeRole":        aws.HandlerOf(api.AssumeRole),
-		"GetAccessKeyInfo":  aws.HandlerOf(api.GetAccessKeyInfo),
-		"GetCallerIdentity": aws.HandlerOf(api.GetCallerIdentity),
-		"GetSessionToken":   aws.HandlerOf(api.GetSessionToken),
+		"AssumeRole":                aws.HandlerOf(api.AssumeRole),
+		"AssumeRoleWithWebIdentity": aws.HandlerOf(api.AssumeRoleWithWebIdentity),
+		"GetAccessKeyInfo":          aws.HandlerOf(api.GetAccessKeyInfo),
+		"GetCallerIdentity":         aws.HandlerOf(api.GetCallerIdentity),
+		"GetSessionToken":           aws.HandlerOf(api.GetSessionToken),
 	}
 }
 
@@ -34,6 +36,11 @@ func NewClient(invoker aws.Invoker) *Client { return &Client{invoker: invoker} }
 // AssumeRole calls the operation of that name.
 func (c *Client) AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error) {
 	return aws.Call[AssumeRoleOutput](ctx, c.invoker, &opAssumeRole, in)
+}
+
+// AssumeRoleWithWebIdentity calls the operation of that name.
+func (c *Client) AssumeRoleWithWebIdentity(ctx context.Context, in *AssumeRoleWithWebIdentityInput) (*AssumeRoleWithWebIdentityOutput, error) {
+	return aws.Call[AssumeRoleWithWebIdentityOutput](ctx, c.invoker, &opAssumeRoleWithWebIdentity, in)
 }
 
 // GetAccessKeyInfo calls the operation of that name.

@@ -10,6 +10,21 @@ func ExpiredTokenException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ExpiredTokenException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// IDPCommunicationErrorException makes the error with the code IDPCommunicationError (HTTP 400).
+func IDPCommunicationErrorException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "IDPCommunicationError", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// IDPRejectedClaimException makes the error with the code IDPRejectedClaim (HTTP 403).
+func IDPRejectedClaimException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "IDPRejectedClaim", Message: fmt.Sprintf(format, args...), Status: 403}
+}
+
+// InvalidIdentityTokenException makes the error with the code InvalidIdentityToken (HTTP 400).
+func InvalidIdentityTokenException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InvalidIdentityToken", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // MalformedPolicyDocumentException makes the error with the code MalformedPolicyDocument (HTTP 400).
 func MalformedPolicyDocumentException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "MalformedPolicyDocument", Message: fmt.Sprintf(format, args...), Status: 400}

@@ -19,14 +19,16 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
-	opAssumeRole        = aws.Operation{Name: "AssumeRole", Method: "POST", URI: "/", ResultWrapper: "AssumeRoleResult", InputShape: &shapeAssumeRoleRequest, OutputShape: &shapeAssumeRoleResponse}
-	opGetAccessKeyInfo  = aws.Operation{Name: "GetAccessKeyInfo", Method: "POST", URI: "/", ResultWrapper: "GetAccessKeyInfoResult", InputShape: &shapeGetAccessKeyInfoRequest, OutputShape: &shapeGetAccessKeyInfoResponse}
-	opGetCallerIdentity = aws.Operation{Name: "GetCallerIdentity", Method: "POST", URI: "/", ResultWrapper: "GetCallerIdentityResult", InputShape: &shapeGetCallerIdentityRequest, OutputShape: &shapeGetCallerIdentityResponse}
-	opGetSessionToken   = aws.Operation{Name: "GetSessionToken", Method: "POST", URI: "/", ResultWrapper: "GetSessionTokenResult", InputShape: &shapeGetSessionTokenRequest, OutputShape: &shapeGetSessionTokenResponse}
+	opAssumeRole                = aws.Operation{Name: "AssumeRole", Method: "POST", URI: "/", ResultWrapper: "AssumeRoleResult", InputShape: &shapeAssumeRoleRequest, OutputShape: &shapeAssumeRoleResponse}
+	opAssumeRoleWithWebIdentity = aws.Operation{Name: "AssumeRoleWithWebIdentity", Method: "POST", URI: "/", ResultWrapper: "AssumeRoleWithWebIdentityResult", InputShape: &shapeAssumeRoleWithWebIdentityRequest, OutputShape: &shapeAssumeRoleWithWebIdentityResponse}
+	opGetAccessKeyInfo          = aws.Operation{Name: "GetAccessKeyInfo", Method: "POST", URI: "/", ResultWrapper: "GetAccessKeyInfoResult", InputShape: &shapeGetAccessKeyInfoRequest, OutputShape: &shapeGetAccessKeyInfoResponse}
+	opGetCallerIdentity         = aws.Operation{Name: "GetCallerIdentity", Method: "POST", URI: "/", ResultWrapper: "GetCallerIdentityResult", InputShape: &shapeGetCallerIdentityRequest, OutputShape: &shapeGetCallerIdentityResponse}
+	opGetSessionToken           = aws.Operation{Name: "GetSessionToken", Method: "POST", URI: "/", ResultWrapper: "GetSessionTokenResult", InputShape: &shapeGetSessionTokenRequest, OutputShape: &shapeGetSessionTokenResponse}
 )
 
 func init() {
 	aws.Register[AssumeRoleInput, AssumeRoleOutput](Model, &opAssumeRole)
+	aws.Register[AssumeRoleWithWebIdentityInput, AssumeRoleWithWebIdentityOutput](Model, &opAssumeRoleWithWebIdentity)
 	aws.Register[GetAccessKeyInfoInput, GetAccessKeyInfoOutput](Model, &opGetAccessKeyInfo)
 	aws.Register[GetCallerIdentityInput, GetCallerIdentityOutput](Model, &opGetCallerIdentity)
 	aws.Register[GetSessionTokenInput, GetSessionTokenOutput](Model, &opGetSessionToken)

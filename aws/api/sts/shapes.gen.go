@@ -15,7 +15,9 @@ var (
 	limit193    float64 = 193
 	limit2      float64 = 2
 	limit20     float64 = 20
+	limit20000  float64 = 20000
 	limit2048   float64 = 2048
+	limit255    float64 = 255
 	limit256    float64 = 256
 	limit4      float64 = 4
 	limit43200  float64 = 43200
@@ -49,10 +51,29 @@ var (
 		{Name: "PackedPolicySize", Index: 2, Shape: &shapeNonNegativeIntegerType, WireName: "PackedPolicySize", QueryName: "PackedPolicySize"},
 		{Name: "SourceIdentity", Index: 3, Shape: &shapeSourceIdentityType, WireName: "SourceIdentity", QueryName: "SourceIdentity"},
 	}}
+	shapeAssumeRoleWithWebIdentityRequest = aws.Shape{Name: "AssumeRoleWithWebIdentityRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DurationSeconds", Index: 0, Shape: &shapeRoleDurationSecondsType, WireName: "DurationSeconds", QueryName: "DurationSeconds"},
+		{Name: "Policy", Index: 1, Shape: &shapeSessionPolicyDocumentType, WireName: "Policy", QueryName: "Policy"},
+		{Name: "PolicyArns", Index: 2, Shape: &shapePolicyDescriptorListType, WireName: "PolicyArns", QueryName: "PolicyArns"},
+		{Name: "ProviderId", Index: 3, Shape: &shapeUrlType, WireName: "ProviderId", QueryName: "ProviderId"},
+		{Name: "RoleArn", Index: 4, Shape: &shapeArnType, WireName: "RoleArn", QueryName: "RoleArn", Required: true},
+		{Name: "RoleSessionName", Index: 5, Shape: &shapeRoleSessionNameType, WireName: "RoleSessionName", QueryName: "RoleSessionName", Required: true},
+		{Name: "WebIdentityToken", Index: 6, Shape: &shapeClientTokenType, WireName: "WebIdentityToken", QueryName: "WebIdentityToken", Required: true},
+	}}
+	shapeAssumeRoleWithWebIdentityResponse = aws.Shape{Name: "AssumeRoleWithWebIdentityResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssumedRoleUser", Index: 0, Shape: &shapeAssumedRoleUser, WireName: "AssumedRoleUser", QueryName: "AssumedRoleUser"},
+		{Name: "Audience", Index: 1, Shape: &shapeAudience, WireName: "Audience", QueryName: "Audience"},
+		{Name: "Credentials", Index: 2, Shape: &shapeCredentials, WireName: "Credentials", QueryName: "Credentials"},
+		{Name: "PackedPolicySize", Index: 3, Shape: &shapeNonNegativeIntegerType, WireName: "PackedPolicySize", QueryName: "PackedPolicySize"},
+		{Name: "Provider", Index: 4, Shape: &shapeIssuer, WireName: "Provider", QueryName: "Provider"},
+		{Name: "SourceIdentity", Index: 5, Shape: &shapeSourceIdentityType, WireName: "SourceIdentity", QueryName: "SourceIdentity"},
+		{Name: "SubjectFromWebIdentityToken", Index: 6, Shape: &shapeWebIdentitySubjectType, WireName: "SubjectFromWebIdentityToken", QueryName: "SubjectFromWebIdentityToken"},
+	}}
 	shapeAssumedRoleUser = aws.Shape{Name: "AssumedRoleUser", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn", Required: true},
 		{Name: "AssumedRoleId", Index: 1, Shape: &shapeAssumedRoleIdType, WireName: "AssumedRoleId", QueryName: "AssumedRoleId", Required: true},
 	}}
+	shapeAudience    = aws.Shape{Name: "Audience", Kind: aws.String}
 	shapeCredentials = aws.Shape{Name: "Credentials", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AccessKeyId", Index: 0, Shape: &shapeAccessKeyIdType, WireName: "AccessKeyId", QueryName: "AccessKeyId", Required: true},
 		{Name: "Expiration", Index: 1, Shape: &shapeDateType, WireName: "Expiration", QueryName: "Expiration", Required: true},
@@ -79,6 +100,7 @@ var (
 	shapeGetSessionTokenResponse = aws.Shape{Name: "GetSessionTokenResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Credentials", Index: 0, Shape: &shapeCredentials, WireName: "Credentials", QueryName: "Credentials"},
 	}}
+	shapeIssuer               = aws.Shape{Name: "Issuer", Kind: aws.String}
 	shapePolicyDescriptorType = aws.Shape{Name: "PolicyDescriptorType", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "arn", Index: 0, Shape: &shapeArnType, WireName: "arn", QueryName: "Arn"},
 	}}
@@ -96,6 +118,7 @@ var (
 	shapeAccountType                           = aws.Shape{Name: "accountType", Kind: aws.String}
 	shapeArnType                               = aws.Shape{Name: "arnType", Kind: aws.String, Min: &limit20, Max: &limit2048, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"}
 	shapeAssumedRoleIdType                     = aws.Shape{Name: "assumedRoleIdType", Kind: aws.String, Min: &limit2, Max: &limit193, Pattern: "[\\w+=,.@:-]*"}
+	shapeClientTokenType                       = aws.Shape{Name: "clientTokenType", Kind: aws.String, Min: &limit4, Max: &limit20000, Sensitive: true}
 	shapeContextAssertionType                  = aws.Shape{Name: "contextAssertionType", Kind: aws.String, Min: &limit4, Max: &limit2048}
 	shapeDateType                              = aws.Shape{Name: "dateType", Kind: aws.Timestamp}
 	shapeDurationSecondsType                   = aws.Shape{Name: "durationSecondsType", Kind: aws.Integer, Min: &limit900, Max: &limit129600}
@@ -105,6 +128,7 @@ var (
 	shapeRoleDurationSecondsType               = aws.Shape{Name: "roleDurationSecondsType", Kind: aws.Integer, Min: &limit900, Max: &limit43200}
 	shapeRoleSessionNameType                   = aws.Shape{Name: "roleSessionNameType", Kind: aws.String, Min: &limit2, Max: &limit64, Pattern: "[\\w+=,.@-]*"}
 	shapeSerialNumberType                      = aws.Shape{Name: "serialNumberType", Kind: aws.String, Min: &limit9, Max: &limit256, Pattern: "[\\w+=/:,.@-]*"}
+	shapeSessionPolicyDocumentType             = aws.Shape{Name: "sessionPolicyDocumentType", Kind: aws.String, Min: &limit1, Max: &limit2048, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
 	shapeSourceIdentityType                    = aws.Shape{Name: "sourceIdentityType", Kind: aws.String, Min: &limit2, Max: &limit64, Pattern: "[\\w+=,.@-]*"}
 	shapeTagKeyListType                        = aws.Shape{Name: "tagKeyListType", Kind: aws.List, Elem: &shapeTagKeyType, ElemName: "member", Max: &limit50}
 	shapeTagKeyType                            = aws.Shape{Name: "tagKeyType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"}
@@ -113,5 +137,7 @@ var (
 	shapeTokenCodeType                         = aws.Shape{Name: "tokenCodeType", Kind: aws.String, Min: &limit6, Max: &limit6, Pattern: "[\\d]*"}
 	shapeTokenType                             = aws.Shape{Name: "tokenType", Kind: aws.String}
 	shapeUnrestrictedSessionPolicyDocumentType = aws.Shape{Name: "unrestrictedSessionPolicyDocumentType", Kind: aws.String, Min: &limit1, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
+	shapeUrlType                               = aws.Shape{Name: "urlType", Kind: aws.String, Min: &limit4, Max: &limit2048}
 	shapeUserIdType                            = aws.Shape{Name: "userIdType", Kind: aws.String}
+	shapeWebIdentitySubjectType                = aws.Shape{Name: "webIdentitySubjectType", Kind: aws.String, Min: &limit6, Max: &limit255}
 )

@@ -28,6 +28,28 @@ type AssumeRoleOutput struct {
 	SourceIdentity   *string          `json:"SourceIdentity,omitempty"`
 }
 
+// AssumeRoleWithWebIdentityInput is the input of AssumeRoleWithWebIdentity.
+type AssumeRoleWithWebIdentityInput struct {
+	DurationSeconds  *int32                 `json:"DurationSeconds,omitempty"`
+	Policy           *string                `json:"Policy,omitempty"`
+	PolicyArns       []PolicyDescriptorType `json:"PolicyArns,omitempty"`
+	ProviderId       *string                `json:"ProviderId,omitempty"`
+	RoleArn          *string                `json:"RoleArn,omitempty"`
+	RoleSessionName  *string                `json:"RoleSessionName,omitempty"`
+	WebIdentityToken *string                `json:"WebIdentityToken,omitempty"`
+}
+
+// AssumeRoleWithWebIdentityOutput is the output of AssumeRoleWithWebIdentity.
+type AssumeRoleWithWebIdentityOutput struct {
+	AssumedRoleUser             *AssumedRoleUser `json:"AssumedRoleUser,omitempty"`
+	Audience                    *string          `json:"Audience,omitempty"`
+	Credentials                 *Credentials     `json:"Credentials,omitempty"`
+	PackedPolicySize            *int32           `json:"PackedPolicySize,omitempty"`
+	Provider                    *string          `json:"Provider,omitempty"`
+	SourceIdentity              *string          `json:"SourceIdentity,omitempty"`
+	SubjectFromWebIdentityToken *string          `json:"SubjectFromWebIdentityToken,omitempty"`
+}
+
 // GetAccessKeyInfoInput is the input of GetAccessKeyInfo.
 type GetAccessKeyInfoInput struct {
 	AccessKeyId *string `json:"AccessKeyId,omitempty"`
