@@ -86,7 +86,9 @@ func (j *journey) taskDefinition(ctx context.Context, executionRole string) (str
 
 // listener makes the target group and the listener of the stack's load balancer.
 func (j *journey) listener(ctx context.Context) error {
-	var tg struct{ TargetGroups []struct{ TargetGroupArn string } }
+	var tg struct {
+		TargetGroups []struct{ TargetGroupArn string }
+	}
 	if err := j.aws(ctx, &tg, "elbv2", "create-target-group", "--name", "chat", "--protocol", "HTTP", "--port", "80", "--target-type", "ip",
 		"--vpc-id", j.stack["Vpc"], "--health-check-path", "/"); err != nil {
 		return err
