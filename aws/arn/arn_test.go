@@ -3,29 +3,40 @@ package arn
 import "testing"
 
 func TestParse(t *testing.T) {
-	for _, c := range []struct{ in, typ, id, name string }{
-		{"arn:aws:iam::000000000000:role/service-role/chat", "role", "service-role/chat", "chat"},
-		{"arn:aws:ecs:us-east-1:000000000000:task-definition/web:3", "task-definition", "web:3", "3"},
-		{"arn:aws:logs:us-east-1:000000000000:log-group:/ecs/chat", "log-group", "/ecs/chat", "chat"},
-		{"arn:aws:s3:::bucket", "", "bucket", "bucket"},
+	for _, c := range []struct{ text, service, kind, id, last string }{
+		{"arn:aws:ecs:us-east-1:000000000000:task/chat/0123", "ecs", "task", "chat/0123", "0123"},
+		{"arn:aws:ecs:us-east-1:000000000000:task-definition/chat:3", "ecs", "task-definition", "chat:3", "3"},
+		{"arn:aws:rds:us-east-1:000000000000:db:chat-db", "rds", "db", "chat-db", "chat-db"},
+		{"arn:aws:iam::000000000000:role/service-role/x", "iam", "role", "service-role/x", "x"},
+		{"arn:aws:iam::000000000000:root", "iam", "root", "", "root"},
+		{"arn:aws:logs:us-east-1:000000000000:log-group:/a/b:*", "logs", "log-group", "/a/b:*", "*"},
 	} {
-		a, ok := Parse(c.in)
-		if !ok || a.String() != c.in || a.Type() != c.typ || a.ID() != c.id || a.Name() != c.name {
-			t.Errorf("%s: %v %q %q %q", c.in, ok, a.Type(), a.ID(), a.Name())
+		a, ok := Parse(c.text)
+		if !ok || a.String() != c.text || a.Service != c.service || a.Kind() != c.kind || a.ID() != c.id || a.Last() != c.last {
+			t.Errorf("%s: %v %+v kind %q id %q last %q", c.text, ok, a, a.Kind(), a.ID(), a.Last())
 		}
 	}
-	for _, s := range []string{"", "chat", "arn:aws:iam::0", "arn:aws:iam::000000000000:", "urn:aws:iam::0:x", "arn::iam::0:x"} {
-		if _, ok := Parse(s); ok {
-			t.Errorf("%q was taken for an ARN", s)
+	for _, bad := range []string{"", "arn", "chat", "arn:aws:ecs:us-east-1:000000000000:", "arn:aws:ecs:us-east-1", "urn:aws:ecs:r:a:x"} {
+		if a, ok := Parse(bad); ok {
+			t.Errorf("%q is taken for %+v", bad, a)
 		}
 	}
 }
 
 func TestBuild(t *testing.T) {
-	if got := IAM("000000000000", "user", "/team/", "a").String(); got != "arn:aws:iam::000000000000:user/team/a" {
-		t.Error(got)
-	}
-	if got := AssumedRole("000000000000", "r", "s").String(); got != "arn:aws:sts::000000000000:assumed-role/r/s" {
-		t.Error(got)
+	p := In("us-east-1", "000000000000")
+	for got, want := range map[string]string{
+		p.ECSService("chat", "web"):           "arn:aws:ecs:us-east-1:000000000000:service/chat/web",
+		p.LoadBalancer("chat-alb", "0123"):    "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/chat-alb/0123",
+		p.Role("/", "x"):                      "arn:aws:iam::000000000000:role/x",
+		p.AssumedRole("x", "s"):               "arn:aws:sts::000000000000:assumed-role/x/s",
+		p.LogStream("/chat", "web/chat/1"):    "arn:aws:logs:us-east-1:000000000000:log-group:/chat:log-stream:web/chat/1",
+		p.Environment("0123456789abcdef"):     "arn:aws:cloud9:us-east-1:000000000000:environment:0123456789abcdef",
+		p.EC2("vpc", "vpc-0123456789abcdef0"): "arn:aws:ec2:us-east-1:000000000000:vpc/vpc-0123456789abcdef0",
+		p.Root():                              "arn:aws:iam::000000000000:root",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

@@ -1,0 +1,39 @@
+package validate
+
+import (
+	"regexp"
+	"sync"
+)
+
+// compiled holds the models' patterns as Go reads them, made at first use; nil
+// for one that Go's regular expressions cannot say.
+var compiled sync.Map // pattern as in the model → *regexp.Regexp
+
+// matches tells whether the whole text has the form of a model's pattern. A
+// pattern that Go cannot say matches everything; a test lists those.
+func matches(pattern, text string) bool {
+	re, ok := compiled.Load(pattern)
+	if !ok {
+		re, _ = compiled.LoadOrStore(pattern, compile(pattern))
+	}
+	r := re.(*regexp.Regexp)
+	return r == nil || r.MatchString(text)
+}
+
+// astral are the two characters beyond the basic plane in the models, which
+// Java's \u could not even say.
+var (
+	astral  = regexp.MustCompile(`\\u(10000|10FFFF)`)
+	unicode = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+)
+
+// compile translates a Java pattern; AWS matches the whole value, anchored or not.
+func compile(pattern string) *regexp.Regexp {
+	p := astral.ReplaceAllString(pattern, `\x{$1}`)
+	p = unicode.ReplaceAllString(p, `\x{$1}`)
+	re, err := regexp.Compile(`^(?:` + p + `)$`)
+	if err != nil {
+		return nil
+	}
+	return re
+}
