@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -379,6 +380,53 @@ func TestSweep(t *testing.T) {
 	if n, err := s.reg.Sweep(t.Context()); err != nil || n != 0 {
 		t.Errorf("a second sweep: %d, %v", n, err)
 	}
+}
+
+// fullDisk is a content store on a disk that fills up after some bytes.
+type fullDisk struct {
+	content.Store
+	left int
+}
+
+type fullWriter struct {
+	content.Writer
+	disk *fullDisk
+}
+
+func (f *fullDisk) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+	w, err := f.Store.Writer(ctx, opts...)
+	return fullWriter{w, f}, err
+}
+
+func (f fullWriter) Write(p []byte) (int, error) {
+	n := min(len(p), f.disk.left)
+	f.disk.left -= n
+	if n < len(p) {
+		if _, err := f.Writer.Write(p[:n]); err != nil {
+			return 0, err
+		}
+		return n, &os.PathError{Op: "write", Path: "data", Err: syscall.ENOSPC}
+	}
+	return f.Writer.Write(p)
+}
+
+func TestDiskFull(t *testing.T) {
+	d, shut := openDisk(t, t.TempDir())
+	defer shut()
+	full := &fullDisk{Store: d.content, left: 10}
+	s := serve(t, disk{full, d.leases, d.db}, registrytest.NewMemory(repoA))
+	path := s.want(202, s.do("POST", "/v2/"+repoA.Name+"/blobs/uploads/", "")).header.Get("Location")
+	s.want(202, s.do("PATCH", path, "12345678"))
+	if r := s.do("PATCH", path, "12345678"); r.status != 507 || !strings.Contains(r.body, "no space left on device") {
+		t.Errorf("a full disk: %d %s", r.status, r.body)
+	}
+	s.want(404, s.do("GET", path, ""))
+	ctx := namespaces.WithNamespace(t.Context(), namespace)
+	if left, err := d.content.ListStatuses(ctx); err != nil || len(left) != 0 {
+		t.Errorf("ingests left: %v, %v", left, err)
+	}
+	full.left = 1 << 20
+	s.pushImage(repoA, "there is room again", "v1")
 }
 
 func TestTooLarge(t *testing.T) {

@@ -46,6 +46,14 @@ func (m *Memory) SetImmutable(repo registry.Repository) {
 	m.repos[repo].immutable = true
 }
 
+// Alias makes name another name of repo, as one repository is seen by several
+// hosts.
+func (m *Memory) Alias(name, repo registry.Repository) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.repos[name] = m.repos[repo]
+}
+
 // Remove deletes a repository with all it holds.
 func (m *Memory) Remove(repo registry.Repository) {
 	m.mu.Lock()
