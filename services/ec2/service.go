@@ -1,0 +1,127 @@
+package ec2
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"minato/aws"
+	ec2api "minato/aws/api/ec2"
+	"minato/aws/identity"
+	"minato/gateway"
+	"minato/internal/clock"
+	"minato/store"
+)
+
+// Deps is what the service needs.
+type Deps struct {
+	Store store.Store
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Pool is the range of public addresses; those before FirstAssignable are
+	// the machine's own.
+	Pool netip.Prefix
+	// FirstAssignable is the first address of the pool that may be given away.
+	FirstAssignable netip.Addr
+}
+
+// Service answers EC2's operations.
+type Service struct {
+	Deps
+
+	vpcs       store.Table[vpcRecord]
+	subnets    store.Table[subnetRecord]
+	gateways   store.Table[gatewayRecord]
+	tables     store.Table[routeTableRecord]
+	acls       store.Table[aclRecord]
+	groups     store.Table[groupRecord]
+	interfaces store.Table[interfaceRecord]
+	addresses  store.Table[addressRecord]
+	nats       store.Table[natRecord]
+	public     store.Table[publicRecord]
+	private    store.Table[privateRecord]
+}
+
+// New makes the service; nothing runs yet.
+func New(d Deps) *Service {
+	return &Service{
+		Deps:       d,
+		vpcs:       store.NewTable[vpcRecord](d.Store, "ec2/vpc"),
+		subnets:    store.NewTable[subnetRecord](d.Store, "ec2/subnet"),
+		gateways:   store.NewTable[gatewayRecord](d.Store, "ec2/internet-gateway"),
+		tables:     store.NewTable[routeTableRecord](d.Store, "ec2/route-table"),
+		acls:       store.NewTable[aclRecord](d.Store, "ec2/network-acl"),
+		groups:     store.NewTable[groupRecord](d.Store, "ec2/security-group"),
+		interfaces: store.NewTable[interfaceRecord](d.Store, "ec2/network-interface"),
+		addresses:  store.NewTable[addressRecord](d.Store, "ec2/elastic-ip"),
+		nats:       store.NewTable[natRecord](d.Store, "ec2/natgateway"),
+		public:     store.NewTable[publicRecord](d.Store, "ec2/public-address"),
+		private:    store.NewTable[privateRecord](d.Store, "ec2/private-address"),
+	}
+}
+
+// Registration is what the gateway is given.
+func (s *Service) Registration() gateway.Registration {
+	handlers := ec2api.Handlers(s)
+	for name, h := range handlers {
+		handlers[name] = dryRun(h)
+	}
+	return gateway.Registration{Service: ec2api.Service, Handlers: handlers, Checks: checks}
+}
+
+// dryRun answers what AWS answers to DryRun of a call that is allowed: the
+// gateway asked IAM before.
+func dryRun(h aws.Handler) aws.Handler {
+	return func(ctx context.Context, in any) (any, error) {
+		if f := reflect.ValueOf(in).Elem().FieldByName("DryRun"); f.IsValid() && !f.IsNil() && f.Elem().Bool() {
+			return nil, &aws.Error{Code: "DryRunOperation", Message: "Request would have succeeded, but DryRun flag is set.", Status: http.StatusPreconditionFailed}
+		}
+		return h(ctx, in)
+	}
+}
+
+// place is where a call's resources are: the first parts of their keys.
+type place struct{ account, region string }
+
+func at(ctx context.Context) place {
+	c := identity.From(ctx)
+	return place{c.Account, c.Region}
+}
+
+func (s *Service) now() *time.Time { return aws.Ptr(s.Clock.Now().UTC().Truncate(time.Millisecond)) }
+
+// get reads a record in a transaction, or returns AWS's error for its absence.
+func get[T any](tx *store.Tx, t store.Table[T], p place, id string, missing func(id string) error) (T, error) {
+	v, found, err := t.TxGet(tx, p.account, p.region, id)
+	if err == nil && !found {
+		err = missing(id)
+	}
+	return v, err
+}
+
+// update changes one record in a transaction of its own.
+func update[T any](ctx context.Context, s *Service, t store.Table[T], id string, missing func(id string) error, f func(v *T) error) error {
+	p := at(ctx)
+	return store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		v, err := get(tx, t, p, id, missing)
+		if err != nil {
+			return err
+		}
+		if err := f(&v); err != nil {
+			return err
+		}
+		return t.TxPut(tx, v, p.account, p.region, id)
+	})
+}
+
+// list reads all records of a kind in the caller's account and region.
+func list[T any](ctx context.Context, t store.Table[T]) ([]T, error) {
+	p := at(ctx)
+	return t.List(ctx, p.account, p.region)
+}
+
+func isID(id, prefix string) bool { return strings.HasPrefix(id, prefix+"-") }
