@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -48,6 +49,10 @@ type Sockets interface {
 	// from, to the address to. ctx carries the deadline.
 	Dial(ctx context.Context, network string, from netip.Addr, to netip.AddrPort) (net.Conn, error)
 }
+
+// ErrNotReady is wrapped by Sockets when the network or the node's address is
+// not there yet: nothing is known of the target then, and it is soon tried again.
+var ErrNotReady = errors.New("the node is not there yet")
 
 // ListenerStatus is what became of one wanted socket.
 type ListenerStatus struct {

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"minato/dataplane/proxy/http1"
+)
+
+// client is a connection from a client and the request it is busy with.
+type client struct {
+	stream
+	s      *socket
+	remote netip.AddrPort
+	node   netip.Addr // the address it came to
+	since  time.Time
+	active activity
+	watch  watcher
+
+	// Of the present request. Slices in req are valid until the body is read.
+	t      *table
+	req    http1.Request
+	resp   http1.Response
+	body   body
+	out    []byte
+	isHead bool
+	safe   bool // the method may be sent twice
+	keep   bool // the connection may take another request
+	linger bool // the client may still be sending when we close
+
+	mu      sync.Mutex
+	resting bool // between requests
+	leaving bool // no further request
+}
+
+func newClient(s *socket, conn net.Conn) *client {
+	c := &client{s: s, since: time.Now(), node: s.at.Addr()}
+	c.Conn = conn
+	c.in, c.stream.out = &s.b.count.in, &s.b.count.out
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	c.watch.init(c)
+	return c
+}
+
+// serve serves requests until the connection ends.
+func (c *client) serve() {
+	for c.rest() && c.request() {
+	}
+	if c.linger {
+		c.flush()
+	}
+	c.Close()
+	c.release()
+}
+
+// leave ends the connection, at once when it rests, else after the request.
+func (c *client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving = true
+	if c.resting {
+		c.interrupt()
+	}
+}
+
+// rest waits for the first byte of a request.
+func (c *client) rest() bool {
+	opts := &c.s.table.Load().opts
+	if time.Since(c.since) > opts.ClientKeepAlive {
+		return false
+	}
+	c.mu.Lock()
+	c.resting = true
+	leaving := c.leaving
+	c.mu.Unlock()
+	if leaving {
+		return false
+	}
+	c.idle, c.busy = opts.IdleTimeout, nil
+	var err error
+	if c.r == c.w {
+		err = c.fill()
+	}
+	c.mu.Lock()
+	c.resting = false
+	c.resume()
+	c.mu.Unlock()
+	return err == nil
+}
+
+// request reads a request and has it answered. It reports whether another one
+// may follow.
+func (c *client) request() bool {
+	c.t = c.s.table.Load()
+	c.isHead, c.keep, c.linger = false, false, true
+	c.body.start(&c.stream, http1.NoBody, 0)
+	head, err := c.head()
+	switch {
+	case err == errTooLong:
+		c.s.b.count.requests.Add(1)
+		return c.fail(400)
+	case err != nil && isTimeout(err):
+		c.s.b.count.requests.Add(1)
+		return c.fail(408)
+	case err != nil:
+		return false
+	}
+	c.s.b.count.requests.Add(1)
+	if err := c.req.Parse(head, c.t.opts.StrictDesync); err != nil {
+		return c.fail(badStatus(err))
+	}
+	c.body.start(&c.stream, c.req.Framing, c.req.Length)
+	c.isHead, c.safe = string(c.req.Method) == "HEAD", c.req.Safe()
+	c.mu.Lock()
+	c.keep = !c.req.Close && !c.leaving
+	c.mu.Unlock()
+	switch {
+	case string(c.req.Method) == "TRACE":
+		return c.fail(405)
+	case c.tooManyForwarded():
+		return c.fail(463)
+	}
+	a := c.t.match(&c.req, c.remote.Addr())
+	switch {
+	case a.fixed != nil:
+		return c.fixed(a.fixed)
+	case a.redirect != nil:
+		return c.redirect(a.redirect)
+	}
+	return c.forward(a)
+}
+
+func badStatus(err error) int {
+	var e *http1.Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 400
+}
+
+// tooManyForwarded is ALB's limit of 30 addresses in X-Forwarded-For.
+func (c *client) tooManyForwarded() bool {
+	n := 0
+	for i := range c.req.Fields {
+		if f := &c.req.Fields[i]; f.Known == http1.XForwardedFor {
+			n += 1 + bytes.Count(f.Value, []byte{','})
+		}
+	}
+	return n > 30
+}
+
+const (
+	flushTime  = time.Second
+	flushBytes = 1 << 20
+)
+
+// flush ends our side and takes what the client is still sending: closing with
+// bytes unread would reset the connection, and the client lose the answer.
+func (c *client) flush() {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.SetReadDeadline(time.Now().Add(flushTime))
+	p := getBuffer()
+	defer putBuffer(p)
+	for n := 0; n < flushBytes; {
+		k, err := c.Conn.Read(p)
+		if err != nil {
+			return
+		}
+		n += k
+	}
+}
+
+// reset makes the close that follows an error for the client too. It is for
+// answers that end with the connection, which a plain close would make whole.
+func (c *client) reset() {
+	if l, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+		l.SetLinger(0)
+	}
+}

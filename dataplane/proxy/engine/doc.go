@@ -1,0 +1,31 @@
+// Package engine is minato's own load balancer: a lean HTTP/1.1 proxy behind
+// the interface of dataplane/proxy, with ALB's manners.
+//
+// One goroutine serves a client connection, one request after another:
+//
+//	read head (client.go) -> rules (table.go) -> own answer (answer.go)
+//	                                          -> target (forward.go):
+//	    choose (group.go) -> idle connection or dial (pool.go)
+//	    -> head, with the body if it is here already, in one write
+//	    -> the answer's head and what came with it, in one write
+//	    -> pieces as they come (body.go), never gathered
+//
+// A second goroutine exists only while a request's body is still coming in
+// (upload.go) or a connection has become a tunnel (tunnel.go). Heads are slices
+// of the connection's buffer and are written anew for the other side, so nothing
+// malformed passes through.
+//
+// # Retries
+//
+// Nothing was sent: another target is tried, unless the target did not answer
+// the dial in time (504). A request on a pooled connection got not one byte of
+// an answer: it is sent again on a new connection to the same target if that
+// cannot do harm, which is so when the method is safe to repeat or when the
+// target's kernel refused the bytes. Requests whose body is not here yet cannot
+// be sent twice, and so always get a new connection. All else is 502.
+//
+// # What is here and what is not
+//
+// HTTP/1.x to clients and targets, WebSocket, every behaviour doc.go of
+// dataplane/proxy promises. Not yet: TLS, HTTP/2, stickiness, slow start.
+package engine

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"minato/dataplane/proxy"
+	"minato/internal/clock"
+)
+
+// Engine implements proxy.Proxy.
+type Engine struct {
+	sockets proxy.Sockets
+	clock   clock.Clock
+	log     *slog.Logger
+	news    news
+
+	ctx    context.Context // until Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu        sync.Mutex
+	balancers map[string]*balancer
+	groups    map[string]*group
+}
+
+var _ proxy.Proxy = (*Engine)(nil)
+
+// balancer is one load balancer.
+type balancer struct {
+	id      string
+	network string
+	sockets map[netip.AddrPort]*socket
+	count   counters
+}
+
+// New makes an engine that does nothing yet.
+func New(s proxy.Sockets, c clock.Clock, log *slog.Logger) *Engine {
+	e := &Engine{sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*group{}}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.news.init()
+	e.work.Go(func() { e.news.run(e.ctx) })
+	e.work.Go(e.sweep)
+	return e
+}
+
+// OnChange implements proxy.Proxy.
+func (e *Engine) OnChange(f func(proxy.Change)) { e.news.subscribe(f) }
+
+// Set implements proxy.Proxy.
+func (e *Engine) Set(_ context.Context, c *proxy.Config) error {
+	if err := validate(c); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx.Err() != nil {
+		return e.ctx.Err()
+	}
+	users := usersOf(c)
+	wanted := map[string]bool{}
+	for i := range c.TargetGroups {
+		tg := &c.TargetGroups[i]
+		wanted[tg.ID] = true
+		g := e.groups[tg.ID]
+		if g == nil {
+			g = &group{e: e, id: tg.ID}
+			e.groups[tg.ID] = g
+		}
+		g.set(tg, users[tg.ID])
+	}
+	e.setBalancers(c)
+	// Last, so that no rule leads to a group that is gone.
+	for id, g := range e.groups {
+		if !wanted[id] {
+			g.set(&proxy.TargetGroup{ID: id}, nil)
+			delete(e.groups, id)
+		}
+	}
+	return nil
+}
+
+func (e *Engine) setBalancers(c *proxy.Config) {
+	wanted := map[string]bool{}
+	for i := range c.LoadBalancers {
+		lb := &c.LoadBalancers[i]
+		wanted[lb.ID] = true
+		b := e.balancers[lb.ID]
+		if b != nil && b.network != lb.Network {
+			b.close()
+			b = nil
+		}
+		if b == nil {
+			b = &balancer{id: lb.ID, network: lb.Network, sockets: map[netip.AddrPort]*socket{}}
+			e.balancers[lb.ID] = b
+		}
+		open := map[netip.AddrPort]bool{}
+		for j := range lb.Listeners {
+			t := compile(b, lb, &lb.Listeners[j], e.groups)
+			for _, node := range lb.Nodes {
+				at := netip.AddrPortFrom(node, lb.Listeners[j].Port)
+				open[at] = true
+				if s := b.sockets[at]; s != nil {
+					s.table.Store(t)
+				} else {
+					b.sockets[at] = e.open(b, at, t)
+				}
+			}
+		}
+		for at, s := range b.sockets {
+			if !open[at] {
+				s.close()
+				delete(b.sockets, at)
+			}
+		}
+	}
+	for id, b := range e.balancers {
+		if !wanted[id] {
+			b.close()
+			delete(e.balancers, id)
+		}
+	}
+}
+
+func (b *balancer) close() {
+	for _, s := range b.sockets {
+		s.close()
+	}
+}
+
+// Health implements proxy.Proxy.
+func (e *Engine) Health(id string) ([]proxy.TargetHealth, bool) {
+	e.mu.Lock()
+	g := e.groups[id]
+	e.mu.Unlock()
+	if g == nil {
+		return nil, false
+	}
+	return g.health(), true
+}
+
+// Listeners implements proxy.Proxy.
+func (e *Engine) Listeners(id string) []proxy.ListenerStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := e.balancers[id]
+	if b == nil {
+		return nil
+	}
+	var all []proxy.ListenerStatus
+	for _, s := range b.sockets {
+		all = append(all, s.status())
+	}
+	slices.SortFunc(all, func(x, y proxy.ListenerStatus) int { return x.Address.Compare(y.Address) })
+	return all
+}
+
+// Counters implements proxy.Proxy.
+func (e *Engine) Counters(id string) proxy.Counters {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b := e.balancers[id]; b != nil {
+		return b.count.read()
+	}
+	return proxy.Counters{}
+}
+
+// Close implements proxy.Proxy.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.cancel()
+	for id, b := range e.balancers {
+		b.close()
+		delete(e.balancers, id)
+	}
+	for id, g := range e.groups {
+		g.set(&proxy.TargetGroup{ID: id}, nil)
+		delete(e.groups, id)
+	}
+	e.mu.Unlock()
+	e.work.Wait()
+	return nil
+}

@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"minato/dataplane/proxy/http1"
+)
+
+// maxTargets is how many targets are tried for one request.
+const maxTargets = 3
+
+// outcome is what came of sending a request to a target.
+type outcome struct {
+	answered bool // the client got an answer, or is gone: nothing more to do
+	keep     bool // of answered: the client connection can take another request
+	status   int  // of not answered: what the client is told at last
+	next     bool // nothing was sent: another target may be tried
+}
+
+// forward has the request answered by a target.
+func (c *client) forward(a *action) bool {
+	g := a.pick()
+	if g == nil {
+		return c.fail(503)
+	}
+	websocket := c.websocket()
+	c.out = c.appendRequest(c.out[:0], websocket)
+	streamed := false
+	if !c.body.done() {
+		if c.req.Framing == http1.Length && int64(len(c.unread())) >= c.req.Length {
+			p, _ := c.body.next(nil) // it is here: no read, no error
+			c.out = append(c.out, p...)
+		} else {
+			streamed = true
+		}
+	}
+	c.busy = &c.active
+	c.active.touch()
+	if streamed && c.req.Expect && c.send([]byte("HTTP/1.1 100 Continue\r\n\r\n")) != nil {
+		return false
+	}
+	status := 503
+	var tried []*target
+	for len(tried) < maxTargets {
+		t := g.choose(tried)
+		if t == nil {
+			break
+		}
+		o := c.try(t, streamed, websocket)
+		t.inflight.Add(-1)
+		if o.answered {
+			return o.keep
+		}
+		if status = o.status; !o.next {
+			break
+		}
+		tried = append(tried, t)
+	}
+	if !c.body.done() {
+		c.keep = false
+	}
+	return c.fail(status)
+}
+
+// try sends the request, which lies in c.out, to one target.
+func (c *client) try(t *target, streamed, websocket bool) outcome {
+	fresh := streamed || websocket // what cannot be sent twice
+	for {
+		var u *upstream
+		if !fresh {
+			u = t.pool.take(c.node)
+		}
+		if u == nil {
+			var err error
+			if u, err = t.pool.dial(c.s.e.ctx, c.s.e, c.s.b.network, c.node); err != nil {
+				c.s.b.count.connErrors.Add(1)
+				if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+					return outcome{status: 504}
+				}
+				return outcome{status: 502, next: true}
+			}
+		}
+		u.idle, u.busy = c.idle, c.busy
+		o, again := c.exchange(u, streamed, websocket)
+		if !again {
+			return o
+		}
+		c.s.b.count.retries.Add(1)
+		fresh = true
+	}
+}
+
+// exchange sends the request and passes the answer on. again means that the
+// request never reached anybody and may be sent on a new connection.
+func (c *client) exchange(u *upstream, streamed, websocket bool) (o outcome, again bool) {
+	if n, err := u.write(c.out); err != nil && u.reused && (n == 0 || c.safe) {
+		u.close()
+		return outcome{status: 502}, true // closed before: nothing was taken
+	}
+	// Other errors show when reading: a target may have answered and closed
+	// before it took everything.
+	var up *upload
+	if streamed {
+		up = c.startUpload(u)
+	} else {
+		c.watch.start(u)
+	}
+	heard, err := c.await(u)
+	if err == nil && c.resp.Status == 101 && !websocket {
+		err = errors.New("the target switches protocols, which nobody asked for")
+	}
+	if err == nil {
+		return outcome{answered: true, keep: c.respond(u, up)}, false
+	}
+	gone := c.watch.stop()
+	refused := u.refused()
+	u.close()
+	if up != nil {
+		up.stop()
+		if up.clientErr != nil {
+			return c.badUpload(up.clientErr), false
+		}
+	}
+	switch {
+	case gone:
+		c.s.b.count.clientClosed.Add(1)
+		return outcome{answered: true}, false
+	case isTimeout(err):
+		return outcome{status: 504}, false
+	case u.reused && !heard && !streamed && (c.safe || refused):
+		return outcome{status: 502}, true
+	}
+	return outcome{status: 502}, false
+}
+
+// badUpload is the outcome when a client did not send its body.
+func (c *client) badUpload(err error) outcome {
+	var malformed *http1.Error
+	switch {
+	case errors.As(err, &malformed):
+		return outcome{status: malformed.Status}
+	case isTimeout(err):
+		return outcome{status: 408}
+	}
+	c.s.b.count.clientClosed.Add(1)
+	return outcome{answered: true}
+}
+
+// await reads the head of the answer into c.resp. heard tells whether the
+// target said anything at all.
+func (c *client) await(u *upstream) (heard bool, err error) {
+	for {
+		head, err := u.head()
+		if err != nil {
+			return heard || u.r < u.w, err
+		}
+		heard = true
+		if err := c.resp.Parse(head, c.isHead); err != nil {
+			return true, err
+		}
+		if c.resp.Status >= 200 || c.resp.Status == 101 {
+			return true, nil
+		}
+	}
+}
+
+// respond passes the answer on, whose head is in c.resp. It reports whether the
+// client connection can take another request.
+func (c *client) respond(u *upstream, up *upload) bool {
+	c.s.b.count.target.add(c.resp.Status)
+	if up != nil && !up.soon() {
+		c.keep = false // the body is still coming; nothing can follow it
+	}
+	var b body
+	b.start(&u.stream, c.resp.Framing, c.resp.Length)
+	untilClose := c.resp.Framing == http1.UntilClose
+	chunked := untilClose || c.resp.Framing == http1.Chunked
+	if chunked && c.req.Minor == 0 {
+		chunked, c.keep = false, false
+	}
+	reuse := !c.resp.Close
+	keep := c.keep
+	c.out = c.appendResponse(c.out[:0], chunked)
+	if c.resp.Status == 101 {
+		c.tunnel(u)
+		return false
+	}
+	err := c.relay(&b, chunked)
+	if err != nil && !chunked && (untilClose || c.resp.Framing == http1.Chunked) {
+		c.reset() // to a client of HTTP/1.0 the end of the connection is the end of the answer
+	}
+	if c.watch.stop() {
+		reuse = false // interrupted, though too late to matter
+	}
+	if up != nil && !up.soon() {
+		u.close()
+		up.stop()
+		return false
+	}
+	if up != nil && (up.clientErr != nil || up.targetErr != nil) {
+		reuse = false
+	}
+	if err == nil && reuse && u.r == u.w {
+		u.put()
+	} else {
+		u.close()
+	}
+	if err != nil {
+		c.linger = false
+	}
+	return err == nil && keep && c.body.done()
+}
+
+// relay sends c.out, the head, and the body after it. Whatever is here goes in
+// one write; what comes later goes when it comes.
+func (c *client) relay(b *body, chunked bool) error {
+	var scratch []byte
+	var trailers []http1.Field
+	for {
+		for b.here() && len(c.out) < bufferSize {
+			p, err := b.next(nil)
+			if err != nil {
+				return err
+			}
+			if chunked {
+				c.out = http1.AppendChunk(c.out, p)
+			} else {
+				c.out = append(c.out, p...)
+			}
+		}
+		done := b.done()
+		if done && chunked {
+			var err error
+			if trailers, err = b.dec.Trailers(trailers[:0]); err != nil {
+				return err
+			}
+			c.out = http1.AppendEnd(c.out, trailers)
+		}
+		if len(c.out) > 0 {
+			if err := c.send(c.out); err != nil {
+				return err
+			}
+			c.out = c.out[:0]
+		}
+		if done {
+			return nil
+		}
+		if scratch == nil {
+			scratch = getBuffer()
+			defer putBuffer(scratch)
+		}
+		p, err := b.next(scratch)
+		if err != nil {
+			return err
+		}
+		if chunked {
+			c.out = http1.AppendChunk(c.out, p)
+		} else if len(p) > 0 {
+			if err := c.send(p); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// soonEnough is how long the end of an upload is waited for when the answer is
+// already here: the two race when a target answers quickly.
+const soonEnough = 5 * time.Millisecond

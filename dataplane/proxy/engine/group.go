@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/check"
+)
+
+// group is a target group.
+type group struct {
+	e  *Engine
+	id string
+
+	leastOutstanding atomic.Bool
+	next             atomic.Uint32             // round robin
+	eligible         atomic.Pointer[[]*target] // who gets requests
+
+	mu      sync.Mutex
+	check   proxy.Check
+	user    *user
+	targets []*target
+}
+
+// target is one target of a group.
+type target struct {
+	g        *group
+	addr     netip.AddrPort
+	inflight atomic.Int64
+	pool     pool
+
+	// Guarded by g.mu.
+	draining bool
+	drainAt  proxy.TargetHealth // what is reported while draining
+	track    check.Tracker
+	stop     context.CancelFunc // of the check loop; nil when it does not run
+	wake     chan struct{}      // the check loop's: something changed
+}
+
+// set makes tg the wanted state; u is the load balancer that uses the group.
+func (g *group) set(tg *proxy.TargetGroup, u *user) {
+	g.leastOutstanding.Store(tg.Algorithm == proxy.LeastOutstanding)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.e.clock.Now()
+	changed := !reflect.DeepEqual(g.check, tg.Check) || !reflect.DeepEqual(g.user, u)
+	begins := g.user == nil && u != nil
+	g.check, g.user = tg.Check, u
+
+	old := map[netip.AddrPort]*target{}
+	for _, t := range g.targets {
+		old[t.addr] = t
+	}
+	g.targets = nil
+	for _, want := range tg.Targets {
+		t := old[want.Address]
+		delete(old, want.Address)
+		fresh := t == nil
+		if fresh {
+			t = &target{g: g, addr: want.Address, wake: make(chan struct{}, 1)}
+			t.track.Start(now, want.Last)
+			t.pool.init(t)
+		}
+		g.targets = append(g.targets, t)
+		switch {
+		case want.Draining && !t.draining:
+			t.draining = true
+			t.drainAt = proxy.TargetHealth{State: proxy.Draining, Reason: proxy.Deregistering, Since: now}
+			t.pool.drain()
+		case !want.Draining && (t.draining || begins && !fresh):
+			t.draining = false
+			t.track.Start(now, nil)
+			t.pool.init(t)
+		}
+		t.follow(changed)
+	}
+	for _, t := range old {
+		t.draining = true
+		t.follow(false)
+		t.pool.cut()
+	}
+	g.refresh()
+}
+
+// follow starts, wakes or stops the check loop. g.mu is held.
+func (t *target) follow(changed bool) {
+	wanted := t.g.user != nil && !t.draining && !t.g.check.Disabled
+	switch {
+	case wanted && t.stop == nil:
+		ctx, cancel := context.WithCancel(t.g.e.ctx)
+		t.stop = cancel
+		t.g.e.work.Go(func() { t.checkLoop(ctx) })
+	case wanted && changed:
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+	case !wanted && t.stop != nil:
+		t.stop()
+		t.stop = nil
+	}
+	if t.g.check.Disabled && !t.draining {
+		t.track.Assume(t.g.e.clock.Now())
+	}
+}
+
+// checkLoop checks the target at once and then at every interval.
+func (t *target) checkLoop(ctx context.Context) {
+	for {
+		t.g.mu.Lock()
+		u, c := t.g.user, t.g.check
+		t.g.mu.Unlock()
+		if ctx.Err() != nil || u == nil {
+			return
+		}
+		started := t.g.e.clock.Now()
+		result, err := check.Probe(ctx, t.g.e.sockets, u.network, u.node, t.addr, c)
+		wait := t.g.e.clock.Paced(c.Interval) - t.g.e.clock.Now().Sub(started)
+		if err != nil {
+			wait = notReadyRetry // the node is not there yet: nobody is to blame
+		} else {
+			t.g.observe(ctx, t, result, c)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+		case <-t.g.e.clock.After(max(wait, 0)):
+		}
+	}
+}
+
+func (g *group) observe(ctx context.Context, t *target, r proxy.CheckResult, c proxy.Check) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ctx.Err() != nil {
+		return // stopped while it was asking
+	}
+	if t.track.Observe(r, c) {
+		g.refresh()
+		g.e.news.add(proxy.Change{TargetGroup: g.id})
+	}
+}
+
+// refresh finds anew who gets requests. g.mu is held.
+func (g *group) refresh() {
+	var usable, healthy []*target
+	for _, t := range g.targets {
+		if t.draining {
+			continue
+		}
+		usable = append(usable, t)
+		if t.track.State() == proxy.Healthy {
+			healthy = append(healthy, t)
+		}
+	}
+	if len(healthy) == 0 {
+		healthy = usable // fail open
+	}
+	g.eligible.Store(&healthy)
+}
+
+// choose takes a target for a request, one that is not among tried, and counts
+// the request as in flight there; nil when there is none.
+func (g *group) choose(tried []*target) *target {
+	list := *g.eligible.Load()
+	n := uint32(len(list))
+	if n == 0 {
+		return nil
+	}
+	var best *target
+	start := g.next.Add(1)
+	for i := range n {
+		t := list[(start+i)%n]
+		if len(tried) > 0 && slices.Contains(tried, t) {
+			continue
+		}
+		if best == nil || t.inflight.Load() < best.inflight.Load() {
+			best = t
+		}
+		if !g.leastOutstanding.Load() {
+			break
+		}
+	}
+	if best != nil {
+		best.inflight.Add(1)
+	}
+	return best
+}
+
+func (g *group) health() []proxy.TargetHealth {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]proxy.TargetHealth, 0, len(g.targets))
+	for _, t := range g.targets {
+		var h proxy.TargetHealth
+		switch {
+		case t.draining:
+			h = t.drainAt
+		case g.user == nil:
+			h = proxy.TargetHealth{State: proxy.Unused, Reason: proxy.NotInUse}
+		default:
+			h = t.track.Health()
+		}
+		h.Address, h.InFlight = t.addr, int(t.inflight.Load())
+		all = append(all, h)
+	}
+	return all
+}

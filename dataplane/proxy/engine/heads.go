@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/http1"
+)
+
+// websocket reports whether the request asks to become a WebSocket. No other
+// upgrade is passed on: h2c would hide requests from the rules.
+func (c *client) websocket() bool {
+	if !c.req.Upgrade || c.req.Minor == 0 || string(c.req.Method) != "GET" || c.req.Framing != http1.NoBody {
+		return false
+	}
+	for i := range c.req.Fields {
+		if f := &c.req.Fields[i]; f.Known == http1.Upgrade && http1.Is(f.Value, "websocket") {
+			return true
+		}
+	}
+	return false
+}
+
+// appendRequest writes the head for the target.
+func (c *client) appendRequest(out []byte, websocket bool) []byte {
+	r, opts := &c.req, &c.t.opts
+	out = append(out, r.Method...)
+	out = append(out, ' ')
+	out = append(out, r.Path...)
+	if r.HasQuery {
+		out = append(out, '?')
+		out = append(out, r.Query...)
+	}
+	out = append(out, " HTTP/1.1\r\n"...)
+	out = c.appendForwardedFor(out)
+	out = append(out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: "...)
+	out = strconv.AppendUint(out, uint64(c.t.port), 10)
+	out = append(out, "\r\nHost: "...)
+	if len(r.Host) > 0 {
+		out = append(out, r.Host...)
+	} else {
+		out = c.node.AppendTo(out) // HTTP/1.0 knows no Host; targets need one
+	}
+	out = append(out, "\r\n"...)
+	out = c.appendTraceID(out)
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch f.Known {
+		case http1.Host, http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TE, http1.TransferEncoding, http1.ContentLength,
+			http1.Upgrade, http1.XForwardedFor, http1.XForwardedPort, http1.XForwardedProto, http1.XAmznTraceID:
+			continue
+		case http1.Expect:
+			if r.Expect {
+				continue // answered here
+			}
+		}
+		if f.Dropped || opts.DropInvalidHeaders && !f.Plain() {
+			continue
+		}
+		out = http1.AppendField(out, f.Name, f.Value)
+	}
+	switch r.Framing {
+	case http1.Length:
+		out = append(out, "Content-Length: "...)
+		out = strconv.AppendInt(out, r.Length, 10)
+		out = append(out, "\r\n"...)
+	case http1.Chunked:
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if websocket {
+		out = append(out, "Connection: upgrade\r\nUpgrade: websocket\r\n"...)
+	}
+	return append(out, "\r\n"...)
+}
+
+func (c *client) appendForwardedFor(out []byte) []byte {
+	mode := c.t.opts.XForwardedFor
+	if mode == proxy.Remove {
+		return out
+	}
+	start := len(out)
+	out = append(out, "X-Forwarded-For: "...)
+	any := false
+	add := func() {
+		if any {
+			out = append(out, ", "...)
+		}
+		any = true
+	}
+	for i := range c.req.Fields {
+		if f := &c.req.Fields[i]; f.Known == http1.XForwardedFor && len(f.Value) > 0 {
+			add()
+			out = append(out, f.Value...)
+		}
+	}
+	if mode == proxy.Append {
+		add()
+		if c.t.opts.ClientPort {
+			out = c.remote.AppendTo(out)
+		} else {
+			out = c.remote.Addr().AppendTo(out)
+		}
+	}
+	if !any {
+		return out[:start]
+	}
+	return append(out, "\r\n"...)
+}
+
+// appendTraceID makes, or adds to, the id that ALB gives each request.
+func (c *client) appendTraceID(out []byte) []byte {
+	id := fmt.Appendf(make([]byte, 0, 64), "1-%08x-%016x%08x", uint32(time.Now().Unix()), rand.Uint64(), rand.Uint32())
+	out = append(out, "X-Amzn-Trace-Id: "...)
+	for i := range c.req.Fields {
+		f := &c.req.Fields[i]
+		if f.Known != http1.XAmznTraceID || len(f.Value) == 0 {
+			continue
+		}
+		key := "Root="
+		if containsRoot(f.Value) {
+			key = "Self="
+		}
+		out = append(out, key...)
+		out = append(out, id...)
+		out = append(out, ';')
+		out = append(out, f.Value...)
+		return append(out, "\r\n"...)
+	}
+	out = append(out, "Root="...)
+	out = append(out, id...)
+	return append(out, "\r\n"...)
+}
+
+func containsRoot(v []byte) bool {
+	for i := 0; i+5 <= len(v); i++ {
+		if string(v[i:i+5]) == "Root=" && (i == 0 || v[i-1] == ';' || v[i-1] == ' ') {
+			return true
+		}
+	}
+	return false
+}
+
+// appendResponse writes the target's head for the client. chunked tells how the
+// body is sent.
+func (c *client) appendResponse(out []byte, chunked bool) []byte {
+	r := &c.resp
+	out = append(out, "HTTP/1.1 "...)
+	out = strconv.AppendInt(out, int64(r.Status), 10)
+	out = append(out, ' ')
+	out = append(out, r.Reason...)
+	out = append(out, "\r\n"...)
+	dated := false
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch f.Known {
+		case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TransferEncoding:
+			continue
+		case http1.ContentLength:
+			if r.Status == 204 || chunked {
+				continue
+			}
+		case http1.Upgrade:
+			if r.Status == 101 {
+				continue
+			}
+		case http1.Server:
+			if c.t.hide {
+				continue
+			}
+		case http1.Date:
+			dated = true
+		}
+		if !f.Dropped {
+			out = http1.AppendField(out, f.Name, f.Value)
+		}
+	}
+	if !dated {
+		out = appendDate(out)
+	}
+	if r.Status == 101 {
+		return append(out, "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"...)
+	}
+	if chunked {
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	out = appendConnection(out, c.keep)
+	return append(out, "\r\n"...)
+}

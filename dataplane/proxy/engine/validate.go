@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+
+	"minato/dataplane/proxy"
+)
+
+// validate finds what contradicts itself in a Config.
+func validate(c *proxy.Config) error {
+	groups := map[string]bool{}
+	for i := range c.TargetGroups {
+		tg := &c.TargetGroups[i]
+		if groups[tg.ID] {
+			return fmt.Errorf("target group %s is given twice", tg.ID)
+		}
+		groups[tg.ID] = true
+		if k := &tg.Check; !k.Disabled && (k.Interval <= 0 || k.Timeout <= 0 || k.HealthyThreshold < 1 || k.UnhealthyThreshold < 1 || len(k.Codes) == 0 || k.Path == "" || k.Path[0] != '/') {
+			return fmt.Errorf("target group %s: incomplete check %+v", tg.ID, *k)
+		}
+		seen := map[netip.AddrPort]bool{}
+		for _, t := range tg.Targets {
+			if !t.Address.IsValid() || seen[t.Address] {
+				return fmt.Errorf("target group %s: target %s is invalid or given twice", tg.ID, t.Address)
+			}
+			seen[t.Address] = true
+		}
+	}
+	balancers := map[string]bool{}
+	for i := range c.LoadBalancers {
+		lb := &c.LoadBalancers[i]
+		if balancers[lb.ID] {
+			return fmt.Errorf("load balancer %s is given twice", lb.ID)
+		}
+		balancers[lb.ID] = true
+		ports := map[uint16]bool{}
+		for j := range lb.Listeners {
+			l := &lb.Listeners[j]
+			if ports[l.Port] {
+				return fmt.Errorf("load balancer %s: two listeners on port %d", lb.ID, l.Port)
+			}
+			ports[l.Port] = true
+			for _, a := range actions(l) {
+				if err := validateAction(a, groups); err != nil {
+					return fmt.Errorf("load balancer %s, listener %s: %w", lb.ID, l.ID, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func actions(l *proxy.Listener) []*proxy.Action {
+	all := []*proxy.Action{&l.Default}
+	for i := range l.Rules {
+		all = append(all, &l.Rules[i].Action)
+	}
+	return all
+}
+
+func validateAction(a *proxy.Action, groups map[string]bool) error {
+	n := 0
+	if a.Forward != nil {
+		n++
+		for _, g := range a.Forward.Groups {
+			if !groups[g.TargetGroup] {
+				return fmt.Errorf("no target group %s", g.TargetGroup)
+			}
+			if g.Weight < 0 {
+				return fmt.Errorf("target group %s has weight %d", g.TargetGroup, g.Weight)
+			}
+		}
+	}
+	if a.Fixed != nil {
+		n++
+	}
+	if a.Redirect != nil {
+		n++
+	}
+	if n != 1 {
+		return fmt.Errorf("an action with %d kinds", n)
+	}
+	return nil
+}
+
+// user is the load balancer that uses a group.
+type user struct {
+	network string
+	node    netip.Addr // the one that checks
+}
+
+// usersOf finds which load balancer checks which group: the first that has a
+// rule for it.
+func usersOf(c *proxy.Config) map[string]*user {
+	users := map[string]*user{}
+	for i := range c.LoadBalancers {
+		lb := &c.LoadBalancers[i]
+		if len(lb.Nodes) == 0 {
+			continue
+		}
+		u := &user{lb.Network, lb.Nodes[0]}
+		for j := range lb.Listeners {
+			for _, a := range actions(&lb.Listeners[j]) {
+				if a.Forward == nil {
+					continue
+				}
+				for _, g := range a.Forward.Groups {
+					if users[g.TargetGroup] == nil {
+						users[g.TargetGroup] = u
+					}
+				}
+			}
+		}
+	}
+	return users
+}

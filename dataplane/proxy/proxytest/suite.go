@@ -1,0 +1,59 @@
+package proxytest
+
+import (
+	"testing"
+)
+
+// Run runs the suite against proxies made by n.
+func Run(t *testing.T, n New) {
+	for name, test := range map[string]func(*env){
+		// rules.go
+		"forwards with ALB's headers":          forwards,
+		"rules by priority":                    rules,
+		"conditions":                           conditions,
+		"fixed answers and redirects":          ownAnswers,
+		"weights":                              weights,
+		"round robin and least outstanding":    balances,
+		"a config that contradicts itself":     contradictions,
+		"sockets are tried again":              socketsRetried,
+		"a listener goes":                      listenerGoes,
+		"the same config twice changes naught": sameTwice,
+		// http.go
+		"keeps connections":             keepsConnections,
+		"HEAD, 204 and 304":             bodiless,
+		"answers that end by closing":   untilClose,
+		"HTTP/1.0":                      http10,
+		"streams down":                  streamsDown,
+		"streams up":                    streamsUp,
+		"100-continue":                  expects,
+		"trailers":                      trailers,
+		"early answers":                 earlyAnswers,
+		"pipelining":                    pipelining,
+		"WebSocket":                     webSocket,
+		"smuggling":                     smuggling,
+		"X-Forwarded-For modes":         forwardedModes,
+		"headers that end at the proxy": hopByHop,
+		"large uploads arrive whole":    largeUploads,
+		// faults.go
+		"502, 503 and 504":                 gatewayErrors,
+		"answers that are none":            malformedAnswers,
+		"idle connections closed":          staleConnections,
+		"unsafe requests are sent once":    unsafeOnce,
+		"truncated answers stay truncated": truncated,
+		"the client leaves":                clientLeaves,
+		"another target when refused":      refusedElsewhere,
+		// health.go
+		"health":                    health,
+		"fail open":                 failOpen,
+		"groups in no rule":         unused,
+		"health survives a restart": restored,
+		"nobody to blame":           notReady,
+		"draining":                  draining,
+		"no request fails while targets are replaced": replaced,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newEnv(t, n))
+		})
+	}
+}
