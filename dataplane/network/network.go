@@ -123,10 +123,10 @@ type RouteKind uint8
 
 // The kinds of routes.
 const (
-	Blackhole       RouteKind = iota // what it led to is gone
-	ToInternet                       // the VPC's internet gateway
-	ToNATGateway                     // Target is the id of a NAT gateway
-	ToInterface                      // Target is the id of an interface
+	Blackhole    RouteKind = iota // what it led to is gone
+	ToInternet                    // the VPC's internet gateway
+	ToNATGateway                  // Target is the id of a NAT gateway
+	ToInterface                   // Target is the id of an interface
 )
 
 // Route leads packets for a destination somewhere.

@@ -1,0 +1,135 @@
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Listen implements network.Network.
+func (n *Network) Listen(ctx context.Context, vpc string, addr netip.AddrPort) (l net.Listener, err error) {
+	err = n.inVPC(vpc, func() error {
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp4", addr.String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("VPC %s: %w", vpc, err)
+	}
+	return l, nil
+}
+
+// ListenPacket implements network.Network.
+func (n *Network) ListenPacket(ctx context.Context, vpc string, addr netip.AddrPort) (c net.PacketConn, err error) {
+	err = n.inVPC(vpc, func() error {
+		c, err = new(net.ListenConfig).ListenPacket(ctx, "udp4", addr.String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("VPC %s: %w", vpc, err)
+	}
+	return c, nil
+}
+
+// Dial implements network.Network. Only the socket is made inside the VPC: a
+// socket stays in the namespace it was made in, so binding and connecting go on
+// here, without a thread of their own.
+func (n *Network) Dial(ctx context.Context, vpc string, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	fd, err := n.socketIn(vpc)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+	}
+	c, err := connect(ctx, fd, from, to)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Source: &net.TCPAddr{IP: from.AsSlice()}, Addr: net.TCPAddrFromAddrPort(to), Err: err}
+	}
+	return c, nil
+}
+
+// socketIn makes a TCP socket in a VPC's namespace.
+func (n *Network) socketIn(vpc string) (int, error) {
+	ns, err := os.Open(n.vpcPin(vpc))
+	if err != nil {
+		return -1, err
+	}
+	defer ns.Close()
+	runtime.LockOSThread()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return -1, os.NewSyscallError("setns", err)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if back := unix.Setns(int(n.home.Fd()), unix.CLONE_NEWNET); back != nil {
+		// This thread is lost in the VPC; going on would run strangers' code there.
+		panic(fmt.Sprintf("network: cannot come back from VPC %s: %v", vpc, back))
+	}
+	runtime.UnlockOSThread()
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// connect binds and connects a non-blocking socket, which it takes over.
+func connect(ctx context.Context, fd int, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: from.As4()}); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("connect", err)
+	}
+	f := os.NewFile(uintptr(fd), "tcp") // non-blocking, so the runtime's poller takes it
+	defer f.Close()
+	if err != nil {
+		if err := connected(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	return net.FileConn(f)
+}
+
+// connected waits until a connect has ended.
+func connected(ctx context.Context, f *os.File) error {
+	if d, ok := ctx.Deadline(); ok {
+		if err := f.SetWriteDeadline(d); err != nil {
+			return err
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { f.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	err = raw.Write(func(fd uintptr) bool {
+		code, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		switch {
+		case err != nil:
+			result = os.NewSyscallError("getsockopt", err)
+		case code != 0:
+			result = os.NewSyscallError("connect", syscall.Errno(code))
+		default:
+			_, err := unix.Getpeername(int(fd))
+			if errors.Is(err, unix.ENOTCONN) {
+				return false
+			}
+			result = os.NewSyscallError("getpeername", err)
+		}
+		return true
+	})
+	if result != nil {
+		return result
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

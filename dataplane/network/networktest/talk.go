@@ -1,0 +1,137 @@
+package networktest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minato/dataplane/network"
+)
+
+// silence is how long a test waits before it believes that nothing answers.
+const silence = 400 * time.Millisecond
+
+// greet answers every connection with who it is and whom it sees, and echoes the
+// lines that follow.
+func greet(l net.Listener, name string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			fmt.Fprintf(c, "%s saw %s\n", name, c.RemoteAddr().(*net.TCPAddr).IP)
+			io.Copy(c, c)
+		}()
+	}
+}
+
+// hear returns the greeting and closes.
+func hear(c net.Conn) string {
+	defer c.Close()
+	return readLine(c)
+}
+
+func readLine(c net.Conn) string {
+	c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	b := make([]byte, 256)
+	n, err := c.Read(b)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(b[:n]))
+}
+
+// within runs f on a thread in the namespace of an interface, as a container would.
+func within(n network.Network, eni string, f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		ns, err := os.Open(n.NetnsPath(eni))
+		if err == nil {
+			defer ns.Close()
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// serve listens on a port in the namespace of an interface.
+func serve(t *testing.T, n network.Network, eni string, port int) {
+	t.Helper()
+	var l net.Listener
+	if err := within(n, eni, func() (err error) {
+		l, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		return err
+	}); err != nil {
+		t.Fatalf("listening in %s: %v", eni, err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go greet(l, eni)
+}
+
+// call dials from the namespace of an interface and returns the greeting, or the
+// error's text.
+func call(n network.Network, eni, to string) string {
+	var out string
+	err := within(n, eni, func() error {
+		c, err := net.DialTimeout("tcp4", to, silence)
+		if err == nil {
+			out = hear(c)
+		}
+		return err
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return out
+}
+
+// callInside dials from an address inside the VPC.
+func callInside(n network.Network, vpc, from, to string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), silence)
+	defer cancel()
+	c, err := n.Dial(ctx, vpc, addr(from), netip.MustParseAddrPort(to))
+	if err != nil {
+		return err.Error()
+	}
+	return hear(c)
+}
+
+// callHost dials from the machine itself.
+func callHost(to string) string {
+	c, err := net.DialTimeout("tcp4", to, silence)
+	if err != nil {
+		return err.Error()
+	}
+	return hear(c)
+}
+
+func expect(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// expectSilence wants a timeout: neither an answer nor a refusal.
+func expectSilence(t *testing.T, what, got string) {
+	t.Helper()
+	if !strings.Contains(got, "timeout") && !strings.Contains(got, "deadline exceeded") {
+		t.Errorf("%s: %q, want silence", what, got)
+	}
+}
