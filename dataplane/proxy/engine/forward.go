@@ -115,7 +115,7 @@ func (c *client) exchange(u *upstream, streamed, websocket bool) (o outcome, aga
 		return outcome{answered: true, keep: c.respond(u, up)}, false
 	}
 	gone := c.watch.stop()
-	refused := u.refused()
+	refused := u.refused(err)
 	u.close()
 	if up != nil {
 		up.stop()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -104,10 +105,14 @@ func (u *upstream) good() bool {
 	return u.raw.Read(u.peek) == nil && u.alive
 }
 
-// refused tells whether the target's kernel threw away what was sent last, as
-// it does when the target had closed the connection before: nothing of the
-// request was read then.
-func (u *upstream) refused() bool {
+// refused tells, after reading failed with err, whether the target's kernel threw
+// away what was sent last, as it does when the target had closed the connection
+// before it read it. The reset is what reading failed with, or comes after the
+// end of the stream and waits in the socket.
+func (u *upstream) refused(err error) bool {
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return true
+	}
 	if u.raw == nil {
 		return false
 	}

@@ -224,7 +224,9 @@ func (e *env) targets(all ...netip.AddrPort) {
 	}
 }
 
-func (e *env) url(path string) string { return "http://" + netip.AddrPortFrom(e.node, e.port).String() + path }
+func (e *env) url(path string) string {
+	return "http://" + netip.AddrPortFrom(e.node, e.port).String() + path
+}
 
 // get asks with a connection of its own.
 func (e *env) get(path string) (*http.Response, string) {
