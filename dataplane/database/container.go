@@ -133,7 +133,7 @@ func (m *Manager) lastWords(id string) string {
 	err := m.runtime.Tail(ctx, id, container.FromStart, func(r container.Record) error {
 		line := string(r.Line)
 		lines = keep(lines, line)
-		if strings.Contains(line, "ERROR") || strings.Contains(line, "FATAL") {
+		if strings.Contains(line, "[ERROR]") { // MariaDB's and MySQL's, between many notes
 			errs = keep(errs, line)
 		}
 		return nil
