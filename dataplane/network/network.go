@@ -4,7 +4,7 @@
 // by opaque ids.
 //
 // Package linux implements it with network namespaces and nftables; networktest
-// holds the contract every implementation passes, and Fake for the tests of
+// holds the contract every implementation passes, and Fake, for the tests of
 // others.
 //
 // What the contract promises:
