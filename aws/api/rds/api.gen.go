@@ -31,6 +31,7 @@ type API interface {
 	RebootDBInstance(ctx context.Context, in *RebootDBInstanceInput) (*RebootDBInstanceOutput, error)
 	RemoveTagsFromResource(ctx context.Context, in *RemoveTagsFromResourceInput) (*RemoveTagsFromResourceOutput, error)
 	ResetDBParameterGroup(ctx context.Context, in *ResetDBParameterGroupInput) (*ResetDBParameterGroupOutput, error)
+	RestoreDBInstanceFromDBSnapshot(ctx context.Context, in *RestoreDBInstanceFromDBSnapshotInput) (*RestoreDBInstanceFromDBSnapshotOutput, error)
 	StartDBInstance(ctx context.Context, in *StartDBInstanceInput) (*StartDBInstanceOutput, error)
 	StopDBInstance(ctx context.Context, in *StopDBInstanceInput) (*StopDBInstanceOutput, error)
 }
@@ -62,6 +63,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"RebootDBInstance":                   aws.HandlerOf(api.RebootDBInstance),
 		"RemoveTagsFromResource":             aws.HandlerOf(api.RemoveTagsFromResource),
 		"ResetDBParameterGroup":              aws.HandlerOf(api.ResetDBParameterGroup),
+		"RestoreDBInstanceFromDBSnapshot":    aws.HandlerOf(api.RestoreDBInstanceFromDBSnapshot),
 		"StartDBInstance":                    aws.HandlerOf(api.StartDBInstance),
 		"StopDBInstance":                     aws.HandlerOf(api.StopDBInstance),
 	}
@@ -193,6 +195,11 @@ func (c *Client) RemoveTagsFromResource(ctx context.Context, in *RemoveTagsFromR
 // ResetDBParameterGroup calls the operation of that name.
 func (c *Client) ResetDBParameterGroup(ctx context.Context, in *ResetDBParameterGroupInput) (*ResetDBParameterGroupOutput, error) {
 	return aws.Call[ResetDBParameterGroupOutput](ctx, c.invoker, &opResetDBParameterGroup, in)
+}
+
+// RestoreDBInstanceFromDBSnapshot calls the operation of that name.
+func (c *Client) RestoreDBInstanceFromDBSnapshot(ctx context.Context, in *RestoreDBInstanceFromDBSnapshotInput) (*RestoreDBInstanceFromDBSnapshotOutput, error) {
+	return aws.Call[RestoreDBInstanceFromDBSnapshotOutput](ctx, c.invoker, &opRestoreDBInstanceFromDBSnapshot, in)
 }
 
 // StartDBInstance calls the operation of that name.

@@ -30,6 +30,11 @@ func DBClusterNotFoundFault(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "DBClusterNotFoundFault", Message: fmt.Sprintf(format, args...), Status: 404}
 }
 
+// DBClusterSnapshotNotFoundFault makes the error with the code DBClusterSnapshotNotFoundFault (HTTP 404).
+func DBClusterSnapshotNotFoundFault(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "DBClusterSnapshotNotFoundFault", Message: fmt.Sprintf(format, args...), Status: 404}
+}
+
 // DBInstanceAlreadyExistsFault makes the error with the code DBInstanceAlreadyExists (HTTP 400).
 func DBInstanceAlreadyExistsFault(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "DBInstanceAlreadyExists", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -188,6 +193,11 @@ func InvalidDBSubnetGroupStateFault(format string, args ...any) *aws.Error {
 // InvalidDBSubnetStateFault makes the error with the code InvalidDBSubnetStateFault (HTTP 400).
 func InvalidDBSubnetStateFault(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "InvalidDBSubnetStateFault", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// InvalidRestoreFault makes the error with the code InvalidRestoreFault (HTTP 400).
+func InvalidRestoreFault(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InvalidRestoreFault", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // InvalidSubnet makes the error with the code InvalidSubnet (HTTP 400).

@@ -43,6 +43,7 @@ var (
 	opRebootDBInstance                   = aws.Operation{Name: "RebootDBInstance", Method: "POST", URI: "/", ResultWrapper: "RebootDBInstanceResult", InputShape: &shapeRebootDBInstanceMessage, OutputShape: &shapeRebootDBInstanceResult}
 	opRemoveTagsFromResource             = aws.Operation{Name: "RemoveTagsFromResource", Method: "POST", URI: "/", InputShape: &shapeRemoveTagsFromResourceMessage}
 	opResetDBParameterGroup              = aws.Operation{Name: "ResetDBParameterGroup", Method: "POST", URI: "/", ResultWrapper: "ResetDBParameterGroupResult", InputShape: &shapeResetDBParameterGroupMessage, OutputShape: &shapeDBParameterGroupNameMessage}
+	opRestoreDBInstanceFromDBSnapshot    = aws.Operation{Name: "RestoreDBInstanceFromDBSnapshot", Method: "POST", URI: "/", ResultWrapper: "RestoreDBInstanceFromDBSnapshotResult", InputShape: &shapeRestoreDBInstanceFromDBSnapshotMessage, OutputShape: &shapeRestoreDBInstanceFromDBSnapshotResult}
 	opStartDBInstance                    = aws.Operation{Name: "StartDBInstance", Method: "POST", URI: "/", ResultWrapper: "StartDBInstanceResult", InputShape: &shapeStartDBInstanceMessage, OutputShape: &shapeStartDBInstanceResult}
 	opStopDBInstance                     = aws.Operation{Name: "StopDBInstance", Method: "POST", URI: "/", ResultWrapper: "StopDBInstanceResult", InputShape: &shapeStopDBInstanceMessage, OutputShape: &shapeStopDBInstanceResult}
 )
@@ -72,6 +73,7 @@ func init() {
 	aws.Register[RebootDBInstanceInput, RebootDBInstanceOutput](Model, &opRebootDBInstance)
 	aws.Register[RemoveTagsFromResourceInput, RemoveTagsFromResourceOutput](Model, &opRemoveTagsFromResource)
 	aws.Register[ResetDBParameterGroupInput, ResetDBParameterGroupOutput](Model, &opResetDBParameterGroup)
+	aws.Register[RestoreDBInstanceFromDBSnapshotInput, RestoreDBInstanceFromDBSnapshotOutput](Model, &opRestoreDBInstanceFromDBSnapshot)
 	aws.Register[StartDBInstanceInput, StartDBInstanceOutput](Model, &opStartDBInstance)
 	aws.Register[StopDBInstanceInput, StopDBInstanceOutput](Model, &opStopDBInstance)
 	Model.Know(known)

@@ -443,6 +443,63 @@ type ResetDBParameterGroupOutput struct {
 	DBParameterGroupName *string `json:"DBParameterGroupName,omitempty"`
 }
 
+// RestoreDBInstanceFromDBSnapshotInput is the input of RestoreDBInstanceFromDBSnapshot.
+type RestoreDBInstanceFromDBSnapshotInput struct {
+	AdditionalStorageVolumes        []AdditionalStorageVolume `json:"AdditionalStorageVolumes,omitempty"`
+	AllocatedStorage                *int32                    `json:"AllocatedStorage,omitempty"`
+	AutoMinorVersionUpgrade         *bool                     `json:"AutoMinorVersionUpgrade,omitempty"`
+	AvailabilityZone                *string                   `json:"AvailabilityZone,omitempty"`
+	BackupRetentionPeriod           *int32                    `json:"BackupRetentionPeriod,omitempty"`
+	BackupTarget                    *string                   `json:"BackupTarget,omitempty"`
+	CACertificateIdentifier         *string                   `json:"CACertificateIdentifier,omitempty"`
+	CopyTagsToSnapshot              *bool                     `json:"CopyTagsToSnapshot,omitempty"`
+	CustomIamInstanceProfile        *string                   `json:"CustomIamInstanceProfile,omitempty"`
+	DBClusterSnapshotIdentifier     *string                   `json:"DBClusterSnapshotIdentifier,omitempty"`
+	DBInstanceClass                 *string                   `json:"DBInstanceClass,omitempty"`
+	DBInstanceIdentifier            *string                   `json:"DBInstanceIdentifier,omitempty"`
+	DBName                          *string                   `json:"DBName,omitempty"`
+	DBParameterGroupName            *string                   `json:"DBParameterGroupName,omitempty"`
+	DBSnapshotIdentifier            *string                   `json:"DBSnapshotIdentifier,omitempty"`
+	DBSubnetGroupName               *string                   `json:"DBSubnetGroupName,omitempty"`
+	DedicatedLogVolume              *bool                     `json:"DedicatedLogVolume,omitempty"`
+	DeletionProtection              *bool                     `json:"DeletionProtection,omitempty"`
+	Domain                          *string                   `json:"Domain,omitempty"`
+	DomainAuthSecretArn             *string                   `json:"DomainAuthSecretArn,omitempty"`
+	DomainDnsIps                    []string                  `json:"DomainDnsIps,omitempty"`
+	DomainFqdn                      *string                   `json:"DomainFqdn,omitempty"`
+	DomainIAMRoleName               *string                   `json:"DomainIAMRoleName,omitempty"`
+	DomainOu                        *string                   `json:"DomainOu,omitempty"`
+	EnableCloudwatchLogsExports     []string                  `json:"EnableCloudwatchLogsExports,omitempty"`
+	EnableCustomerOwnedIp           *bool                     `json:"EnableCustomerOwnedIp,omitempty"`
+	EnableIAMDatabaseAuthentication *bool                     `json:"EnableIAMDatabaseAuthentication,omitempty"`
+	Engine                          *string                   `json:"Engine,omitempty"`
+	EngineLifecycleSupport          *string                   `json:"EngineLifecycleSupport,omitempty"`
+	Iops                            *int32                    `json:"Iops,omitempty"`
+	LicenseModel                    *string                   `json:"LicenseModel,omitempty"`
+	ManageMasterUserPassword        *bool                     `json:"ManageMasterUserPassword,omitempty"`
+	MasterUserSecretKmsKeyId        *string                   `json:"MasterUserSecretKmsKeyId,omitempty"`
+	MultiAZ                         *bool                     `json:"MultiAZ,omitempty"`
+	NetworkType                     *string                   `json:"NetworkType,omitempty"`
+	OptionGroupName                 *string                   `json:"OptionGroupName,omitempty"`
+	Port                            *int32                    `json:"Port,omitempty"`
+	PreferredBackupWindow           *string                   `json:"PreferredBackupWindow,omitempty"`
+	ProcessorFeatures               []ProcessorFeature        `json:"ProcessorFeatures,omitempty"`
+	PubliclyAccessible              *bool                     `json:"PubliclyAccessible,omitempty"`
+	StorageThroughput               *int32                    `json:"StorageThroughput,omitempty"`
+	StorageType                     *string                   `json:"StorageType,omitempty"`
+	TagSpecifications               []TagSpecification        `json:"TagSpecifications,omitempty"`
+	Tags                            []Tag                     `json:"Tags,omitempty"`
+	TdeCredentialArn                *string                   `json:"TdeCredentialArn,omitempty"`
+	TdeCredentialPassword           *string                   `json:"TdeCredentialPassword,omitempty"`
+	UseDefaultProcessorFeatures     *bool                     `json:"UseDefaultProcessorFeatures,omitempty"`
+	VpcSecurityGroupIds             []string                  `json:"VpcSecurityGroupIds,omitempty"`
+}
+
+// RestoreDBInstanceFromDBSnapshotOutput is the output of RestoreDBInstanceFromDBSnapshot.
+type RestoreDBInstanceFromDBSnapshotOutput struct {
+	DBInstance *DBInstance `json:"DBInstance,omitempty"`
+}
+
 // StartDBInstanceInput is the input of StartDBInstance.
 type StartDBInstanceInput struct {
 	DBInstanceIdentifier *string `json:"DBInstanceIdentifier,omitempty"`
