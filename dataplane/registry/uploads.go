@@ -36,6 +36,12 @@ func (r *Registry) startUpload(w http.ResponseWriter, req *http.Request, rt rout
 		if whole, err = parseDigest(s); err != nil {
 			return err
 		}
+		// One request that does all of an upload needs the rights to all of it.
+		for _, action := range []Action{WriteUpload, CompleteUpload} {
+			if _, err := r.opt.Authorizer.Authorize(req, action, rt.repo); err != nil {
+				return err
+			}
+		}
 	}
 	up, err := r.newUpload(req.Context(), rt.repo)
 	if err != nil {

@@ -21,6 +21,7 @@ type API interface {
 	GetRepositoryPolicy(ctx context.Context, in *GetRepositoryPolicyInput) (*GetRepositoryPolicyOutput, error)
 	ListImages(ctx context.Context, in *ListImagesInput) (*ListImagesOutput, error)
 	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
+	PutImage(ctx context.Context, in *PutImageInput) (*PutImageOutput, error)
 	PutImageScanningConfiguration(ctx context.Context, in *PutImageScanningConfigurationInput) (*PutImageScanningConfigurationOutput, error)
 	PutImageTagMutability(ctx context.Context, in *PutImageTagMutabilityInput) (*PutImageTagMutabilityOutput, error)
 	PutLifecyclePolicy(ctx context.Context, in *PutLifecyclePolicyInput) (*PutLifecyclePolicyOutput, error)
@@ -46,6 +47,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"GetRepositoryPolicy":           aws.HandlerOf(api.GetRepositoryPolicy),
 		"ListImages":                    aws.HandlerOf(api.ListImages),
 		"ListTagsForResource":           aws.HandlerOf(api.ListTagsForResource),
+		"PutImage":                      aws.HandlerOf(api.PutImage),
 		"PutImageScanningConfiguration": aws.HandlerOf(api.PutImageScanningConfiguration),
 		"PutImageTagMutability":         aws.HandlerOf(api.PutImageTagMutability),
 		"PutLifecyclePolicy":            aws.HandlerOf(api.PutLifecyclePolicy),
@@ -131,6 +133,11 @@ func (c *Client) ListImages(ctx context.Context, in *ListImagesInput) (*ListImag
 // ListTagsForResource calls the operation of that name.
 func (c *Client) ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error) {
 	return aws.Call[ListTagsForResourceOutput](ctx, c.invoker, &opListTagsForResource, in)
+}
+
+// PutImage calls the operation of that name.
+func (c *Client) PutImage(ctx context.Context, in *PutImageInput) (*PutImageOutput, error) {
+	return aws.Call[PutImageOutput](ctx, c.invoker, &opPutImage, in)
 }
 
 // PutImageScanningConfiguration calls the operation of that name.

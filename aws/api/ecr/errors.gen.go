@@ -5,9 +5,24 @@ package ecr
 import "fmt"
 import "minato/aws"
 
+// ImageAlreadyExistsException makes the error with the code ImageAlreadyExistsException (HTTP 400).
+func ImageAlreadyExistsException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "ImageAlreadyExistsException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// ImageDigestDoesNotMatchException makes the error with the code ImageDigestDoesNotMatchException (HTTP 400).
+func ImageDigestDoesNotMatchException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "ImageDigestDoesNotMatchException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // ImageNotFoundException makes the error with the code ImageNotFoundException (HTTP 400).
 func ImageNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ImageNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// ImageTagAlreadyExistsException makes the error with the code ImageTagAlreadyExistsException (HTTP 400).
+func ImageTagAlreadyExistsException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "ImageTagAlreadyExistsException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // InvalidParameterException makes the error with the code InvalidParameterException (HTTP 400).
@@ -25,6 +40,11 @@ func KmsException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "KmsException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// LayersNotFoundException makes the error with the code LayersNotFoundException (HTTP 400).
+func LayersNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "LayersNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // LifecyclePolicyNotFoundException makes the error with the code LifecyclePolicyNotFoundException (HTTP 400).
 func LifecyclePolicyNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "LifecyclePolicyNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -33,6 +53,11 @@ func LifecyclePolicyNotFoundException(format string, args ...any) *aws.Error {
 // LimitExceededException makes the error with the code LimitExceededException (HTTP 400).
 func LimitExceededException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "LimitExceededException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// ReferencedImagesNotFoundException makes the error with the code ReferencedImagesNotFoundException (HTTP 400).
+func ReferencedImagesNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "ReferencedImagesNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // RepositoryAlreadyExistsException makes the error with the code RepositoryAlreadyExistsException (HTTP 400).

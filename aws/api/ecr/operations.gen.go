@@ -33,6 +33,7 @@ var (
 	opGetRepositoryPolicy           = aws.Operation{Name: "GetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeGetRepositoryPolicyRequest, OutputShape: &shapeGetRepositoryPolicyResponse}
 	opListImages                    = aws.Operation{Name: "ListImages", Method: "POST", URI: "/", InputShape: &shapeListImagesRequest, OutputShape: &shapeListImagesResponse}
 	opListTagsForResource           = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
+	opPutImage                      = aws.Operation{Name: "PutImage", Method: "POST", URI: "/", InputShape: &shapePutImageRequest, OutputShape: &shapePutImageResponse}
 	opPutImageScanningConfiguration = aws.Operation{Name: "PutImageScanningConfiguration", Method: "POST", URI: "/", InputShape: &shapePutImageScanningConfigurationRequest, OutputShape: &shapePutImageScanningConfigurationResponse}
 	opPutImageTagMutability         = aws.Operation{Name: "PutImageTagMutability", Method: "POST", URI: "/", InputShape: &shapePutImageTagMutabilityRequest, OutputShape: &shapePutImageTagMutabilityResponse}
 	opPutLifecyclePolicy            = aws.Operation{Name: "PutLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapePutLifecyclePolicyRequest, OutputShape: &shapePutLifecyclePolicyResponse}
@@ -56,6 +57,7 @@ func init() {
 	aws.Register[GetRepositoryPolicyInput, GetRepositoryPolicyOutput](Model, &opGetRepositoryPolicy)
 	aws.Register[ListImagesInput, ListImagesOutput](Model, &opListImages)
 	aws.Register[ListTagsForResourceInput, ListTagsForResourceOutput](Model, &opListTagsForResource)
+	aws.Register[PutImageInput, PutImageOutput](Model, &opPutImage)
 	aws.Register[PutImageScanningConfigurationInput, PutImageScanningConfigurationOutput](Model, &opPutImageScanningConfiguration)
 	aws.Register[PutImageTagMutabilityInput, PutImageTagMutabilityOutput](Model, &opPutImageTagMutability)
 	aws.Register[PutLifecyclePolicyInput, PutLifecyclePolicyOutput](Model, &opPutLifecyclePolicy)

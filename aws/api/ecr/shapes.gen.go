@@ -273,12 +273,23 @@ var (
 	shapeListTagsForResourceResponse = aws.Shape{Name: "ListTagsForResourceResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "tags", Index: 0, Shape: &shapeTagList, WireName: "tags", QueryName: "Tags"},
 	}}
-	shapeMaxResults                           = aws.Shape{Name: "MaxResults", Kind: aws.Integer, Min: &limit1, Max: &limit1000}
-	shapeMediaType                            = aws.Shape{Name: "MediaType", Kind: aws.String}
-	shapeMediaTypeList                        = aws.Shape{Name: "MediaTypeList", Kind: aws.List, Elem: &shapeMediaType, ElemName: "member", Min: &limit1, Max: &limit100}
-	shapeNextToken                            = aws.Shape{Name: "NextToken", Kind: aws.String}
-	shapeProxyEndpoint                        = aws.Shape{Name: "ProxyEndpoint", Kind: aws.String}
-	shapePushTimestamp                        = aws.Shape{Name: "PushTimestamp", Kind: aws.Timestamp}
+	shapeMaxResults      = aws.Shape{Name: "MaxResults", Kind: aws.Integer, Min: &limit1, Max: &limit1000}
+	shapeMediaType       = aws.Shape{Name: "MediaType", Kind: aws.String}
+	shapeMediaTypeList   = aws.Shape{Name: "MediaTypeList", Kind: aws.List, Elem: &shapeMediaType, ElemName: "member", Min: &limit1, Max: &limit100}
+	shapeNextToken       = aws.Shape{Name: "NextToken", Kind: aws.String}
+	shapeProxyEndpoint   = aws.Shape{Name: "ProxyEndpoint", Kind: aws.String}
+	shapePushTimestamp   = aws.Shape{Name: "PushTimestamp", Kind: aws.Timestamp}
+	shapePutImageRequest = aws.Shape{Name: "PutImageRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "imageDigest", Index: 0, Shape: &shapeImageDigest, WireName: "imageDigest", QueryName: "ImageDigest"},
+		{Name: "imageManifest", Index: 1, Shape: &shapeImageManifest, WireName: "imageManifest", QueryName: "ImageManifest", Required: true},
+		{Name: "imageManifestMediaType", Index: 2, Shape: &shapeMediaType, WireName: "imageManifestMediaType", QueryName: "ImageManifestMediaType"},
+		{Name: "imageTag", Index: 3, Shape: &shapeImageTag, WireName: "imageTag", QueryName: "ImageTag"},
+		{Name: "registryId", Index: 4, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 5, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+	}}
+	shapePutImageResponse = aws.Shape{Name: "PutImageResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "image", Index: 0, Shape: &shapeImage, WireName: "image", QueryName: "Image"},
+	}}
 	shapePutImageScanningConfigurationRequest = aws.Shape{Name: "PutImageScanningConfigurationRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "imageScanningConfiguration", Index: 0, Shape: &shapeImageScanningConfiguration, WireName: "imageScanningConfiguration", QueryName: "ImageScanningConfiguration", Required: true},
 		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},

@@ -191,6 +191,21 @@ type ListTagsForResourceOutput struct {
 	Tags []Tag `json:"tags,omitempty"`
 }
 
+// PutImageInput is the input of PutImage.
+type PutImageInput struct {
+	ImageDigest            *string `json:"imageDigest,omitempty"`
+	ImageManifest          *string `json:"imageManifest,omitempty"`
+	ImageManifestMediaType *string `json:"imageManifestMediaType,omitempty"`
+	ImageTag               *string `json:"imageTag,omitempty"`
+	RegistryId             *string `json:"registryId,omitempty"`
+	RepositoryName         *string `json:"repositoryName,omitempty"`
+}
+
+// PutImageOutput is the output of PutImage.
+type PutImageOutput struct {
+	Image *Image `json:"image,omitempty"`
+}
+
 // PutImageScanningConfigurationInput is the input of PutImageScanningConfiguration.
 type PutImageScanningConfigurationInput struct {
 	ImageScanningConfiguration *ImageScanningConfiguration `json:"imageScanningConfiguration,omitempty"`
