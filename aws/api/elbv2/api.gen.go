@@ -17,6 +17,8 @@ type API interface {
 	DeleteRule(ctx context.Context, in *DeleteRuleInput) (*DeleteRuleOutput, error)
 	DeleteTargetGroup(ctx context.Context, in *DeleteTargetGroupInput) (*DeleteTargetGroupOutput, error)
 	DeregisterTargets(ctx context.Context, in *DeregisterTargetsInput) (*DeregisterTargetsOutput, error)
+	DescribeAccountLimits(ctx context.Context, in *DescribeAccountLimitsInput) (*DescribeAccountLimitsOutput, error)
+	DescribeListenerAttributes(ctx context.Context, in *DescribeListenerAttributesInput) (*DescribeListenerAttributesOutput, error)
 	DescribeListeners(ctx context.Context, in *DescribeListenersInput) (*DescribeListenersOutput, error)
 	DescribeLoadBalancerAttributes(ctx context.Context, in *DescribeLoadBalancerAttributesInput) (*DescribeLoadBalancerAttributesOutput, error)
 	DescribeLoadBalancers(ctx context.Context, in *DescribeLoadBalancersInput) (*DescribeLoadBalancersOutput, error)
@@ -26,12 +28,14 @@ type API interface {
 	DescribeTargetGroups(ctx context.Context, in *DescribeTargetGroupsInput) (*DescribeTargetGroupsOutput, error)
 	DescribeTargetHealth(ctx context.Context, in *DescribeTargetHealthInput) (*DescribeTargetHealthOutput, error)
 	ModifyListener(ctx context.Context, in *ModifyListenerInput) (*ModifyListenerOutput, error)
+	ModifyListenerAttributes(ctx context.Context, in *ModifyListenerAttributesInput) (*ModifyListenerAttributesOutput, error)
 	ModifyLoadBalancerAttributes(ctx context.Context, in *ModifyLoadBalancerAttributesInput) (*ModifyLoadBalancerAttributesOutput, error)
 	ModifyRule(ctx context.Context, in *ModifyRuleInput) (*ModifyRuleOutput, error)
 	ModifyTargetGroup(ctx context.Context, in *ModifyTargetGroupInput) (*ModifyTargetGroupOutput, error)
 	ModifyTargetGroupAttributes(ctx context.Context, in *ModifyTargetGroupAttributesInput) (*ModifyTargetGroupAttributesOutput, error)
 	RegisterTargets(ctx context.Context, in *RegisterTargetsInput) (*RegisterTargetsOutput, error)
 	RemoveTags(ctx context.Context, in *RemoveTagsInput) (*RemoveTagsOutput, error)
+	SetIpAddressType(ctx context.Context, in *SetIpAddressTypeInput) (*SetIpAddressTypeOutput, error)
 	SetRulePriorities(ctx context.Context, in *SetRulePrioritiesInput) (*SetRulePrioritiesOutput, error)
 	SetSecurityGroups(ctx context.Context, in *SetSecurityGroupsInput) (*SetSecurityGroupsOutput, error)
 	SetSubnets(ctx context.Context, in *SetSubnetsInput) (*SetSubnetsOutput, error)
@@ -50,6 +54,8 @@ func Handlers(api API) map[string]aws.Handler {
 		"DeleteRule":                     aws.HandlerOf(api.DeleteRule),
 		"DeleteTargetGroup":              aws.HandlerOf(api.DeleteTargetGroup),
 		"DeregisterTargets":              aws.HandlerOf(api.DeregisterTargets),
+		"DescribeAccountLimits":          aws.HandlerOf(api.DescribeAccountLimits),
+		"DescribeListenerAttributes":     aws.HandlerOf(api.DescribeListenerAttributes),
 		"DescribeListeners":              aws.HandlerOf(api.DescribeListeners),
 		"DescribeLoadBalancerAttributes": aws.HandlerOf(api.DescribeLoadBalancerAttributes),
 		"DescribeLoadBalancers":          aws.HandlerOf(api.DescribeLoadBalancers),
@@ -59,12 +65,14 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeTargetGroups":           aws.HandlerOf(api.DescribeTargetGroups),
 		"DescribeTargetHealth":           aws.HandlerOf(api.DescribeTargetHealth),
 		"ModifyListener":                 aws.HandlerOf(api.ModifyListener),
+		"ModifyListenerAttributes":       aws.HandlerOf(api.ModifyListenerAttributes),
 		"ModifyLoadBalancerAttributes":   aws.HandlerOf(api.ModifyLoadBalancerAttributes),
 		"ModifyRule":                     aws.HandlerOf(api.ModifyRule),
 		"ModifyTargetGroup":              aws.HandlerOf(api.ModifyTargetGroup),
 		"ModifyTargetGroupAttributes":    aws.HandlerOf(api.ModifyTargetGroupAttributes),
 		"RegisterTargets":                aws.HandlerOf(api.RegisterTargets),
 		"RemoveTags":                     aws.HandlerOf(api.RemoveTags),
+		"SetIpAddressType":               aws.HandlerOf(api.SetIpAddressType),
 		"SetRulePriorities":              aws.HandlerOf(api.SetRulePriorities),
 		"SetSecurityGroups":              aws.HandlerOf(api.SetSecurityGroups),
 		"SetSubnets":                     aws.HandlerOf(api.SetSubnets),
@@ -129,6 +137,16 @@ func (c *Client) DeregisterTargets(ctx context.Context, in *DeregisterTargetsInp
 	return aws.Call[DeregisterTargetsOutput](ctx, c.invoker, &opDeregisterTargets, in)
 }
 
+// DescribeAccountLimits calls the operation of that name.
+func (c *Client) DescribeAccountLimits(ctx context.Context, in *DescribeAccountLimitsInput) (*DescribeAccountLimitsOutput, error) {
+	return aws.Call[DescribeAccountLimitsOutput](ctx, c.invoker, &opDescribeAccountLimits, in)
+}
+
+// DescribeListenerAttributes calls the operation of that name.
+func (c *Client) DescribeListenerAttributes(ctx context.Context, in *DescribeListenerAttributesInput) (*DescribeListenerAttributesOutput, error) {
+	return aws.Call[DescribeListenerAttributesOutput](ctx, c.invoker, &opDescribeListenerAttributes, in)
+}
+
 // DescribeListeners calls the operation of that name.
 func (c *Client) DescribeListeners(ctx context.Context, in *DescribeListenersInput) (*DescribeListenersOutput, error) {
 	return aws.Call[DescribeListenersOutput](ctx, c.invoker, &opDescribeListeners, in)
@@ -174,6 +192,11 @@ func (c *Client) ModifyListener(ctx context.Context, in *ModifyListenerInput) (*
 	return aws.Call[ModifyListenerOutput](ctx, c.invoker, &opModifyListener, in)
 }
 
+// ModifyListenerAttributes calls the operation of that name.
+func (c *Client) ModifyListenerAttributes(ctx context.Context, in *ModifyListenerAttributesInput) (*ModifyListenerAttributesOutput, error) {
+	return aws.Call[ModifyListenerAttributesOutput](ctx, c.invoker, &opModifyListenerAttributes, in)
+}
+
 // ModifyLoadBalancerAttributes calls the operation of that name.
 func (c *Client) ModifyLoadBalancerAttributes(ctx context.Context, in *ModifyLoadBalancerAttributesInput) (*ModifyLoadBalancerAttributesOutput, error) {
 	return aws.Call[ModifyLoadBalancerAttributesOutput](ctx, c.invoker, &opModifyLoadBalancerAttributes, in)
@@ -202,6 +225,11 @@ func (c *Client) RegisterTargets(ctx context.Context, in *RegisterTargetsInput) 
 // RemoveTags calls the operation of that name.
 func (c *Client) RemoveTags(ctx context.Context, in *RemoveTagsInput) (*RemoveTagsOutput, error) {
 	return aws.Call[RemoveTagsOutput](ctx, c.invoker, &opRemoveTags, in)
+}
+
+// SetIpAddressType calls the operation of that name.
+func (c *Client) SetIpAddressType(ctx context.Context, in *SetIpAddressTypeInput) (*SetIpAddressTypeOutput, error) {
+	return aws.Call[SetIpAddressTypeOutput](ctx, c.invoker, &opSetIpAddressType, in)
 }
 
 // SetRulePriorities calls the operation of that name.

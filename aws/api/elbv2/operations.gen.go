@@ -29,6 +29,8 @@ var (
 	opDeleteRule                     = aws.Operation{Name: "DeleteRule", Method: "POST", URI: "/", ResultWrapper: "DeleteRuleResult", InputShape: &shapeDeleteRuleInput, OutputShape: &shapeDeleteRuleOutput}
 	opDeleteTargetGroup              = aws.Operation{Name: "DeleteTargetGroup", Method: "POST", URI: "/", ResultWrapper: "DeleteTargetGroupResult", InputShape: &shapeDeleteTargetGroupInput, OutputShape: &shapeDeleteTargetGroupOutput}
 	opDeregisterTargets              = aws.Operation{Name: "DeregisterTargets", Method: "POST", URI: "/", ResultWrapper: "DeregisterTargetsResult", InputShape: &shapeDeregisterTargetsInput, OutputShape: &shapeDeregisterTargetsOutput}
+	opDescribeAccountLimits          = aws.Operation{Name: "DescribeAccountLimits", Method: "POST", URI: "/", ResultWrapper: "DescribeAccountLimitsResult", InputShape: &shapeDescribeAccountLimitsInput, OutputShape: &shapeDescribeAccountLimitsOutput}
+	opDescribeListenerAttributes     = aws.Operation{Name: "DescribeListenerAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeListenerAttributesResult", InputShape: &shapeDescribeListenerAttributesInput, OutputShape: &shapeDescribeListenerAttributesOutput}
 	opDescribeListeners              = aws.Operation{Name: "DescribeListeners", Method: "POST", URI: "/", ResultWrapper: "DescribeListenersResult", InputShape: &shapeDescribeListenersInput, OutputShape: &shapeDescribeListenersOutput}
 	opDescribeLoadBalancerAttributes = aws.Operation{Name: "DescribeLoadBalancerAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeLoadBalancerAttributesResult", InputShape: &shapeDescribeLoadBalancerAttributesInput, OutputShape: &shapeDescribeLoadBalancerAttributesOutput}
 	opDescribeLoadBalancers          = aws.Operation{Name: "DescribeLoadBalancers", Method: "POST", URI: "/", ResultWrapper: "DescribeLoadBalancersResult", InputShape: &shapeDescribeLoadBalancersInput, OutputShape: &shapeDescribeLoadBalancersOutput}
@@ -38,12 +40,14 @@ var (
 	opDescribeTargetGroups           = aws.Operation{Name: "DescribeTargetGroups", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetGroupsResult", InputShape: &shapeDescribeTargetGroupsInput, OutputShape: &shapeDescribeTargetGroupsOutput}
 	opDescribeTargetHealth           = aws.Operation{Name: "DescribeTargetHealth", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetHealthResult", InputShape: &shapeDescribeTargetHealthInput, OutputShape: &shapeDescribeTargetHealthOutput}
 	opModifyListener                 = aws.Operation{Name: "ModifyListener", Method: "POST", URI: "/", ResultWrapper: "ModifyListenerResult", InputShape: &shapeModifyListenerInput, OutputShape: &shapeModifyListenerOutput}
+	opModifyListenerAttributes       = aws.Operation{Name: "ModifyListenerAttributes", Method: "POST", URI: "/", ResultWrapper: "ModifyListenerAttributesResult", InputShape: &shapeModifyListenerAttributesInput, OutputShape: &shapeModifyListenerAttributesOutput}
 	opModifyLoadBalancerAttributes   = aws.Operation{Name: "ModifyLoadBalancerAttributes", Method: "POST", URI: "/", ResultWrapper: "ModifyLoadBalancerAttributesResult", InputShape: &shapeModifyLoadBalancerAttributesInput, OutputShape: &shapeModifyLoadBalancerAttributesOutput}
 	opModifyRule                     = aws.Operation{Name: "ModifyRule", Method: "POST", URI: "/", ResultWrapper: "ModifyRuleResult", InputShape: &shapeModifyRuleInput, OutputShape: &shapeModifyRuleOutput}
 	opModifyTargetGroup              = aws.Operation{Name: "ModifyTargetGroup", Method: "POST", URI: "/", ResultWrapper: "ModifyTargetGroupResult", InputShape: &shapeModifyTargetGroupInput, OutputShape: &shapeModifyTargetGroupOutput}
 	opModifyTargetGroupAttributes    = aws.Operation{Name: "ModifyTargetGroupAttributes", Method: "POST", URI: "/", ResultWrapper: "ModifyTargetGroupAttributesResult", InputShape: &shapeModifyTargetGroupAttributesInput, OutputShape: &shapeModifyTargetGroupAttributesOutput}
 	opRegisterTargets                = aws.Operation{Name: "RegisterTargets", Method: "POST", URI: "/", ResultWrapper: "RegisterTargetsResult", InputShape: &shapeRegisterTargetsInput, OutputShape: &shapeRegisterTargetsOutput}
 	opRemoveTags                     = aws.Operation{Name: "RemoveTags", Method: "POST", URI: "/", ResultWrapper: "RemoveTagsResult", InputShape: &shapeRemoveTagsInput, OutputShape: &shapeRemoveTagsOutput}
+	opSetIpAddressType               = aws.Operation{Name: "SetIpAddressType", Method: "POST", URI: "/", ResultWrapper: "SetIpAddressTypeResult", InputShape: &shapeSetIpAddressTypeInput, OutputShape: &shapeSetIpAddressTypeOutput}
 	opSetRulePriorities              = aws.Operation{Name: "SetRulePriorities", Method: "POST", URI: "/", ResultWrapper: "SetRulePrioritiesResult", InputShape: &shapeSetRulePrioritiesInput, OutputShape: &shapeSetRulePrioritiesOutput}
 	opSetSecurityGroups              = aws.Operation{Name: "SetSecurityGroups", Method: "POST", URI: "/", ResultWrapper: "SetSecurityGroupsResult", InputShape: &shapeSetSecurityGroupsInput, OutputShape: &shapeSetSecurityGroupsOutput}
 	opSetSubnets                     = aws.Operation{Name: "SetSubnets", Method: "POST", URI: "/", ResultWrapper: "SetSubnetsResult", InputShape: &shapeSetSubnetsInput, OutputShape: &shapeSetSubnetsOutput}
@@ -60,6 +64,8 @@ func init() {
 	aws.Register[DeleteRuleInput, DeleteRuleOutput](Model, &opDeleteRule)
 	aws.Register[DeleteTargetGroupInput, DeleteTargetGroupOutput](Model, &opDeleteTargetGroup)
 	aws.Register[DeregisterTargetsInput, DeregisterTargetsOutput](Model, &opDeregisterTargets)
+	aws.Register[DescribeAccountLimitsInput, DescribeAccountLimitsOutput](Model, &opDescribeAccountLimits)
+	aws.Register[DescribeListenerAttributesInput, DescribeListenerAttributesOutput](Model, &opDescribeListenerAttributes)
 	aws.Register[DescribeListenersInput, DescribeListenersOutput](Model, &opDescribeListeners)
 	aws.Register[DescribeLoadBalancerAttributesInput, DescribeLoadBalancerAttributesOutput](Model, &opDescribeLoadBalancerAttributes)
 	aws.Register[DescribeLoadBalancersInput, DescribeLoadBalancersOutput](Model, &opDescribeLoadBalancers)
@@ -69,12 +75,14 @@ func init() {
 	aws.Register[DescribeTargetGroupsInput, DescribeTargetGroupsOutput](Model, &opDescribeTargetGroups)
 	aws.Register[DescribeTargetHealthInput, DescribeTargetHealthOutput](Model, &opDescribeTargetHealth)
 	aws.Register[ModifyListenerInput, ModifyListenerOutput](Model, &opModifyListener)
+	aws.Register[ModifyListenerAttributesInput, ModifyListenerAttributesOutput](Model, &opModifyListenerAttributes)
 	aws.Register[ModifyLoadBalancerAttributesInput, ModifyLoadBalancerAttributesOutput](Model, &opModifyLoadBalancerAttributes)
 	aws.Register[ModifyRuleInput, ModifyRuleOutput](Model, &opModifyRule)
 	aws.Register[ModifyTargetGroupInput, ModifyTargetGroupOutput](Model, &opModifyTargetGroup)
 	aws.Register[ModifyTargetGroupAttributesInput, ModifyTargetGroupAttributesOutput](Model, &opModifyTargetGroupAttributes)
 	aws.Register[RegisterTargetsInput, RegisterTargetsOutput](Model, &opRegisterTargets)
 	aws.Register[RemoveTagsInput, RemoveTagsOutput](Model, &opRemoveTags)
+	aws.Register[SetIpAddressTypeInput, SetIpAddressTypeOutput](Model, &opSetIpAddressType)
 	aws.Register[SetRulePrioritiesInput, SetRulePrioritiesOutput](Model, &opSetRulePriorities)
 	aws.Register[SetSecurityGroupsInput, SetSecurityGroupsOutput](Model, &opSetSecurityGroups)
 	aws.Register[SetSubnetsInput, SetSubnetsOutput](Model, &opSetSubnets)

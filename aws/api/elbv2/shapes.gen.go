@@ -212,8 +212,22 @@ var (
 		{Name: "TargetGroupArn", Index: 0, Shape: &shapeTargetGroupArn, WireName: "TargetGroupArn", QueryName: "TargetGroupArn", Required: true},
 		{Name: "Targets", Index: 1, Shape: &shapeTargetDescriptions, WireName: "Targets", QueryName: "Targets", Required: true},
 	}}
-	shapeDeregisterTargetsOutput = aws.Shape{Name: "DeregisterTargetsOutput", Kind: aws.Structure}
-	shapeDescribeListenersInput  = aws.Shape{Name: "DescribeListenersInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeDeregisterTargetsOutput    = aws.Shape{Name: "DeregisterTargetsOutput", Kind: aws.Structure}
+	shapeDescribeAccountLimitsInput = aws.Shape{Name: "DescribeAccountLimitsInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarker, WireName: "Marker", QueryName: "Marker"},
+		{Name: "PageSize", Index: 1, Shape: &shapePageSize, WireName: "PageSize", QueryName: "PageSize"},
+	}}
+	shapeDescribeAccountLimitsOutput = aws.Shape{Name: "DescribeAccountLimitsOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Limits", Index: 0, Shape: &shapeLimits, WireName: "Limits", QueryName: "Limits"},
+		{Name: "NextMarker", Index: 1, Shape: &shapeMarker, WireName: "NextMarker", QueryName: "NextMarker"},
+	}}
+	shapeDescribeListenerAttributesInput = aws.Shape{Name: "DescribeListenerAttributesInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ListenerArn", Index: 0, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
+	}}
+	shapeDescribeListenerAttributesOutput = aws.Shape{Name: "DescribeListenerAttributesOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Attributes", Index: 0, Shape: &shapeListenerAttributes, WireName: "Attributes", QueryName: "Attributes"},
+	}}
+	shapeDescribeListenersInput = aws.Shape{Name: "DescribeListenersInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ListenerArns", Index: 0, Shape: &shapeListenerArns, WireName: "ListenerArns", QueryName: "ListenerArns"},
 		{Name: "LoadBalancerArn", Index: 1, Shape: &shapeLoadBalancerArn, WireName: "LoadBalancerArn", QueryName: "LoadBalancerArn"},
 		{Name: "Marker", Index: 2, Shape: &shapeMarker, WireName: "Marker", QueryName: "Marker"},
@@ -344,8 +358,13 @@ var (
 		{Name: "Issuer", Index: 1, Shape: &shapeJwtValidationActionIssuer, WireName: "Issuer", QueryName: "Issuer", Required: true},
 		{Name: "JwksEndpoint", Index: 2, Shape: &shapeJwtValidationActionJwksEndpoint, WireName: "JwksEndpoint", QueryName: "JwksEndpoint", Required: true},
 	}}
-	shapeJwtValidationActionIssuer                = aws.Shape{Name: "JwtValidationActionIssuer", Kind: aws.String}
-	shapeJwtValidationActionJwksEndpoint          = aws.Shape{Name: "JwtValidationActionJwksEndpoint", Kind: aws.String}
+	shapeJwtValidationActionIssuer       = aws.Shape{Name: "JwtValidationActionIssuer", Kind: aws.String}
+	shapeJwtValidationActionJwksEndpoint = aws.Shape{Name: "JwtValidationActionJwksEndpoint", Kind: aws.String}
+	shapeLimit                           = aws.Shape{Name: "Limit", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Max", Index: 0, Shape: &shapeMax, WireName: "Max", QueryName: "Max"},
+		{Name: "Name", Index: 1, Shape: &shapeName, WireName: "Name", QueryName: "Name"},
+	}}
+	shapeLimits                                   = aws.Shape{Name: "Limits", Kind: aws.List, Elem: &shapeLimit, ElemName: "member"}
 	shapeListOfDescribeTargetHealthIncludeOptions = aws.Shape{Name: "ListOfDescribeTargetHealthIncludeOptions", Kind: aws.List, Elem: &shapeDescribeTargetHealthInputIncludeEnum, ElemName: "member"}
 	shapeListOfString                             = aws.Shape{Name: "ListOfString", Kind: aws.List, Elem: &shapeStringValue, ElemName: "member"}
 	shapeListener                                 = aws.Shape{Name: "Listener", Kind: aws.Structure, Members: []aws.Member{
@@ -359,10 +378,17 @@ var (
 		{Name: "Protocol", Index: 7, Shape: &shapeProtocolEnum, WireName: "Protocol", QueryName: "Protocol"},
 		{Name: "SslPolicy", Index: 8, Shape: &shapeSslPolicyName, WireName: "SslPolicy", QueryName: "SslPolicy"},
 	}}
-	shapeListenerArn  = aws.Shape{Name: "ListenerArn", Kind: aws.String}
-	shapeListenerArns = aws.Shape{Name: "ListenerArns", Kind: aws.List, Elem: &shapeListenerArn, ElemName: "member"}
-	shapeListeners    = aws.Shape{Name: "Listeners", Kind: aws.List, Elem: &shapeListener, ElemName: "member"}
-	shapeLoadBalancer = aws.Shape{Name: "LoadBalancer", Kind: aws.Structure, Members: []aws.Member{
+	shapeListenerArn       = aws.Shape{Name: "ListenerArn", Kind: aws.String}
+	shapeListenerArns      = aws.Shape{Name: "ListenerArns", Kind: aws.List, Elem: &shapeListenerArn, ElemName: "member"}
+	shapeListenerAttribute = aws.Shape{Name: "ListenerAttribute", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Key", Index: 0, Shape: &shapeListenerAttributeKey, WireName: "Key", QueryName: "Key"},
+		{Name: "Value", Index: 1, Shape: &shapeListenerAttributeValue, WireName: "Value", QueryName: "Value"},
+	}}
+	shapeListenerAttributeKey   = aws.Shape{Name: "ListenerAttributeKey", Kind: aws.String, Max: &limit256, Pattern: "^[a-zA-Z0-9._]+$"}
+	shapeListenerAttributeValue = aws.Shape{Name: "ListenerAttributeValue", Kind: aws.String}
+	shapeListenerAttributes     = aws.Shape{Name: "ListenerAttributes", Kind: aws.List, Elem: &shapeListenerAttribute, ElemName: "member"}
+	shapeListeners              = aws.Shape{Name: "Listeners", Kind: aws.List, Elem: &shapeListener, ElemName: "member"}
+	shapeLoadBalancer           = aws.Shape{Name: "LoadBalancer", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AvailabilityZones", Index: 0, Shape: &shapeAvailabilityZones, WireName: "AvailabilityZones", QueryName: "AvailabilityZones"},
 		{Name: "CanonicalHostedZoneId", Index: 1, Shape: &shapeCanonicalHostedZoneId, WireName: "CanonicalHostedZoneId", QueryName: "CanonicalHostedZoneId"},
 		{Name: "CreatedTime", Index: 2, Shape: &shapeCreatedTime, WireName: "CreatedTime", QueryName: "CreatedTime"},
@@ -411,9 +437,17 @@ var (
 		{Name: "GrpcCode", Index: 0, Shape: &shapeGrpcCode, WireName: "GrpcCode", QueryName: "GrpcCode"},
 		{Name: "HttpCode", Index: 1, Shape: &shapeHttpCode, WireName: "HttpCode", QueryName: "HttpCode"},
 	}}
-	shapeMitigationInEffectEnum = aws.Shape{Name: "MitigationInEffectEnum", Kind: aws.String, Enum: []string{"yes", "no"}}
-	shapeMode                   = aws.Shape{Name: "Mode", Kind: aws.String}
-	shapeModifyListenerInput    = aws.Shape{Name: "ModifyListenerInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeMax                           = aws.Shape{Name: "Max", Kind: aws.String}
+	shapeMitigationInEffectEnum        = aws.Shape{Name: "MitigationInEffectEnum", Kind: aws.String, Enum: []string{"yes", "no"}}
+	shapeMode                          = aws.Shape{Name: "Mode", Kind: aws.String}
+	shapeModifyListenerAttributesInput = aws.Shape{Name: "ModifyListenerAttributesInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Attributes", Index: 0, Shape: &shapeListenerAttributes, WireName: "Attributes", QueryName: "Attributes", Required: true},
+		{Name: "ListenerArn", Index: 1, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
+	}}
+	shapeModifyListenerAttributesOutput = aws.Shape{Name: "ModifyListenerAttributesOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Attributes", Index: 0, Shape: &shapeListenerAttributes, WireName: "Attributes", QueryName: "Attributes"},
+	}}
+	shapeModifyListenerInput = aws.Shape{Name: "ModifyListenerInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AlpnPolicy", Index: 0, Shape: &shapeAlpnPolicyName, WireName: "AlpnPolicy", QueryName: "AlpnPolicy"},
 		{Name: "Certificates", Index: 1, Shape: &shapeCertificateList, WireName: "Certificates", QueryName: "Certificates"},
 		{Name: "DefaultActions", Index: 2, Shape: &shapeActions, WireName: "DefaultActions", QueryName: "DefaultActions"},
@@ -472,6 +506,7 @@ var (
 		{Name: "TrustStoreArn", Index: 3, Shape: &shapeTrustStoreArn, WireName: "TrustStoreArn", QueryName: "TrustStoreArn"},
 		{Name: "TrustStoreAssociationStatus", Index: 4, Shape: &shapeTrustStoreAssociationStatusEnum, WireName: "TrustStoreAssociationStatus", QueryName: "TrustStoreAssociationStatus"},
 	}}
+	shapeName                       = aws.Shape{Name: "Name", Kind: aws.String}
 	shapeOutpostId                  = aws.Shape{Name: "OutpostId", Kind: aws.String}
 	shapePageSize                   = aws.Shape{Name: "PageSize", Kind: aws.Integer, Min: &limit1, Max: &limit400}
 	shapePath                       = aws.Shape{Name: "Path", Kind: aws.String, Min: &limit1, Max: &limit1024}
@@ -557,10 +592,17 @@ var (
 		{Name: "Type", Index: 1, Shape: &shapeTransformTypeEnum, WireName: "Type", QueryName: "Type", Required: true},
 		{Name: "UrlRewriteConfig", Index: 2, Shape: &shapeUrlRewriteConfig, WireName: "UrlRewriteConfig", QueryName: "UrlRewriteConfig"},
 	}}
-	shapeRuleTransformList      = aws.Shape{Name: "RuleTransformList", Kind: aws.List, Elem: &shapeRuleTransform, ElemName: "member"}
-	shapeRules                  = aws.Shape{Name: "Rules", Kind: aws.List, Elem: &shapeRule, ElemName: "member"}
-	shapeSecurityGroupId        = aws.Shape{Name: "SecurityGroupId", Kind: aws.String}
-	shapeSecurityGroups         = aws.Shape{Name: "SecurityGroups", Kind: aws.List, Elem: &shapeSecurityGroupId, ElemName: "member"}
+	shapeRuleTransformList     = aws.Shape{Name: "RuleTransformList", Kind: aws.List, Elem: &shapeRuleTransform, ElemName: "member"}
+	shapeRules                 = aws.Shape{Name: "Rules", Kind: aws.List, Elem: &shapeRule, ElemName: "member"}
+	shapeSecurityGroupId       = aws.Shape{Name: "SecurityGroupId", Kind: aws.String}
+	shapeSecurityGroups        = aws.Shape{Name: "SecurityGroups", Kind: aws.List, Elem: &shapeSecurityGroupId, ElemName: "member"}
+	shapeSetIpAddressTypeInput = aws.Shape{Name: "SetIpAddressTypeInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IpAddressType", Index: 0, Shape: &shapeIpAddressType, WireName: "IpAddressType", QueryName: "IpAddressType", Required: true},
+		{Name: "LoadBalancerArn", Index: 1, Shape: &shapeLoadBalancerArn, WireName: "LoadBalancerArn", QueryName: "LoadBalancerArn", Required: true},
+	}}
+	shapeSetIpAddressTypeOutput = aws.Shape{Name: "SetIpAddressTypeOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IpAddressType", Index: 0, Shape: &shapeIpAddressType, WireName: "IpAddressType", QueryName: "IpAddressType"},
+	}}
 	shapeSetRulePrioritiesInput = aws.Shape{Name: "SetRulePrioritiesInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "RulePriorities", Index: 0, Shape: &shapeRulePriorityList, WireName: "RulePriorities", QueryName: "RulePriorities", Required: true},
 	}}

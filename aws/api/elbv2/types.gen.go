@@ -140,6 +140,28 @@ type DeregisterTargetsInput struct {
 type DeregisterTargetsOutput struct {
 }
 
+// DescribeAccountLimitsInput is the input of DescribeAccountLimits.
+type DescribeAccountLimitsInput struct {
+	Marker   *string `json:"Marker,omitempty"`
+	PageSize *int32  `json:"PageSize,omitempty"`
+}
+
+// DescribeAccountLimitsOutput is the output of DescribeAccountLimits.
+type DescribeAccountLimitsOutput struct {
+	Limits     []Limit `json:"Limits,omitempty"`
+	NextMarker *string `json:"NextMarker,omitempty"`
+}
+
+// DescribeListenerAttributesInput is the input of DescribeListenerAttributes.
+type DescribeListenerAttributesInput struct {
+	ListenerArn *string `json:"ListenerArn,omitempty"`
+}
+
+// DescribeListenerAttributesOutput is the output of DescribeListenerAttributes.
+type DescribeListenerAttributesOutput struct {
+	Attributes []ListenerAttribute `json:"Attributes,omitempty"`
+}
+
 // DescribeListenersInput is the input of DescribeListeners.
 type DescribeListenersInput struct {
 	ListenerArns    []string `json:"ListenerArns,omitempty"`
@@ -256,6 +278,17 @@ type ModifyListenerOutput struct {
 	Listeners []Listener `json:"Listeners,omitempty"`
 }
 
+// ModifyListenerAttributesInput is the input of ModifyListenerAttributes.
+type ModifyListenerAttributesInput struct {
+	Attributes  []ListenerAttribute `json:"Attributes,omitempty"`
+	ListenerArn *string             `json:"ListenerArn,omitempty"`
+}
+
+// ModifyListenerAttributesOutput is the output of ModifyListenerAttributes.
+type ModifyListenerAttributesOutput struct {
+	Attributes []ListenerAttribute `json:"Attributes,omitempty"`
+}
+
 // ModifyLoadBalancerAttributesInput is the input of ModifyLoadBalancerAttributes.
 type ModifyLoadBalancerAttributesInput struct {
 	Attributes      []LoadBalancerAttribute `json:"Attributes,omitempty"`
@@ -329,6 +362,17 @@ type RemoveTagsInput struct {
 
 // RemoveTagsOutput is the output of RemoveTags.
 type RemoveTagsOutput struct {
+}
+
+// SetIpAddressTypeInput is the input of SetIpAddressType.
+type SetIpAddressTypeInput struct {
+	IpAddressType   *string `json:"IpAddressType,omitempty"`
+	LoadBalancerArn *string `json:"LoadBalancerArn,omitempty"`
+}
+
+// SetIpAddressTypeOutput is the output of SetIpAddressType.
+type SetIpAddressTypeOutput struct {
+	IpAddressType *string `json:"IpAddressType,omitempty"`
 }
 
 // SetRulePrioritiesInput is the input of SetRulePriorities.
@@ -494,6 +538,12 @@ type JwtValidationActionConfig struct {
 	JwksEndpoint     *string                              `json:"JwksEndpoint,omitempty"`
 }
 
+// Limit is the structure Limit of the API.
+type Limit struct {
+	Max  *string `json:"Max,omitempty"`
+	Name *string `json:"Name,omitempty"`
+}
+
 // Listener is the structure Listener of the API.
 type Listener struct {
 	AlpnPolicy           []string                        `json:"AlpnPolicy,omitempty"`
@@ -505,6 +555,12 @@ type Listener struct {
 	Port                 *int32                          `json:"Port,omitempty"`
 	Protocol             *string                         `json:"Protocol,omitempty"`
 	SslPolicy            *string                         `json:"SslPolicy,omitempty"`
+}
+
+// ListenerAttribute is the structure ListenerAttribute of the API.
+type ListenerAttribute struct {
+	Key   *string `json:"Key,omitempty"`
+	Value *string `json:"Value,omitempty"`
 }
 
 // LoadBalancer is the structure LoadBalancer of the API.
