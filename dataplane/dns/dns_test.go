@@ -2,174 +2,156 @@ package dns
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-// loopback opens the VPCs' sockets on loopback and remembers where.
-type loopback struct {
-	udp, tcp map[string]string
-	refuse   bool
-}
-
-func (l *loopback) Listen(_ context.Context, vpc string, addr netip.AddrPort) (net.Listener, error) {
-	s, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err == nil {
-		l.tcp[vpc+" "+addr.String()] = s.Addr().String()
-	}
-	return s, err
-}
-
-func (l *loopback) ListenPacket(_ context.Context, vpc string, addr netip.AddrPort) (net.PacketConn, error) {
-	if l.refuse {
-		return nil, fmt.Errorf("VPC %s is not there", vpc)
-	}
-	s, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err == nil {
-		l.udp[vpc+" "+addr.String()] = s.LocalAddr().String()
-	}
-	return s, err
-}
-
-func addrs(s ...string) (out []netip.Addr) {
-	for _, a := range s {
-		out = append(out, netip.MustParseAddr(a))
+func addrs(list ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range list {
+		out = append(out, netip.MustParseAddr(s))
 	}
 	return out
 }
 
-func config() *Config {
-	vpc := func(id string) VPC {
-		return VPC{ID: id, CIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, Listen: addrs("10.0.0.2"), Domain: "ec2.internal"}
-	}
-	return &Config{
-		VPCs:  []VPC{vpc("a"), vpc("b")},
-		Zones: []string{"rds.amazonaws.com"},
-		Names: []Name{
-			{Name: "chat-1.us-east-1.elb.amazonaws.com", Addrs: addrs("198.18.0.20", "198.18.0.21")},
-			{Name: "chat-db.x.us-east-1.rds.amazonaws.com", Inside: map[string][]netip.Addr{"a": addrs("10.0.2.12")}, TTL: 5 * time.Second},
-			{Name: "open-db.x.us-east-1.rds.amazonaws.com", Addrs: addrs("198.18.0.30"), Inside: map[string][]netip.Addr{"a": addrs("10.0.2.13")}},
-		},
-	}
-}
-
-func start(t *testing.T, resolvConf string) (*Server, *loopback) {
+// serve starts a server for one VPC on loopback and returns its address.
+func serve(t *testing.T, vpc string, c *Config) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "resolv.conf")
-	if err := os.WriteFile(file, []byte(resolvConf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	l := &loopback{udp: map[string]string{}, tcp: map[string]string{}}
-	s := New(Options{Sockets: l, ResolvConf: file})
-	t.Cleanup(func() { s.Close() })
-	if err := s.Set(t.Context(), config()); err != nil {
-		t.Fatal(err)
-	}
-	return s, l
-}
-
-func ask(t *testing.T, network, server, name string, typ uint16) string {
-	t.Helper()
-	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), typ)
-	client := dns.Client{Net: network, Timeout: 2 * time.Second}
-	answer, _, err := client.Exchange(m, server)
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
-	out := []string{dns.RcodeToString[answer.Rcode]}
-	for _, rr := range answer.Answer {
-		switch rr := rr.(type) {
-		case *dns.A:
-			out = append(out, rr.A.String())
-		case *dns.PTR:
-			out = append(out, rr.Ptr)
-		default:
-			out = append(out, rr.String())
+	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(slog.New(slog.DiscardHandler))
+	s.Set(c)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Serve(ctx, vpc, udp, tcp) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
+	})
+	return udp.LocalAddr().String()
+}
+
+func ask(t *testing.T, network, server, name string, kind uint16) *dns.Msg {
+	t.Helper()
+	m := new(dns.Msg)
+	m.SetQuestion(name, kind)
+	r, _, err := (&dns.Client{Net: network, Timeout: 2 * time.Second}).Exchange(m, server)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
 	}
-	slices.Sort(out[1:])
-	return strings.Join(out, " ")
+	return r
 }
 
 func TestAnswers(t *testing.T) {
-	_, l := start(t, "")
+	up := serve(t, "", &Config{Names: map[string][]netip.Addr{"example.org": addrs("192.0.2.7")}, Zones: []string{"org"}})
+	server := serve(t, "vpc-a", &Config{
+		Names: map[string][]netip.Addr{"lb.elb.amazonaws.com": addrs("198.19.0.20", "198.19.0.21"), "db.rds.amazonaws.com": addrs("198.19.0.30")},
+		Views: map[string]View{
+			"vpc-a": {Names: map[string][]netip.Addr{"db.rds.amazonaws.com": addrs("10.0.2.9")}, PrivateZone: "ec2.internal"},
+			"vpc-b": {Names: map[string][]netip.Addr{"only.b": addrs("10.9.9.9")}},
+		},
+		Zones: []string{"rds.amazonaws.com"}, Upstreams: []string{up},
+	})
 	for _, c := range []struct {
-		vpc, name string
-		typ       uint16
-		want      string
+		name  string
+		kind  uint16
+		rcode int
+		want  []string
 	}{
-		{"a", "chat-1.us-east-1.elb.amazonaws.com", dns.TypeA, "NOERROR 198.18.0.20 198.18.0.21"},
-		{"b", "CHAT-1.us-EAST-1.elb.amazonaws.com", dns.TypeA, "NOERROR 198.18.0.20 198.18.0.21"},
-		{"a", "chat-1.us-east-1.elb.amazonaws.com", dns.TypeAAAA, "NOERROR"},
-		{"a", "chat-db.x.us-east-1.rds.amazonaws.com", dns.TypeA, "NOERROR 10.0.2.12"},
-		{"b", "chat-db.x.us-east-1.rds.amazonaws.com", dns.TypeA, "NXDOMAIN"},
-		{"a", "open-db.x.us-east-1.rds.amazonaws.com", dns.TypeA, "NOERROR 10.0.2.13"},
-		{"b", "open-db.x.us-east-1.rds.amazonaws.com", dns.TypeA, "NOERROR 198.18.0.30"},
-		{"a", "no-db.x.us-east-1.rds.amazonaws.com", dns.TypeA, "NXDOMAIN"},
-		{"a", "ip-10-0-2-11.ec2.internal", dns.TypeA, "NOERROR 10.0.2.11"},
-		{"a", "ip-192-168-0-1.ec2.internal", dns.TypeA, "NXDOMAIN"},
-		{"a", "11.2.0.10.in-addr.arpa", dns.TypePTR, "NOERROR ip-10-0-2-11.ec2.internal."},
-		{"a", "example.com", dns.TypeA, "SERVFAIL"}, // nobody to ask
+		{"lb.elb.amazonaws.com.", dns.TypeA, dns.RcodeSuccess, []string{"198.19.0.20", "198.19.0.21"}},
+		{"LB.elb.AmazonAWS.com.", dns.TypeA, dns.RcodeSuccess, []string{"198.19.0.20", "198.19.0.21"}},
+		{"lb.elb.amazonaws.com.", dns.TypeAAAA, dns.RcodeSuccess, nil},
+		{"db.rds.amazonaws.com.", dns.TypeA, dns.RcodeSuccess, []string{"10.0.2.9"}},
+		{"other.rds.amazonaws.com.", dns.TypeA, dns.RcodeNameError, nil},
+		{"only.b.", dns.TypeA, dns.RcodeNameError, nil},
+		{"ip-10-0-2-9.ec2.internal.", dns.TypeA, dns.RcodeSuccess, []string{"10.0.2.9"}},
+		{"nothing.ec2.internal.", dns.TypeA, dns.RcodeNameError, nil},
+		{"example.org.", dns.TypeA, dns.RcodeSuccess, []string{"192.0.2.7"}},
+		{"missing.org.", dns.TypeA, dns.RcodeNameError, nil},
+		{"9.2.0.10.in-addr.arpa.", dns.TypePTR, dns.RcodeSuccess, []string{"ip-10-0-2-9.ec2.internal."}},
 	} {
-		for network, servers := range map[string]map[string]string{"udp": l.udp, "tcp": l.tcp} {
-			if got := ask(t, network, servers[c.vpc+" 10.0.0.2:53"], c.name, c.typ); got != c.want {
-				t.Errorf("%s in %s by %s: %s, want %s", c.name, c.vpc, network, got, c.want)
+		for _, network := range []string{"udp", "tcp"} {
+			m := ask(t, network, server, c.name, c.kind)
+			var got []string
+			for _, rr := range m.Answer {
+				switch rr := rr.(type) {
+				case *dns.A:
+					got = append(got, rr.A.String())
+				case *dns.PTR:
+					got = append(got, rr.Ptr)
+				}
+			}
+			if m.Rcode != c.rcode || len(got) != len(c.want) {
+				t.Errorf("%s %s: %s %v, want %s %v", network, c.name, dns.RcodeToString[m.Rcode], got, dns.RcodeToString[c.rcode], c.want)
+				continue
+			}
+			for i := range got {
+				if got[i] != c.want[i] {
+					t.Errorf("%s %s: %v, want %v", network, c.name, got, c.want)
+				}
 			}
 		}
 	}
 }
 
-func TestForwards(t *testing.T) {
-	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+func TestNoResolver(t *testing.T) {
+	server := serve(t, "vpc-a", &Config{})
+	if m := ask(t, "udp", server, "example.org.", dns.TypeA); m.Rcode != dns.RcodeNameError {
+		t.Errorf("without a resolver: %s", dns.RcodeToString[m.Rcode])
 	}
-	srv := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(192, 0, 2, 1)}}
-		w.WriteMsg(m)
-	})}
-	go srv.ActivateAndServe()
-	defer srv.Shutdown()
-	s, l := start(t, "nameserver 127.0.0.1\n")
-	s.up.list()
-	s.up.mu.Lock()
-	s.up.servers = []string{pc.LocalAddr().String()} // resolv.conf knows no ports
-	s.up.mu.Unlock()
-	if got := ask(t, "udp", l.udp["a 10.0.0.2:53"], "example.com", dns.TypeA); got != "NOERROR 192.0.2.1" {
-		t.Error(got)
-	}
-	if got := ask(t, "udp", l.udp["a 10.0.0.2:53"], "x.rds.amazonaws.com", dns.TypeA); got != "NXDOMAIN" {
-		t.Errorf("a name of ours was asked elsewhere: %s", got)
+	dead := serve(t, "vpc-a", &Config{Upstreams: []string{"127.0.0.1:1"}})
+	if m := ask(t, "udp", dead, "example.org.", dns.TypeA); m.Rcode != dns.RcodeServerFailure {
+		t.Errorf("with a dead resolver: %s", dns.RcodeToString[m.Rcode])
 	}
 }
 
-func TestSocketsComeAndGo(t *testing.T) {
-	s, l := start(t, "")
-	l.refuse = true
-	c := config()
-	c.VPCs[0].Listen = addrs("10.0.0.2", "169.254.169.253")
-	c.VPCs = c.VPCs[:1]
-	if err := s.Set(t.Context(), c); err == nil {
-		t.Error("a socket that cannot be opened is no error")
+func TestOff(t *testing.T) {
+	server := serve(t, "vpc-a", &Config{Names: map[string][]netip.Addr{"a.b": addrs("192.0.2.1")}, Views: map[string]View{"vpc-a": {Off: true}}})
+	if m := ask(t, "udp", server, "a.b.", dns.TypeA); m.Rcode != dns.RcodeRefused {
+		t.Errorf("with DNS off: %s", dns.RcodeToString[m.Rcode])
 	}
-	if got := ask(t, "udp", l.udp["b 10.0.0.2:53"], "ip-10-0-2-11.ec2.internal", dns.TypeA); !strings.Contains(got, "refused") {
-		t.Errorf("the resolver of a VPC that is gone answers: %s", got)
+}
+
+// TestTruncated: an answer too large for UDP is cut and marked, and whole by TCP.
+func TestTruncated(t *testing.T) {
+	var many []netip.Addr
+	for i := range 100 {
+		many = append(many, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
 	}
-	l.refuse = false
-	if err := s.Set(t.Context(), c); err != nil {
+	server := serve(t, "vpc-a", &Config{Names: map[string][]netip.Addr{"many.a": many}})
+	if m := ask(t, "udp", server, "many.a.", dns.TypeA); !m.Truncated || len(m.Answer) >= 100 {
+		t.Errorf("by UDP: truncated %v, %d answers", m.Truncated, len(m.Answer))
+	}
+	if m := ask(t, "tcp", server, "many.a.", dns.TypeA); m.Truncated || len(m.Answer) != 100 {
+		t.Errorf("by TCP: truncated %v, %d answers", m.Truncated, len(m.Answer))
+	}
+}
+
+func TestSystemUpstreams(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(name, []byte("search a.b\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(t, "udp", l.udp["a 169.254.169.253:53"], "ip-10-0-2-11.ec2.internal", dns.TypeA); got != "NOERROR 10.0.2.11" {
-		t.Error(got)
+	got := SystemUpstreams(name)
+	if len(got) != 2 || got[0] != "192.0.2.53:53" || got[1] != "[2001:db8::53]:53" {
+		t.Errorf("got %v", got)
+	}
+	if got := SystemUpstreams(name + ".missing"); got != nil {
+		t.Errorf("a missing file gives %v", got)
 	}
 }
