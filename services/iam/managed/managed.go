@@ -33,7 +33,10 @@ type Policy struct {
 }
 
 // ARN is the policy's ARN.
-func (p *Policy) ARN() string { return arnPrefix + p.Path + p.Name }
+func (p *Policy) ARN() string { return ARN(p.Path, p.Name) }
+
+// ARN is the ARN of AWS's policy with a path and name.
+func ARN(path, name string) string { return arnPrefix + path + name }
 
 // load reads every file, once. The files are ours, so a bad one is a fault of
 // the build.
