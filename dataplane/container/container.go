@@ -45,6 +45,10 @@ var ErrNotRunning = errors.New("not running")
 // the OCI runtime's.
 var ErrStart = errors.New("cannot start")
 
+// ErrPlatform is wrapped by the errors about an image that has nothing for this
+// machine's architecture and operating system.
+var ErrPlatform = errors.New("no manifest for this platform")
+
 // Runtime runs containers on this machine.
 type Runtime interface {
 	// Import reads an OCI or docker archive and returns its images.
@@ -148,7 +152,7 @@ type DNS struct {
 type Limits struct {
 	CPUShares uint64  // relative weight, 1024 for one CPU
 	CPUs      float64 // hard: so many CPUs' time
-	Memory    int64   // hard, bytes, swap included; beyond it a process is killed
+	Memory    int64   // hard, bytes; beyond it a process is killed
 	// MemoryReservation is what is left to it when memory gets short, in bytes.
 	MemoryReservation int64
 	PIDs              int64
@@ -174,21 +178,20 @@ type Container struct {
 	User       string   // name or number, with :group if wanted; "" is the image's
 	WorkDir    string   // "" is the image's
 
-	Mounts         []Mount
-	ReadOnlyRoot   bool
-	Limits         Limits
-	Ulimits        []Ulimit
-	ShmSize        int64 // bytes, 64 MiB when 0
-	AddCaps        []string
-	DropCaps       []string // "ALL" drops every one
-	NoNewPrivs     bool
-	Sysctls        map[string]string
-	Init           bool // a small init reaps zombies and forwards signals
-	TTY            bool // logs are then what a terminal would have shown
-	UserNamespace  *IDMap
-	ExtraHosts     []HostEntry
-	NoLog          bool // output is thrown away
-	StopSignalName string
+	Mounts        []Mount
+	ReadOnlyRoot  bool
+	Limits        Limits
+	Ulimits       []Ulimit
+	ShmSize       int64 // bytes, 64 MiB when 0
+	AddCaps       []string
+	DropCaps      []string // "ALL" drops every one
+	NoNewPrivs    bool
+	Sysctls       map[string]string
+	Init          bool // a small init reaps zombies and forwards signals
+	TTY           bool // logs are then what a terminal would have shown
+	UserNamespace *IDMap
+	ExtraHosts    []HostEntry
+	NoLog         bool // output is thrown away
 }
 
 // HostRoot is a root file system of read-only parts of this machine's own and

@@ -1,0 +1,272 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/leases"
+	"golang.org/x/sync/errgroup"
+
+	"minato/dataplane/container"
+)
+
+// shutdownGrace is how long Shutdown lets containers end by themselves.
+const shutdownGrace = 5 * time.Second
+
+// Runtime implements container.Runtime.
+type Runtime struct {
+	o    Options
+	runc string
+	shim string
+	cg   *cgroups
+	eng  *engine
+
+	ctx    context.Context // of everything in the background
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	groups  map[string]*group
+	ctrs    map[string]*ctr
+	changes changes
+}
+
+var _ container.Runtime = (*Runtime)(nil)
+
+// New starts the engine, or finds the one that runs, and everything in it.
+func New(ctx context.Context, o Options) (*Runtime, error) {
+	runc, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{o: o, runc: runc, shim: o.Shim, groups: map[string]*group{}, ctrs: map[string]*ctr{}}
+	if r.shim == "" {
+		if r.shim, err = writeShim(filepath.Join(o.DataDir, "bin")); err != nil {
+			return nil, err
+		}
+	}
+	if r.cg, err = findCgroups(); err != nil {
+		return nil, err
+	}
+	if err := r.cg.make(o.cgroup()+"/shims", container.Limits{}); err != nil {
+		return nil, err
+	}
+	if err := r.load(); err != nil {
+		return nil, err
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if r.eng, err = startEngine(ctx, &r.o, r.recoverExits); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	if err := r.adopt(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// EnginePID is the process id of containerd.
+func (r *Runtime) EnginePID() int { return r.eng.process() }
+
+// Socket is where containerd listens, for the builder.
+func (r *Runtime) Socket() string { return r.o.socket() }
+
+// Namespace is the one that everything is in, in containerd's sense.
+func (r *Runtime) Namespace() string { return namespace }
+
+// Content is the store of blobs, for the registry: what is pushed is here already.
+func (r *Runtime) Content() content.Store { return r.eng.client.ContentStore() }
+
+// Leases keep content from being collected.
+func (r *Runtime) Leases() leases.Manager { return r.eng.client.LeasesService() }
+
+// Images are the names that keep images from being collected.
+func (r *Runtime) Images() images.Store { return r.eng.client.ImageService() }
+
+// Close implements container.Runtime.
+func (r *Runtime) Close() error {
+	r.cancel()
+	err := r.eng.close()
+	r.wg.Wait()
+	return err
+}
+
+// Shutdown implements container.Runtime.
+func (r *Runtime) Shutdown(ctx context.Context) error {
+	statuses, err := r.List(ctx)
+	if err != nil {
+		return err
+	}
+	var eg errgroup.Group
+	eg.SetLimit(16)
+	for _, s := range statuses {
+		if s.State == container.Running {
+			eg.Go(func() error { return r.Stop(ctx, s.ID, 0, shutdownGrace) })
+		}
+	}
+	err = eg.Wait()
+	r.cancel()
+	err = errors.Join(err, r.eng.stop(ctx))
+	r.wg.Wait()
+	return err
+}
+
+// Purge implements container.Runtime.
+func (r *Runtime) Purge(ctx context.Context) error {
+	var eg errgroup.Group
+	eg.SetLimit(8)
+	for _, id := range r.groupIDs() {
+		eg.Go(func() error { return r.DeleteGroup(ctx, id) })
+	}
+	err := eg.Wait()
+	r.cancel()
+	err = errors.Join(err, r.eng.stop(ctx))
+	r.wg.Wait()
+	return errors.Join(err, removeTraces(r.o, r.cg))
+}
+
+// PurgeTraces removes what a runtime with these options left on the host, for
+// when none can be started any more: processes in its cgroups are killed.
+func PurgeTraces(o Options) error {
+	cg, err := findCgroups()
+	if err != nil {
+		return err
+	}
+	if pid := socketOwner(o.socket()); pid != 0 {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return err
+		}
+	}
+	return removeTraces(o, cg)
+}
+
+func removeTraces(o Options, cg *cgroups) error {
+	errs := []error{cg.kill(o.cgroup()), cg.remove(o.cgroup())}
+	for _, dir := range []string{o.RunDir, o.DataDir} {
+		errs = append(errs, unmountBelow(dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // never remove through a mount that is still there
+	}
+	for _, dir := range []string{o.RunDir, o.DataDir} {
+		errs = append(errs, removeAll(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// removeAll is os.RemoveAll that says what is in the way.
+func removeAll(dir string) error {
+	if err := os.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %s: %w", dir, err)
+	}
+	return nil
+}
+
+// Groups implements container.Runtime.
+func (r *Runtime) Groups(context.Context) ([]string, error) { return r.groupIDs(), nil }
+
+func (r *Runtime) groupIDs() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.groups))
+}
+
+// find returns a container that is there.
+func (r *Runtime) find(id string) (*ctr, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.ctrs[id]
+	if c == nil {
+		return nil, fmt.Errorf("container %s: %w", id, container.ErrNotFound)
+	}
+	return c, nil
+}
+
+// statusOf returns a copy of a container's status.
+func (r *Runtime) statusOf(c *ctr) container.Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return c.status
+}
+
+// lock takes a one-place channel, unless ctx ends first.
+func lock(ctx context.Context, ch chan struct{}) error {
+	select {
+	case ch <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func unlock(ch chan struct{}) { <-ch }
+
+// changes hands out who changed to those who want to know. A receiver who is
+// slow loses nothing: its ids wait, each once.
+type changes struct{ subs map[*subscription]bool }
+
+type subscription struct {
+	pending map[container.Change]bool // guarded by the runtime's mutex
+	wake    chan struct{}
+}
+
+// changedLocked tells everybody that something about a container changed.
+func (r *Runtime) changedLocked(c *ctr) {
+	for s := range r.changes.subs {
+		s.pending[container.Change{Group: c.rec.Group, Container: c.rec.ID}] = true
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Changes implements container.Runtime.
+func (r *Runtime) Changes(ctx context.Context) <-chan container.Change {
+	s := &subscription{pending: map[container.Change]bool{}, wake: make(chan struct{}, 1)}
+	r.mu.Lock()
+	if r.changes.subs == nil {
+		r.changes.subs = map[*subscription]bool{}
+	}
+	r.changes.subs[s] = true
+	r.mu.Unlock()
+	out := make(chan container.Change)
+	go func() {
+		defer close(out)
+		defer func() {
+			r.mu.Lock()
+			delete(r.changes.subs, s)
+			r.mu.Unlock()
+		}()
+		for {
+			select {
+			case <-s.wake:
+			case <-ctx.Done():
+				return
+			}
+			r.mu.Lock()
+			pending := s.pending
+			s.pending = map[container.Change]bool{}
+			r.mu.Unlock()
+			for ch := range pending {
+				select {
+				case out <- ch:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return out
+}
