@@ -54,7 +54,7 @@ func (r *Runtime) Exec(ctx context.Context, id string, p container.Process, stdi
 	if err != nil {
 		return nil, fmt.Errorf("container %s: %w", id, startError(err))
 	}
-	x := &execution{proc: proc}
+	x := &execution{proc: proc, gone: make(chan struct{})}
 	// Waited for before it starts, or a short one would be over unseen.
 	if x.exit, err = proc.Wait(context.WithoutCancel(ctx)); err != nil {
 		return nil, errors.Join(err, x.delete(ctx))
@@ -68,6 +68,7 @@ func (r *Runtime) Exec(ctx context.Context, id string, p container.Process, stdi
 			select {
 			case <-input.over:
 				_ = proc.CloseIO(withNamespace(r.ctx), client.WithStdinCloser) // it may have ended already
+			case <-x.gone:
 			case <-r.ctx.Done():
 			}
 		})
@@ -134,11 +135,15 @@ type execution struct {
 	proc    client.Process
 	exit    <-chan client.ExitStatus
 	deleted sync.Once
+	gone    chan struct{} // closed once it was deleted
 }
 
 func (x *execution) delete(ctx context.Context) error {
 	var err error
-	x.deleted.Do(func() { _, err = x.proc.Delete(context.WithoutCancel(ctx), client.WithProcessKill) })
+	x.deleted.Do(func() {
+		_, err = x.proc.Delete(context.WithoutCancel(ctx), client.WithProcessKill)
+		close(x.gone)
+	})
 	return err
 }
 
