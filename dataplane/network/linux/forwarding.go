@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -94,16 +95,19 @@ func restoreForwarding(id string) error {
 // default, as dockerd's does. It changes nothing where there is none, not even by
 // looking: the iptables command would make its tables.
 func passForward(id string) error {
-	if err := dropForward(id); err != nil {
-		return err
-	}
 	conn, err := nftables.New()
 	if err != nil {
 		return err
 	}
 	c, err := forwardChain(conn)
-	if err != nil || c == nil {
-		return errors.Join(err, legacyForward("-I", id))
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return errors.Join(legacyForward("-D", id), legacyForward("-I", id))
+	}
+	if rules, err := ourForward(conn, c, id); err != nil || len(rules) == 2 {
+		return err
 	}
 	for _, key := range []expr.MetaKey{expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME} {
 		conn.InsertRule(&nftables.Rule{Table: c.Table, Chain: c, UserData: []byte(hostTable(id)), Exprs: []expr.Any{
@@ -126,20 +130,27 @@ func dropForward(id string) error {
 	if err != nil || c == nil {
 		return errors.Join(err, legacyForward("-D", id))
 	}
-	rules, err := conn.GetRules(c.Table, c)
+	rules, err := ourForward(conn, c, id)
 	if err != nil {
 		return err
 	}
 	for _, r := range rules {
-		for _, e := range r.Exprs {
-			if m, ok := e.(*expr.Cmp); ok && string(m.Data) == string(linkKey(hostLink(id))) {
-				if err := conn.DelRule(r); err != nil {
-					return err
-				}
-			}
+		if err := conn.DelRule(r); err != nil {
+			return err
 		}
 	}
 	return conn.Flush()
+}
+
+// ourForward lists the rules of the chain that name our link.
+func ourForward(conn *nftables.Conn, c *nftables.Chain, id string) ([]*nftables.Rule, error) {
+	rules, err := conn.GetRules(c.Table, c)
+	return slices.DeleteFunc(rules, func(r *nftables.Rule) bool {
+		return !slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
+			m, ok := e.(*expr.Cmp)
+			return ok && bytes.Equal(m.Data, linkKey(hostLink(id)))
+		})
+	}), err
 }
 
 // forwardChain returns the chain FORWARD of iptables' own nft table.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync"
+	"time"
 
 	"minato/dataplane/network"
 )
@@ -36,6 +37,9 @@ func (o Options) host() netip.Addr    { return network.HostAddress(o.PublicCIDR)
 func (o Options) hubPin() string      { return filepath.Join(o.Dir, "hub") }
 func hostTable(id string) string      { return "minato_" + id }
 
+// firewallInterval is how often Set looks at the host's firewall.
+const firewallInterval = 20 * time.Second
+
 // Network implements network.Network on this machine's kernel.
 type Network struct {
 	o   Options
@@ -46,7 +50,8 @@ type Network struct {
 	hub  *hub
 	vpcs map[string]*vpc
 
-	adopted bool // leftovers of an earlier process are gone
+	adopted bool      // leftovers of an earlier process are gone
+	passed  time.Time // when the host's firewall was last looked at
 	bg      sync.WaitGroup
 
 	// state is what readers see; Set replaces it.
@@ -90,10 +95,20 @@ func Open(o Options) (*Network, error) {
 		n.Close()
 		return nil, fmt.Errorf("network: forwarding: %w", err)
 	}
-	if err := passForward(o.ID); err != nil {
+	n.passFirewall()
+	return n, nil
+}
+
+// passFirewall lets our packets pass the host's firewall; somebody (dockerd, when
+// it starts) may have made one, or made it anew, since it was last looked at.
+func (n *Network) passFirewall() {
+	if time.Since(n.passed) < firewallInterval {
+		return
+	}
+	n.passed = time.Now()
+	if err := passForward(n.o.ID); err != nil {
 		n.log.Warn("network: the host's firewall may cut VPCs from the internet", "error", err)
 	}
-	return n, nil
 }
 
 func (n *Network) vpcPin(id string) string { return filepath.Join(n.o.Dir, "vpc", id) }
@@ -112,6 +127,7 @@ func (n *Network) Set(ctx context.Context, c *network.Config) error {
 	if n.hub == nil {
 		return errors.New("the network is closed")
 	}
+	n.passFirewall()
 	for i := range c.VPCs {
 		cfg := &c.VPCs[i]
 		wanted[cfg.ID] = true
