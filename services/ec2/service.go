@@ -46,6 +46,8 @@ type Service struct {
 	private    store.Table[privateRecord]
 }
 
+var _ ec2api.API = (*Service)(nil)
+
 // New makes the service; nothing runs yet.
 func New(d Deps) *Service {
 	return &Service{
@@ -70,7 +72,7 @@ func (s *Service) Registration() gateway.Registration {
 	for name, h := range handlers {
 		handlers[name] = dryRun(h)
 	}
-	return gateway.Registration{Service: ec2api.Service, Handlers: handlers, Checks: checks}
+	return gateway.Registration{Service: ec2api.Model, Handlers: handlers, Checks: checks}
 }
 
 // dryRun answers what AWS answers to DryRun of a call that is allowed: the

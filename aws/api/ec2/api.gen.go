@@ -36,6 +36,7 @@ type API interface {
 	DescribeAvailabilityZones(ctx context.Context, in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error)
 	DescribeInternetGateways(ctx context.Context, in *DescribeInternetGatewaysInput) (*DescribeInternetGatewaysOutput, error)
 	DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error)
+	DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error)
 	DescribeNetworkInterfaces(ctx context.Context, in *DescribeNetworkInterfacesInput) (*DescribeNetworkInterfacesOutput, error)
 	DescribeRegions(ctx context.Context, in *DescribeRegionsInput) (*DescribeRegionsOutput, error)
 	DescribeRouteTables(ctx context.Context, in *DescribeRouteTablesInput) (*DescribeRouteTablesOutput, error)
@@ -90,6 +91,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeAvailabilityZones":       aws.HandlerOf(api.DescribeAvailabilityZones),
 		"DescribeInternetGateways":        aws.HandlerOf(api.DescribeInternetGateways),
 		"DescribeNatGateways":             aws.HandlerOf(api.DescribeNatGateways),
+		"DescribeNetworkAcls":             aws.HandlerOf(api.DescribeNetworkAcls),
 		"DescribeNetworkInterfaces":       aws.HandlerOf(api.DescribeNetworkInterfaces),
 		"DescribeRegions":                 aws.HandlerOf(api.DescribeRegions),
 		"DescribeRouteTables":             aws.HandlerOf(api.DescribeRouteTables),
@@ -264,6 +266,11 @@ func (c *Client) DescribeInternetGateways(ctx context.Context, in *DescribeInter
 // DescribeNatGateways calls the operation of that name.
 func (c *Client) DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error) {
 	return aws.Call[DescribeNatGatewaysOutput](ctx, c.invoker, &opDescribeNatGateways, in)
+}
+
+// DescribeNetworkAcls calls the operation of that name.
+func (c *Client) DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error) {
+	return aws.Call[DescribeNetworkAclsOutput](ctx, c.invoker, &opDescribeNetworkAcls, in)
 }
 
 // DescribeNetworkInterfaces calls the operation of that name.

@@ -304,6 +304,12 @@ const (
 	RouteTableAssociationStateCodeFailed         = "failed"
 )
 
+// The values of RuleAction.
+const (
+	RuleActionAllow = "allow"
+	RuleActionDeny  = "deny"
+)
+
 // The values of ServiceManaged.
 const (
 	ServiceManagedAlb  = "alb"

@@ -48,6 +48,7 @@ var (
 	opDescribeAvailabilityZones       = aws.Operation{Name: "DescribeAvailabilityZones", Method: "POST", URI: "/", InputShape: &shapeDescribeAvailabilityZonesRequest, OutputShape: &shapeDescribeAvailabilityZonesResult}
 	opDescribeInternetGateways        = aws.Operation{Name: "DescribeInternetGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeInternetGatewaysRequest, OutputShape: &shapeDescribeInternetGatewaysResult}
 	opDescribeNatGateways             = aws.Operation{Name: "DescribeNatGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeNatGatewaysRequest, OutputShape: &shapeDescribeNatGatewaysResult}
+	opDescribeNetworkAcls             = aws.Operation{Name: "DescribeNetworkAcls", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkAclsRequest, OutputShape: &shapeDescribeNetworkAclsResult}
 	opDescribeNetworkInterfaces       = aws.Operation{Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkInterfacesRequest, OutputShape: &shapeDescribeNetworkInterfacesResult}
 	opDescribeRegions                 = aws.Operation{Name: "DescribeRegions", Method: "POST", URI: "/", InputShape: &shapeDescribeRegionsRequest, OutputShape: &shapeDescribeRegionsResult}
 	opDescribeRouteTables             = aws.Operation{Name: "DescribeRouteTables", Method: "POST", URI: "/", InputShape: &shapeDescribeRouteTablesRequest, OutputShape: &shapeDescribeRouteTablesResult}
@@ -100,6 +101,7 @@ func init() {
 	aws.Register[DescribeAvailabilityZonesInput, DescribeAvailabilityZonesOutput](Model, &opDescribeAvailabilityZones)
 	aws.Register[DescribeInternetGatewaysInput, DescribeInternetGatewaysOutput](Model, &opDescribeInternetGateways)
 	aws.Register[DescribeNatGatewaysInput, DescribeNatGatewaysOutput](Model, &opDescribeNatGateways)
+	aws.Register[DescribeNetworkAclsInput, DescribeNetworkAclsOutput](Model, &opDescribeNetworkAcls)
 	aws.Register[DescribeNetworkInterfacesInput, DescribeNetworkInterfacesOutput](Model, &opDescribeNetworkInterfaces)
 	aws.Register[DescribeRegionsInput, DescribeRegionsOutput](Model, &opDescribeRegions)
 	aws.Register[DescribeRouteTablesInput, DescribeRouteTablesOutput](Model, &opDescribeRouteTables)

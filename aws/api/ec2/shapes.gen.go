@@ -439,6 +439,18 @@ var (
 		{Name: "NatGateways", Index: 0, Shape: &shapeNatGatewayList, WireName: "natGatewaySet", QueryName: "NatGatewaySet"},
 		{Name: "NextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
 	}}
+	shapeDescribeNetworkAclsMaxResults = aws.Shape{Name: "DescribeNetworkAclsMaxResults", Kind: aws.Integer, Min: &limit5, Max: &limit1000}
+	shapeDescribeNetworkAclsRequest    = aws.Shape{Name: "DescribeNetworkAclsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "MaxResults", Index: 2, Shape: &shapeDescribeNetworkAclsMaxResults, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NetworkAclIds", Index: 3, Shape: &shapeNetworkAclIdStringList, WireName: "NetworkAclId", QueryName: "NetworkAclId"},
+		{Name: "NextToken", Index: 4, Shape: &shapeString, WireName: "NextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeNetworkAclsResult = aws.Shape{Name: "DescribeNetworkAclsResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NetworkAcls", Index: 0, Shape: &shapeNetworkAclList, WireName: "networkAclSet", QueryName: "NetworkAclSet"},
+		{Name: "NextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
 	shapeDescribeNetworkInterfacesMaxResults = aws.Shape{Name: "DescribeNetworkInterfacesMaxResults", Kind: aws.Integer, Min: &limit5, Max: &limit1000}
 	shapeDescribeNetworkInterfacesRequest    = aws.Shape{Name: "DescribeNetworkInterfacesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
@@ -581,6 +593,10 @@ var (
 	shapeGroupIdentifierList = aws.Shape{Name: "GroupIdentifierList", Kind: aws.List, Elem: &shapeGroupIdentifier, ElemName: "item"}
 	shapeGroupNameStringList = aws.Shape{Name: "GroupNameStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "GroupName"}
 	shapeHostnameType        = aws.Shape{Name: "HostnameType", Kind: aws.String, Enum: []string{"ip-name", "resource-name"}}
+	shapeIcmpTypeCode        = aws.Shape{Name: "IcmpTypeCode", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeInteger, WireName: "code", QueryName: "Code"},
+		{Name: "Type", Index: 1, Shape: &shapeInteger, WireName: "type", QueryName: "Type"},
+	}}
 	shapeInstanceId          = aws.Shape{Name: "InstanceId", Kind: aws.String}
 	shapeInstanceIpv6Address = aws.Shape{Name: "InstanceIpv6Address", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Ipv6Address", Index: 0, Shape: &shapeString, WireName: "ipv6Address", QueryName: "Ipv6Address"},
@@ -728,7 +744,36 @@ var (
 	shapeNatGatewayList                  = aws.Shape{Name: "NatGatewayList", Kind: aws.List, Elem: &shapeNatGateway, ElemName: "item"}
 	shapeNatGatewayState                 = aws.Shape{Name: "NatGatewayState", Kind: aws.String, Enum: []string{"pending", "failed", "available", "deleting", "deleted"}}
 	shapeNetmaskLength                   = aws.Shape{Name: "NetmaskLength", Kind: aws.Integer}
-	shapeNetworkInterface                = aws.Shape{Name: "NetworkInterface", Kind: aws.Structure, Members: []aws.Member{
+	shapeNetworkAcl                      = aws.Shape{Name: "NetworkAcl", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Associations", Index: 0, Shape: &shapeNetworkAclAssociationList, WireName: "associationSet", QueryName: "AssociationSet"},
+		{Name: "Entries", Index: 1, Shape: &shapeNetworkAclEntryList, WireName: "entrySet", QueryName: "EntrySet"},
+		{Name: "IsDefault", Index: 2, Shape: &shapeBoolean, WireName: "default", QueryName: "Default"},
+		{Name: "NetworkAclId", Index: 3, Shape: &shapeString, WireName: "networkAclId", QueryName: "NetworkAclId"},
+		{Name: "OwnerId", Index: 4, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 5, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 6, Shape: &shapeString, WireName: "vpcId", QueryName: "VpcId"},
+	}}
+	shapeNetworkAclAssociation = aws.Shape{Name: "NetworkAclAssociation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NetworkAclAssociationId", Index: 0, Shape: &shapeString, WireName: "networkAclAssociationId", QueryName: "NetworkAclAssociationId"},
+		{Name: "NetworkAclId", Index: 1, Shape: &shapeString, WireName: "networkAclId", QueryName: "NetworkAclId"},
+		{Name: "SubnetId", Index: 2, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
+	}}
+	shapeNetworkAclAssociationList = aws.Shape{Name: "NetworkAclAssociationList", Kind: aws.List, Elem: &shapeNetworkAclAssociation, ElemName: "item"}
+	shapeNetworkAclEntry           = aws.Shape{Name: "NetworkAclEntry", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &shapeString, WireName: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "Egress", Index: 1, Shape: &shapeBoolean, WireName: "egress", QueryName: "Egress"},
+		{Name: "IcmpTypeCode", Index: 2, Shape: &shapeIcmpTypeCode, WireName: "icmpTypeCode", QueryName: "IcmpTypeCode"},
+		{Name: "Ipv6CidrBlock", Index: 3, Shape: &shapeString, WireName: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "PortRange", Index: 4, Shape: &shapePortRange, WireName: "portRange", QueryName: "PortRange"},
+		{Name: "Protocol", Index: 5, Shape: &shapeString, WireName: "protocol", QueryName: "Protocol"},
+		{Name: "RuleAction", Index: 6, Shape: &shapeRuleAction, WireName: "ruleAction", QueryName: "RuleAction"},
+		{Name: "RuleNumber", Index: 7, Shape: &shapeInteger, WireName: "ruleNumber", QueryName: "RuleNumber"},
+	}}
+	shapeNetworkAclEntryList    = aws.Shape{Name: "NetworkAclEntryList", Kind: aws.List, Elem: &shapeNetworkAclEntry, ElemName: "item"}
+	shapeNetworkAclId           = aws.Shape{Name: "NetworkAclId", Kind: aws.String}
+	shapeNetworkAclIdStringList = aws.Shape{Name: "NetworkAclIdStringList", Kind: aws.List, Elem: &shapeNetworkAclId, ElemName: "item"}
+	shapeNetworkAclList         = aws.Shape{Name: "NetworkAclList", Kind: aws.List, Elem: &shapeNetworkAcl, ElemName: "item"}
+	shapeNetworkInterface       = aws.Shape{Name: "NetworkInterface", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociatedSubnets", Index: 0, Shape: &shapeAssociatedSubnetList, WireName: "associatedSubnetSet", QueryName: "AssociatedSubnetSet"},
 		{Name: "Association", Index: 1, Shape: &shapeNetworkInterfaceAssociation, WireName: "association", QueryName: "Association"},
 		{Name: "Attachment", Index: 2, Shape: &shapeNetworkInterfaceAttachment, WireName: "attachment", QueryName: "Attachment"},
@@ -817,6 +862,10 @@ var (
 		{Name: "HiddenByDefault", Index: 0, Shape: &shapeBoolean, WireName: "hiddenByDefault", QueryName: "HiddenByDefault"},
 		{Name: "Managed", Index: 1, Shape: &shapeBoolean, WireName: "managed", QueryName: "Managed"},
 		{Name: "Principal", Index: 2, Shape: &shapeString, WireName: "principal", QueryName: "Principal"},
+	}}
+	shapePortRange = aws.Shape{Name: "PortRange", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "From", Index: 0, Shape: &shapeInteger, WireName: "from", QueryName: "From"},
+		{Name: "To", Index: 1, Shape: &shapeInteger, WireName: "to", QueryName: "To"},
 	}}
 	shapePrefixListId = aws.Shape{Name: "PrefixListId", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "description", QueryName: "Description"},
@@ -1011,6 +1060,7 @@ var (
 	shapeRouteTableId                   = aws.Shape{Name: "RouteTableId", Kind: aws.String}
 	shapeRouteTableIdStringList         = aws.Shape{Name: "RouteTableIdStringList", Kind: aws.List, Elem: &shapeRouteTableId, ElemName: "item"}
 	shapeRouteTableList                 = aws.Shape{Name: "RouteTableList", Kind: aws.List, Elem: &shapeRouteTable, ElemName: "item"}
+	shapeRuleAction                     = aws.Shape{Name: "RuleAction", Kind: aws.String, Enum: []string{"allow", "deny"}}
 	shapeSecurityGroup                  = aws.Shape{Name: "SecurityGroup", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "groupDescription", QueryName: "GroupDescription"},
 		{Name: "GroupId", Index: 1, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},

@@ -451,6 +451,21 @@ type DescribeNatGatewaysOutput struct {
 	NextToken   *string      `json:"NextToken,omitempty"`
 }
 
+// DescribeNetworkAclsInput is the input of DescribeNetworkAcls.
+type DescribeNetworkAclsInput struct {
+	DryRun        *bool    `json:"DryRun,omitempty"`
+	Filters       []Filter `json:"Filters,omitempty"`
+	MaxResults    *int32   `json:"MaxResults,omitempty"`
+	NetworkAclIds []string `json:"NetworkAclIds,omitempty"`
+	NextToken     *string  `json:"NextToken,omitempty"`
+}
+
+// DescribeNetworkAclsOutput is the output of DescribeNetworkAcls.
+type DescribeNetworkAclsOutput struct {
+	NetworkAcls []NetworkAcl `json:"NetworkAcls,omitempty"`
+	NextToken   *string      `json:"NextToken,omitempty"`
+}
+
 // DescribeNetworkInterfacesInput is the input of DescribeNetworkInterfaces.
 type DescribeNetworkInterfacesInput struct {
 	DryRun                  *bool    `json:"DryRun,omitempty"`
@@ -895,6 +910,12 @@ type GroupIdentifier struct {
 	GroupName *string `json:"GroupName,omitempty"`
 }
 
+// IcmpTypeCode is the structure IcmpTypeCode of the API.
+type IcmpTypeCode struct {
+	Code *int32 `json:"Code,omitempty"`
+	Type *int32 `json:"Type,omitempty"`
+}
+
 // InstanceIpv6Address is the structure InstanceIpv6Address of the API.
 type InstanceIpv6Address struct {
 	Ipv6Address   *string `json:"Ipv6Address,omitempty"`
@@ -1004,6 +1025,36 @@ type NatGatewayAttachedAppliance struct {
 	VpcEndpointId     *string `json:"VpcEndpointId,omitempty"`
 }
 
+// NetworkAcl is the structure NetworkAcl of the API.
+type NetworkAcl struct {
+	Associations []NetworkAclAssociation `json:"Associations,omitempty"`
+	Entries      []NetworkAclEntry       `json:"Entries,omitempty"`
+	IsDefault    *bool                   `json:"IsDefault,omitempty"`
+	NetworkAclId *string                 `json:"NetworkAclId,omitempty"`
+	OwnerId      *string                 `json:"OwnerId,omitempty"`
+	Tags         []Tag                   `json:"Tags,omitempty"`
+	VpcId        *string                 `json:"VpcId,omitempty"`
+}
+
+// NetworkAclAssociation is the structure NetworkAclAssociation of the API.
+type NetworkAclAssociation struct {
+	NetworkAclAssociationId *string `json:"NetworkAclAssociationId,omitempty"`
+	NetworkAclId            *string `json:"NetworkAclId,omitempty"`
+	SubnetId                *string `json:"SubnetId,omitempty"`
+}
+
+// NetworkAclEntry is the structure NetworkAclEntry of the API.
+type NetworkAclEntry struct {
+	CidrBlock     *string       `json:"CidrBlock,omitempty"`
+	Egress        *bool         `json:"Egress,omitempty"`
+	IcmpTypeCode  *IcmpTypeCode `json:"IcmpTypeCode,omitempty"`
+	Ipv6CidrBlock *string       `json:"Ipv6CidrBlock,omitempty"`
+	PortRange     *PortRange    `json:"PortRange,omitempty"`
+	Protocol      *string       `json:"Protocol,omitempty"`
+	RuleAction    *string       `json:"RuleAction,omitempty"`
+	RuleNumber    *int32        `json:"RuleNumber,omitempty"`
+}
+
 // NetworkInterface is the structure NetworkInterface of the API.
 type NetworkInterface struct {
 	AssociatedSubnets               []string                           `json:"AssociatedSubnets,omitempty"`
@@ -1098,6 +1149,12 @@ type OperatorResponse struct {
 	HiddenByDefault *bool   `json:"HiddenByDefault,omitempty"`
 	Managed         *bool   `json:"Managed,omitempty"`
 	Principal       *string `json:"Principal,omitempty"`
+}
+
+// PortRange is the structure PortRange of the API.
+type PortRange struct {
+	From *int32 `json:"From,omitempty"`
+	To   *int32 `json:"To,omitempty"`
 }
 
 // PrefixListId is the structure PrefixListId of the API.

@@ -1,0 +1,80 @@
+package ec2
+
+import (
+	"context"
+
+	"minato/aws"
+	ec2api "minato/aws/api/ec2"
+	"minato/internal/ids"
+)
+
+// aclRecord is a network ACL. Only the default one of each VPC exists so far; it
+// lets everything pass.
+type aclRecord struct{ ec2api.NetworkAcl }
+
+func (r *aclRecord) attrs() attributes {
+	return func(name string) ([]string, bool) {
+		switch name {
+		case "network-acl-id":
+			return value(r.NetworkAclId), true
+		case "vpc-id":
+			return value(r.VpcId), true
+		case "default":
+			return boolean(r.IsDefault), true
+		case "owner-id":
+			return value(r.OwnerId), true
+		case "association.subnet-id":
+			var out []string
+			for _, a := range r.Associations {
+				out = append(out, value(a.SubnetId)...)
+			}
+			return out, true
+		}
+		return nil, false
+	}
+}
+
+// lastRule is the number of the rule that denies the rest, shown as *.
+const lastRule = 32767
+
+func defaultACL(p place, vpc string) aclRecord {
+	id := ids.EC2("acl")
+	entry := func(number int32, action string, egress bool) ec2api.NetworkAclEntry {
+		return ec2api.NetworkAclEntry{RuleNumber: &number, Protocol: aws.Ptr("-1"), RuleAction: &action, Egress: &egress, CidrBlock: aws.Ptr("0.0.0.0/0")}
+	}
+	return aclRecord{ec2api.NetworkAcl{
+		NetworkAclId: &id, VpcId: &vpc, OwnerId: &p.account, IsDefault: aws.Ptr(true),
+		Entries: []ec2api.NetworkAclEntry{entry(100, "allow", true), entry(lastRule, "deny", true), entry(100, "allow", false), entry(lastRule, "deny", false)},
+	}}
+}
+
+// DescribeNetworkAcls lists ACLs with the subnets that use them.
+func (s *Service) DescribeNetworkAcls(ctx context.Context, in *ec2api.DescribeNetworkAclsInput) (*ec2api.DescribeNetworkAclsOutput, error) {
+	all, err := list(ctx, s.acls)
+	if err != nil {
+		return nil, err
+	}
+	subnets, err := list(ctx, s.subnets)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		for _, sub := range subnets {
+			if sub.ACL == *all[i].NetworkAclId {
+				all[i].Associations = append(all[i].Associations, ec2api.NetworkAclAssociation{
+					NetworkAclAssociationId: aws.Ptr("aclassoc-" + (*sub.SubnetId)[len("subnet-"):]), NetworkAclId: all[i].NetworkAclId, SubnetId: sub.SubnetId,
+				})
+			}
+		}
+	}
+	all, err = chosen(all, in.NetworkAclIds, in.Filters, func(r *aclRecord) string { return aws.Val(r.NetworkAclId) }, func(r *aclRecord) []ec2api.Tag { return r.Tags }, (*aclRecord).attrs, noACL)
+	if err != nil {
+		return nil, err
+	}
+	all, next, err := page(all, in.MaxResults, in.NextToken)
+	out := &ec2api.DescribeNetworkAclsOutput{NextToken: next}
+	for _, r := range all {
+		out.NetworkAcls = append(out.NetworkAcls, r.NetworkAcl)
+	}
+	return out, err
+}

@@ -1,0 +1,156 @@
+package ec2
+
+import (
+	"context"
+	"hash/fnv"
+	"slices"
+	"strconv"
+
+	"minato/aws"
+	ec2api "minato/aws/api/ec2"
+)
+
+// zoneLetters are the zones a region has here: always three, as most have.
+const zoneLetters = "abc"
+
+// zones are the region's availability zones. The ids differ from account to
+// account on AWS; here the order is that of the letters.
+func zones(region string) []ec2api.AvailabilityZone {
+	var out []ec2api.AvailabilityZone
+	for i := range zoneLetters {
+		name := region + zoneLetters[i:i+1]
+		out = append(out, ec2api.AvailabilityZone{
+			ZoneName: &name, ZoneId: aws.Ptr(shortRegion(region) + "-az" + strconv.Itoa(i+1)), RegionName: &region, State: aws.Ptr("available"),
+			ZoneType: aws.Ptr("availability-zone"), OptInStatus: aws.Ptr("opt-in-not-required"), GroupName: aws.Ptr(region + "-zg-1"), NetworkBorderGroup: &region,
+		})
+	}
+	return out
+}
+
+// shortRegion is the region's form in zone ids: us-east-1 is use1.
+func shortRegion(region string) string {
+	short := ""
+	for i := 0; i < len(region); i++ {
+		switch {
+		case i == 0 || i == 1 && region[2] == '-':
+			short += region[i : i+1]
+		case region[i-1] == '-':
+			short += region[i : i+1]
+		}
+	}
+	return short
+}
+
+// pickZone finds the zone a subnet is to be in; without a wish the choice is
+// AWS's, here the first.
+func pickZone(region string, name, id *string) (ec2api.AvailabilityZone, error) {
+	all := zones(region)
+	if name == nil && id == nil {
+		return all[0], nil
+	}
+	for _, z := range all {
+		if name != nil && *z.ZoneName == *name || name == nil && *z.ZoneId == *id {
+			return z, nil
+		}
+	}
+	return ec2api.AvailabilityZone{}, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s, %s, %s.",
+		aws.Val(name)+aws.Val(id), *all[0].ZoneName, *all[1].ZoneName, *all[2].ZoneName)
+}
+
+// DescribeAvailabilityZones lists the region's three zones.
+func (s *Service) DescribeAvailabilityZones(ctx context.Context, in *ec2api.DescribeAvailabilityZonesInput) (*ec2api.DescribeAvailabilityZonesOutput, error) {
+	ids, byName := in.ZoneIds, false
+	if len(in.ZoneNames) > 0 {
+		ids, byName = in.ZoneNames, true
+	}
+	all, err := chosen(zones(at(ctx).region), ids, in.Filters, func(z *ec2api.AvailabilityZone) string {
+		if byName {
+			return aws.Val(z.ZoneName)
+		}
+		return aws.Val(z.ZoneId)
+	}, func(*ec2api.AvailabilityZone) []ec2api.Tag { return nil }, zoneAttrs, func(id string) error {
+		return aws.Errorf("InvalidParameterValue", "Invalid availability zone: [%s]", id)
+	})
+	return &ec2api.DescribeAvailabilityZonesOutput{AvailabilityZones: all}, err
+}
+
+func zoneAttrs(z *ec2api.AvailabilityZone) attributes {
+	return func(name string) ([]string, bool) {
+		switch name {
+		case "zone-name":
+			return value(z.ZoneName), true
+		case "zone-id":
+			return value(z.ZoneId), true
+		case "region-name":
+			return value(z.RegionName), true
+		case "state":
+			return value(z.State), true
+		case "zone-type":
+			return value(z.ZoneType), true
+		case "opt-in-status":
+			return value(z.OptInStatus), true
+		case "group-name":
+			return value(z.GroupName), true
+		}
+		return nil, false
+	}
+}
+
+// DescribeRegions lists the one region that runs here.
+func (s *Service) DescribeRegions(ctx context.Context, in *ec2api.DescribeRegionsInput) (*ec2api.DescribeRegionsOutput, error) {
+	region := at(ctx).region
+	one := []ec2api.Region{{RegionName: &region, Endpoint: aws.Ptr("ec2." + region + ".amazonaws.com"), OptInStatus: aws.Ptr("opt-in-not-required")}}
+	all, err := chosen(one, in.RegionNames, in.Filters, func(r *ec2api.Region) string { return aws.Val(r.RegionName) }, func(*ec2api.Region) []ec2api.Tag { return nil }, func(r *ec2api.Region) attributes {
+		return func(name string) ([]string, bool) {
+			switch name {
+			case "region-name":
+				return value(r.RegionName), true
+			case "endpoint":
+				return value(r.Endpoint), true
+			case "opt-in-status":
+				return value(r.OptInStatus), true
+			}
+			return nil, false
+		}
+	}, func(id string) error {
+		return aws.Errorf("InvalidParameterValue", "Invalid region provided: [%s]", id)
+	})
+	return &ec2api.DescribeRegionsOutput{Regions: all}, err
+}
+
+// DescribeAccountAttributes tells the account's default VPC and its limits.
+func (s *Service) DescribeAccountAttributes(ctx context.Context, in *ec2api.DescribeAccountAttributesInput) (*ec2api.DescribeAccountAttributesOutput, error) {
+	vpcs, err := list(ctx, s.vpcs)
+	if err != nil {
+		return nil, err
+	}
+	defaultVPC := "none"
+	for _, v := range vpcs {
+		if aws.Val(v.IsDefault) {
+			defaultVPC = *v.VpcId
+		}
+	}
+	out := &ec2api.DescribeAccountAttributesOutput{}
+	for _, a := range [][2]string{{"supported-platforms", "VPC"}, {"default-vpc", defaultVPC}, {"vpc-max-security-groups-per-interface", strconv.Itoa(maxGroups)}, {"vpc-max-elastic-ips", strconv.Itoa(maxAddresses)}} {
+		if len(in.AttributeNames) > 0 && !slices.Contains(in.AttributeNames, a[0]) {
+			continue
+		}
+		out.AccountAttributes = append(out.AccountAttributes, ec2api.AccountAttribute{AttributeName: &a[0], AttributeValues: []ec2api.AccountAttributeValue{{AttributeValue: &a[1]}}})
+	}
+	return out, nil
+}
+
+// macOf makes the hardware address of an interface from its id: the same for
+// ever, and locally administered.
+func macOf(eni string) string {
+	h := fnv.New64a()
+	h.Write([]byte(eni)) // never fails
+	v := h.Sum64()
+	const digits = "0123456789abcdef"
+	mac := []byte("02:00:00:00:00:00")
+	for i := 3; i < len(mac); i += 3 {
+		mac[i], mac[i+1] = digits[v&15], digits[v>>4&15]
+		v >>= 8
+	}
+	return string(mac)
+}
