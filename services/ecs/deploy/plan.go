@@ -1,0 +1,264 @@
+package deploy
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// state is a task with what it counts as.
+type state struct {
+	*Task
+	primary bool
+	healthy bool
+	bad     bool
+	reason  Reason // why it is bad
+}
+
+// plan is the work of one call of Plan.
+type plan struct {
+	service *Service
+	primary *Deployment
+	now     time.Time
+	live    []state // not stopping, retired ones included
+	out     Actions
+}
+
+// Plan says what to do.
+func Plan(s *Service, deployments []Deployment, tasks []Task, now time.Time) Actions {
+	p := &plan{service: s, now: now}
+	for i := range deployments {
+		if deployments[i].Primary {
+			p.primary = &deployments[i]
+		}
+	}
+	for i := range tasks {
+		if !tasks[i].Stopping {
+			p.live = append(p.live, p.see(&tasks[i]))
+		}
+	}
+	// Oldest first, so that the same state gives the same plan.
+	slices.SortFunc(p.live, func(a, b state) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	p.finishRetired()
+	p.retireBad()
+	p.retireSurplus()
+	p.retireOld()
+	p.register()
+	p.start()
+	p.conclude()
+	return p.out
+}
+
+// see classifies a task.
+func (p *plan) see(t *Task) state {
+	x := state{Task: t, primary: p.primary != nil && t.Deployment == p.primary.ID}
+	if !t.Running {
+		return x
+	}
+	x.healthy = (t.Container == None || t.Container == Healthy) && (!p.service.Balanced || t.Target == TargetHealthy)
+	over := t.Started.Add(p.service.Grace)
+	switch {
+	case t.Container == Unhealthy:
+		x.bad, x.reason = true, FailedContainer
+	case t.Target == TargetUnhealthy && !p.now.Before(over):
+		x.bad, x.reason = true, FailedTarget
+	case t.Target == TargetUnhealthy:
+		p.wake(over)
+	}
+	return x
+}
+
+// wake asks for another plan at a time.
+func (p *plan) wake(at time.Time) {
+	if p.out.Wake.IsZero() || at.Before(p.out.Wake) {
+		p.out.Wake = at
+	}
+}
+
+// count counts live tasks that a filter keeps.
+func (p *plan) count(keep func(*state) bool) int {
+	n := 0
+	for i := range p.live {
+		if keep(&p.live[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func healthy(x *state) bool  { return x.healthy && !x.Retired }
+func ours(x *state) bool     { return x.primary && !x.Retired }
+func hopeful(x *state) bool  { return x.primary && !x.Retired && !x.bad }
+func ourBad(x *state) bool   { return x.primary && !x.Retired && x.bad }
+func everything(*state) bool { return true }
+
+// retire marks a task; from here on it counts for nothing but room. The copy
+// keeps the caller's tasks as they are.
+func (p *plan) retire(x *state, reason Reason) {
+	t := *x.Task
+	t.Retired = true
+	x.Task = &t
+	p.out.Retire = append(p.out.Retire, Retirement{x.ID, reason})
+}
+
+// finishRetired moves retired tasks on: deregister, wait, stop.
+func (p *plan) finishRetired() {
+	for i := range p.live {
+		x := &p.live[i]
+		switch {
+		case !x.Retired || x.Target == Draining:
+		case x.Target == Absent:
+			p.out.Stop = append(p.out.Stop, x.ID)
+		default:
+			p.out.Deregister = append(p.out.Deregister, x.ID)
+		}
+	}
+}
+
+// register gives running tasks their targets.
+func (p *plan) register() {
+	if !p.service.Balanced {
+		return
+	}
+	for i := range p.live {
+		if x := &p.live[i]; x.Running && !x.Retired && x.Target == Absent {
+			p.out.Register = append(p.out.Register, x.ID)
+		}
+	}
+}
+
+// retireBad lets bad tasks go. One of the primary deployment stays until its
+// replacement is healthy, or has turned bad itself, or could not be started for
+// want of room; those of older deployments have a replacement already.
+func (p *plan) retireBad() {
+	for i := range p.live {
+		if x := &p.live[i]; x.bad && !x.Retired && !x.primary {
+			p.retire(x, x.reason)
+		}
+	}
+	vacant := max(p.service.Desired-p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }), 0)
+	excess := p.count(ourBad) - vacant
+	need := p.service.Desired - p.count(hopeful)
+	room := p.service.Maximum() - p.count(everything)
+	if p.startable() {
+		excess = max(excess, need-max(room, 0))
+	}
+	for i := range p.live {
+		if x := &p.live[i]; excess > 0 && ourBad(x) {
+			p.retire(x, x.reason)
+			excess--
+		}
+	}
+}
+
+// retireSurplus lets tasks of the primary deployment go that are more than
+// desired: first those that do not serve yet, then from the fullest zone.
+func (p *plan) retireSurplus() {
+	for surplus := p.count(ours) - p.service.Desired - p.count(ourBad); surplus > 0; surplus-- {
+		perZone := map[string]int{}
+		for i := range p.live {
+			if ours(&p.live[i]) {
+				perZone[p.live[i].Zone]++
+			}
+		}
+		var worst *state
+		for i := range p.live {
+			x := &p.live[i]
+			if !hopeful(x) {
+				continue
+			}
+			if worst == nil || worst.healthy && !x.healthy ||
+				worst.healthy == x.healthy && perZone[x.Zone] > perZone[worst.Zone] {
+				worst = x
+			}
+		}
+		if worst == nil {
+			return
+		}
+		p.retire(worst, ScaledIn)
+	}
+}
+
+// retireOld lets tasks of older deployments go as far as the minimum allows:
+// those that do not even run at once; the others when more are healthy than
+// desired, or when the new ones have no room to start.
+func (p *plan) retireOld() {
+	for i := range p.live {
+		if x := &p.live[i]; !x.primary && !x.Retired && !x.Running {
+			p.retire(x, Replaced)
+		}
+	}
+	total := p.count(healthy)
+	need := p.service.Desired - p.count(hopeful)
+	room := p.service.Maximum() - p.count(everything)
+	budget := total - p.service.Minimum()
+	wanted := total - p.service.Desired
+	if p.startable() {
+		wanted = max(wanted, need-max(room, 0))
+	}
+	for i := range p.live {
+		// Runs, but nobody knows how it is, as after a restart of the load
+		// balancer: it may be serving, so it stays while too few are healthy.
+		if x := &p.live[i]; !x.primary && !x.Retired && !x.healthy && budget >= 0 && (wanted > 0 || total >= p.service.Desired) {
+			p.retire(x, Replaced)
+			wanted--
+		}
+	}
+	for i := range p.live {
+		if x := &p.live[i]; !x.primary && healthy(x) && budget > 0 && wanted > 0 {
+			p.retire(x, Replaced)
+			budget--
+			wanted--
+		}
+	}
+}
+
+// startable tells whether the primary deployment may start tasks at all.
+func (p *plan) startable() bool { return p.primary != nil && !p.primary.Failed }
+
+// start fills the primary deployment up as far as the maximum allows, in the
+// zones that have the fewest of its tasks.
+func (p *plan) start() {
+	need := p.service.Desired - p.count(hopeful)
+	if need <= 0 || !p.startable() {
+		return
+	}
+	if p.service.Breaker && p.primary.Failures >= p.service.Threshold() {
+		p.out.Trip = true
+		return
+	}
+	if p.primary.Failures > 0 && p.service.Backoff != nil {
+		if at := p.primary.LastFailed.Add(p.service.Backoff(p.primary.Failures)); p.now.Before(at) {
+			p.wake(at)
+			return
+		}
+	}
+	room := p.service.Maximum() - p.count(everything)
+	perZone := map[string]int{}
+	for i := range p.live {
+		if hopeful(&p.live[i]) {
+			perZone[p.live[i].Zone]++
+		}
+	}
+	for range min(need, room) {
+		zone := ""
+		for i, z := range p.service.Zones {
+			if i == 0 || perZone[z] < perZone[zone] {
+				zone = z
+			}
+		}
+		perZone[zone]++
+		p.out.Start = append(p.out.Start, Start{p.primary.ID, zone})
+	}
+	going := p.count(func(x *state) bool { return x.Retired })
+	p.out.Stuck = room <= 0 && going == 0 && p.count(func(x *state) bool { return !x.primary }) > 0 &&
+		p.service.Maximum()-p.service.Minimum() <= 0
+}
+
+// conclude tells whether there is nothing left to do.
+func (p *plan) conclude() {
+	p.out.Steady = p.primary != nil && len(p.live) == p.service.Desired &&
+		p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }) == p.service.Desired
+}
