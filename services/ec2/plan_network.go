@@ -1,0 +1,325 @@
+package ec2
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"minato/aws"
+	"minato/dataplane/network"
+)
+
+// Addresses that a VPC serves to every interface in it.
+var (
+	resolverAddr     = netip.MustParseAddr("169.254.169.253")
+	taskMetadataAddr = netip.MustParseAddr("169.254.170.2")
+	metadataAddr     = netip.MustParseAddr("169.254.169.254")
+)
+
+// inventory is every record the network is made of, of all accounts and regions.
+type inventory struct {
+	vpcs       []vpcRecord
+	subnets    []subnetRecord
+	gateways   []gatewayRecord
+	tables     []routeTableRecord
+	acls       []aclRecord
+	groups     []groupRecord
+	interfaces []interfaceRecord
+	nats       []natRecord
+}
+
+// planNetwork turns records into what the data plane is to be. A record that it
+// cannot read is left out and named in the error; the rest is planned.
+func planNetwork(inv *inventory) (*network.Config, error) {
+	c := &network.Config{}
+	index := map[string]int{}
+	var errs []error
+	for _, v := range inv.vpcs {
+		cidr, err := netip.ParsePrefix(aws.Val(v.CidrBlock))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("VPC %s: %w", aws.Val(v.VpcId), err))
+			continue
+		}
+		index[*v.VpcId] = len(c.VPCs)
+		c.VPCs = append(c.VPCs, network.VPC{ID: *v.VpcId, CIDRs: []netip.Prefix{cidr}, Services: vpcServices(cidr, v.DNSSupport)})
+	}
+	// in calls f with the VPC that a record is in, if that is planned.
+	in := func(vpc *string, f func(*network.VPC) error) {
+		i, ok := index[aws.Val(vpc)]
+		if !ok {
+			return
+		}
+		if err := f(&c.VPCs[i]); err != nil {
+			errs = append(errs, fmt.Errorf("VPC %s: %w", aws.Val(vpc), err))
+		}
+	}
+	for _, g := range inv.gateways {
+		id := g.vpc()
+		in(&id, func(v *network.VPC) error { v.InternetGateway = true; return nil })
+	}
+	usable := map[string]bool{}
+	for _, n := range inv.nats {
+		if !n.usable() {
+			continue
+		}
+		in(n.VpcId, func(v *network.VPC) error {
+			gateway, err := planNAT(&n)
+			if err == nil {
+				usable[gateway.ID] = true
+				v.NATGateways = append(v.NATGateways, gateway)
+			}
+			return err
+		})
+	}
+	tableOf := map[string]string{}
+	for _, t := range inv.tables {
+		for _, a := range t.Associations {
+			if a.SubnetId != nil {
+				tableOf[*a.SubnetId] = *t.RouteTableId
+			}
+		}
+		in(t.VpcId, func(v *network.VPC) error {
+			table, err := planTable(&t, attachedTo(inv.gateways, v.ID), usable)
+			v.RouteTables = append(v.RouteTables, table)
+			return err
+		})
+	}
+	mainOf := map[string]string{}
+	for _, v := range inv.vpcs {
+		mainOf[*v.VpcId] = v.Main
+	}
+	for _, s := range inv.subnets {
+		in(s.VpcId, func(v *network.VPC) error {
+			table, own := tableOf[*s.SubnetId]
+			if !own {
+				table = mainOf[v.ID]
+			}
+			v.Subnets = append(v.Subnets, network.Subnet{ID: *s.SubnetId, CIDR: s.cidr(), RouteTable: table, ACL: s.ACL})
+			return nil
+		})
+	}
+	for _, a := range inv.acls {
+		in(a.VpcId, func(v *network.VPC) error {
+			acl, err := planACL(&a)
+			v.ACLs = append(v.ACLs, acl)
+			return err
+		})
+	}
+	for _, g := range inv.groups {
+		in(g.VpcId, func(v *network.VPC) error {
+			group, err := planGroup(&g)
+			v.Groups = append(v.Groups, group)
+			return err
+		})
+	}
+	for _, e := range inv.interfaces {
+		if aws.Val(e.InterfaceType) == natType {
+			continue // comes with its NAT gateway
+		}
+		in(e.VpcId, func(v *network.VPC) error {
+			eni, err := planInterface(&e)
+			if err == nil {
+				v.Interfaces = append(v.Interfaces, eni)
+			}
+			return err
+		})
+	}
+	return c, errors.Join(errs...)
+}
+
+// vpcServices are the ports that the VPC itself serves: the resolver, if DNS
+// support is on, and what tasks and workspaces ask about themselves.
+func vpcServices(cidr netip.Prefix, dns bool) []network.Service {
+	out := []network.Service{
+		{Addr: taskMetadataAddr, Protocol: network.TCP, Port: 80},
+		{Addr: metadataAddr, Protocol: network.TCP, Port: 80},
+	}
+	if !dns {
+		return out
+	}
+	for _, a := range []netip.Addr{nth(cidr, 2), resolverAddr} {
+		for _, p := range []network.Protocol{network.UDP, network.TCP} {
+			out = append(out, network.Service{Addr: a, Protocol: p, Port: 53})
+		}
+	}
+	return out
+}
+
+func attachedTo(gateways []gatewayRecord, vpc string) string {
+	for _, g := range gateways {
+		if g.vpc() == vpc {
+			return *g.InternetGatewayId
+		}
+	}
+	return ""
+}
+
+func planNAT(n *natRecord) (network.NATGateway, error) {
+	g := network.NATGateway{ID: *n.NatGatewayId, Subnet: aws.Val(n.SubnetId)}
+	if len(n.NatGatewayAddresses) == 0 {
+		return g, fmt.Errorf("NAT gateway %s has no address", g.ID)
+	}
+	a := n.NatGatewayAddresses[0]
+	g.Interface = aws.Val(a.NetworkInterfaceId)
+	var err error
+	if g.Addr, err = netip.ParseAddr(aws.Val(a.PrivateIp)); err == nil && a.PublicIp != nil {
+		g.Public, err = netip.ParseAddr(*a.PublicIp)
+	}
+	if err == nil {
+		g.MAC, err = net.ParseMAC(macOf(g.Interface))
+	}
+	if err != nil {
+		return g, fmt.Errorf("NAT gateway %s: %w", g.ID, err)
+	}
+	return g, nil
+}
+
+// planTable takes the routes of a table; one whose target is gone is a blackhole.
+func planTable(t *routeTableRecord, gateway string, nats map[string]bool) (network.RouteTable, error) {
+	out := network.RouteTable{ID: *t.RouteTableId}
+	var errs []error
+	for _, r := range t.Routes {
+		if aws.Val(r.GatewayId) == "local" {
+			continue
+		}
+		dst, err := netip.ParsePrefix(aws.Val(r.DestinationCidrBlock))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("route table %s: %w", out.ID, err))
+			continue
+		}
+		route := network.Route{Destination: dst, Kind: network.Blackhole}
+		switch {
+		case r.GatewayId != nil && *r.GatewayId == gateway:
+			route.Kind = network.ToInternet
+		case r.NatGatewayId != nil && nats[*r.NatGatewayId]:
+			route.Kind, route.Target = network.ToNATGateway, *r.NatGatewayId
+		case r.NetworkInterfaceId != nil:
+			route.Kind, route.Target = network.ToInterface, *r.NetworkInterfaceId
+		}
+		out.Routes = append(out.Routes, route)
+	}
+	return out, errors.Join(errs...)
+}
+
+// planProtocol reads the protocol of a rule.
+func planProtocol(text string) (network.Protocol, error) {
+	switch text {
+	case "-1":
+		return network.All, nil
+	case "tcp":
+		return network.TCP, nil
+	case "udp":
+		return network.UDP, nil
+	case "icmp":
+		return network.ICMP, nil
+	case "icmpv6":
+		return 58, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 8)
+	return network.Protocol(n), err
+}
+
+func planGroup(g *groupRecord) (network.Group, error) {
+	out := network.Group{ID: *g.GroupId}
+	var errs []error
+	for _, r := range g.Rules {
+		proto, err := planProtocol(aws.Val(r.IpProtocol))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("group %s: %w", out.ID, err))
+			continue
+		}
+		rule := network.Rule{Protocol: proto, FromPort: int(aws.Val(r.FromPort)), ToPort: int(aws.Val(r.ToPort))}
+		switch {
+		case r.CidrIpv4 != nil:
+			if rule.CIDR, err = netip.ParsePrefix(*r.CidrIpv4); err != nil {
+				errs = append(errs, fmt.Errorf("group %s: %w", out.ID, err))
+				continue
+			}
+		case r.ReferencedGroupInfo != nil:
+			rule.Group = aws.Val(r.ReferencedGroupInfo.GroupId)
+		default:
+			continue // IPv6, which is not here
+		}
+		if aws.Val(r.IsEgress) {
+			out.Egress = append(out.Egress, rule)
+		} else {
+			out.Ingress = append(out.Ingress, rule)
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+func planInterface(e *interfaceRecord) (network.Interface, error) {
+	out := network.Interface{
+		ID: *e.NetworkInterfaceId, Subnet: aws.Val(e.SubnetId),
+		Inside: e.inside(), Forward: e.SourceDestCheck != nil && !*e.SourceDestCheck,
+	}
+	for _, g := range e.Groups {
+		out.Groups = append(out.Groups, aws.Val(g.GroupId))
+	}
+	slices.Sort(out.Groups)
+	var err error
+	if out.Addr, err = netip.ParseAddr(aws.Val(e.PrivateIpAddress)); err == nil && e.Association != nil {
+		out.Public, err = netip.ParseAddr(aws.Val(e.Association.PublicIp))
+	}
+	if err == nil {
+		out.MAC, err = net.ParseMAC(aws.Val(e.MacAddress))
+	}
+	if err != nil {
+		return out, fmt.Errorf("interface %s: %w", out.ID, err)
+	}
+	return out, nil
+}
+
+// inside tells whether an interface is an address within the VPC's own
+// namespace, where our load balancers listen, rather than a container's.
+func (r *interfaceRecord) inside() bool { return r.Service == elbService }
+
+const elbService = "elasticloadbalancing.amazonaws.com"
+
+func planACL(a *aclRecord) (network.ACL, error) {
+	out := network.ACL{ID: *a.NetworkAclId}
+	var errs []error
+	for _, e := range a.Entries {
+		if e.CidrBlock == nil || aws.Val(e.RuleNumber) == lastRule {
+			continue // IPv6; the last rule is the data plane's own
+		}
+		rule := network.ACLRule{Number: int(aws.Val(e.RuleNumber)), Allow: aws.Val(e.RuleAction) == "allow", FromPort: 0, ToPort: 65535}
+		proto, err := aclProtocol(aws.Val(e.Protocol))
+		if err == nil {
+			rule.Protocol = proto
+			rule.CIDR, err = netip.ParsePrefix(*e.CidrBlock)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("network ACL %s: %w", out.ID, err))
+			continue
+		}
+		switch {
+		case proto == network.ICMP:
+			rule.FromPort, rule.ToPort = -1, -1
+			if e.IcmpTypeCode != nil {
+				rule.FromPort, rule.ToPort = int(aws.Val(e.IcmpTypeCode.Type)), int(aws.Val(e.IcmpTypeCode.Code))
+			}
+		case e.PortRange != nil:
+			rule.FromPort, rule.ToPort = int(aws.Val(e.PortRange.From)), int(aws.Val(e.PortRange.To))
+		}
+		if aws.Val(e.Egress) {
+			out.Egress = append(out.Egress, rule)
+		} else {
+			out.Ingress = append(out.Ingress, rule)
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// aclProtocol reads the protocol of an ACL's entry, which is a number.
+func aclProtocol(text string) (network.Protocol, error) {
+	if text == "-1" {
+		return network.All, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 8)
+	return network.Protocol(n), err
+}
