@@ -140,13 +140,16 @@ func vpcServices(cidr netip.Prefix, dns bool) []network.Service {
 	if !dns {
 		return out
 	}
-	for _, a := range []netip.Addr{nth(cidr, 2), resolverAddr} {
+	for _, a := range []netip.Addr{Resolver(cidr), resolverAddr} {
 		for _, p := range []network.Protocol{network.UDP, network.TCP} {
 			out = append(out, network.Service{Addr: a, Protocol: p, Port: 53})
 		}
 	}
 	return out
 }
+
+// Resolver is the address of a VPC's resolver: the second after its base.
+func Resolver(cidr netip.Prefix) netip.Addr { return nth(cidr, 2) }
 
 func attachedTo(gateways []gatewayRecord, vpc string) string {
 	for _, g := range gateways {
