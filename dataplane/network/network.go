@@ -60,6 +60,10 @@ type Network interface {
 	// interface without a namespace of its own. ctx carries the deadline.
 	Dial(ctx context.Context, vpc string, from netip.Addr, to netip.AddrPort) (net.Conn, error)
 
+	// DialInterface opens a TCP connection from the namespace of an interface, as
+	// what runs in it would: its groups, routes and ACL hold.
+	DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error)
+
 	// Drops reports the packets that were dropped in the last minutes, newest
 	// first, one entry for each reason, source, destination and port.
 	Drops(ctx context.Context) ([]Drop, error)

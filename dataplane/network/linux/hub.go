@@ -86,9 +86,12 @@ func (h *hub) close() {
 	}
 }
 
+// guardPriority is the metric of the pool's route of last resort: after all others.
+const guardPriority = 0x7fffffff
+
 // guard is the route of last resort for the pool.
 func (h *hub) guard() *netlink.Route {
-	return &netlink.Route{Dst: ipNet(h.o.PublicCIDR), Type: unix.RTN_UNREACHABLE, Priority: 0x7fffffff, Family: unix.AF_INET}
+	return &netlink.Route{Dst: ipNet(h.o.PublicCIDR), Type: unix.RTN_UNREACHABLE, Priority: guardPriority, Family: unix.AF_INET}
 }
 
 func replaceHostRules(o Options) error {

@@ -42,7 +42,16 @@ func (n *Network) ListenPacket(ctx context.Context, vpc string, addr netip.AddrP
 // socket stays in the namespace it was made in, so binding and connecting go on
 // here, without a thread of their own.
 func (n *Network) Dial(ctx context.Context, vpc string, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
-	fd, err := n.socketIn(vpc)
+	return n.dial(ctx, n.vpcPin(vpc), from, to)
+}
+
+// DialInterface implements network.Network.
+func (n *Network) DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error) {
+	return n.dial(ctx, n.NetnsPath(eni), netip.IPv4Unspecified(), to)
+}
+
+func (n *Network) dial(ctx context.Context, pin string, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	fd, err := n.socketIn(pin)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
 	}
@@ -53,9 +62,9 @@ func (n *Network) Dial(ctx context.Context, vpc string, from netip.Addr, to neti
 	return c, nil
 }
 
-// socketIn makes a TCP socket in a VPC's namespace.
-func (n *Network) socketIn(vpc string) (int, error) {
-	ns, err := os.Open(n.vpcPin(vpc))
+// socketIn makes a TCP socket in a pinned namespace.
+func (n *Network) socketIn(pin string) (int, error) {
+	ns, err := os.Open(pin)
 	if err != nil {
 		return -1, err
 	}
@@ -67,8 +76,8 @@ func (n *Network) socketIn(vpc string) (int, error) {
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if back := unix.Setns(int(n.home.Fd()), unix.CLONE_NEWNET); back != nil {
-		// This thread is lost in the VPC; going on would run strangers' code there.
-		panic(fmt.Sprintf("network: cannot come back from VPC %s: %v", vpc, back))
+		// This thread is lost in there; going on would run strangers' code there.
+		panic(fmt.Sprintf("network: cannot come back from %s: %v", pin, back))
 	}
 	runtime.UnlockOSThread()
 	return fd, os.NewSyscallError("socket", err)

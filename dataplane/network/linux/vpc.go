@@ -72,6 +72,9 @@ func (n *Network) openVPC(id string) (*vpc, error) {
 
 // close lets go of the namespace without touching what is in it.
 func (v *vpc) close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cfg = nil
 	if v.nft != nil {
 		v.nft.close()
 	}

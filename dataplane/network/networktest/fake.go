@@ -157,6 +157,21 @@ func (f *Fake) Dial(ctx context.Context, vpc string, from netip.Addr, to netip.A
 	return c, nil
 }
 
+// DialInterface implements network.Network: from the interface's address, in its VPC.
+func (f *Fake) DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error) {
+	f.mu.Lock()
+	c := f.config
+	f.mu.Unlock()
+	for _, v := range c.VPCs {
+		for _, e := range v.Interfaces {
+			if e.ID == eni {
+				return f.Dial(ctx, v.ID, e.Addr, to)
+			}
+		}
+	}
+	return nil, fmt.Errorf("no interface %s", eni)
+}
+
 // callers is a listener whose connections begin with the caller's address.
 type callers struct{ net.Listener }
 

@@ -87,6 +87,16 @@ func Run(t *testing.T, pool netip.Prefix, open Factory) {
 		if got := hear(c); got != "alb saw 10.0.0.20" {
 			t.Errorf("answer %q", got)
 		}
+		if c, err = n.DialInterface(dctx, "a-web1", at); err != nil {
+			t.Fatal(err)
+		}
+		if got := hear(c); got != "alb saw 10.0.2.11" {
+			t.Errorf("answer to an interface %q", got)
+		}
+		if c, err = n.DialInterface(dctx, "a-none", at); err == nil {
+			c.Close()
+			t.Error("dialling from an interface that is not there")
+		}
 	})
 	t.Run("a contradiction is refused", func(t *testing.T) {
 		v := clone(cfg.VPCs[0])
