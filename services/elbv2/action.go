@@ -1,0 +1,127 @@
+package elbv2
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"minato/aws"
+	elbapi "minato/aws/api/elbv2"
+)
+
+// maxForward is how many target groups one action may forward to.
+const maxForward = 5
+
+// checkActions checks the actions of a rule or listener and writes them as AWS
+// shows them: with every default, and forwards both short and long.
+func checkActions(in []elbapi.Action) ([]elbapi.Action, error) {
+	if len(in) == 0 {
+		return nil, invalid("At least one action must be specified")
+	}
+	for i := range in {
+		switch t := aws.Val(in[i].Type); t {
+		case elbapi.ActionTypeEnumForward, elbapi.ActionTypeEnumRedirect, elbapi.ActionTypeEnumFixedResponse:
+		default:
+			return nil, notServed("Actions of type '" + t + "'")
+		}
+	}
+	if len(in) > 1 {
+		return nil, elbapi.InvalidLoadBalancerActionException("You cannot specify multiple actions of type 'forward', 'redirect' or 'fixed-response'")
+	}
+	a, err := checkAction(in[0])
+	return []elbapi.Action{a}, err
+}
+
+func checkAction(a elbapi.Action) (elbapi.Action, error) {
+	switch aws.Val(a.Type) {
+	case elbapi.ActionTypeEnumRedirect:
+		if a.RedirectConfig == nil {
+			return a, elbapi.InvalidLoadBalancerActionException("A redirect action must have a redirect configuration")
+		}
+		r := *a.RedirectConfig
+		r.Protocol, r.Port = aws.Ptr(setting(r.Protocol, "#{protocol}")), aws.Ptr(setting(r.Port, "#{port}"))
+		r.Host, r.Path = aws.Ptr(setting(r.Host, "#{host}")), aws.Ptr(setting(r.Path, "/#{path}"))
+		r.Query = aws.Ptr(setting(r.Query, "#{query}"))
+		if *r.Path == "" || (*r.Path)[0] != '/' {
+			return a, invalid("The redirect path '%s' must begin with a '/' character", *r.Path)
+		}
+		if n, err := strconv.Atoi(*r.Port); *r.Port != "#{port}" && (err != nil || n < 1 || n > 65535) {
+			return a, invalid("The redirect port '%s' must be '#{port}' or in the range '1-65535'", *r.Port)
+		}
+		a.RedirectConfig = &r
+	case elbapi.ActionTypeEnumFixedResponse:
+		f := a.FixedResponseConfig
+		if f == nil || f.StatusCode == nil {
+			return a, elbapi.InvalidLoadBalancerActionException("A fixed-response action must have a status code")
+		}
+		if n, err := strconv.Atoi(*f.StatusCode); err != nil || n < 200 || n > 599 || n >= 300 && n < 400 {
+			return a, invalid("The fixed response status code '%s' must be a 2XX, 4XX or 5XX code", *f.StatusCode)
+		}
+		if len(aws.Val(f.MessageBody)) > 1024 {
+			return a, invalid("The fixed response message body cannot be longer than '1024' characters")
+		}
+		if !slices.Contains([]string{"", "text/plain", "text/css", "text/html", "application/javascript", "application/json"}, aws.Val(f.ContentType)) {
+			return a, invalid("The fixed response content type '%s' is not valid", aws.Val(f.ContentType))
+		}
+	default:
+		return checkForward(a)
+	}
+	return a, nil
+}
+
+func checkForward(a elbapi.Action) (elbapi.Action, error) {
+	f := elbapi.ForwardActionConfig{}
+	if a.ForwardConfig != nil {
+		f = *a.ForwardConfig
+	}
+	if st := f.TargetGroupStickinessConfig; st != nil && aws.Val(st.Enabled) {
+		return a, notServed("Target group stickiness")
+	}
+	switch {
+	case len(f.TargetGroups) == 0 && a.TargetGroupArn == nil:
+		return a, invalid("A target group ARN must be specified")
+	case len(f.TargetGroups) == 0:
+		f.TargetGroups = []elbapi.TargetGroupTuple{{TargetGroupArn: a.TargetGroupArn, Weight: aws.Ptr(int32(1))}}
+	case a.TargetGroupArn != nil && (len(f.TargetGroups) != 1 || aws.Val(f.TargetGroups[0].TargetGroupArn) != *a.TargetGroupArn):
+		return a, invalid("You can specify both a target group ARN and a forward configuration only if the configuration has this one target group")
+	case len(f.TargetGroups) > maxForward:
+		return a, elbapi.TooManyUniqueTargetGroupsPerLoadBalancerException("The maximum number of target groups per forward action, '%d', has been reached", maxForward)
+	}
+	f.TargetGroups = slices.Clone(f.TargetGroups)
+	seen := map[string]bool{}
+	for i := range f.TargetGroups {
+		g := &f.TargetGroups[i]
+		if seen[aws.Val(g.TargetGroupArn)] {
+			return a, invalid("The target group '%s' is specified twice", aws.Val(g.TargetGroupArn))
+		}
+		seen[aws.Val(g.TargetGroupArn)] = true
+		if w := setting(g.Weight, 1); w < 0 || w > 999 {
+			return a, invalid("Target group weight '%d' must be between '0' and '999'", w)
+		}
+		g.Weight = aws.Ptr(setting(g.Weight, 1))
+	}
+	f.TargetGroupStickinessConfig = &elbapi.TargetGroupStickinessConfig{Enabled: aws.Ptr(false)}
+	a.ForwardConfig = &f
+	if len(f.TargetGroups) == 1 {
+		a.TargetGroupArn = f.TargetGroups[0].TargetGroupArn
+	}
+	return a, nil
+}
+
+// loops refuses a redirect of a listener to itself.
+func (l *listener) loops(actions []elbapi.Action) error {
+	for i := range actions {
+		r := actions[i].RedirectConfig
+		if r == nil {
+			continue
+		}
+		keeps := func(v *string, placeholder, own string) bool {
+			return aws.Val(v) == placeholder || own != "" && strings.EqualFold(aws.Val(v), own)
+		}
+		if keeps(r.Protocol, "#{protocol}", aws.Val(l.Protocol)) && keeps(r.Port, "#{port}", strconv.Itoa(int(aws.Val(l.Port)))) &&
+			keeps(r.Host, "#{host}", "") && keeps(r.Path, "/#{path}", "") {
+			return elbapi.InvalidLoadBalancerActionException("The redirect configuration is not valid because it creates a loop.")
+		}
+	}
+	return nil
+}

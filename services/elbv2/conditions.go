@@ -1,0 +1,108 @@
+package elbv2
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"minato/aws"
+	elbapi "minato/aws/api/elbv2"
+)
+
+// maxConditionValues is how many values all conditions of a rule may have.
+const maxConditionValues = 5
+
+// checkConditions checks a rule's conditions and writes them as AWS shows them:
+// host and path both short and long.
+func checkConditions(in []elbapi.RuleCondition) ([]elbapi.RuleCondition, error) {
+	if len(in) == 0 {
+		return nil, invalid("A condition must be specified")
+	}
+	out := slices.Clone(in)
+	values, seen := 0, map[string]bool{}
+	for i := range out {
+		c := &out[i]
+		field := aws.Val(c.Field)
+		if seen[field] && field != "http-header" && field != "query-string" {
+			return nil, invalid("A rule can only have one '%s' condition", field)
+		}
+		seen[field] = true
+		n, err := checkCondition(c)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, invalid("A condition value must be specified")
+		}
+		if values += n; values > maxConditionValues {
+			return nil, invalid("A rule can only have '%d' condition values", maxConditionValues)
+		}
+	}
+	return out, nil
+}
+
+// checkCondition checks one condition and returns how many values it has.
+func checkCondition(c *elbapi.RuleCondition) (int, error) {
+	if len(c.RegexValues) > 0 || c.HostHeaderConfig != nil && len(c.HostHeaderConfig.RegexValues) > 0 ||
+		c.PathPatternConfig != nil && len(c.PathPatternConfig.RegexValues) > 0 || c.HttpHeaderConfig != nil && len(c.HttpHeaderConfig.RegexValues) > 0 {
+		return 0, notServed("Regular expressions in conditions")
+	}
+	switch field := aws.Val(c.Field); field {
+	case "path-pattern":
+		if c.PathPatternConfig != nil {
+			c.Values = c.PathPatternConfig.Values
+		}
+		c.PathPatternConfig = &elbapi.PathPatternConditionConfig{Values: c.Values}
+		return len(c.Values), checkValues(field, c.Values, 128)
+	case "host-header":
+		if c.HostHeaderConfig != nil {
+			c.Values = c.HostHeaderConfig.Values
+		}
+		c.HostHeaderConfig = &elbapi.HostHeaderConditionConfig{Values: c.Values}
+		return len(c.Values), checkValues(field, c.Values, 128)
+	case "http-header":
+		if c.HttpHeaderConfig == nil || aws.Val(c.HttpHeaderConfig.HttpHeaderName) == "" {
+			return 0, invalid("An HTTP header name must be specified")
+		}
+		if strings.EqualFold(*c.HttpHeaderConfig.HttpHeaderName, "host") {
+			return 0, invalid("You must use a 'host-header' condition to specify the host header")
+		}
+		return len(c.HttpHeaderConfig.Values), checkValues(field, c.HttpHeaderConfig.Values, 128)
+	case "http-request-method":
+		if c.HttpRequestMethodConfig == nil {
+			return 0, nil
+		}
+		return len(c.HttpRequestMethodConfig.Values), checkValues(field, c.HttpRequestMethodConfig.Values, 40)
+	case "query-string":
+		if c.QueryStringConfig == nil {
+			return 0, nil
+		}
+		for _, q := range c.QueryStringConfig.Values {
+			if q.Value == nil {
+				return 0, invalid("A query string value must be specified")
+			}
+		}
+		return len(c.QueryStringConfig.Values), nil
+	case "source-ip":
+		if c.SourceIpConfig == nil {
+			return 0, nil
+		}
+		for _, v := range c.SourceIpConfig.Values {
+			if _, err := netip.ParsePrefix(v); err != nil {
+				return 0, invalid("The source IP '%s' is not a valid CIDR block", v)
+			}
+		}
+		return len(c.SourceIpConfig.Values), nil
+	default:
+		return 0, invalid("Condition field '%s' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'", field)
+	}
+}
+
+func checkValues(field string, values []string, most int) error {
+	for _, v := range values {
+		if v == "" || len(v) > most {
+			return invalid("The '%s' condition value '%s' must have between '1' and '%d' characters", field, v, most)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package elbv2
+
+import (
+	"context"
+	"slices"
+
+	"minato/aws"
+	elbapi "minato/aws/api/elbv2"
+	"minato/internal/ids"
+	"minato/store"
+)
+
+// CreateListener opens a port of a load balancer.
+func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerInput) (*elbapi.CreateListenerOutput, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := checkProtocol(in.Protocol, in.Certificates, in.SslPolicy, in.AlpnPolicy, in.MutualAuthentication); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Protocol == nil:
+		return nil, invalid("A protocol must be specified")
+	case in.Port == nil:
+		return nil, invalid("A port must be specified")
+	}
+	actions, err := checkActions(in.DefaultActions)
+	if err != nil {
+		return nil, err
+	}
+	p, id := at(ctx), ids.Hex(16)
+	var l listener
+	_, err = s.changeBalancer(ctx, in.LoadBalancerArn, balancersGone, func(_ *store.Tx, b *balancer) error {
+		if aws.Val(b.LoadBalancerArn) != aws.Val(in.LoadBalancerArn) {
+			return invalid("'%s' is not a valid load balancer ARN", aws.Val(in.LoadBalancerArn))
+		}
+		parts, _ := arnParts(aws.Val(b.LoadBalancerArn), "loadbalancer", 3)
+		l = listener{Listener: elbapi.Listener{
+			ListenerArn: aws.Ptr(p.Listener(parts[1], parts[2], id)), LoadBalancerArn: b.LoadBalancerArn, Port: in.Port, Protocol: in.Protocol, DefaultActions: actions,
+		}, Tags: in.Tags}
+		if err := b.portFree(&l); err != nil {
+			return err
+		}
+		if len(b.Listeners) >= maxListeners {
+			return elbapi.TooManyListenersException("The maximum number of listeners has been reached on load balancer '%s'", aws.Val(b.LoadBalancerArn))
+		}
+		if err := l.loops(actions); err != nil {
+			return err
+		}
+		b.Listeners = append(b.Listeners, l)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &elbapi.CreateListenerOutput{Listeners: []elbapi.Listener{l.Listener}}, nil
+}
+
+func checkProtocol(protocol *string, certificates []elbapi.Certificate, policy *string, alpn []string, mutual *elbapi.MutualAuthenticationAttributes) error {
+	switch p := aws.Val(protocol); {
+	case p == elbapi.ProtocolEnumHttps:
+		return notServed("Listeners of protocol 'HTTPS'")
+	case p != "" && p != elbapi.ProtocolEnumHttp:
+		return invalid("Listener protocol '%s' must be one of 'HTTPS, HTTP'", p)
+	case len(certificates) > 0:
+		return invalid("Certificates cannot be specified for HTTP listeners")
+	case policy != nil:
+		return invalid("An SSL policy cannot be specified for HTTP listeners")
+	case len(alpn) > 0:
+		return invalid("ALPN policy is not supported for listeners with protocol 'HTTP'")
+	case mutual != nil && setting(mutual.Mode, "off") != "off":
+		return invalid("Mutual authentication is not supported for listeners with protocol 'HTTP'")
+	}
+	return nil
+}
+
+func (b *balancer) portFree(l *listener) error {
+	if slices.ContainsFunc(b.Listeners, func(o listener) bool {
+		return aws.Val(o.Port) == aws.Val(l.Port) && aws.Val(o.ListenerArn) != aws.Val(l.ListenerArn)
+	}) {
+		return elbapi.DuplicateListenerException("A listener already exists on this port for this load balancer '%s'", aws.Val(b.LoadBalancerArn))
+	}
+	return nil
+}
+
+// changeListener changes a listener.
+func (s *Service) changeListener(ctx context.Context, text *string, f func(tx *store.Tx, b *balancer, l *listener) error) error {
+	_, err := s.changeBalancer(ctx, text, listenersGone, func(tx *store.Tx, b *balancer) error {
+		l := b.listener(aws.Val(text))
+		if l == nil {
+			return listenersGone()
+		}
+		return f(tx, b, l)
+	})
+	return err
+}
+
+// ModifyListener changes what was given of a listener.
+func (s *Service) ModifyListener(ctx context.Context, in *elbapi.ModifyListenerInput) (*elbapi.ModifyListenerOutput, error) {
+	if err := checkProtocol(in.Protocol, in.Certificates, in.SslPolicy, in.AlpnPolicy, in.MutualAuthentication); err != nil {
+		return nil, err
+	}
+	var actions []elbapi.Action
+	if len(in.DefaultActions) > 0 {
+		var err error
+		if actions, err = checkActions(in.DefaultActions); err != nil {
+			return nil, err
+		}
+	}
+	var out elbapi.Listener
+	err := s.changeListener(ctx, in.ListenerArn, func(_ *store.Tx, b *balancer, l *listener) error {
+		replace(&l.Port, in.Port)
+		if actions != nil {
+			l.DefaultActions = actions
+		}
+		out = l.Listener
+		if err := l.loops(l.DefaultActions); err != nil {
+			return err
+		}
+		return b.portFree(l)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &elbapi.ModifyListenerOutput{Listeners: []elbapi.Listener{out}}, nil
+}
+
+// DeleteListener closes a port.
+func (s *Service) DeleteListener(ctx context.Context, in *elbapi.DeleteListenerInput) (*elbapi.DeleteListenerOutput, error) {
+	err := s.changeListener(ctx, in.ListenerArn, func(_ *store.Tx, b *balancer, l *listener) error {
+		gone := aws.Val(l.ListenerArn)
+		b.Listeners = slices.DeleteFunc(b.Listeners, func(o listener) bool { return aws.Val(o.ListenerArn) == gone })
+		return nil
+	})
+	return &elbapi.DeleteListenerOutput{}, err
+}
+
+// DescribeListeners shows a load balancer's listeners, or those named.
+func (s *Service) DescribeListeners(ctx context.Context, in *elbapi.DescribeListenersInput) (*elbapi.DescribeListenersOutput, error) {
+	var out []elbapi.Listener
+	switch {
+	case in.LoadBalancerArn != nil && len(in.ListenerArns) > 0:
+		return nil, invalid("Listener ARNs and a load balancer ARN cannot be specified at the same time")
+	case in.LoadBalancerArn != nil:
+		b, err := s.readBalancer(ctx, in.LoadBalancerArn, balancersGone)
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Listeners {
+			out = append(out, b.Listeners[i].Listener)
+		}
+	case len(in.ListenerArns) > 0:
+		for _, a := range in.ListenerArns {
+			b, err := s.readBalancer(ctx, &a, listenersGone)
+			if err != nil {
+				return nil, err
+			}
+			l := b.listener(a)
+			if l == nil {
+				return nil, listenersGone()
+			}
+			out = append(out, l.Listener)
+		}
+	default:
+		return nil, invalid("You must specify either listener ARNs or a load balancer ARN")
+	}
+	items, next, err := page(out, func(l *elbapi.Listener) *string { return l.ListenerArn }, in.Marker, in.PageSize)
+	return &elbapi.DescribeListenersOutput{Listeners: items, NextMarker: next}, err
+}

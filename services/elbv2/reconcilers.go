@@ -1,0 +1,41 @@
+package elbv2
+
+import (
+	"strings"
+
+	"minato/controller"
+	"minato/dataplane/proxy"
+)
+
+// The names of the reconcilers.
+const (
+	interfacesLoop = "elbv2/interfaces"
+	proxyLoop      = "elbv2/proxy"
+	healthLoop     = "elbv2/health"
+)
+
+// recordsPrefix is what the keys of all records of the service begin with.
+const recordsPrefix = "elbv2/"
+
+// Register adds the service's reconcilers to a controller that watches the
+// store, and listens to the data plane. Before the controller starts.
+func (s *Service) Register(c *controller.Controller) {
+	c.Add(interfacesLoop, &interfaceReconciler{s}, controller.Options{Workers: 1})
+	c.Add(proxyLoop, &proxyReconciler{s: s}, controller.Options{Workers: 1})
+	c.Add(healthLoop, &healthReconciler{s}, controller.Options{})
+	c.Wake(interfacesLoop, s.balancers.Prefix(), placeOf)
+	c.Wake(interfacesLoop, "ec2/network-interface/", placeOf)
+	c.Wake(proxyLoop, recordsPrefix, func(changed string) string {
+		if strings.HasPrefix(changed, s.health.Prefix()) || strings.HasPrefix(changed, s.places.Prefix()) {
+			return "" // the data plane said so itself
+		}
+		return proxyKey
+	})
+	s.Proxy.OnChange(func(ch proxy.Change) {
+		if ch.TargetGroup != "" {
+			c.Enqueue(healthLoop, ch.TargetGroup)
+		} else {
+			s.Bus.Publish(ch.LoadBalancer)
+		}
+	})
+}
