@@ -68,9 +68,7 @@ func commands() []command {
 }
 
 func main() {
-	if daemonRole() {
-		return
-	}
+	daemonRoles()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := dispatch(ctx, os.Args[1:])
 	stop()

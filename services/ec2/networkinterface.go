@@ -90,8 +90,8 @@ var requesters = map[string]string{
 	"elasticloadbalancing.amazonaws.com": "amazon-elb", "rds.amazonaws.com": "amazon-rds",
 }
 
-// privateZone is the suffix of private host names in a region.
-func privateZone(region string) string {
+// PrivateZone is the suffix of private host names in a region.
+func PrivateZone(region string) string {
 	if region == "us-east-1" {
 		return "ec2.internal"
 	}
@@ -99,7 +99,7 @@ func privateZone(region string) string {
 }
 
 func privateName(region, addr string) string {
-	return "ip-" + strings.ReplaceAll(addr, ".", "-") + "." + privateZone(region)
+	return "ip-" + strings.ReplaceAll(addr, ".", "-") + "." + PrivateZone(region)
 }
 
 // CreateNetworkInterface makes an interface in a subnet. One that a service of

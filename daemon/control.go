@@ -1,0 +1,42 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"minato/daemon/control"
+	"minato/daemon/instance"
+	"minato/gateway"
+)
+
+// Alive tells whether a daemon answers for the instance.
+func Alive(ctx context.Context, in instance.Instance) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err := control.NewClient(in).Status(ctx)
+	return err == nil
+}
+
+// controlHandler serves the commands of this machine's root.
+func (d *daemon) controlHandler(stop func()) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		s, err := d.status(d.asRoot(r.Context()))
+		control.Reply(w, s, err)
+	})
+	mux.HandleFunc("GET /why", func(w http.ResponseWriter, r *http.Request) {
+		found, err := d.explainer().Why(d.asRoot(r.Context()), r.URL.Query().Get("name"))
+		control.Reply(w, found, err)
+	})
+	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
+		control.Reply(w, struct{}{}, nil)
+		stop()
+	})
+	d.shellHandler(mux)
+	return mux
+}
+
+func (d *daemon) asRoot(ctx context.Context) context.Context {
+	return gateway.AsRoot(ctx, d.cfg.Account, d.cfg.Region)
+}

@@ -1,0 +1,127 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"minato/daemon/control"
+	"minato/daemon/instance"
+	"minato/dataplane/build"
+	"minato/dataplane/container/containerd"
+	"minato/dataplane/host"
+	"minato/dataplane/network/linux"
+	"minato/internal/clock"
+)
+
+// lockWait is how long Down waits for the daemon to let go of its data.
+const lockWait = 15 * time.Second
+
+// Down stops everything that an instance runs; with purge it removes its data
+// and every trace on the host, and returns what it could not remove. It does the
+// same whether the daemon lives, is dead, or was never ready: it first ends the
+// daemon, and then takes down what that left, with its own hands.
+func Down(ctx context.Context, in instance.Instance, purge bool) (left []string, err error) {
+	if err := control.NewClient(in).Stop(ctx); err != nil && !errors.Is(err, instance.ErrNotRunning) {
+		return nil, err
+	}
+	lock, err := awaitLock(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	d := &daemon{cfg: Defaults(), in: in, log: newLog(), clock: clock.Real(1)}
+	d.cfg.DataDir = in.DataDir
+	if s, err := in.State(); err == nil {
+		if d.cfg.PublicCIDR, err = netip.ParsePrefix(s.PublicCIDR); err != nil {
+			return nil, fmt.Errorf("%s: %w", in.Path("instance.json"), err)
+		}
+	}
+	errs := []error{build.Stop(ctx, build.At(in.DataDir, in.RunDir())), d.stopContainers(ctx, purge), d.stopNetwork(ctx), d.restoreHost(), in.RemoveRunDir()}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if !purge {
+		return nil, nil
+	}
+	return purgeData(in)
+}
+
+// awaitLock waits until nobody else has the instance.
+func awaitLock(ctx context.Context, in instance.Instance) (*os.File, error) {
+	deadline := time.Now().Add(lockWait)
+	for {
+		lock, err := in.Lock()
+		if err == nil || time.Now().After(deadline) {
+			return lock, err
+		}
+		if err := clock.Sleep(ctx, clock.Real(1), 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// stopContainers ends every container and the engine.
+func (d *daemon) stopContainers(ctx context.Context, purge bool) error {
+	if _, err := os.Stat(runtimeDir(d.in)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	rt, err := containerd.New(ctx, d.runtimeOptions())
+	if err != nil {
+		return fmt.Errorf("containers: %w", err)
+	}
+	defer rt.Close()
+	if purge {
+		return rt.Purge(ctx)
+	}
+	return rt.Shutdown(ctx)
+}
+
+func (d *daemon) stopNetwork(ctx context.Context) error {
+	n, err := linux.Open(d.networkOptions())
+	if err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	return errors.Join(n.Purge(ctx), n.Close())
+}
+
+// restoreHost takes back names and trust.
+func (d *daemon) restoreHost() error {
+	_, err := host.SetNames(host.HostsFile, d.in.ID, nil, alive)
+	return errors.Join(err, host.Untrust(host.CertsDir, d.in.ID))
+}
+
+// purgeData removes the data directory, unless something is still mounted below
+// it; other file systems are not crossed.
+func purgeData(in instance.Instance) (left []string, err error) {
+	root, err := filepath.EvalSymlinks(in.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	mounted, err := mountsBelow(root)
+	if err != nil || len(mounted) > 0 {
+		for _, m := range mounted {
+			left = append(left, m+" is still mounted")
+		}
+		return left, err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(root, &st); err != nil {
+		return nil, err
+	}
+	err = removeTree(root, st.Dev, &left)
+	return left, err
+}
+
+// oursOnHost tells whether an address or route in the public pool is one this
+// instance left when it last ran.
+func (d *daemon) oursOnHost(r netlink.Route) bool {
+	return linux.Ours(d.in.ID, r)
+}

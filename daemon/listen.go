@@ -1,0 +1,50 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"minato/dataplane/network"
+)
+
+// httpsPort is where AWS's services are on their own address of the pool.
+const httpsPort = 443
+
+// plainPort is the port of the API without TLS, the same on the service address
+// as on loopback.
+func (d *daemon) plainPort() uint16 {
+	return netip.MustParseAddrPort(d.cfg.Listen).Port() // checked by Config.Check
+}
+
+// door is what every client meets: the registry below /v2/, AWS's API elsewhere.
+func (d *daemon) door() http.Handler {
+	api, registry := d.gateway.Handler(), d.ecr.Registry()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
+			registry.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+// serveServiceAddress opens the door at AWS's services' own address, by TLS and
+// plain: VPCs reach it through their gateways, docker and skopeo by its names.
+func (d *daemon) serveServiceAddress(door http.Handler) error {
+	addr := network.ServiceAddress(d.cfg.PublicCIDR)
+	for port, secure := range map[uint16]bool{httpsPort: true, d.plainPort(): false} {
+		l, err := net.Listen("tcp", netip.AddrPortFrom(addr, port).String())
+		if err != nil {
+			return fmt.Errorf("the address of AWS's services: %w", err)
+		}
+		if secure {
+			l = tls.NewListener(l, d.ca.TLSConfig())
+		}
+		d.serve(l, door)
+	}
+	return nil
+}

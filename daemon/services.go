@@ -1,0 +1,127 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"minato/aws"
+	cloud9api "minato/aws/api/cloud9"
+	cfnapi "minato/aws/api/cloudformation"
+	ec2api "minato/aws/api/ec2"
+	ecrapi "minato/aws/api/ecr"
+	ecsapi "minato/aws/api/ecs"
+	elbv2api "minato/aws/api/elbv2"
+	iamapi "minato/aws/api/iam"
+	logsapi "minato/aws/api/logs"
+	rdsapi "minato/aws/api/rds"
+	stsapi "minato/aws/api/sts"
+	"minato/aws/validate"
+	"minato/controller"
+	"minato/daemon/instance"
+	"minato/dataplane/network"
+	"minato/dataplane/registry"
+	"minato/dataplane/segments"
+	"minato/gateway"
+	"minato/gateway/metadata"
+	"minato/services/ec2"
+	"minato/services/ecr"
+	"minato/services/iam"
+	"minato/services/logs"
+	"minato/services/sts"
+)
+
+// Services lists the models of everything that is served, in the order in which
+// docs/coverage.md shows it.
+func Services() []*aws.Service {
+	return []*aws.Service{
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cloud9api.Model,
+	}
+}
+
+// services are the control plane.
+type services struct {
+	iam  *iam.Service
+	sts  *sts.Service
+	logs *logs.Service
+	ecr  *ecr.Service
+	ec2  *ec2.Service
+
+	metadata *metadata.Listeners
+	keys     instance.Keys
+}
+
+// buildServices makes every service and registers it at the gateway. Services
+// call one another through the gateway, so the order here is free, except that
+// the gateway needs IAM to ask.
+func (d *daemon) buildServices() error {
+	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log})
+	authenticator := &gateway.Keys{Users: d.iam}
+	opt := gateway.Options{
+		Account: d.cfg.Account, Region: d.cfg.Region, Clock: d.clock, Log: d.log, Authenticator: authenticator, Authorizer: d.iam, Validate: validate.Input,
+		DevCredentials: d.cfg.DevCredentials, Hosts: []string{network.ServiceAddress(d.cfg.PublicCIDR).String()},
+	}
+	if d.cfg.Record != "" {
+		r, err := newRecorder(d.cfg.Record)
+		if err != nil {
+			return err
+		}
+		opt.Record = r.record
+	}
+	d.gateway = gateway.New(opt)
+	d.names = newNames(d.cfg, d.in, d.log, d.dns)
+	d.services.sts = sts.New(sts.Deps{Store: d.store, Clock: d.clock, Log: d.log, IAM: iamapi.NewClient(d.gateway)})
+	authenticator.Temporary = d.sts
+	events, err := segments.Open(d.in.Path("segments", "logs"), segments.Options{})
+	if err != nil {
+		return err
+	}
+	d.onClose(events.Close)
+	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
+	d.services.ecr = ecr.New(ecr.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam,
+		OpenRegistry: func(a registry.Authorizer, r registry.Repositories) *registry.Registry {
+			return registry.New(registry.Options{
+				Content: d.runtime.Content(), Leases: d.runtime.Leases(), Namespace: d.runtime.Namespace(), Authorizer: a, Repositories: r, Clock: d.clock, Log: d.log,
+			})
+		},
+	})
+	d.onClose(d.ecr.Registry().Close)
+	d.services.ec2 = ec2.New(ec2.Deps{Store: d.store, Clock: d.clock, Log: d.log, Pool: d.cfg.PublicCIDR, FirstAssignable: network.FirstAssignable(d.cfg.PublicCIDR)})
+	for _, r := range []gateway.Registration{d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
+		d.gateway.Register(r)
+	}
+	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Clock: d.clock, Log: d.log}), d.network)
+	d.onClose(func() error { d.metadata.Close(); return nil })
+	return d.seed()
+}
+
+// seed makes what an account has from the first day: the user admin and the
+// default VPC.
+func (d *daemon) seed() error {
+	id, secret, err := d.iam.EnsureAdmin(d.ctx, d.cfg.Account)
+	if err != nil {
+		return fmt.Errorf("the user admin: %w", err)
+	}
+	if err := d.in.WriteKeys(instance.Keys{AccessKeyID: id, SecretAccessKey: secret}); err != nil {
+		return err
+	}
+	return d.ec2.EnsureDefaultVPC(d.ctx, d.cfg.Account, d.cfg.Region)
+}
+
+// startReconcilers hands the network its whole state, then starts the loops.
+func (d *daemon) startReconcilers() error {
+	d.vpcs = newVPCServices(d)
+	net := ec2.NewNetworkReconciler(d.ec2, d.network, d.vpcs.update)
+	if _, err := net.Reconcile(d.ctx, ec2.NetworkKey); err != nil {
+		// One bad record must not keep everything else down; the reconciler
+		// tries again, and says so.
+		d.log.Error("the network is not yet as it should be", "error", err)
+	}
+	d.control.Add("network", net, controller.Options{Workers: 1, Resync: time.Minute})
+	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
+	d.logs.AddReconcilers(d.control)
+	d.control.Start()
+	d.onClose(func() error { d.control.Stop(); return nil })
+	d.wg.Go(func() { d.ecr.Run(d.ctx) })
+	return nil
+}
