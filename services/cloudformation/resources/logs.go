@@ -1,0 +1,77 @@
+package resources
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"minato/aws"
+	logs "minato/aws/api/logs"
+)
+
+// logsResources makes log groups.
+type logsResources struct{ api logs.API }
+
+func logsTypes(inv aws.Invoker) map[string]Type {
+	v := logsResources{logs.NewClient(inv)}
+	return map[string]Type{
+		"AWS::Logs::LogGroup": {Create: v.create, Ready: v.ready, Update: v.update, Delete: v.delete, Named: "LogGroupName"},
+	}
+}
+
+func (v logsResources) create(ctx context.Context, r *Request) (string, error) {
+	name := r.name("LogGroupName", 512)
+	_, err := v.api.CreateLogGroup(ctx, &logs.CreateLogGroupInput{LogGroupName: &name, KmsKeyId: r.ptr("KmsKeyId"), LogGroupClass: r.ptr("LogGroupClass"), Tags: tagMap(r, r.Properties)})
+	if err != nil {
+		return "", err
+	}
+	r.PhysicalID = name
+	return name, v.retention(ctx, r)
+}
+
+func (v logsResources) retention(ctx context.Context, r *Request) error {
+	days := r.str("RetentionInDays")
+	if days == "" {
+		if r.Previous == nil || text(r.Previous["RetentionInDays"]) == "" {
+			return nil
+		}
+		_, err := v.api.DeleteRetentionPolicy(ctx, &logs.DeleteRetentionPolicyInput{LogGroupName: &r.PhysicalID})
+		return err
+	}
+	n, err := strconv.ParseInt(days, 10, 32)
+	if err != nil {
+		return aws.Errorf("InvalidRequest", "RetentionInDays must be a number, not %s", days)
+	}
+	_, err = v.api.PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{LogGroupName: &r.PhysicalID, RetentionInDays: aws.Ptr(int32(n))})
+	return err
+}
+
+// ready gives the ARN as AWS does, with the streams' wildcard.
+func (v logsResources) ready(_ context.Context, r *Request) (map[string]any, bool, error) {
+	return map[string]any{"Arn": r.Place.LogGroup(r.PhysicalID) + ":*"}, true, nil
+}
+
+func (v logsResources) update(ctx context.Context, r *Request) error {
+	if r.changed("RetentionInDays") {
+		if err := v.retention(ctx, r); err != nil {
+			return err
+		}
+	}
+	set, gone := tagChanges(r)
+	arn := aws.Ptr(strings.TrimSuffix(r.Place.LogGroup(r.PhysicalID), ":*"))
+	if len(gone) > 0 {
+		if _, err := v.api.UntagResource(ctx, &logs.UntagResourceInput{ResourceArn: arn, TagKeys: gone}); err != nil {
+			return err
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	_, err := v.api.TagResource(ctx, &logs.TagResourceInput{ResourceArn: arn, Tags: set})
+	return err
+}
+
+func (v logsResources) delete(ctx context.Context, r *Request) error {
+	_, err := v.api.DeleteLogGroup(ctx, &logs.DeleteLogGroupInput{LogGroupName: &r.PhysicalID})
+	return gone(err, "ResourceNotFoundException")
+}
