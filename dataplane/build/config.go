@@ -32,6 +32,11 @@ type Config struct {
 // over plain HTTP at Address, which is on loopback.
 type Registry struct{ Suffix, Address string }
 
+// At is the configuration of an instance's builder.
+func At(dataDir, runDir string) Config {
+	return Config{Root: filepath.Join(dataDir, "builder"), RunDir: runDir}
+}
+
 func (c Config) check() error {
 	if !filepath.IsAbs(c.Root) || !filepath.IsAbs(c.RunDir) {
 		return errors.New("the builder's folders must be absolute paths")

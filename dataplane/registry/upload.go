@@ -231,42 +231,71 @@ func (r *Registry) release(ctx context.Context, up *upload) {
 	}
 }
 
-// append writes a request's body to the upload. What arrived of a body that
-// broke off stays, and the client goes on from there; after a failed write the
-// offset is not to be trusted, and the upload is given up.
-func (r *Registry) append(ctx context.Context, up *upload, body io.Reader) error {
-	buffer := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buffer)
+// piece is a part of a request's body on its way to the content store.
+type piece struct {
+	buffer *[bufferSize]byte
+	n      int
+	err    error // of the reader, after the n bytes
+}
+
+// read reads a body ahead of whoever writes it: receiving and hashing then
+// work at the same time. It ends with the body, or when done is closed.
+func read(body io.Reader, pieces chan<- piece, done <-chan struct{}) {
 	for {
-		n, readErr := readFull(body, buffer[:])
-		if up.offset+int64(n) > r.opt.MaxBlob {
-			r.discard(ctx, up)
-			return errorf(413, "SIZE_INVALID", "the layer is larger than %d bytes", r.opt.MaxBlob)
+		p := piece{buffer: buffers.Get().(*[bufferSize]byte)}
+		for p.n < bufferSize && p.err == nil {
+			var n int
+			n, p.err = body.Read(p.buffer[p.n:])
+			p.n += n
 		}
-		if n > 0 {
-			if _, err := up.writer.Write(buffer[:n]); err != nil {
-				r.discard(ctx, up)
-				return fmt.Errorf("write to the content store: %w", err)
-			}
-			up.offset += int64(n)
+		select {
+		case pieces <- p:
+		case <-done:
+			buffers.Put(p.buffer)
+			return
 		}
-		switch {
-		case errors.Is(readErr, io.EOF):
-			return nil
-		case readErr != nil:
-			return &Error{Status: 400, Code: "BLOB_UPLOAD_INVALID", Message: "the body broke off", Cause: readErr}
+		if p.err != nil {
+			return
 		}
 	}
 }
 
-// readFull fills p unless the reader ends or fails before that.
-func readFull(body io.Reader, p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		var nn int
-		nn, err = body.Read(p[n:])
-		n += nn
+// append writes a request's body to the upload. What arrived of a body that
+// broke off stays, and the client goes on from there; after a failed write the
+// offset is not to be trusted, and the upload is given up.
+func (r *Registry) append(ctx context.Context, up *upload, body io.Reader) error {
+	pieces, done := make(chan piece, 1), make(chan struct{})
+	defer close(done)
+	go read(body, pieces, done)
+	for {
+		p := <-pieces
+		err := r.write(ctx, up, p.buffer[:p.n])
+		buffers.Put(p.buffer)
+		switch {
+		case err != nil:
+			return err
+		case errors.Is(p.err, io.EOF):
+			return nil
+		case p.err != nil:
+			return &Error{Status: 400, Code: "BLOB_UPLOAD_INVALID", Message: "the body broke off", Cause: p.err}
+		}
 	}
-	return n, err
+}
+
+func (r *Registry) write(ctx context.Context, up *upload, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if up.offset+int64(len(b)) > r.opt.MaxBlob {
+		r.discard(ctx, up)
+		return errorf(413, "SIZE_INVALID", "the layer is larger than %d bytes", r.opt.MaxBlob)
+	}
+	if _, err := up.writer.Write(b); err != nil {
+		r.discard(ctx, up)
+		return fmt.Errorf("write to the content store: %w", err)
+	}
+	up.offset += int64(len(b))
+	return nil
 }
 
 // commit verifies what was uploaded, makes it content, then a member.
