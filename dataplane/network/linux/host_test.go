@@ -174,6 +174,35 @@ func TestTheMachineFromAVPC(t *testing.T) {
 	})
 }
 
+func TestOursIsToldFromOthers(t *testing.T) {
+	o := newOptions(t)
+	n, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Purge(context.Background()) })
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, r := range routes {
+		ours := r.Dst != nil && o.PublicCIDR.Contains(toPrefix(r.Dst).Addr())
+		if ours {
+			found++
+		}
+		if got := Ours(o.ID, r); got != ours {
+			t.Errorf("%s is ours: %t", r, got)
+		}
+		if Ours("000000", r) {
+			t.Errorf("%s is taken for another's", r)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d routes to the pool, want the link's and the guard", found)
+	}
+}
+
 func TestForwardingIsRestoredByTheLast(t *testing.T) {
 	newOptions(t)
 	read := func() string {

@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -43,7 +45,7 @@ func openHub(o Options) (*hub, error) {
 }
 
 func (h *hub) open() error {
-	if err := h.host.RouteReplace(h.guard()); err != nil {
+	if err := h.host.RouteReplace(guard(h.o.ID, h.o.PublicCIDR)); err != nil {
 		return fmt.Errorf("unreachable route over %s: %w", h.o.PublicCIDR, err)
 	}
 	pin := h.o.hubPin()
@@ -86,12 +88,16 @@ func (h *hub) close() {
 	}
 }
 
-// guardPriority is the metric of the pool's route of last resort: after all others.
-const guardPriority = 0x7fffffff
-
 // guard is the route of last resort for the pool.
-func (h *hub) guard() *netlink.Route {
-	return &netlink.Route{Dst: ipNet(h.o.PublicCIDR), Type: unix.RTN_UNREACHABLE, Priority: guardPriority, Family: unix.AF_INET}
+func guard(id string, pool netip.Prefix) *netlink.Route {
+	return &netlink.Route{Dst: ipNet(pool), Type: unix.RTN_UNREACHABLE, Priority: guardPriority(id), Family: unix.AF_INET}
+}
+
+// guardPriority is behind every route that anybody makes, and tells whose guard
+// it is: it leads over no link that could.
+func guardPriority(id string) int {
+	sum := sha256.Sum256([]byte(id))
+	return 0x70000000 | int(binary.BigEndian.Uint32(sum[:]))&0x0fffffff
 }
 
 func replaceHostRules(o Options) error {

@@ -24,7 +24,8 @@ func newOptions(t testing.TB) Options {
 	}
 	o := Options{
 		ID: ids.Hex(6), Dir: filepath.Join(t.TempDir(), "netns"), ServicePorts: []uint16{443, 4566},
-		PublicCIDR: netip.MustParsePrefix(fmt.Sprintf("198.18.%d.0/24", 128+rand.IntN(120))), Log: slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		// Reserved, on no LAN, and no instance's: others run beside this test.
+		PublicCIDR: netip.MustParsePrefix(fmt.Sprintf("240.%d.%d.0/24", rand.IntN(256), rand.IntN(256))), Log: slog.New(slog.NewTextHandler(testLog{t}, nil)),
 	}
 	t.Cleanup(func() {
 		leaks, err := Leaks(o.ID, o.Dir, o.PublicCIDR)

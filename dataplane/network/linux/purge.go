@@ -47,8 +47,7 @@ func Purge(o Options) error {
 	defer t.close()
 	errs = append(errs, t.remove(), dropForward(o.ID), restoreForwarding(o.ID))
 	if o.PublicCIDR.IsValid() {
-		h := &hub{o: o}
-		if err := host.RouteDel(h.guard()); err != nil && !gone(err) {
+		if err := host.RouteDel(guard(o.ID, o.PublicCIDR)); err != nil && !gone(err) {
 			errs = append(errs, fmt.Errorf("removing the route over %s: %w", o.PublicCIDR, err))
 		}
 	}
