@@ -288,6 +288,10 @@ func life(t *testing.T, m *Manager, reopen func() *Manager, name string) {
 	})
 
 	t.Run("adopted by another manager, and again after SIGKILL of the server", func(t *testing.T) {
+		before, err := m.running(ctx, s.ID)
+		must(t, err)
+		// As if the process before had been killed in the middle of a snapshot.
+		must(t, m.runtime.Signal(ctx, before, syscall.SIGSTOP))
 		m = reopen()
 		running, err := m.running(ctx, s.ID)
 		must(t, err)

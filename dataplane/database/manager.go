@@ -48,7 +48,7 @@ type Manager struct {
 var _ Servers = (*Manager)(nil)
 
 // New opens the directory, sweeps what a crash left half made, and looks for the
-// server programs of this machine.
+// server programs of this machine. Servers that run go on running.
 func New(o Options) (*Manager, error) {
 	m := &Manager{layout: layout{o.Root}, runtime: o.Runtime, log: o.Log, turns: map[string]*turn{}, engines: detect()}
 	if m.log == nil {
@@ -70,7 +70,25 @@ func New(o Options) (*Manager, error) {
 		return nil, err
 	}
 	m.admin = string(password)
-	return m, nil
+	return m, m.wakeStopped(context.Background())
+}
+
+// wakeStopped lets every server go on that a snapshot stopped: one that was being
+// made when the process before us was killed.
+func (m *Manager) wakeStopped(ctx context.Context) error {
+	all, err := m.runtime.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, status := range all {
+		if status.Labels[label] == "" || status.State != container.Running {
+			continue
+		}
+		if err := m.runtime.Signal(ctx, status.ID, syscall.SIGCONT); err != nil && !errors.Is(err, container.ErrNotRunning) && !errors.Is(err, container.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // turn lets the calls about one server wait for each other.
@@ -240,11 +258,6 @@ func (m *Manager) ensureRunning(ctx context.Context, e engine, s Server, r *reco
 		return err
 	}
 	if running != "" {
-		// A daemon that was killed during a snapshot left it stopped; for one that
-		// was not this does nothing.
-		if err := m.runtime.Signal(ctx, running, syscall.SIGCONT); err != nil {
-			return err
-		}
 		return m.await(ctx, e, s.ID, running)
 	}
 	if err := m.clear(ctx, s.ID); err != nil {
@@ -387,9 +400,6 @@ func (m *Manager) stop(ctx context.Context, r record) error {
 		signal := syscall.SIGTERM
 		if e := m.engines[r.Engine]; e != nil {
 			signal = e.stopSignal()
-		}
-		if err := m.runtime.Signal(ctx, running, syscall.SIGCONT); err != nil && !errors.Is(err, container.ErrNotRunning) {
-			return err
 		}
 		if err := m.runtime.Stop(ctx, running, signal, stopFor); err != nil {
 			return err
