@@ -16,6 +16,7 @@ import (
 	"minato/dataplane/host"
 	"minato/dataplane/network"
 	"minato/services/ec2"
+	"minato/services/elbv2"
 )
 
 // names gathers the names of everything and tells them to the VPCs' resolver
@@ -66,6 +67,16 @@ func (n *names) set(source string, entries []entry) {
 	defer n.mu.Unlock()
 	n.sources[source] = entries
 	n.publish()
+}
+
+// setLoadBalancers is told the load balancers' names. One that faces the
+// internet has its public addresses everywhere, as on AWS.
+func (n *names) setLoadBalancers(all []elbv2.Name) {
+	var entries []entry
+	for _, lb := range all {
+		entries = append(entries, entry{name: lb.Name, addrs: lb.Addrs})
+	}
+	n.set("load balancers", entries)
 }
 
 // setVPCs says which VPCs there are.

@@ -25,6 +25,7 @@ import (
 	"minato/gateway/metadata"
 	"minato/services/ec2"
 	"minato/services/ecr"
+	"minato/services/elbv2"
 	"minato/services/iam"
 	"minato/services/logs"
 	"minato/services/sts"
@@ -45,6 +46,7 @@ type services struct {
 	logs *logs.Service
 	ecr  *ecr.Service
 	ec2  *ec2.Service
+	elb  *elbv2.Service
 
 	metadata *metadata.Listeners
 	keys     instance.Keys
@@ -87,7 +89,10 @@ func (d *daemon) buildServices() error {
 	})
 	d.onClose(d.ecr.Registry().Close)
 	d.services.ec2 = ec2.New(ec2.Deps{Store: d.store, Clock: d.clock, Log: d.log, Pool: d.cfg.PublicCIDR, FirstAssignable: network.FirstAssignable(d.cfg.PublicCIDR)})
-	for _, r := range []gateway.Registration{d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
+	d.services.elb = elbv2.New(elbv2.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
+	})
+	for _, r := range []gateway.Registration{d.elb.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
 		d.gateway.Register(r)
 	}
 	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Clock: d.clock, Log: d.log}), d.network)
@@ -120,6 +125,7 @@ func (d *daemon) startReconcilers() error {
 	d.control.Add("network", net, controller.Options{Workers: 1, Resync: time.Minute})
 	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
 	d.logs.AddReconcilers(d.control)
+	d.elb.Register(d.control)
 	d.control.Start()
 	d.onClose(func() error { d.control.Stop(); return nil })
 	d.wg.Go(func() { d.ecr.Run(d.ctx) })
