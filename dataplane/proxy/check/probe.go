@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -45,7 +46,7 @@ func Probe(ctx context.Context, s proxy.Sockets, network string, node netip.Addr
 	switch {
 	case ctx.Err() != nil:
 		return r, ctx.Err()
-	case errors.Is(err, proxy.ErrNotReady) || errors.Is(err, syscall.EADDRNOTAVAIL):
+	case notReady(err):
 		return r, fmt.Errorf("%w: %w", proxy.ErrNotReady, err)
 	case isTimeout(err):
 		r.Reason, r.Err = proxy.Timeout, err.Error()
@@ -57,6 +58,12 @@ func Probe(ctx context.Context, s proxy.Sockets, network string, node netip.Addr
 		r.Passed = true
 	}
 	return r, nil
+}
+
+// notReady tells whether it is our side that is missing: the address to ask
+// from, or the network (whose namespace is a file).
+func notReady(err error) bool {
+	return errors.Is(err, proxy.ErrNotReady) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, fs.ErrNotExist)
 }
 
 func isTimeout(err error) bool {
