@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"minato/aws"
+	ec2api "minato/aws/api/ec2"
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/gateway"
@@ -33,11 +34,27 @@ var created = map[string]string{
 
 // checks asks IAM about the resource an operation is about. Describe operations
 // have none, as on AWS (models/rules/iam-actions.json).
-func checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
+func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
 	c := identity.From(ctx)
 	place := arn.In(c.Region, c.Account)
 	if strings.HasPrefix(op.Name, "Describe") {
 		return nil
+	}
+	switch in := in.(type) {
+	case *ec2api.RunInstancesInput:
+		return append([]gateway.Check{{Action: op.Action(), Resource: place.EC2("instance", "*")}}, s.passRole(ctx, in.IamInstanceProfile)...)
+	case *ec2api.AssociateIamInstanceProfileInput:
+		return append([]gateway.Check{{Action: op.Action(), Resource: place.EC2("instance", aws.Val(in.InstanceId))}}, s.passRole(ctx, in.IamInstanceProfile)...)
+	case *ec2api.ReplaceIamInstanceProfileAssociationInput:
+		return append([]gateway.Check{{Action: op.Action(), Resource: place.EC2("instance", "*")}}, s.passRole(ctx, in.IamInstanceProfile)...)
+	case *ec2api.DisassociateIamInstanceProfileInput:
+		return []gateway.Check{{Action: op.Action(), Resource: place.EC2("instance", "*")}}
+	case *ec2api.StartInstancesInput:
+		return instanceChecks(place, op, in.InstanceIds)
+	case *ec2api.StopInstancesInput:
+		return instanceChecks(place, op, in.InstanceIds)
+	case *ec2api.TerminateInstancesInput:
+		return instanceChecks(place, op, in.InstanceIds)
 	}
 	if kind := created[op.Name]; kind != "" {
 		return []gateway.Check{{Action: op.Action(), Resource: place.EC2(kind, "*")}}
@@ -59,7 +76,7 @@ func checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
 // kinds of resources by the prefix of their ids.
 var kinds = map[string]string{
 	"vpc": "vpc", "subnet": "subnet", "igw": "internet-gateway", "rtb": "route-table", "acl": "network-acl", "sg": "security-group",
-	"sgr": "security-group-rule", "eni": "network-interface", "eipalloc": "elastic-ip", "nat": "natgateway",
+	"sgr": "security-group-rule", "eni": "network-interface", "eipalloc": "elastic-ip", "nat": "natgateway", "i": "instance",
 }
 
 func tagChecks(place arn.Place, op *aws.Operation, ids []string) []gateway.Check {
@@ -71,6 +88,15 @@ func tagChecks(place arn.Place, op *aws.Operation, ids []string) []gateway.Check
 			kind = "*"
 		}
 		out = append(out, gateway.Check{Action: op.Action(), Resource: place.EC2(kind, id)})
+	}
+	return out
+}
+
+// instanceChecks asks about each of some instances.
+func instanceChecks(place arn.Place, op *aws.Operation, ids []string) []gateway.Check {
+	var out []gateway.Check
+	for _, id := range ids {
+		out = append(out, gateway.Check{Action: op.Action(), Resource: place.EC2("instance", id)})
 	}
 	return out
 }

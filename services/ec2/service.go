@@ -11,8 +11,11 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	iamapi "minato/aws/api/iam"
+	stsapi "minato/aws/api/sts"
 	"minato/aws/identity"
 	"minato/gateway"
+	"minato/gateway/metadata"
 	"minato/internal/clock"
 	"minato/store"
 )
@@ -27,6 +30,9 @@ type Deps struct {
 	Pool netip.Prefix
 	// FirstAssignable is the first address of the pool that may be given away.
 	FirstAssignable netip.Addr
+	// IAM and STS are asked about instance profiles and for their roles' keys.
+	IAM iamapi.API
+	STS stsapi.API
 }
 
 // Service answers EC2's operations.
@@ -44,13 +50,16 @@ type Service struct {
 	nats       store.Table[natRecord]
 	public     store.Table[publicRecord]
 	private    store.Table[privateRecord]
+	instances  store.Table[instanceRecord]
+
+	sessions *metadata.Keeper // keys of instances' roles
 }
 
 var _ ec2api.API = (*Service)(nil)
 
 // New makes the service; nothing runs yet.
 func New(d Deps) *Service {
-	return &Service{
+	s := &Service{
 		Deps:       d,
 		vpcs:       store.NewTable[vpcRecord](d.Store, "ec2/vpc"),
 		subnets:    store.NewTable[subnetRecord](d.Store, "ec2/subnet"),
@@ -63,7 +72,10 @@ func New(d Deps) *Service {
 		nats:       store.NewTable[natRecord](d.Store, "ec2/natgateway"),
 		public:     store.NewTable[publicRecord](d.Store, "ec2/public-address"),
 		private:    store.NewTable[privateRecord](d.Store, "ec2/private-address"),
+		instances:  store.NewTable[instanceRecord](d.Store, "ec2/instance"),
 	}
+	s.sessions = metadata.NewKeeper(d.Clock, s.assume)
+	return s
 }
 
 // Registration is what the gateway is given.
@@ -72,7 +84,7 @@ func (s *Service) Registration() gateway.Registration {
 	for name, h := range handlers {
 		handlers[name] = dryRun(h)
 	}
-	return gateway.Registration{Service: ec2api.Model, Handlers: handlers, Checks: checks}
+	return gateway.Registration{Service: ec2api.Model, Handlers: handlers, Checks: s.checks}
 }
 
 // dryRun answers what AWS answers to DryRun of a call that is allowed: the

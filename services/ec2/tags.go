@@ -88,6 +88,8 @@ func (s *Service) retag(ctx context.Context, id string, f func([]ec2api.Tag) ([]
 		return update(ctx, s, s.interfaces, id, noInterface, func(v *interfaceRecord) error { return apply(&v.TagSet) })
 	case "eipalloc":
 		return update(ctx, s, s.addresses, id, noAllocation, func(v *addressRecord) error { return apply(&v.Tags) })
+	case "i":
+		return update(ctx, s, s.instances, id, noInstance, func(v *instanceRecord) error { return apply(&v.Tags) })
 	case "nat":
 		return update(ctx, s, s.nats, id, noNAT, func(v *natRecord) error { return apply(&v.Tags) })
 	}
@@ -142,6 +144,7 @@ func (s *Service) DescribeTags(ctx context.Context, in *ec2api.DescribeTagsInput
 		each(ctx, s.interfaces, p, func(v interfaceRecord) { add("network-interface", *v.NetworkInterfaceId, v.TagSet) }),
 		each(ctx, s.addresses, p, func(v addressRecord) { add("elastic-ip", *v.AllocationId, v.Tags) }),
 		each(ctx, s.nats, p, func(v natRecord) { add("natgateway", *v.NatGatewayId, v.Tags) }),
+		each(ctx, s.instances, p, func(v instanceRecord) { add("instance", *v.InstanceId, v.Tags) }),
 	)
 	if err != nil {
 		return nil, err

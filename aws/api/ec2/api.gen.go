@@ -9,6 +9,7 @@ import "minato/aws"
 type API interface {
 	AllocateAddress(ctx context.Context, in *AllocateAddressInput) (*AllocateAddressOutput, error)
 	AssociateAddress(ctx context.Context, in *AssociateAddressInput) (*AssociateAddressOutput, error)
+	AssociateIamInstanceProfile(ctx context.Context, in *AssociateIamInstanceProfileInput) (*AssociateIamInstanceProfileOutput, error)
 	AssociateRouteTable(ctx context.Context, in *AssociateRouteTableInput) (*AssociateRouteTableOutput, error)
 	AttachInternetGateway(ctx context.Context, in *AttachInternetGatewayInput) (*AttachInternetGatewayOutput, error)
 	AuthorizeSecurityGroupEgress(ctx context.Context, in *AuthorizeSecurityGroupEgressInput) (*AuthorizeSecurityGroupEgressOutput, error)
@@ -34,6 +35,10 @@ type API interface {
 	DescribeAccountAttributes(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error)
 	DescribeAddresses(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error)
 	DescribeAvailabilityZones(ctx context.Context, in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error)
+	DescribeIamInstanceProfileAssociations(ctx context.Context, in *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error)
+	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
+	DescribeInstanceStatus(ctx context.Context, in *DescribeInstanceStatusInput) (*DescribeInstanceStatusOutput, error)
+	DescribeInstances(ctx context.Context, in *DescribeInstancesInput) (*DescribeInstancesOutput, error)
 	DescribeInternetGateways(ctx context.Context, in *DescribeInternetGatewaysInput) (*DescribeInternetGatewaysOutput, error)
 	DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error)
 	DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error)
@@ -48,70 +53,87 @@ type API interface {
 	DescribeVpcs(ctx context.Context, in *DescribeVpcsInput) (*DescribeVpcsOutput, error)
 	DetachInternetGateway(ctx context.Context, in *DetachInternetGatewayInput) (*DetachInternetGatewayOutput, error)
 	DisassociateAddress(ctx context.Context, in *DisassociateAddressInput) (*DisassociateAddressOutput, error)
+	DisassociateIamInstanceProfile(ctx context.Context, in *DisassociateIamInstanceProfileInput) (*DisassociateIamInstanceProfileOutput, error)
 	DisassociateRouteTable(ctx context.Context, in *DisassociateRouteTableInput) (*DisassociateRouteTableOutput, error)
 	ModifyNetworkInterfaceAttribute(ctx context.Context, in *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error)
 	ModifySubnetAttribute(ctx context.Context, in *ModifySubnetAttributeInput) (*ModifySubnetAttributeOutput, error)
 	ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error)
 	ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error)
+	ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error)
 	ReplaceRoute(ctx context.Context, in *ReplaceRouteInput) (*ReplaceRouteOutput, error)
 	ReplaceRouteTableAssociation(ctx context.Context, in *ReplaceRouteTableAssociationInput) (*ReplaceRouteTableAssociationOutput, error)
 	RevokeSecurityGroupEgress(ctx context.Context, in *RevokeSecurityGroupEgressInput) (*RevokeSecurityGroupEgressOutput, error)
 	RevokeSecurityGroupIngress(ctx context.Context, in *RevokeSecurityGroupIngressInput) (*RevokeSecurityGroupIngressOutput, error)
+	RunInstances(ctx context.Context, in *RunInstancesInput) (*RunInstancesOutput, error)
+	StartInstances(ctx context.Context, in *StartInstancesInput) (*StartInstancesOutput, error)
+	StopInstances(ctx context.Context, in *StopInstancesInput) (*StopInstancesOutput, error)
+	TerminateInstances(ctx context.Context, in *TerminateInstancesInput) (*TerminateInstancesOutput, error)
 }
 
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"AllocateAddress":                 aws.HandlerOf(api.AllocateAddress),
-		"AssociateAddress":                aws.HandlerOf(api.AssociateAddress),
-		"AssociateRouteTable":             aws.HandlerOf(api.AssociateRouteTable),
-		"AttachInternetGateway":           aws.HandlerOf(api.AttachInternetGateway),
-		"AuthorizeSecurityGroupEgress":    aws.HandlerOf(api.AuthorizeSecurityGroupEgress),
-		"AuthorizeSecurityGroupIngress":   aws.HandlerOf(api.AuthorizeSecurityGroupIngress),
-		"CreateInternetGateway":           aws.HandlerOf(api.CreateInternetGateway),
-		"CreateNatGateway":                aws.HandlerOf(api.CreateNatGateway),
-		"CreateNetworkInterface":          aws.HandlerOf(api.CreateNetworkInterface),
-		"CreateRoute":                     aws.HandlerOf(api.CreateRoute),
-		"CreateRouteTable":                aws.HandlerOf(api.CreateRouteTable),
-		"CreateSecurityGroup":             aws.HandlerOf(api.CreateSecurityGroup),
-		"CreateSubnet":                    aws.HandlerOf(api.CreateSubnet),
-		"CreateTags":                      aws.HandlerOf(api.CreateTags),
-		"CreateVpc":                       aws.HandlerOf(api.CreateVpc),
-		"DeleteInternetGateway":           aws.HandlerOf(api.DeleteInternetGateway),
-		"DeleteNatGateway":                aws.HandlerOf(api.DeleteNatGateway),
-		"DeleteNetworkInterface":          aws.HandlerOf(api.DeleteNetworkInterface),
-		"DeleteRoute":                     aws.HandlerOf(api.DeleteRoute),
-		"DeleteRouteTable":                aws.HandlerOf(api.DeleteRouteTable),
-		"DeleteSecurityGroup":             aws.HandlerOf(api.DeleteSecurityGroup),
-		"DeleteSubnet":                    aws.HandlerOf(api.DeleteSubnet),
-		"DeleteTags":                      aws.HandlerOf(api.DeleteTags),
-		"DeleteVpc":                       aws.HandlerOf(api.DeleteVpc),
-		"DescribeAccountAttributes":       aws.HandlerOf(api.DescribeAccountAttributes),
-		"DescribeAddresses":               aws.HandlerOf(api.DescribeAddresses),
-		"DescribeAvailabilityZones":       aws.HandlerOf(api.DescribeAvailabilityZones),
-		"DescribeInternetGateways":        aws.HandlerOf(api.DescribeInternetGateways),
-		"DescribeNatGateways":             aws.HandlerOf(api.DescribeNatGateways),
-		"DescribeNetworkAcls":             aws.HandlerOf(api.DescribeNetworkAcls),
-		"DescribeNetworkInterfaces":       aws.HandlerOf(api.DescribeNetworkInterfaces),
-		"DescribeRegions":                 aws.HandlerOf(api.DescribeRegions),
-		"DescribeRouteTables":             aws.HandlerOf(api.DescribeRouteTables),
-		"DescribeSecurityGroupRules":      aws.HandlerOf(api.DescribeSecurityGroupRules),
-		"DescribeSecurityGroups":          aws.HandlerOf(api.DescribeSecurityGroups),
-		"DescribeSubnets":                 aws.HandlerOf(api.DescribeSubnets),
-		"DescribeTags":                    aws.HandlerOf(api.DescribeTags),
-		"DescribeVpcAttribute":            aws.HandlerOf(api.DescribeVpcAttribute),
-		"DescribeVpcs":                    aws.HandlerOf(api.DescribeVpcs),
-		"DetachInternetGateway":           aws.HandlerOf(api.DetachInternetGateway),
-		"DisassociateAddress":             aws.HandlerOf(api.DisassociateAddress),
-		"DisassociateRouteTable":          aws.HandlerOf(api.DisassociateRouteTable),
-		"ModifyNetworkInterfaceAttribute": aws.HandlerOf(api.ModifyNetworkInterfaceAttribute),
-		"ModifySubnetAttribute":           aws.HandlerOf(api.ModifySubnetAttribute),
-		"ModifyVpcAttribute":              aws.HandlerOf(api.ModifyVpcAttribute),
-		"ReleaseAddress":                  aws.HandlerOf(api.ReleaseAddress),
-		"ReplaceRoute":                    aws.HandlerOf(api.ReplaceRoute),
-		"ReplaceRouteTableAssociation":    aws.HandlerOf(api.ReplaceRouteTableAssociation),
-		"RevokeSecurityGroupEgress":       aws.HandlerOf(api.RevokeSecurityGroupEgress),
-		"RevokeSecurityGroupIngress":      aws.HandlerOf(api.RevokeSecurityGroupIngress),
+		"AllocateAddress":                        aws.HandlerOf(api.AllocateAddress),
+		"AssociateAddress":                       aws.HandlerOf(api.AssociateAddress),
+		"AssociateIamInstanceProfile":            aws.HandlerOf(api.AssociateIamInstanceProfile),
+		"AssociateRouteTable":                    aws.HandlerOf(api.AssociateRouteTable),
+		"AttachInternetGateway":                  aws.HandlerOf(api.AttachInternetGateway),
+		"AuthorizeSecurityGroupEgress":           aws.HandlerOf(api.AuthorizeSecurityGroupEgress),
+		"AuthorizeSecurityGroupIngress":          aws.HandlerOf(api.AuthorizeSecurityGroupIngress),
+		"CreateInternetGateway":                  aws.HandlerOf(api.CreateInternetGateway),
+		"CreateNatGateway":                       aws.HandlerOf(api.CreateNatGateway),
+		"CreateNetworkInterface":                 aws.HandlerOf(api.CreateNetworkInterface),
+		"CreateRoute":                            aws.HandlerOf(api.CreateRoute),
+		"CreateRouteTable":                       aws.HandlerOf(api.CreateRouteTable),
+		"CreateSecurityGroup":                    aws.HandlerOf(api.CreateSecurityGroup),
+		"CreateSubnet":                           aws.HandlerOf(api.CreateSubnet),
+		"CreateTags":                             aws.HandlerOf(api.CreateTags),
+		"CreateVpc":                              aws.HandlerOf(api.CreateVpc),
+		"DeleteInternetGateway":                  aws.HandlerOf(api.DeleteInternetGateway),
+		"DeleteNatGateway":                       aws.HandlerOf(api.DeleteNatGateway),
+		"DeleteNetworkInterface":                 aws.HandlerOf(api.DeleteNetworkInterface),
+		"DeleteRoute":                            aws.HandlerOf(api.DeleteRoute),
+		"DeleteRouteTable":                       aws.HandlerOf(api.DeleteRouteTable),
+		"DeleteSecurityGroup":                    aws.HandlerOf(api.DeleteSecurityGroup),
+		"DeleteSubnet":                           aws.HandlerOf(api.DeleteSubnet),
+		"DeleteTags":                             aws.HandlerOf(api.DeleteTags),
+		"DeleteVpc":                              aws.HandlerOf(api.DeleteVpc),
+		"DescribeAccountAttributes":              aws.HandlerOf(api.DescribeAccountAttributes),
+		"DescribeAddresses":                      aws.HandlerOf(api.DescribeAddresses),
+		"DescribeAvailabilityZones":              aws.HandlerOf(api.DescribeAvailabilityZones),
+		"DescribeIamInstanceProfileAssociations": aws.HandlerOf(api.DescribeIamInstanceProfileAssociations),
+		"DescribeImages":                         aws.HandlerOf(api.DescribeImages),
+		"DescribeInstanceStatus":                 aws.HandlerOf(api.DescribeInstanceStatus),
+		"DescribeInstances":                      aws.HandlerOf(api.DescribeInstances),
+		"DescribeInternetGateways":               aws.HandlerOf(api.DescribeInternetGateways),
+		"DescribeNatGateways":                    aws.HandlerOf(api.DescribeNatGateways),
+		"DescribeNetworkAcls":                    aws.HandlerOf(api.DescribeNetworkAcls),
+		"DescribeNetworkInterfaces":              aws.HandlerOf(api.DescribeNetworkInterfaces),
+		"DescribeRegions":                        aws.HandlerOf(api.DescribeRegions),
+		"DescribeRouteTables":                    aws.HandlerOf(api.DescribeRouteTables),
+		"DescribeSecurityGroupRules":             aws.HandlerOf(api.DescribeSecurityGroupRules),
+		"DescribeSecurityGroups":                 aws.HandlerOf(api.DescribeSecurityGroups),
+		"DescribeSubnets":                        aws.HandlerOf(api.DescribeSubnets),
+		"DescribeTags":                           aws.HandlerOf(api.DescribeTags),
+		"DescribeVpcAttribute":                   aws.HandlerOf(api.DescribeVpcAttribute),
+		"DescribeVpcs":                           aws.HandlerOf(api.DescribeVpcs),
+		"DetachInternetGateway":                  aws.HandlerOf(api.DetachInternetGateway),
+		"DisassociateAddress":                    aws.HandlerOf(api.DisassociateAddress),
+		"DisassociateIamInstanceProfile":         aws.HandlerOf(api.DisassociateIamInstanceProfile),
+		"DisassociateRouteTable":                 aws.HandlerOf(api.DisassociateRouteTable),
+		"ModifyNetworkInterfaceAttribute":        aws.HandlerOf(api.ModifyNetworkInterfaceAttribute),
+		"ModifySubnetAttribute":                  aws.HandlerOf(api.ModifySubnetAttribute),
+		"ModifyVpcAttribute":                     aws.HandlerOf(api.ModifyVpcAttribute),
+		"ReleaseAddress":                         aws.HandlerOf(api.ReleaseAddress),
+		"ReplaceIamInstanceProfileAssociation":   aws.HandlerOf(api.ReplaceIamInstanceProfileAssociation),
+		"ReplaceRoute":                           aws.HandlerOf(api.ReplaceRoute),
+		"ReplaceRouteTableAssociation":           aws.HandlerOf(api.ReplaceRouteTableAssociation),
+		"RevokeSecurityGroupEgress":              aws.HandlerOf(api.RevokeSecurityGroupEgress),
+		"RevokeSecurityGroupIngress":             aws.HandlerOf(api.RevokeSecurityGroupIngress),
+		"RunInstances":                           aws.HandlerOf(api.RunInstances),
+		"StartInstances":                         aws.HandlerOf(api.StartInstances),
+		"StopInstances":                          aws.HandlerOf(api.StopInstances),
+		"TerminateInstances":                     aws.HandlerOf(api.TerminateInstances),
 	}
 }
 
@@ -131,6 +153,11 @@ func (c *Client) AllocateAddress(ctx context.Context, in *AllocateAddressInput) 
 // AssociateAddress calls the operation of that name.
 func (c *Client) AssociateAddress(ctx context.Context, in *AssociateAddressInput) (*AssociateAddressOutput, error) {
 	return aws.Call[AssociateAddressOutput](ctx, c.invoker, &opAssociateAddress, in)
+}
+
+// AssociateIamInstanceProfile calls the operation of that name.
+func (c *Client) AssociateIamInstanceProfile(ctx context.Context, in *AssociateIamInstanceProfileInput) (*AssociateIamInstanceProfileOutput, error) {
+	return aws.Call[AssociateIamInstanceProfileOutput](ctx, c.invoker, &opAssociateIamInstanceProfile, in)
 }
 
 // AssociateRouteTable calls the operation of that name.
@@ -258,6 +285,26 @@ func (c *Client) DescribeAvailabilityZones(ctx context.Context, in *DescribeAvai
 	return aws.Call[DescribeAvailabilityZonesOutput](ctx, c.invoker, &opDescribeAvailabilityZones, in)
 }
 
+// DescribeIamInstanceProfileAssociations calls the operation of that name.
+func (c *Client) DescribeIamInstanceProfileAssociations(ctx context.Context, in *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error) {
+	return aws.Call[DescribeIamInstanceProfileAssociationsOutput](ctx, c.invoker, &opDescribeIamInstanceProfileAssociations, in)
+}
+
+// DescribeImages calls the operation of that name.
+func (c *Client) DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error) {
+	return aws.Call[DescribeImagesOutput](ctx, c.invoker, &opDescribeImages, in)
+}
+
+// DescribeInstanceStatus calls the operation of that name.
+func (c *Client) DescribeInstanceStatus(ctx context.Context, in *DescribeInstanceStatusInput) (*DescribeInstanceStatusOutput, error) {
+	return aws.Call[DescribeInstanceStatusOutput](ctx, c.invoker, &opDescribeInstanceStatus, in)
+}
+
+// DescribeInstances calls the operation of that name.
+func (c *Client) DescribeInstances(ctx context.Context, in *DescribeInstancesInput) (*DescribeInstancesOutput, error) {
+	return aws.Call[DescribeInstancesOutput](ctx, c.invoker, &opDescribeInstances, in)
+}
+
 // DescribeInternetGateways calls the operation of that name.
 func (c *Client) DescribeInternetGateways(ctx context.Context, in *DescribeInternetGatewaysInput) (*DescribeInternetGatewaysOutput, error) {
 	return aws.Call[DescribeInternetGatewaysOutput](ctx, c.invoker, &opDescribeInternetGateways, in)
@@ -328,6 +375,11 @@ func (c *Client) DisassociateAddress(ctx context.Context, in *DisassociateAddres
 	return aws.Call[DisassociateAddressOutput](ctx, c.invoker, &opDisassociateAddress, in)
 }
 
+// DisassociateIamInstanceProfile calls the operation of that name.
+func (c *Client) DisassociateIamInstanceProfile(ctx context.Context, in *DisassociateIamInstanceProfileInput) (*DisassociateIamInstanceProfileOutput, error) {
+	return aws.Call[DisassociateIamInstanceProfileOutput](ctx, c.invoker, &opDisassociateIamInstanceProfile, in)
+}
+
 // DisassociateRouteTable calls the operation of that name.
 func (c *Client) DisassociateRouteTable(ctx context.Context, in *DisassociateRouteTableInput) (*DisassociateRouteTableOutput, error) {
 	return aws.Call[DisassociateRouteTableOutput](ctx, c.invoker, &opDisassociateRouteTable, in)
@@ -353,6 +405,11 @@ func (c *Client) ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*
 	return aws.Call[ReleaseAddressOutput](ctx, c.invoker, &opReleaseAddress, in)
 }
 
+// ReplaceIamInstanceProfileAssociation calls the operation of that name.
+func (c *Client) ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error) {
+	return aws.Call[ReplaceIamInstanceProfileAssociationOutput](ctx, c.invoker, &opReplaceIamInstanceProfileAssociation, in)
+}
+
 // ReplaceRoute calls the operation of that name.
 func (c *Client) ReplaceRoute(ctx context.Context, in *ReplaceRouteInput) (*ReplaceRouteOutput, error) {
 	return aws.Call[ReplaceRouteOutput](ctx, c.invoker, &opReplaceRoute, in)
@@ -371,4 +428,24 @@ func (c *Client) RevokeSecurityGroupEgress(ctx context.Context, in *RevokeSecuri
 // RevokeSecurityGroupIngress calls the operation of that name.
 func (c *Client) RevokeSecurityGroupIngress(ctx context.Context, in *RevokeSecurityGroupIngressInput) (*RevokeSecurityGroupIngressOutput, error) {
 	return aws.Call[RevokeSecurityGroupIngressOutput](ctx, c.invoker, &opRevokeSecurityGroupIngress, in)
+}
+
+// RunInstances calls the operation of that name.
+func (c *Client) RunInstances(ctx context.Context, in *RunInstancesInput) (*RunInstancesOutput, error) {
+	return aws.Call[RunInstancesOutput](ctx, c.invoker, &opRunInstances, in)
+}
+
+// StartInstances calls the operation of that name.
+func (c *Client) StartInstances(ctx context.Context, in *StartInstancesInput) (*StartInstancesOutput, error) {
+	return aws.Call[StartInstancesOutput](ctx, c.invoker, &opStartInstances, in)
+}
+
+// StopInstances calls the operation of that name.
+func (c *Client) StopInstances(ctx context.Context, in *StopInstancesInput) (*StopInstancesOutput, error) {
+	return aws.Call[StopInstancesOutput](ctx, c.invoker, &opStopInstances, in)
+}
+
+// TerminateInstances calls the operation of that name.
+func (c *Client) TerminateInstances(ctx context.Context, in *TerminateInstancesInput) (*TerminateInstancesOutput, error) {
+	return aws.Call[TerminateInstancesOutput](ctx, c.invoker, &opTerminateInstances, in)
 }

@@ -8,6 +8,21 @@ const (
 	AccountAttributeNameDefaultVpc         = "default-vpc"
 )
 
+// The values of AmdSevSnpSpecification.
+const (
+	AmdSevSnpSpecificationEnabled  = "enabled"
+	AmdSevSnpSpecificationDisabled = "disabled"
+)
+
+// The values of ArchitectureValues.
+const (
+	ArchitectureValuesI386     = "i386"
+	ArchitectureValuesX8664    = "x86_64"
+	ArchitectureValuesArm64    = "arm64"
+	ArchitectureValuesX8664Mac = "x86_64_mac"
+	ArchitectureValuesArm64Mac = "arm64_mac"
+)
+
 // The values of AttachmentStatus.
 const (
 	AttachmentStatusAttaching = "attaching"
@@ -57,10 +72,30 @@ const (
 	BlockPublicAccessModeBlockIngress       = "block-ingress"
 )
 
+// The values of BootModeValues.
+const (
+	BootModeValuesLegacyBios    = "legacy-bios"
+	BootModeValuesUefi          = "uefi"
+	BootModeValuesUefiPreferred = "uefi-preferred"
+)
+
+// The values of CapacityReservationPreference.
+const (
+	CapacityReservationPreferenceCapacityReservationsOnly = "capacity-reservations-only"
+	CapacityReservationPreferenceOpen                     = "open"
+	CapacityReservationPreferenceNone                     = "none"
+)
+
 // The values of ConnectivityType.
 const (
 	ConnectivityTypePrivate = "private"
 	ConnectivityTypePublic  = "public"
+)
+
+// The values of DeviceType.
+const (
+	DeviceTypeEbs           = "ebs"
+	DeviceTypeInstanceStore = "instance-store"
 )
 
 // The values of DomainType.
@@ -69,10 +104,137 @@ const (
 	DomainTypeStandard = "standard"
 )
 
+// The values of EventCode.
+const (
+	EventCodeInstanceReboot     = "instance-reboot"
+	EventCodeSystemReboot       = "system-reboot"
+	EventCodeSystemMaintenance  = "system-maintenance"
+	EventCodeInstanceRetirement = "instance-retirement"
+	EventCodeInstanceStop       = "instance-stop"
+)
+
 // The values of HostnameType.
 const (
 	HostnameTypeIpName       = "ip-name"
 	HostnameTypeResourceName = "resource-name"
+)
+
+// The values of HttpTokensState.
+const (
+	HttpTokensStateOptional = "optional"
+	HttpTokensStateRequired = "required"
+)
+
+// The values of HypervisorType.
+const (
+	HypervisorTypeOvm = "ovm"
+	HypervisorTypeXen = "xen"
+)
+
+// The values of IamInstanceProfileAssociationState.
+const (
+	IamInstanceProfileAssociationStateAssociating    = "associating"
+	IamInstanceProfileAssociationStateAssociated     = "associated"
+	IamInstanceProfileAssociationStateDisassociating = "disassociating"
+	IamInstanceProfileAssociationStateDisassociated  = "disassociated"
+)
+
+// The values of ImageState.
+const (
+	ImageStatePending      = "pending"
+	ImageStateAvailable    = "available"
+	ImageStateInvalid      = "invalid"
+	ImageStateDeregistered = "deregistered"
+	ImageStateTransient    = "transient"
+	ImageStateFailed       = "failed"
+	ImageStateError        = "error"
+	ImageStateDisabled     = "disabled"
+)
+
+// The values of ImageTypeValues.
+const (
+	ImageTypeValuesMachine = "machine"
+	ImageTypeValuesKernel  = "kernel"
+	ImageTypeValuesRamdisk = "ramdisk"
+)
+
+// The values of ImdsSupportValues.
+const (
+	ImdsSupportValuesV20 = "v2.0"
+)
+
+// The values of InstanceAutoRecoveryState.
+const (
+	InstanceAutoRecoveryStateDisabled = "disabled"
+	InstanceAutoRecoveryStateDefault  = "default"
+)
+
+// The values of InstanceBandwidthWeighting.
+const (
+	InstanceBandwidthWeightingDefault = "default"
+	InstanceBandwidthWeightingVpc1    = "vpc-1"
+	InstanceBandwidthWeightingEbs1    = "ebs-1"
+)
+
+// The values of InstanceBootModeValues.
+const (
+	InstanceBootModeValuesLegacyBios = "legacy-bios"
+	InstanceBootModeValuesUefi       = "uefi"
+)
+
+// The values of InstanceInterruptionBehavior.
+const (
+	InstanceInterruptionBehaviorHibernate = "hibernate"
+	InstanceInterruptionBehaviorStop      = "stop"
+	InstanceInterruptionBehaviorTerminate = "terminate"
+)
+
+// The values of InstanceLifecycleType.
+const (
+	InstanceLifecycleTypeSpot                             = "spot"
+	InstanceLifecycleTypeScheduled                        = "scheduled"
+	InstanceLifecycleTypeCapacityBlock                    = "capacity-block"
+	InstanceLifecycleTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+)
+
+// The values of InstanceMetadataEndpointState.
+const (
+	InstanceMetadataEndpointStateDisabled = "disabled"
+	InstanceMetadataEndpointStateEnabled  = "enabled"
+)
+
+// The values of InstanceMetadataOptionsState.
+const (
+	InstanceMetadataOptionsStatePending = "pending"
+	InstanceMetadataOptionsStateApplied = "applied"
+)
+
+// The values of InstanceMetadataProtocolState.
+const (
+	InstanceMetadataProtocolStateDisabled = "disabled"
+	InstanceMetadataProtocolStateEnabled  = "enabled"
+)
+
+// The values of InstanceMetadataTagsState.
+const (
+	InstanceMetadataTagsStateDisabled = "disabled"
+	InstanceMetadataTagsStateEnabled  = "enabled"
+)
+
+// The values of InstanceRebootMigrationState.
+const (
+	InstanceRebootMigrationStateDisabled = "disabled"
+	InstanceRebootMigrationStateDefault  = "default"
+)
+
+// The values of InstanceStateName.
+const (
+	InstanceStateNamePending      = "pending"
+	InstanceStateNameRunning      = "running"
+	InstanceStateNameShuttingDown = "shutting-down"
+	InstanceStateNameTerminated   = "terminated"
+	InstanceStateNameStopping     = "stopping"
+	InstanceStateNameStopped      = "stopped"
 )
 
 // The values of IpSource.
@@ -86,6 +248,21 @@ const (
 const (
 	Ipv6AddressAttributePublic  = "public"
 	Ipv6AddressAttributePrivate = "private"
+)
+
+// The values of MarketType.
+const (
+	MarketTypeSpot                             = "spot"
+	MarketTypeCapacityBlock                    = "capacity-block"
+	MarketTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+)
+
+// The values of MonitoringState.
+const (
+	MonitoringStateDisabled  = "disabled"
+	MonitoringStateDisabling = "disabling"
+	MonitoringStateEnabled   = "enabled"
+	MonitoringStatePending   = "pending"
 )
 
 // The values of NatGatewayAddressStatus.
@@ -129,6 +306,12 @@ const (
 	NatGatewayStateDeleted   = "deleted"
 )
 
+// The values of NestedVirtualizationSpecification.
+const (
+	NestedVirtualizationSpecificationEnabled  = "enabled"
+	NestedVirtualizationSpecificationDisabled = "disabled"
+)
+
 // The values of NetworkInterfaceCreationType.
 const (
 	NetworkInterfaceCreationTypeEfa     = "efa"
@@ -166,6 +349,17 @@ const (
 	NetworkInterfaceTypeGatewayLoadBalancerEndpoint   = "gateway_load_balancer_endpoint"
 	NetworkInterfaceTypeIotRulesManaged               = "iot_rules_managed"
 	NetworkInterfaceTypeAwsCodestarConnectionsManaged = "aws_codestar_connections_managed"
+)
+
+// The values of PlatformValues.
+const (
+	PlatformValuesWindows = "Windows"
+)
+
+// The values of ProductCodeValues.
+const (
+	ProductCodeValuesDevpay      = "devpay"
+	ProductCodeValuesMarketplace = "marketplace"
 )
 
 // The values of ResourceType.
@@ -310,12 +504,48 @@ const (
 	RuleActionDeny  = "deny"
 )
 
+// The values of SecondaryInterfaceStatus.
+const (
+	SecondaryInterfaceStatusAvailable = "available"
+	SecondaryInterfaceStatusInUse     = "in-use"
+)
+
+// The values of SecondaryInterfaceType.
+const (
+	SecondaryInterfaceTypeSecondary = "secondary"
+)
+
 // The values of ServiceManaged.
 const (
 	ServiceManagedAlb  = "alb"
 	ServiceManagedNlb  = "nlb"
 	ServiceManagedRnat = "rnat"
 	ServiceManagedRds  = "rds"
+)
+
+// The values of ShutdownBehavior.
+const (
+	ShutdownBehaviorStop      = "stop"
+	ShutdownBehaviorTerminate = "terminate"
+)
+
+// The values of SpotInstanceType.
+const (
+	SpotInstanceTypeOneTime    = "one-time"
+	SpotInstanceTypePersistent = "persistent"
+)
+
+// The values of StatusName.
+const (
+	StatusNameReachability = "reachability"
+)
+
+// The values of StatusType.
+const (
+	StatusTypePassed           = "passed"
+	StatusTypeFailed           = "failed"
+	StatusTypeInsufficientData = "insufficient-data"
+	StatusTypeInitializing     = "initializing"
 )
 
 // The values of SubnetCidrBlockStateCode.
@@ -337,11 +567,42 @@ const (
 	SubnetStateFailedInsufficientCapacity = "failed-insufficient-capacity"
 )
 
+// The values of SummaryStatus.
+const (
+	SummaryStatusOk               = "ok"
+	SummaryStatusImpaired         = "impaired"
+	SummaryStatusInsufficientData = "insufficient-data"
+	SummaryStatusNotApplicable    = "not-applicable"
+	SummaryStatusInitializing     = "initializing"
+)
+
 // The values of Tenancy.
 const (
 	TenancyDefault   = "default"
 	TenancyDedicated = "dedicated"
 	TenancyHost      = "host"
+)
+
+// The values of TpmSupportValues.
+const (
+	TpmSupportValuesV20 = "v2.0"
+)
+
+// The values of VirtualizationType.
+const (
+	VirtualizationTypeHvm         = "hvm"
+	VirtualizationTypeParavirtual = "paravirtual"
+)
+
+// The values of VolumeType.
+const (
+	VolumeTypeStandard = "standard"
+	VolumeTypeIo1      = "io1"
+	VolumeTypeIo2      = "io2"
+	VolumeTypeGp2      = "gp2"
+	VolumeTypeSc1      = "sc1"
+	VolumeTypeSt1      = "st1"
+	VolumeTypeGp3      = "gp3"
 )
 
 // The values of VpcAttributeName.

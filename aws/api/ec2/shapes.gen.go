@@ -67,6 +67,8 @@ var (
 	}}
 	shapeAllocationId            = aws.Shape{Name: "AllocationId", Kind: aws.String}
 	shapeAllocationIdList        = aws.Shape{Name: "AllocationIdList", Kind: aws.List, Elem: &shapeAllocationId, ElemName: "AllocationId"}
+	shapeAmdSevSnpSpecification  = aws.Shape{Name: "AmdSevSnpSpecification", Kind: aws.String, Enum: []string{"enabled", "disabled"}}
+	shapeArchitectureValues      = aws.Shape{Name: "ArchitectureValues", Kind: aws.String, Enum: []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}}
 	shapeAssociateAddressRequest = aws.Shape{Name: "AssociateAddressRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AllocationId", Index: 0, Shape: &shapeAllocationId, WireName: "AllocationId", QueryName: "AllocationId"},
 		{Name: "AllowReassociation", Index: 1, Shape: &shapeBoolean, WireName: "allowReassociation", QueryName: "AllowReassociation"},
@@ -78,6 +80,13 @@ var (
 	}}
 	shapeAssociateAddressResult = aws.Shape{Name: "AssociateAddressResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociationId", Index: 0, Shape: &shapeString, WireName: "associationId", QueryName: "AssociationId"},
+	}}
+	shapeAssociateIamInstanceProfileRequest = aws.Shape{Name: "AssociateIamInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IamInstanceProfile", Index: 0, Shape: &shapeIamInstanceProfileSpecification, WireName: "IamInstanceProfile", QueryName: "IamInstanceProfile", Required: true},
+		{Name: "InstanceId", Index: 1, Shape: &shapeInstanceId, WireName: "InstanceId", QueryName: "InstanceId", Required: true},
+	}}
+	shapeAssociateIamInstanceProfileResult = aws.Shape{Name: "AssociateIamInstanceProfileResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IamInstanceProfileAssociation", Index: 0, Shape: &shapeIamInstanceProfileAssociation, WireName: "iamInstanceProfileAssociation", QueryName: "IamInstanceProfileAssociation"},
 	}}
 	shapeAssociateRouteTableRequest = aws.Shape{Name: "AssociateRouteTableRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
@@ -91,6 +100,7 @@ var (
 		{Name: "AssociationState", Index: 1, Shape: &shapeRouteTableAssociationState, WireName: "associationState", QueryName: "AssociationState"},
 	}}
 	shapeAssociatedSubnetList         = aws.Shape{Name: "AssociatedSubnetList", Kind: aws.List, Elem: &shapeSubnetId, ElemName: "item"}
+	shapeAssociationIdList            = aws.Shape{Name: "AssociationIdList", Kind: aws.List, Elem: &shapeIamInstanceProfileAssociationId, ElemName: "AssociationId"}
 	shapeAttachInternetGatewayRequest = aws.Shape{Name: "AttachInternetGatewayRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 		{Name: "InternetGatewayId", Index: 1, Shape: &shapeInternetGatewayId, WireName: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
@@ -185,11 +195,38 @@ var (
 		{Name: "Name", Index: 0, Shape: &shapeString, WireName: "name", QueryName: "Name"},
 	}}
 	shapeAvailabilityZoneSubGeographyList = aws.Shape{Name: "AvailabilityZoneSubGeographyList", Kind: aws.List, Elem: &shapeAvailabilityZoneSubGeography, ElemName: "item"}
-	shapeBlockPublicAccessMode            = aws.Shape{Name: "BlockPublicAccessMode", Kind: aws.String, Enum: []string{"off", "block-bidirectional", "block-ingress"}}
-	shapeBlockPublicAccessStates          = aws.Shape{Name: "BlockPublicAccessStates", Kind: aws.Structure, Members: []aws.Member{
+	shapeBlockDeviceMapping               = aws.Shape{Name: "BlockDeviceMapping", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DeviceName", Index: 0, Shape: &shapeString, WireName: "deviceName", QueryName: "DeviceName"},
+		{Name: "Ebs", Index: 1, Shape: &shapeEbsBlockDevice, WireName: "ebs", QueryName: "Ebs"},
+		{Name: "NoDevice", Index: 2, Shape: &shapeString, WireName: "noDevice", QueryName: "NoDevice"},
+		{Name: "VirtualName", Index: 3, Shape: &shapeString, WireName: "virtualName", QueryName: "VirtualName"},
+	}}
+	shapeBlockDeviceMappingList        = aws.Shape{Name: "BlockDeviceMappingList", Kind: aws.List, Elem: &shapeBlockDeviceMapping, ElemName: "item"}
+	shapeBlockDeviceMappingRequestList = aws.Shape{Name: "BlockDeviceMappingRequestList", Kind: aws.List, Elem: &shapeBlockDeviceMapping, ElemName: "BlockDeviceMapping"}
+	shapeBlockPublicAccessMode         = aws.Shape{Name: "BlockPublicAccessMode", Kind: aws.String, Enum: []string{"off", "block-bidirectional", "block-ingress"}}
+	shapeBlockPublicAccessStates       = aws.Shape{Name: "BlockPublicAccessStates", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InternetGatewayBlockMode", Index: 0, Shape: &shapeBlockPublicAccessMode, WireName: "internetGatewayBlockMode", QueryName: "InternetGatewayBlockMode"},
 	}}
-	shapeBoolean                         = aws.Shape{Name: "Boolean", Kind: aws.Boolean}
+	shapeBoolean                          = aws.Shape{Name: "Boolean", Kind: aws.Boolean}
+	shapeBootModeValues                   = aws.Shape{Name: "BootModeValues", Kind: aws.String, Enum: []string{"legacy-bios", "uefi", "uefi-preferred"}}
+	shapeCapacityReservationId            = aws.Shape{Name: "CapacityReservationId", Kind: aws.String}
+	shapeCapacityReservationPreference    = aws.Shape{Name: "CapacityReservationPreference", Kind: aws.String, Enum: []string{"capacity-reservations-only", "open", "none"}}
+	shapeCapacityReservationSpecification = aws.Shape{Name: "CapacityReservationSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityReservationPreference", Index: 0, Shape: &shapeCapacityReservationPreference, WireName: "CapacityReservationPreference", QueryName: "CapacityReservationPreference"},
+		{Name: "CapacityReservationTarget", Index: 1, Shape: &shapeCapacityReservationTarget, WireName: "CapacityReservationTarget", QueryName: "CapacityReservationTarget"},
+	}}
+	shapeCapacityReservationSpecificationResponse = aws.Shape{Name: "CapacityReservationSpecificationResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityReservationPreference", Index: 0, Shape: &shapeCapacityReservationPreference, WireName: "capacityReservationPreference", QueryName: "CapacityReservationPreference"},
+		{Name: "CapacityReservationTarget", Index: 1, Shape: &shapeCapacityReservationTargetResponse, WireName: "capacityReservationTarget", QueryName: "CapacityReservationTarget"},
+	}}
+	shapeCapacityReservationTarget = aws.Shape{Name: "CapacityReservationTarget", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityReservationId", Index: 0, Shape: &shapeCapacityReservationId, WireName: "CapacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityReservationResourceGroupArn", Index: 1, Shape: &shapeString, WireName: "CapacityReservationResourceGroupArn", QueryName: "CapacityReservationResourceGroupArn"},
+	}}
+	shapeCapacityReservationTargetResponse = aws.Shape{Name: "CapacityReservationTargetResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityReservationId", Index: 0, Shape: &shapeString, WireName: "capacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityReservationResourceGroupArn", Index: 1, Shape: &shapeString, WireName: "capacityReservationResourceGroupArn", QueryName: "CapacityReservationResourceGroupArn"},
+	}}
 	shapeCarrierGatewayId                = aws.Shape{Name: "CarrierGatewayId", Kind: aws.String}
 	shapeCoipPoolId                      = aws.Shape{Name: "CoipPoolId", Kind: aws.String}
 	shapeConnectionTrackingConfiguration = aws.Shape{Name: "ConnectionTrackingConfiguration", Kind: aws.Structure, Members: []aws.Member{
@@ -202,8 +239,25 @@ var (
 		{Name: "UdpStreamTimeout", Index: 1, Shape: &shapeInteger, WireName: "UdpStreamTimeout", QueryName: "UdpStreamTimeout"},
 		{Name: "UdpTimeout", Index: 2, Shape: &shapeInteger, WireName: "UdpTimeout", QueryName: "UdpTimeout"},
 	}}
-	shapeConnectivityType             = aws.Shape{Name: "ConnectivityType", Kind: aws.String, Enum: []string{"private", "public"}}
-	shapeCoreNetworkArn               = aws.Shape{Name: "CoreNetworkArn", Kind: aws.String}
+	shapeConnectionTrackingSpecificationResponse = aws.Shape{Name: "ConnectionTrackingSpecificationResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &shapeInteger, WireName: "tcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
+		{Name: "UdpStreamTimeout", Index: 1, Shape: &shapeInteger, WireName: "udpStreamTimeout", QueryName: "UdpStreamTimeout"},
+		{Name: "UdpTimeout", Index: 2, Shape: &shapeInteger, WireName: "udpTimeout", QueryName: "UdpTimeout"},
+	}}
+	shapeConnectivityType = aws.Shape{Name: "ConnectivityType", Kind: aws.String, Enum: []string{"private", "public"}}
+	shapeCoreNetworkArn   = aws.Shape{Name: "CoreNetworkArn", Kind: aws.String}
+	shapeCpuOptions       = aws.Shape{Name: "CpuOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AmdSevSnp", Index: 0, Shape: &shapeAmdSevSnpSpecification, WireName: "amdSevSnp", QueryName: "AmdSevSnp"},
+		{Name: "CoreCount", Index: 1, Shape: &shapeInteger, WireName: "coreCount", QueryName: "CoreCount"},
+		{Name: "NestedVirtualization", Index: 2, Shape: &shapeNestedVirtualizationSpecification, WireName: "nestedVirtualization", QueryName: "NestedVirtualization"},
+		{Name: "ThreadsPerCore", Index: 3, Shape: &shapeInteger, WireName: "threadsPerCore", QueryName: "ThreadsPerCore"},
+	}}
+	shapeCpuOptionsRequest = aws.Shape{Name: "CpuOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AmdSevSnp", Index: 0, Shape: &shapeAmdSevSnpSpecification, WireName: "AmdSevSnp", QueryName: "AmdSevSnp"},
+		{Name: "CoreCount", Index: 1, Shape: &shapeInteger, WireName: "CoreCount", QueryName: "CoreCount"},
+		{Name: "NestedVirtualization", Index: 2, Shape: &shapeNestedVirtualizationSpecification, WireName: "NestedVirtualization", QueryName: "NestedVirtualization"},
+		{Name: "ThreadsPerCore", Index: 3, Shape: &shapeInteger, WireName: "ThreadsPerCore", QueryName: "ThreadsPerCore"},
+	}}
 	shapeCreateInternetGatewayRequest = aws.Shape{Name: "CreateInternetGatewayRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 		{Name: "TagSpecifications", Index: 1, Shape: &shapeTagSpecificationList, WireName: "TagSpecification", QueryName: "TagSpecification"},
@@ -340,6 +394,9 @@ var (
 	shapeCreateVpcResult = aws.Shape{Name: "CreateVpcResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Vpc", Index: 0, Shape: &shapeVpc, WireName: "vpc", QueryName: "Vpc"},
 	}}
+	shapeCreditSpecificationRequest = aws.Shape{Name: "CreditSpecificationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CpuCredits", Index: 0, Shape: &shapeString, WireName: "CpuCredits", QueryName: "CpuCredits", Required: true},
+	}}
 	shapeDateTime                     = aws.Shape{Name: "DateTime", Kind: aws.Timestamp}
 	shapeDeleteInternetGatewayRequest = aws.Shape{Name: "DeleteInternetGatewayRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
@@ -414,6 +471,57 @@ var (
 	}}
 	shapeDescribeAvailabilityZonesResult = aws.Shape{Name: "DescribeAvailabilityZonesResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AvailabilityZones", Index: 0, Shape: &shapeAvailabilityZoneList, WireName: "availabilityZoneInfo", QueryName: "AvailabilityZoneInfo"},
+	}}
+	shapeDescribeIamInstanceProfileAssociationsMaxResults = aws.Shape{Name: "DescribeIamInstanceProfileAssociationsMaxResults", Kind: aws.Integer, Min: &limit5, Max: &limit1000}
+	shapeDescribeIamInstanceProfileAssociationsRequest    = aws.Shape{Name: "DescribeIamInstanceProfileAssociationsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociationIds", Index: 0, Shape: &shapeAssociationIdList, WireName: "AssociationId", QueryName: "AssociationId"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "MaxResults", Index: 2, Shape: &shapeDescribeIamInstanceProfileAssociationsMaxResults, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 3, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeIamInstanceProfileAssociationsResult = aws.Shape{Name: "DescribeIamInstanceProfileAssociationsResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IamInstanceProfileAssociations", Index: 0, Shape: &shapeIamInstanceProfileAssociationSet, WireName: "iamInstanceProfileAssociationSet", QueryName: "IamInstanceProfileAssociationSet"},
+		{Name: "NextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeImagesRequest = aws.Shape{Name: "DescribeImagesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "ExecutableUsers", Index: 1, Shape: &shapeExecutableByStringList, WireName: "ExecutableBy", QueryName: "ExecutableBy"},
+		{Name: "Filters", Index: 2, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "ImageIds", Index: 3, Shape: &shapeImageIdStringList, WireName: "ImageId", QueryName: "ImageId"},
+		{Name: "IncludeDeprecated", Index: 4, Shape: &shapeBoolean, WireName: "IncludeDeprecated", QueryName: "IncludeDeprecated"},
+		{Name: "IncludeDisabled", Index: 5, Shape: &shapeBoolean, WireName: "IncludeDisabled", QueryName: "IncludeDisabled"},
+		{Name: "MaxResults", Index: 6, Shape: &shapeInteger, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 7, Shape: &shapeString, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "Owners", Index: 8, Shape: &shapeOwnerStringList, WireName: "Owner", QueryName: "Owner"},
+	}}
+	shapeDescribeImagesResult = aws.Shape{Name: "DescribeImagesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Images", Index: 0, Shape: &shapeImageList, WireName: "imagesSet", QueryName: "ImagesSet"},
+		{Name: "NextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeInstanceStatusRequest = aws.Shape{Name: "DescribeInstanceStatusRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "IncludeAllInstances", Index: 2, Shape: &shapeBoolean, WireName: "includeAllInstances", QueryName: "IncludeAllInstances"},
+		{Name: "IncludeManagedResources", Index: 3, Shape: &shapeBoolean, WireName: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
+		{Name: "InstanceIds", Index: 4, Shape: &shapeInstanceIdStringList, WireName: "InstanceId", QueryName: "InstanceId"},
+		{Name: "MaxResults", Index: 5, Shape: &shapeInteger, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 6, Shape: &shapeString, WireName: "NextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeInstanceStatusResult = aws.Shape{Name: "DescribeInstanceStatusResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "InstanceStatuses", Index: 0, Shape: &shapeInstanceStatusList, WireName: "instanceStatusSet", QueryName: "InstanceStatusSet"},
+		{Name: "NextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeInstancesRequest = aws.Shape{Name: "DescribeInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "IncludeManagedResources", Index: 2, Shape: &shapeBoolean, WireName: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
+		{Name: "InstanceIds", Index: 3, Shape: &shapeInstanceIdStringList, WireName: "InstanceId", QueryName: "InstanceId"},
+		{Name: "MaxResults", Index: 4, Shape: &shapeInteger, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 5, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeInstancesResult = aws.Shape{Name: "DescribeInstancesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "Reservations", Index: 1, Shape: &shapeReservationList, WireName: "reservationSet", QueryName: "ReservationSet"},
 	}}
 	shapeDescribeInternetGatewaysMaxResults = aws.Shape{Name: "DescribeInternetGatewaysMaxResults", Kind: aws.Integer, Min: &limit5, Max: &limit1000}
 	shapeDescribeInternetGatewaysRequest    = aws.Shape{Name: "DescribeInternetGatewaysRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -560,27 +668,109 @@ var (
 		{Name: "InternetGatewayId", Index: 1, Shape: &shapeInternetGatewayId, WireName: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
 		{Name: "VpcId", Index: 2, Shape: &shapeVpcId, WireName: "vpcId", QueryName: "VpcId", Required: true},
 	}}
+	shapeDeviceType                 = aws.Shape{Name: "DeviceType", Kind: aws.String, Enum: []string{"ebs", "instance-store"}}
 	shapeDisassociateAddressRequest = aws.Shape{Name: "DisassociateAddressRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociationId", Index: 0, Shape: &shapeElasticIpAssociationId, WireName: "AssociationId", QueryName: "AssociationId"},
 		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 		{Name: "PublicIp", Index: 2, Shape: &shapeEipAllocationPublicIp, WireName: "PublicIp", QueryName: "PublicIp"},
 	}}
+	shapeDisassociateIamInstanceProfileRequest = aws.Shape{Name: "DisassociateIamInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociationId", Index: 0, Shape: &shapeIamInstanceProfileAssociationId, WireName: "AssociationId", QueryName: "AssociationId", Required: true},
+	}}
+	shapeDisassociateIamInstanceProfileResult = aws.Shape{Name: "DisassociateIamInstanceProfileResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IamInstanceProfileAssociation", Index: 0, Shape: &shapeIamInstanceProfileAssociation, WireName: "iamInstanceProfileAssociation", QueryName: "IamInstanceProfileAssociation"},
+	}}
 	shapeDisassociateRouteTableRequest = aws.Shape{Name: "DisassociateRouteTableRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociationId", Index: 0, Shape: &shapeRouteTableAssociationId, WireName: "associationId", QueryName: "AssociationId", Required: true},
 		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 	}}
-	shapeDomainType                  = aws.Shape{Name: "DomainType", Kind: aws.String, Enum: []string{"vpc", "standard"}}
+	shapeDomainType     = aws.Shape{Name: "DomainType", Kind: aws.String, Enum: []string{"vpc", "standard"}}
+	shapeEbsBlockDevice = aws.Shape{Name: "EbsBlockDevice", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AvailabilityZone", Index: 0, Shape: &shapeString, WireName: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "AvailabilityZoneId", Index: 1, Shape: &shapeString, WireName: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &shapeBoolean, WireName: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "EbsCardIndex", Index: 3, Shape: &shapeInteger, WireName: "EbsCardIndex", QueryName: "EbsCardIndex"},
+		{Name: "Encrypted", Index: 4, Shape: &shapeBoolean, WireName: "encrypted", QueryName: "Encrypted"},
+		{Name: "Iops", Index: 5, Shape: &shapeInteger, WireName: "iops", QueryName: "Iops"},
+		{Name: "KmsKeyId", Index: 6, Shape: &shapeString, WireName: "kmsKeyId", QueryName: "KmsKeyId"},
+		{Name: "OutpostArn", Index: 7, Shape: &shapeString, WireName: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "SnapshotId", Index: 8, Shape: &shapeSnapshotId, WireName: "snapshotId", QueryName: "SnapshotId"},
+		{Name: "Throughput", Index: 9, Shape: &shapeInteger, WireName: "throughput", QueryName: "Throughput"},
+		{Name: "VolumeInitializationRate", Index: 10, Shape: &shapeInteger, WireName: "VolumeInitializationRate", QueryName: "VolumeInitializationRate"},
+		{Name: "VolumeSize", Index: 11, Shape: &shapeInteger, WireName: "volumeSize", QueryName: "VolumeSize"},
+		{Name: "VolumeType", Index: 12, Shape: &shapeVolumeType, WireName: "volumeType", QueryName: "VolumeType"},
+	}}
+	shapeEbsInstanceBlockDevice = aws.Shape{Name: "EbsInstanceBlockDevice", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociatedResource", Index: 0, Shape: &shapeString, WireName: "associatedResource", QueryName: "AssociatedResource"},
+		{Name: "AttachTime", Index: 1, Shape: &shapeDateTime, WireName: "attachTime", QueryName: "AttachTime"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &shapeBoolean, WireName: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "EbsCardIndex", Index: 3, Shape: &shapeInteger, WireName: "ebsCardIndex", QueryName: "EbsCardIndex"},
+		{Name: "Operator", Index: 4, Shape: &shapeOperatorResponse, WireName: "operator", QueryName: "Operator"},
+		{Name: "Status", Index: 5, Shape: &shapeAttachmentStatus, WireName: "status", QueryName: "Status"},
+		{Name: "VolumeId", Index: 6, Shape: &shapeString, WireName: "volumeId", QueryName: "VolumeId"},
+		{Name: "VolumeOwnerId", Index: 7, Shape: &shapeString, WireName: "volumeOwnerId", QueryName: "VolumeOwnerId"},
+	}}
+	shapeEbsStatusDetails = aws.Shape{Name: "EbsStatusDetails", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ImpairedSince", Index: 0, Shape: &shapeMillisecondDateTime, WireName: "impairedSince", QueryName: "ImpairedSince"},
+		{Name: "Name", Index: 1, Shape: &shapeStatusName, WireName: "name", QueryName: "Name"},
+		{Name: "Status", Index: 2, Shape: &shapeStatusType, WireName: "status", QueryName: "Status"},
+	}}
+	shapeEbsStatusDetailsList = aws.Shape{Name: "EbsStatusDetailsList", Kind: aws.List, Elem: &shapeEbsStatusDetails, ElemName: "item"}
+	shapeEbsStatusSummary     = aws.Shape{Name: "EbsStatusSummary", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Details", Index: 0, Shape: &shapeEbsStatusDetailsList, WireName: "details", QueryName: "Details"},
+		{Name: "Status", Index: 1, Shape: &shapeSummaryStatus, WireName: "status", QueryName: "Status"},
+	}}
 	shapeEgressOnlyInternetGatewayId = aws.Shape{Name: "EgressOnlyInternetGatewayId", Kind: aws.String}
 	shapeEipAllocationPublicIp       = aws.Shape{Name: "EipAllocationPublicIp", Kind: aws.String}
-	shapeElasticIpAssociationId      = aws.Shape{Name: "ElasticIpAssociationId", Kind: aws.String}
-	shapeEnaSrdSpecification         = aws.Shape{Name: "EnaSrdSpecification", Kind: aws.Structure, Members: []aws.Member{
+	shapeElasticGpuAssociation       = aws.Shape{Name: "ElasticGpuAssociation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ElasticGpuAssociationId", Index: 0, Shape: &shapeString, WireName: "elasticGpuAssociationId", QueryName: "ElasticGpuAssociationId"},
+		{Name: "ElasticGpuAssociationState", Index: 1, Shape: &shapeString, WireName: "elasticGpuAssociationState", QueryName: "ElasticGpuAssociationState"},
+		{Name: "ElasticGpuAssociationTime", Index: 2, Shape: &shapeString, WireName: "elasticGpuAssociationTime", QueryName: "ElasticGpuAssociationTime"},
+		{Name: "ElasticGpuId", Index: 3, Shape: &shapeElasticGpuId, WireName: "elasticGpuId", QueryName: "ElasticGpuId"},
+	}}
+	shapeElasticGpuAssociationList = aws.Shape{Name: "ElasticGpuAssociationList", Kind: aws.List, Elem: &shapeElasticGpuAssociation, ElemName: "item"}
+	shapeElasticGpuId              = aws.Shape{Name: "ElasticGpuId", Kind: aws.String}
+	shapeElasticGpuSpecification   = aws.Shape{Name: "ElasticGpuSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Type", Index: 0, Shape: &shapeString, WireName: "Type", QueryName: "Type", Required: true},
+	}}
+	shapeElasticGpuSpecifications    = aws.Shape{Name: "ElasticGpuSpecifications", Kind: aws.List, Elem: &shapeElasticGpuSpecification, ElemName: "item"}
+	shapeElasticInferenceAccelerator = aws.Shape{Name: "ElasticInferenceAccelerator", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Count", Index: 0, Shape: &shapeElasticInferenceAcceleratorCount, WireName: "Count", QueryName: "Count"},
+		{Name: "Type", Index: 1, Shape: &shapeString, WireName: "Type", QueryName: "Type", Required: true},
+	}}
+	shapeElasticInferenceAcceleratorAssociation = aws.Shape{Name: "ElasticInferenceAcceleratorAssociation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ElasticInferenceAcceleratorArn", Index: 0, Shape: &shapeString, WireName: "elasticInferenceAcceleratorArn", QueryName: "ElasticInferenceAcceleratorArn"},
+		{Name: "ElasticInferenceAcceleratorAssociationId", Index: 1, Shape: &shapeString, WireName: "elasticInferenceAcceleratorAssociationId", QueryName: "ElasticInferenceAcceleratorAssociationId"},
+		{Name: "ElasticInferenceAcceleratorAssociationState", Index: 2, Shape: &shapeString, WireName: "elasticInferenceAcceleratorAssociationState", QueryName: "ElasticInferenceAcceleratorAssociationState"},
+		{Name: "ElasticInferenceAcceleratorAssociationTime", Index: 3, Shape: &shapeDateTime, WireName: "elasticInferenceAcceleratorAssociationTime", QueryName: "ElasticInferenceAcceleratorAssociationTime"},
+	}}
+	shapeElasticInferenceAcceleratorAssociationList = aws.Shape{Name: "ElasticInferenceAcceleratorAssociationList", Kind: aws.List, Elem: &shapeElasticInferenceAcceleratorAssociation, ElemName: "item"}
+	shapeElasticInferenceAcceleratorCount           = aws.Shape{Name: "ElasticInferenceAcceleratorCount", Kind: aws.Integer, Min: &limit1}
+	shapeElasticInferenceAccelerators               = aws.Shape{Name: "ElasticInferenceAccelerators", Kind: aws.List, Elem: &shapeElasticInferenceAccelerator, ElemName: "item"}
+	shapeElasticIpAssociationId                     = aws.Shape{Name: "ElasticIpAssociationId", Kind: aws.String}
+	shapeEnaSrdSpecification                        = aws.Shape{Name: "EnaSrdSpecification", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "EnaSrdEnabled", Index: 0, Shape: &shapeBoolean, WireName: "EnaSrdEnabled", QueryName: "EnaSrdEnabled"},
 		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &shapeEnaSrdUdpSpecification, WireName: "EnaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
+	}}
+	shapeEnaSrdSpecificationRequest = aws.Shape{Name: "EnaSrdSpecificationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnaSrdEnabled", Index: 0, Shape: &shapeBoolean, WireName: "EnaSrdEnabled", QueryName: "EnaSrdEnabled"},
+		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &shapeEnaSrdUdpSpecificationRequest, WireName: "EnaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
 	}}
 	shapeEnaSrdUdpSpecification = aws.Shape{Name: "EnaSrdUdpSpecification", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &shapeBoolean, WireName: "EnaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
 	}}
-	shapeFilter = aws.Shape{Name: "Filter", Kind: aws.Structure, Members: []aws.Member{
+	shapeEnaSrdUdpSpecificationRequest = aws.Shape{Name: "EnaSrdUdpSpecificationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &shapeBoolean, WireName: "EnaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
+	}}
+	shapeEnclaveOptions = aws.Shape{Name: "EnclaveOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Enabled", Index: 0, Shape: &shapeBoolean, WireName: "enabled", QueryName: "Enabled"},
+	}}
+	shapeEnclaveOptionsRequest = aws.Shape{Name: "EnclaveOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Enabled", Index: 0, Shape: &shapeBoolean, WireName: "Enabled", QueryName: "Enabled"},
+	}}
+	shapeEventCode              = aws.Shape{Name: "EventCode", Kind: aws.String, Enum: []string{"instance-reboot", "system-reboot", "system-maintenance", "instance-retirement", "instance-stop"}}
+	shapeExecutableByStringList = aws.Shape{Name: "ExecutableByStringList", Kind: aws.List, Elem: &shapeString, ElemName: "ExecutableBy"}
+	shapeFilter                 = aws.Shape{Name: "Filter", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Name", Index: 0, Shape: &shapeString, WireName: "Name", QueryName: "Name"},
 		{Name: "Values", Index: 1, Shape: &shapeValueStringList, WireName: "Value", QueryName: "Value"},
 	}}
@@ -592,19 +782,374 @@ var (
 	}}
 	shapeGroupIdentifierList = aws.Shape{Name: "GroupIdentifierList", Kind: aws.List, Elem: &shapeGroupIdentifier, ElemName: "item"}
 	shapeGroupNameStringList = aws.Shape{Name: "GroupNameStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "GroupName"}
-	shapeHostnameType        = aws.Shape{Name: "HostnameType", Kind: aws.String, Enum: []string{"ip-name", "resource-name"}}
-	shapeIcmpTypeCode        = aws.Shape{Name: "IcmpTypeCode", Kind: aws.Structure, Members: []aws.Member{
+	shapeHibernationOptions  = aws.Shape{Name: "HibernationOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Configured", Index: 0, Shape: &shapeBoolean, WireName: "configured", QueryName: "Configured"},
+	}}
+	shapeHibernationOptionsRequest = aws.Shape{Name: "HibernationOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Configured", Index: 0, Shape: &shapeBoolean, WireName: "Configured", QueryName: "Configured"},
+	}}
+	shapeHostnameType       = aws.Shape{Name: "HostnameType", Kind: aws.String, Enum: []string{"ip-name", "resource-name"}}
+	shapeHttpTokensState    = aws.Shape{Name: "HttpTokensState", Kind: aws.String, Enum: []string{"optional", "required"}}
+	shapeHypervisorType     = aws.Shape{Name: "HypervisorType", Kind: aws.String, Enum: []string{"ovm", "xen"}}
+	shapeIamInstanceProfile = aws.Shape{Name: "IamInstanceProfile", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "Id", Index: 1, Shape: &shapeString, WireName: "id", QueryName: "Id"},
+	}}
+	shapeIamInstanceProfileAssociation = aws.Shape{Name: "IamInstanceProfileAssociation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociationId", Index: 0, Shape: &shapeString, WireName: "associationId", QueryName: "AssociationId"},
+		{Name: "IamInstanceProfile", Index: 1, Shape: &shapeIamInstanceProfile, WireName: "iamInstanceProfile", QueryName: "IamInstanceProfile"},
+		{Name: "InstanceId", Index: 2, Shape: &shapeString, WireName: "instanceId", QueryName: "InstanceId"},
+		{Name: "State", Index: 3, Shape: &shapeIamInstanceProfileAssociationState, WireName: "state", QueryName: "State"},
+		{Name: "Timestamp", Index: 4, Shape: &shapeDateTime, WireName: "timestamp", QueryName: "Timestamp"},
+	}}
+	shapeIamInstanceProfileAssociationId    = aws.Shape{Name: "IamInstanceProfileAssociationId", Kind: aws.String}
+	shapeIamInstanceProfileAssociationSet   = aws.Shape{Name: "IamInstanceProfileAssociationSet", Kind: aws.List, Elem: &shapeIamInstanceProfileAssociation, ElemName: "item"}
+	shapeIamInstanceProfileAssociationState = aws.Shape{Name: "IamInstanceProfileAssociationState", Kind: aws.String, Enum: []string{"associating", "associated", "disassociating", "disassociated"}}
+	shapeIamInstanceProfileSpecification    = aws.Shape{Name: "IamInstanceProfileSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "Name", Index: 1, Shape: &shapeString, WireName: "name", QueryName: "Name"},
+	}}
+	shapeIcmpTypeCode = aws.Shape{Name: "IcmpTypeCode", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Code", Index: 0, Shape: &shapeInteger, WireName: "code", QueryName: "Code"},
 		{Name: "Type", Index: 1, Shape: &shapeInteger, WireName: "type", QueryName: "Type"},
 	}}
-	shapeInstanceId          = aws.Shape{Name: "InstanceId", Kind: aws.String}
-	shapeInstanceIpv6Address = aws.Shape{Name: "InstanceIpv6Address", Kind: aws.Structure, Members: []aws.Member{
+	shapeImage = aws.Shape{Name: "Image", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Architecture", Index: 0, Shape: &shapeArchitectureValues, WireName: "architecture", QueryName: "Architecture"},
+		{Name: "BlockDeviceMappings", Index: 1, Shape: &shapeBlockDeviceMappingList, WireName: "blockDeviceMapping", QueryName: "BlockDeviceMapping"},
+		{Name: "BootMode", Index: 2, Shape: &shapeBootModeValues, WireName: "bootMode", QueryName: "BootMode"},
+		{Name: "CreationDate", Index: 3, Shape: &shapeString, WireName: "creationDate", QueryName: "CreationDate"},
+		{Name: "DeprecationTime", Index: 4, Shape: &shapeString, WireName: "deprecationTime", QueryName: "DeprecationTime"},
+		{Name: "DeregistrationProtection", Index: 5, Shape: &shapeString, WireName: "deregistrationProtection", QueryName: "DeregistrationProtection"},
+		{Name: "Description", Index: 6, Shape: &shapeString, WireName: "description", QueryName: "Description"},
+		{Name: "EnaSupport", Index: 7, Shape: &shapeBoolean, WireName: "enaSupport", QueryName: "EnaSupport"},
+		{Name: "FreeTierEligible", Index: 8, Shape: &shapeBoolean, WireName: "freeTierEligible", QueryName: "FreeTierEligible"},
+		{Name: "Hypervisor", Index: 9, Shape: &shapeHypervisorType, WireName: "hypervisor", QueryName: "Hypervisor"},
+		{Name: "ImageAllowed", Index: 10, Shape: &shapeBoolean, WireName: "imageAllowed", QueryName: "ImageAllowed"},
+		{Name: "ImageId", Index: 11, Shape: &shapeString, WireName: "imageId", QueryName: "ImageId"},
+		{Name: "ImageLocation", Index: 12, Shape: &shapeString, WireName: "imageLocation", QueryName: "ImageLocation"},
+		{Name: "ImageOwnerAlias", Index: 13, Shape: &shapeString, WireName: "imageOwnerAlias", QueryName: "ImageOwnerAlias"},
+		{Name: "ImageType", Index: 14, Shape: &shapeImageTypeValues, WireName: "imageType", QueryName: "ImageType"},
+		{Name: "ImdsSupport", Index: 15, Shape: &shapeImdsSupportValues, WireName: "imdsSupport", QueryName: "ImdsSupport"},
+		{Name: "KernelId", Index: 16, Shape: &shapeString, WireName: "kernelId", QueryName: "KernelId"},
+		{Name: "LastLaunchedTime", Index: 17, Shape: &shapeString, WireName: "lastLaunchedTime", QueryName: "LastLaunchedTime"},
+		{Name: "Name", Index: 18, Shape: &shapeString, WireName: "name", QueryName: "Name"},
+		{Name: "OwnerId", Index: 19, Shape: &shapeString, WireName: "imageOwnerId", QueryName: "ImageOwnerId"},
+		{Name: "Platform", Index: 20, Shape: &shapePlatformValues, WireName: "platform", QueryName: "Platform"},
+		{Name: "PlatformDetails", Index: 21, Shape: &shapeString, WireName: "platformDetails", QueryName: "PlatformDetails"},
+		{Name: "ProductCodes", Index: 22, Shape: &shapeProductCodeList, WireName: "productCodes", QueryName: "ProductCodes"},
+		{Name: "Public", Index: 23, Shape: &shapeBoolean, WireName: "isPublic", QueryName: "IsPublic"},
+		{Name: "RamdiskId", Index: 24, Shape: &shapeString, WireName: "ramdiskId", QueryName: "RamdiskId"},
+		{Name: "RootDeviceName", Index: 25, Shape: &shapeString, WireName: "rootDeviceName", QueryName: "RootDeviceName"},
+		{Name: "RootDeviceType", Index: 26, Shape: &shapeDeviceType, WireName: "rootDeviceType", QueryName: "RootDeviceType"},
+		{Name: "SourceImageId", Index: 27, Shape: &shapeString, WireName: "sourceImageId", QueryName: "SourceImageId"},
+		{Name: "SourceImageRegion", Index: 28, Shape: &shapeString, WireName: "sourceImageRegion", QueryName: "SourceImageRegion"},
+		{Name: "SourceInstanceId", Index: 29, Shape: &shapeString, WireName: "sourceInstanceId", QueryName: "SourceInstanceId"},
+		{Name: "SriovNetSupport", Index: 30, Shape: &shapeString, WireName: "sriovNetSupport", QueryName: "SriovNetSupport"},
+		{Name: "State", Index: 31, Shape: &shapeImageState, WireName: "imageState", QueryName: "ImageState"},
+		{Name: "StateReason", Index: 32, Shape: &shapeStateReason, WireName: "stateReason", QueryName: "StateReason"},
+		{Name: "Tags", Index: 33, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
+		{Name: "TpmSupport", Index: 34, Shape: &shapeTpmSupportValues, WireName: "tpmSupport", QueryName: "TpmSupport"},
+		{Name: "UsageOperation", Index: 35, Shape: &shapeString, WireName: "usageOperation", QueryName: "UsageOperation"},
+		{Name: "VirtualizationType", Index: 36, Shape: &shapeVirtualizationType, WireName: "virtualizationType", QueryName: "VirtualizationType"},
+	}}
+	shapeImageId           = aws.Shape{Name: "ImageId", Kind: aws.String}
+	shapeImageIdStringList = aws.Shape{Name: "ImageIdStringList", Kind: aws.List, Elem: &shapeImageId, ElemName: "ImageId"}
+	shapeImageList         = aws.Shape{Name: "ImageList", Kind: aws.List, Elem: &shapeImage, ElemName: "item"}
+	shapeImageState        = aws.Shape{Name: "ImageState", Kind: aws.String, Enum: []string{"pending", "available", "invalid", "deregistered", "transient", "failed", "error", "disabled"}}
+	shapeImageTypeValues   = aws.Shape{Name: "ImageTypeValues", Kind: aws.String, Enum: []string{"machine", "kernel", "ramdisk"}}
+	shapeImdsSupportValues = aws.Shape{Name: "ImdsSupportValues", Kind: aws.String, Enum: []string{"v2.0"}}
+	shapeInstance          = aws.Shape{Name: "Instance", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AmiLaunchIndex", Index: 0, Shape: &shapeInteger, WireName: "amiLaunchIndex", QueryName: "AmiLaunchIndex"},
+		{Name: "Architecture", Index: 1, Shape: &shapeArchitectureValues, WireName: "architecture", QueryName: "Architecture"},
+		{Name: "BlockDeviceMappings", Index: 2, Shape: &shapeInstanceBlockDeviceMappingList, WireName: "blockDeviceMapping", QueryName: "BlockDeviceMapping"},
+		{Name: "BootMode", Index: 3, Shape: &shapeBootModeValues, WireName: "bootMode", QueryName: "BootMode"},
+		{Name: "CapacityBlockId", Index: 4, Shape: &shapeString, WireName: "capacityBlockId", QueryName: "CapacityBlockId"},
+		{Name: "CapacityReservationId", Index: 5, Shape: &shapeString, WireName: "capacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityReservationSpecification", Index: 6, Shape: &shapeCapacityReservationSpecificationResponse, WireName: "capacityReservationSpecification", QueryName: "CapacityReservationSpecification"},
+		{Name: "ClientToken", Index: 7, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken"},
+		{Name: "CpuOptions", Index: 8, Shape: &shapeCpuOptions, WireName: "cpuOptions", QueryName: "CpuOptions"},
+		{Name: "CurrentInstanceBootMode", Index: 9, Shape: &shapeInstanceBootModeValues, WireName: "currentInstanceBootMode", QueryName: "CurrentInstanceBootMode"},
+		{Name: "EbsOptimized", Index: 10, Shape: &shapeBoolean, WireName: "ebsOptimized", QueryName: "EbsOptimized"},
+		{Name: "ElasticGpuAssociations", Index: 11, Shape: &shapeElasticGpuAssociationList, WireName: "elasticGpuAssociationSet", QueryName: "ElasticGpuAssociationSet"},
+		{Name: "ElasticInferenceAcceleratorAssociations", Index: 12, Shape: &shapeElasticInferenceAcceleratorAssociationList, WireName: "elasticInferenceAcceleratorAssociationSet", QueryName: "ElasticInferenceAcceleratorAssociationSet"},
+		{Name: "EnaSupport", Index: 13, Shape: &shapeBoolean, WireName: "enaSupport", QueryName: "EnaSupport"},
+		{Name: "EnclaveOptions", Index: 14, Shape: &shapeEnclaveOptions, WireName: "enclaveOptions", QueryName: "EnclaveOptions"},
+		{Name: "HibernationOptions", Index: 15, Shape: &shapeHibernationOptions, WireName: "hibernationOptions", QueryName: "HibernationOptions"},
+		{Name: "Hypervisor", Index: 16, Shape: &shapeHypervisorType, WireName: "hypervisor", QueryName: "Hypervisor"},
+		{Name: "IamInstanceProfile", Index: 17, Shape: &shapeIamInstanceProfile, WireName: "iamInstanceProfile", QueryName: "IamInstanceProfile"},
+		{Name: "ImageId", Index: 18, Shape: &shapeString, WireName: "imageId", QueryName: "ImageId"},
+		{Name: "InstanceId", Index: 19, Shape: &shapeString, WireName: "instanceId", QueryName: "InstanceId"},
+		{Name: "InstanceLifecycle", Index: 20, Shape: &shapeInstanceLifecycleType, WireName: "instanceLifecycle", QueryName: "InstanceLifecycle"},
+		{Name: "InstanceType", Index: 21, Shape: &shapeInstanceType, WireName: "instanceType", QueryName: "InstanceType"},
+		{Name: "Ipv6Address", Index: 22, Shape: &shapeString, WireName: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "KernelId", Index: 23, Shape: &shapeString, WireName: "kernelId", QueryName: "KernelId"},
+		{Name: "KeyName", Index: 24, Shape: &shapeString, WireName: "keyName", QueryName: "KeyName"},
+		{Name: "LaunchTime", Index: 25, Shape: &shapeDateTime, WireName: "launchTime", QueryName: "LaunchTime"},
+		{Name: "Licenses", Index: 26, Shape: &shapeLicenseList, WireName: "licenseSet", QueryName: "LicenseSet"},
+		{Name: "MaintenanceOptions", Index: 27, Shape: &shapeInstanceMaintenanceOptions, WireName: "maintenanceOptions", QueryName: "MaintenanceOptions"},
+		{Name: "MetadataOptions", Index: 28, Shape: &shapeInstanceMetadataOptionsResponse, WireName: "metadataOptions", QueryName: "MetadataOptions"},
+		{Name: "Monitoring", Index: 29, Shape: &shapeMonitoring, WireName: "monitoring", QueryName: "Monitoring"},
+		{Name: "NetworkInterfaces", Index: 30, Shape: &shapeInstanceNetworkInterfaceList, WireName: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
+		{Name: "NetworkPerformanceOptions", Index: 31, Shape: &shapeInstanceNetworkPerformanceOptions, WireName: "networkPerformanceOptions", QueryName: "NetworkPerformanceOptions"},
+		{Name: "Operator", Index: 32, Shape: &shapeOperatorResponse, WireName: "operator", QueryName: "Operator"},
+		{Name: "OutpostArn", Index: 33, Shape: &shapeString, WireName: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "Placement", Index: 34, Shape: &shapePlacement, WireName: "placement", QueryName: "Placement"},
+		{Name: "Platform", Index: 35, Shape: &shapePlatformValues, WireName: "platform", QueryName: "Platform"},
+		{Name: "PlatformDetails", Index: 36, Shape: &shapeString, WireName: "platformDetails", QueryName: "PlatformDetails"},
+		{Name: "PrivateDnsName", Index: 37, Shape: &shapeString, WireName: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateDnsNameOptions", Index: 38, Shape: &shapePrivateDnsNameOptionsResponse, WireName: "privateDnsNameOptions", QueryName: "PrivateDnsNameOptions"},
+		{Name: "PrivateIpAddress", Index: 39, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "ProductCodes", Index: 40, Shape: &shapeProductCodeList, WireName: "productCodes", QueryName: "ProductCodes"},
+		{Name: "PublicDnsName", Index: 41, Shape: &shapeString, WireName: "dnsName", QueryName: "DnsName"},
+		{Name: "PublicIpAddress", Index: 42, Shape: &shapeString, WireName: "ipAddress", QueryName: "IpAddress"},
+		{Name: "RamdiskId", Index: 43, Shape: &shapeString, WireName: "ramdiskId", QueryName: "RamdiskId"},
+		{Name: "RootDeviceName", Index: 44, Shape: &shapeString, WireName: "rootDeviceName", QueryName: "RootDeviceName"},
+		{Name: "RootDeviceType", Index: 45, Shape: &shapeDeviceType, WireName: "rootDeviceType", QueryName: "RootDeviceType"},
+		{Name: "SecondaryInterfaces", Index: 46, Shape: &shapeInstanceSecondaryInterfaceList, WireName: "secondaryInterfaceSet", QueryName: "SecondaryInterfaceSet"},
+		{Name: "SecurityGroups", Index: 47, Shape: &shapeGroupIdentifierList, WireName: "groupSet", QueryName: "GroupSet"},
+		{Name: "SourceDestCheck", Index: 48, Shape: &shapeBoolean, WireName: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "SpotInstanceRequestId", Index: 49, Shape: &shapeString, WireName: "spotInstanceRequestId", QueryName: "SpotInstanceRequestId"},
+		{Name: "SriovNetSupport", Index: 50, Shape: &shapeString, WireName: "sriovNetSupport", QueryName: "SriovNetSupport"},
+		{Name: "State", Index: 51, Shape: &shapeInstanceState, WireName: "instanceState", QueryName: "InstanceState"},
+		{Name: "StateReason", Index: 52, Shape: &shapeStateReason, WireName: "stateReason", QueryName: "StateReason"},
+		{Name: "StateTransitionReason", Index: 53, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
+		{Name: "SubnetId", Index: 54, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
+		{Name: "Tags", Index: 55, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
+		{Name: "TpmSupport", Index: 56, Shape: &shapeString, WireName: "tpmSupport", QueryName: "TpmSupport"},
+		{Name: "UsageOperation", Index: 57, Shape: &shapeString, WireName: "usageOperation", QueryName: "UsageOperation"},
+		{Name: "UsageOperationUpdateTime", Index: 58, Shape: &shapeMillisecondDateTime, WireName: "usageOperationUpdateTime", QueryName: "UsageOperationUpdateTime"},
+		{Name: "VirtualizationType", Index: 59, Shape: &shapeVirtualizationType, WireName: "virtualizationType", QueryName: "VirtualizationType"},
+		{Name: "VpcId", Index: 60, Shape: &shapeString, WireName: "vpcId", QueryName: "VpcId"},
+	}}
+	shapeInstanceAttachmentEnaSrdSpecification = aws.Shape{Name: "InstanceAttachmentEnaSrdSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnaSrdEnabled", Index: 0, Shape: &shapeBoolean, WireName: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
+		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &shapeInstanceAttachmentEnaSrdUdpSpecification, WireName: "enaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
+	}}
+	shapeInstanceAttachmentEnaSrdUdpSpecification = aws.Shape{Name: "InstanceAttachmentEnaSrdUdpSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &shapeBoolean, WireName: "enaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
+	}}
+	shapeInstanceAutoRecoveryState  = aws.Shape{Name: "InstanceAutoRecoveryState", Kind: aws.String, Enum: []string{"disabled", "default"}}
+	shapeInstanceBandwidthWeighting = aws.Shape{Name: "InstanceBandwidthWeighting", Kind: aws.String, Enum: []string{"default", "vpc-1", "ebs-1"}}
+	shapeInstanceBlockDeviceMapping = aws.Shape{Name: "InstanceBlockDeviceMapping", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DeviceName", Index: 0, Shape: &shapeString, WireName: "deviceName", QueryName: "DeviceName"},
+		{Name: "Ebs", Index: 1, Shape: &shapeEbsInstanceBlockDevice, WireName: "ebs", QueryName: "Ebs"},
+	}}
+	shapeInstanceBlockDeviceMappingList = aws.Shape{Name: "InstanceBlockDeviceMappingList", Kind: aws.List, Elem: &shapeInstanceBlockDeviceMapping, ElemName: "item"}
+	shapeInstanceBootModeValues         = aws.Shape{Name: "InstanceBootModeValues", Kind: aws.String, Enum: []string{"legacy-bios", "uefi"}}
+	shapeInstanceEventId                = aws.Shape{Name: "InstanceEventId", Kind: aws.String}
+	shapeInstanceId                     = aws.Shape{Name: "InstanceId", Kind: aws.String}
+	shapeInstanceIdStringList           = aws.Shape{Name: "InstanceIdStringList", Kind: aws.List, Elem: &shapeInstanceId, ElemName: "InstanceId"}
+	shapeInstanceInterruptionBehavior   = aws.Shape{Name: "InstanceInterruptionBehavior", Kind: aws.String, Enum: []string{"hibernate", "stop", "terminate"}}
+	shapeInstanceIpv4Prefix             = aws.Shape{Name: "InstanceIpv4Prefix", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Ipv4Prefix", Index: 0, Shape: &shapeString, WireName: "ipv4Prefix", QueryName: "Ipv4Prefix"},
+	}}
+	shapeInstanceIpv4PrefixList = aws.Shape{Name: "InstanceIpv4PrefixList", Kind: aws.List, Elem: &shapeInstanceIpv4Prefix, ElemName: "item"}
+	shapeInstanceIpv6Address    = aws.Shape{Name: "InstanceIpv6Address", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Ipv6Address", Index: 0, Shape: &shapeString, WireName: "ipv6Address", QueryName: "Ipv6Address"},
 		{Name: "IsPrimaryIpv6", Index: 1, Shape: &shapeBoolean, WireName: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
 	}}
 	shapeInstanceIpv6AddressList = aws.Shape{Name: "InstanceIpv6AddressList", Kind: aws.List, Elem: &shapeInstanceIpv6Address, ElemName: "item"}
-	shapeInteger                 = aws.Shape{Name: "Integer", Kind: aws.Integer}
-	shapeInternetGateway         = aws.Shape{Name: "InternetGateway", Kind: aws.Structure, Members: []aws.Member{
+	shapeInstanceIpv6Prefix      = aws.Shape{Name: "InstanceIpv6Prefix", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Ipv6Prefix", Index: 0, Shape: &shapeString, WireName: "ipv6Prefix", QueryName: "Ipv6Prefix"},
+	}}
+	shapeInstanceIpv6PrefixList     = aws.Shape{Name: "InstanceIpv6PrefixList", Kind: aws.List, Elem: &shapeInstanceIpv6Prefix, ElemName: "item"}
+	shapeInstanceLifecycleType      = aws.Shape{Name: "InstanceLifecycleType", Kind: aws.String, Enum: []string{"spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"}}
+	shapeInstanceList               = aws.Shape{Name: "InstanceList", Kind: aws.List, Elem: &shapeInstance, ElemName: "item"}
+	shapeInstanceMaintenanceOptions = aws.Shape{Name: "InstanceMaintenanceOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AutoRecovery", Index: 0, Shape: &shapeInstanceAutoRecoveryState, WireName: "autoRecovery", QueryName: "AutoRecovery"},
+		{Name: "RebootMigration", Index: 1, Shape: &shapeInstanceRebootMigrationState, WireName: "rebootMigration", QueryName: "RebootMigration"},
+	}}
+	shapeInstanceMaintenanceOptionsRequest = aws.Shape{Name: "InstanceMaintenanceOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AutoRecovery", Index: 0, Shape: &shapeInstanceAutoRecoveryState, WireName: "AutoRecovery", QueryName: "AutoRecovery"},
+	}}
+	shapeInstanceMarketOptionsRequest = aws.Shape{Name: "InstanceMarketOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "MarketType", Index: 0, Shape: &shapeMarketType, WireName: "MarketType", QueryName: "MarketType"},
+		{Name: "SpotOptions", Index: 1, Shape: &shapeSpotMarketOptions, WireName: "SpotOptions", QueryName: "SpotOptions"},
+	}}
+	shapeInstanceMetadataEndpointState  = aws.Shape{Name: "InstanceMetadataEndpointState", Kind: aws.String, Enum: []string{"disabled", "enabled"}}
+	shapeInstanceMetadataOptionsRequest = aws.Shape{Name: "InstanceMetadataOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "HttpEndpoint", Index: 0, Shape: &shapeInstanceMetadataEndpointState, WireName: "HttpEndpoint", QueryName: "HttpEndpoint"},
+		{Name: "HttpProtocolIpv6", Index: 1, Shape: &shapeInstanceMetadataProtocolState, WireName: "HttpProtocolIpv6", QueryName: "HttpProtocolIpv6"},
+		{Name: "HttpPutResponseHopLimit", Index: 2, Shape: &shapeInteger, WireName: "HttpPutResponseHopLimit", QueryName: "HttpPutResponseHopLimit"},
+		{Name: "HttpTokens", Index: 3, Shape: &shapeHttpTokensState, WireName: "HttpTokens", QueryName: "HttpTokens"},
+		{Name: "InstanceMetadataTags", Index: 4, Shape: &shapeInstanceMetadataTagsState, WireName: "InstanceMetadataTags", QueryName: "InstanceMetadataTags"},
+	}}
+	shapeInstanceMetadataOptionsResponse = aws.Shape{Name: "InstanceMetadataOptionsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "HttpEndpoint", Index: 0, Shape: &shapeInstanceMetadataEndpointState, WireName: "httpEndpoint", QueryName: "HttpEndpoint"},
+		{Name: "HttpProtocolIpv6", Index: 1, Shape: &shapeInstanceMetadataProtocolState, WireName: "httpProtocolIpv6", QueryName: "HttpProtocolIpv6"},
+		{Name: "HttpPutResponseHopLimit", Index: 2, Shape: &shapeInteger, WireName: "httpPutResponseHopLimit", QueryName: "HttpPutResponseHopLimit"},
+		{Name: "HttpTokens", Index: 3, Shape: &shapeHttpTokensState, WireName: "httpTokens", QueryName: "HttpTokens"},
+		{Name: "InstanceMetadataTags", Index: 4, Shape: &shapeInstanceMetadataTagsState, WireName: "instanceMetadataTags", QueryName: "InstanceMetadataTags"},
+		{Name: "State", Index: 5, Shape: &shapeInstanceMetadataOptionsState, WireName: "state", QueryName: "State"},
+	}}
+	shapeInstanceMetadataOptionsState  = aws.Shape{Name: "InstanceMetadataOptionsState", Kind: aws.String, Enum: []string{"pending", "applied"}}
+	shapeInstanceMetadataProtocolState = aws.Shape{Name: "InstanceMetadataProtocolState", Kind: aws.String, Enum: []string{"disabled", "enabled"}}
+	shapeInstanceMetadataTagsState     = aws.Shape{Name: "InstanceMetadataTagsState", Kind: aws.String, Enum: []string{"disabled", "enabled"}}
+	shapeInstanceNetworkInterface      = aws.Shape{Name: "InstanceNetworkInterface", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Association", Index: 0, Shape: &shapeInstanceNetworkInterfaceAssociation, WireName: "association", QueryName: "Association"},
+		{Name: "Attachment", Index: 1, Shape: &shapeInstanceNetworkInterfaceAttachment, WireName: "attachment", QueryName: "Attachment"},
+		{Name: "ConnectionTrackingConfiguration", Index: 2, Shape: &shapeConnectionTrackingSpecificationResponse, WireName: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
+		{Name: "Description", Index: 3, Shape: &shapeString, WireName: "description", QueryName: "Description"},
+		{Name: "Groups", Index: 4, Shape: &shapeGroupIdentifierList, WireName: "groupSet", QueryName: "GroupSet"},
+		{Name: "InterfaceType", Index: 5, Shape: &shapeString, WireName: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "Ipv4Prefixes", Index: 6, Shape: &shapeInstanceIpv4PrefixList, WireName: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
+		{Name: "Ipv6Addresses", Index: 7, Shape: &shapeInstanceIpv6AddressList, WireName: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
+		{Name: "Ipv6Prefixes", Index: 8, Shape: &shapeInstanceIpv6PrefixList, WireName: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
+		{Name: "MacAddress", Index: 9, Shape: &shapeString, WireName: "macAddress", QueryName: "MacAddress"},
+		{Name: "NetworkInterfaceId", Index: 10, Shape: &shapeString, WireName: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "Operator", Index: 11, Shape: &shapeOperatorResponse, WireName: "operator", QueryName: "Operator"},
+		{Name: "OwnerId", Index: 12, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateDnsName", Index: 13, Shape: &shapeString, WireName: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 14, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddresses", Index: 15, Shape: &shapeInstancePrivateIpAddressList, WireName: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
+		{Name: "SourceDestCheck", Index: 16, Shape: &shapeBoolean, WireName: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "Status", Index: 17, Shape: &shapeNetworkInterfaceStatus, WireName: "status", QueryName: "Status"},
+		{Name: "SubnetId", Index: 18, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 19, Shape: &shapeString, WireName: "vpcId", QueryName: "VpcId"},
+	}}
+	shapeInstanceNetworkInterfaceAssociation = aws.Shape{Name: "InstanceNetworkInterfaceAssociation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CarrierIp", Index: 0, Shape: &shapeString, WireName: "carrierIp", QueryName: "CarrierIp"},
+		{Name: "CustomerOwnedIp", Index: 1, Shape: &shapeString, WireName: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "IpOwnerId", Index: 2, Shape: &shapeString, WireName: "ipOwnerId", QueryName: "IpOwnerId"},
+		{Name: "PublicDnsName", Index: 3, Shape: &shapeString, WireName: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIp", Index: 4, Shape: &shapeString, WireName: "publicIp", QueryName: "PublicIp"},
+	}}
+	shapeInstanceNetworkInterfaceAttachment = aws.Shape{Name: "InstanceNetworkInterfaceAttachment", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AttachTime", Index: 0, Shape: &shapeDateTime, WireName: "attachTime", QueryName: "AttachTime"},
+		{Name: "AttachmentId", Index: 1, Shape: &shapeString, WireName: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &shapeBoolean, WireName: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "DeviceIndex", Index: 3, Shape: &shapeInteger, WireName: "deviceIndex", QueryName: "DeviceIndex"},
+		{Name: "EnaQueueCount", Index: 4, Shape: &shapeInteger, WireName: "enaQueueCount", QueryName: "EnaQueueCount"},
+		{Name: "EnaSrdSpecification", Index: 5, Shape: &shapeInstanceAttachmentEnaSrdSpecification, WireName: "enaSrdSpecification", QueryName: "EnaSrdSpecification"},
+		{Name: "NetworkCardIndex", Index: 6, Shape: &shapeInteger, WireName: "networkCardIndex", QueryName: "NetworkCardIndex"},
+		{Name: "Status", Index: 7, Shape: &shapeAttachmentStatus, WireName: "status", QueryName: "Status"},
+	}}
+	shapeInstanceNetworkInterfaceList          = aws.Shape{Name: "InstanceNetworkInterfaceList", Kind: aws.List, Elem: &shapeInstanceNetworkInterface, ElemName: "item"}
+	shapeInstanceNetworkInterfaceSpecification = aws.Shape{Name: "InstanceNetworkInterfaceSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociateCarrierIpAddress", Index: 0, Shape: &shapeBoolean, WireName: "AssociateCarrierIpAddress", QueryName: "AssociateCarrierIpAddress"},
+		{Name: "AssociatePublicIpAddress", Index: 1, Shape: &shapeBoolean, WireName: "associatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
+		{Name: "ConnectionTrackingSpecification", Index: 2, Shape: &shapeConnectionTrackingSpecificationRequest, WireName: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
+		{Name: "DeleteOnTermination", Index: 3, Shape: &shapeBoolean, WireName: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "Description", Index: 4, Shape: &shapeString, WireName: "description", QueryName: "Description"},
+		{Name: "DeviceIndex", Index: 5, Shape: &shapeInteger, WireName: "deviceIndex", QueryName: "DeviceIndex"},
+		{Name: "EnaQueueCount", Index: 6, Shape: &shapeInteger, WireName: "EnaQueueCount", QueryName: "EnaQueueCount"},
+		{Name: "EnaSrdSpecification", Index: 7, Shape: &shapeEnaSrdSpecificationRequest, WireName: "EnaSrdSpecification", QueryName: "EnaSrdSpecification"},
+		{Name: "Groups", Index: 8, Shape: &shapeSecurityGroupIdStringList, WireName: "SecurityGroupId", QueryName: "SecurityGroupId"},
+		{Name: "InterfaceType", Index: 9, Shape: &shapeString, WireName: "InterfaceType", QueryName: "InterfaceType"},
+		{Name: "Ipv4PrefixCount", Index: 10, Shape: &shapeInteger, WireName: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
+		{Name: "Ipv4Prefixes", Index: 11, Shape: &shapeIpv4PrefixList, WireName: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
+		{Name: "Ipv6AddressCount", Index: 12, Shape: &shapeInteger, WireName: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
+		{Name: "Ipv6Addresses", Index: 13, Shape: &shapeInstanceIpv6AddressList, WireName: "ipv6AddressesSet", QueryName: "Ipv6Addresses"},
+		{Name: "Ipv6PrefixCount", Index: 14, Shape: &shapeInteger, WireName: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
+		{Name: "Ipv6Prefixes", Index: 15, Shape: &shapeIpv6PrefixList, WireName: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
+		{Name: "NetworkCardIndex", Index: 16, Shape: &shapeInteger, WireName: "NetworkCardIndex", QueryName: "NetworkCardIndex"},
+		{Name: "NetworkInterfaceId", Index: 17, Shape: &shapeNetworkInterfaceId, WireName: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "PrimaryIpv6", Index: 18, Shape: &shapeBoolean, WireName: "PrimaryIpv6", QueryName: "PrimaryIpv6"},
+		{Name: "PrivateIpAddress", Index: 19, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddresses", Index: 20, Shape: &shapePrivateIpAddressSpecificationList, WireName: "privateIpAddressesSet", QueryName: "PrivateIpAddresses"},
+		{Name: "SecondaryPrivateIpAddressCount", Index: 21, Shape: &shapeInteger, WireName: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
+		{Name: "SubnetId", Index: 22, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
+	}}
+	shapeInstanceNetworkInterfaceSpecificationList = aws.Shape{Name: "InstanceNetworkInterfaceSpecificationList", Kind: aws.List, Elem: &shapeInstanceNetworkInterfaceSpecification, ElemName: "item"}
+	shapeInstanceNetworkPerformanceOptions         = aws.Shape{Name: "InstanceNetworkPerformanceOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "BandwidthWeighting", Index: 0, Shape: &shapeInstanceBandwidthWeighting, WireName: "bandwidthWeighting", QueryName: "BandwidthWeighting"},
+	}}
+	shapeInstanceNetworkPerformanceOptionsRequest = aws.Shape{Name: "InstanceNetworkPerformanceOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "BandwidthWeighting", Index: 0, Shape: &shapeInstanceBandwidthWeighting, WireName: "BandwidthWeighting", QueryName: "BandwidthWeighting"},
+	}}
+	shapeInstancePrivateIpAddress = aws.Shape{Name: "InstancePrivateIpAddress", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Association", Index: 0, Shape: &shapeInstanceNetworkInterfaceAssociation, WireName: "association", QueryName: "Association"},
+		{Name: "Primary", Index: 1, Shape: &shapeBoolean, WireName: "primary", QueryName: "Primary"},
+		{Name: "PrivateDnsName", Index: 2, Shape: &shapeString, WireName: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 3, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	shapeInstancePrivateIpAddressList = aws.Shape{Name: "InstancePrivateIpAddressList", Kind: aws.List, Elem: &shapeInstancePrivateIpAddress, ElemName: "item"}
+	shapeInstanceRebootMigrationState = aws.Shape{Name: "InstanceRebootMigrationState", Kind: aws.String, Enum: []string{"disabled", "default"}}
+	shapeInstanceSecondaryInterface   = aws.Shape{Name: "InstanceSecondaryInterface", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Attachment", Index: 0, Shape: &shapeInstanceSecondaryInterfaceAttachment, WireName: "attachment", QueryName: "Attachment"},
+		{Name: "InterfaceType", Index: 1, Shape: &shapeSecondaryInterfaceType, WireName: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "MacAddress", Index: 2, Shape: &shapeString, WireName: "macAddress", QueryName: "MacAddress"},
+		{Name: "OwnerId", Index: 3, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateIpAddresses", Index: 4, Shape: &shapeInstanceSecondaryInterfacePrivateIpAddressList, WireName: "privateIpAddressSet", QueryName: "PrivateIpAddressSet"},
+		{Name: "SecondaryInterfaceId", Index: 5, Shape: &shapeSecondaryInterfaceId, WireName: "secondaryInterfaceId", QueryName: "SecondaryInterfaceId"},
+		{Name: "SecondaryNetworkId", Index: 6, Shape: &shapeSecondaryNetworkId, WireName: "secondaryNetworkId", QueryName: "SecondaryNetworkId"},
+		{Name: "SecondarySubnetId", Index: 7, Shape: &shapeSecondarySubnetId, WireName: "secondarySubnetId", QueryName: "SecondarySubnetId"},
+		{Name: "SourceDestCheck", Index: 8, Shape: &shapeBoolean, WireName: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "Status", Index: 9, Shape: &shapeSecondaryInterfaceStatus, WireName: "status", QueryName: "Status"},
+	}}
+	shapeInstanceSecondaryInterfaceAttachment = aws.Shape{Name: "InstanceSecondaryInterfaceAttachment", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AttachTime", Index: 0, Shape: &shapeMillisecondDateTime, WireName: "attachTime", QueryName: "AttachTime"},
+		{Name: "AttachmentId", Index: 1, Shape: &shapeString, WireName: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &shapeBoolean, WireName: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "DeviceIndex", Index: 3, Shape: &shapeInteger, WireName: "deviceIndex", QueryName: "DeviceIndex"},
+		{Name: "NetworkCardIndex", Index: 4, Shape: &shapeInteger, WireName: "networkCardIndex", QueryName: "NetworkCardIndex"},
+		{Name: "Status", Index: 5, Shape: &shapeAttachmentStatus, WireName: "status", QueryName: "Status"},
+	}}
+	shapeInstanceSecondaryInterfaceList             = aws.Shape{Name: "InstanceSecondaryInterfaceList", Kind: aws.List, Elem: &shapeInstanceSecondaryInterface, ElemName: "item"}
+	shapeInstanceSecondaryInterfacePrivateIpAddress = aws.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddress", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "PrivateIpAddress", Index: 0, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	shapeInstanceSecondaryInterfacePrivateIpAddressList        = aws.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddressList", Kind: aws.List, Elem: &shapeInstanceSecondaryInterfacePrivateIpAddress, ElemName: "item"}
+	shapeInstanceSecondaryInterfacePrivateIpAddressListRequest = aws.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddressListRequest", Kind: aws.List, Elem: &shapeInstanceSecondaryInterfacePrivateIpAddressRequest, ElemName: "item"}
+	shapeInstanceSecondaryInterfacePrivateIpAddressRequest     = aws.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddressRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "PrivateIpAddress", Index: 0, Shape: &shapeString, WireName: "PrivateIpAddress", QueryName: "PrivateIpAddress", Required: true},
+	}}
+	shapeInstanceSecondaryInterfaceSpecificationListRequest = aws.Shape{Name: "InstanceSecondaryInterfaceSpecificationListRequest", Kind: aws.List, Elem: &shapeInstanceSecondaryInterfaceSpecificationRequest, ElemName: "item"}
+	shapeInstanceSecondaryInterfaceSpecificationRequest     = aws.Shape{Name: "InstanceSecondaryInterfaceSpecificationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DeleteOnTermination", Index: 0, Shape: &shapeBoolean, WireName: "DeleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "DeviceIndex", Index: 1, Shape: &shapeInteger, WireName: "DeviceIndex", QueryName: "DeviceIndex"},
+		{Name: "InterfaceType", Index: 2, Shape: &shapeSecondaryInterfaceType, WireName: "InterfaceType", QueryName: "InterfaceType"},
+		{Name: "NetworkCardIndex", Index: 3, Shape: &shapeInteger, WireName: "NetworkCardIndex", QueryName: "NetworkCardIndex"},
+		{Name: "PrivateIpAddressCount", Index: 4, Shape: &shapeInteger, WireName: "PrivateIpAddressCount", QueryName: "PrivateIpAddressCount"},
+		{Name: "PrivateIpAddresses", Index: 5, Shape: &shapeInstanceSecondaryInterfacePrivateIpAddressListRequest, WireName: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "SecondarySubnetId", Index: 6, Shape: &shapeSecondarySubnetId, WireName: "SecondarySubnetId", QueryName: "SecondarySubnetId"},
+	}}
+	shapeInstanceState = aws.Shape{Name: "InstanceState", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeInteger, WireName: "code", QueryName: "Code"},
+		{Name: "Name", Index: 1, Shape: &shapeInstanceStateName, WireName: "name", QueryName: "Name"},
+	}}
+	shapeInstanceStateChange = aws.Shape{Name: "InstanceStateChange", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CurrentState", Index: 0, Shape: &shapeInstanceState, WireName: "currentState", QueryName: "CurrentState"},
+		{Name: "InstanceId", Index: 1, Shape: &shapeString, WireName: "instanceId", QueryName: "InstanceId"},
+		{Name: "PreviousState", Index: 2, Shape: &shapeInstanceState, WireName: "previousState", QueryName: "PreviousState"},
+	}}
+	shapeInstanceStateChangeList = aws.Shape{Name: "InstanceStateChangeList", Kind: aws.List, Elem: &shapeInstanceStateChange, ElemName: "item"}
+	shapeInstanceStateName       = aws.Shape{Name: "InstanceStateName", Kind: aws.String, Enum: []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"}}
+	shapeInstanceStatus          = aws.Shape{Name: "InstanceStatus", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AttachedEbsStatus", Index: 0, Shape: &shapeEbsStatusSummary, WireName: "attachedEbsStatus", QueryName: "AttachedEbsStatus"},
+		{Name: "AvailabilityZone", Index: 1, Shape: &shapeString, WireName: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "AvailabilityZoneId", Index: 2, Shape: &shapeAvailabilityZoneId, WireName: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "Events", Index: 3, Shape: &shapeInstanceStatusEventList, WireName: "eventsSet", QueryName: "EventsSet"},
+		{Name: "InstanceId", Index: 4, Shape: &shapeString, WireName: "instanceId", QueryName: "InstanceId"},
+		{Name: "InstanceState", Index: 5, Shape: &shapeInstanceState, WireName: "instanceState", QueryName: "InstanceState"},
+		{Name: "InstanceStatus", Index: 6, Shape: &shapeInstanceStatusSummary, WireName: "instanceStatus", QueryName: "InstanceStatus"},
+		{Name: "Operator", Index: 7, Shape: &shapeOperatorResponse, WireName: "operator", QueryName: "Operator"},
+		{Name: "OutpostArn", Index: 8, Shape: &shapeString, WireName: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "SystemStatus", Index: 9, Shape: &shapeInstanceStatusSummary, WireName: "systemStatus", QueryName: "SystemStatus"},
+	}}
+	shapeInstanceStatusDetails = aws.Shape{Name: "InstanceStatusDetails", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ImpairedSince", Index: 0, Shape: &shapeDateTime, WireName: "impairedSince", QueryName: "ImpairedSince"},
+		{Name: "Name", Index: 1, Shape: &shapeStatusName, WireName: "name", QueryName: "Name"},
+		{Name: "Status", Index: 2, Shape: &shapeStatusType, WireName: "status", QueryName: "Status"},
+	}}
+	shapeInstanceStatusDetailsList = aws.Shape{Name: "InstanceStatusDetailsList", Kind: aws.List, Elem: &shapeInstanceStatusDetails, ElemName: "item"}
+	shapeInstanceStatusEvent       = aws.Shape{Name: "InstanceStatusEvent", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeEventCode, WireName: "code", QueryName: "Code"},
+		{Name: "Description", Index: 1, Shape: &shapeString, WireName: "description", QueryName: "Description"},
+		{Name: "InstanceEventId", Index: 2, Shape: &shapeInstanceEventId, WireName: "instanceEventId", QueryName: "InstanceEventId"},
+		{Name: "NotAfter", Index: 3, Shape: &shapeDateTime, WireName: "notAfter", QueryName: "NotAfter"},
+		{Name: "NotBefore", Index: 4, Shape: &shapeDateTime, WireName: "notBefore", QueryName: "NotBefore"},
+		{Name: "NotBeforeDeadline", Index: 5, Shape: &shapeDateTime, WireName: "notBeforeDeadline", QueryName: "NotBeforeDeadline"},
+	}}
+	shapeInstanceStatusEventList = aws.Shape{Name: "InstanceStatusEventList", Kind: aws.List, Elem: &shapeInstanceStatusEvent, ElemName: "item"}
+	shapeInstanceStatusList      = aws.Shape{Name: "InstanceStatusList", Kind: aws.List, Elem: &shapeInstanceStatus, ElemName: "item"}
+	shapeInstanceStatusSummary   = aws.Shape{Name: "InstanceStatusSummary", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Details", Index: 0, Shape: &shapeInstanceStatusDetailsList, WireName: "details", QueryName: "Details"},
+		{Name: "Status", Index: 1, Shape: &shapeSummaryStatus, WireName: "status", QueryName: "Status"},
+	}}
+	shapeInstanceType    = aws.Shape{Name: "InstanceType", Kind: aws.String}
+	shapeInteger         = aws.Shape{Name: "Integer", Kind: aws.Integer}
+	shapeInternetGateway = aws.Shape{Name: "InternetGateway", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Attachments", Index: 0, Shape: &shapeInternetGatewayAttachmentList, WireName: "attachmentSet", QueryName: "AttachmentSet"},
 		{Name: "InternetGatewayId", Index: 1, Shape: &shapeString, WireName: "internetGatewayId", QueryName: "InternetGatewayId"},
 		{Name: "OwnerId", Index: 2, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
@@ -659,8 +1204,26 @@ var (
 		{Name: "CidrIpv6", Index: 0, Shape: &shapeString, WireName: "cidrIpv6", QueryName: "CidrIpv6"},
 		{Name: "Description", Index: 1, Shape: &shapeString, WireName: "description", QueryName: "Description"},
 	}}
-	shapeIpv6RangeList                          = aws.Shape{Name: "Ipv6RangeList", Kind: aws.List, Elem: &shapeIpv6Range, ElemName: "item"}
+	shapeIpv6RangeList               = aws.Shape{Name: "Ipv6RangeList", Kind: aws.List, Elem: &shapeIpv6Range, ElemName: "item"}
+	shapeKernelId                    = aws.Shape{Name: "KernelId", Kind: aws.String}
+	shapeKeyPairName                 = aws.Shape{Name: "KeyPairName", Kind: aws.String}
+	shapeLaunchTemplateId            = aws.Shape{Name: "LaunchTemplateId", Kind: aws.String}
+	shapeLaunchTemplateSpecification = aws.Shape{Name: "LaunchTemplateSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LaunchTemplateId", Index: 0, Shape: &shapeLaunchTemplateId, WireName: "LaunchTemplateId", QueryName: "LaunchTemplateId"},
+		{Name: "LaunchTemplateName", Index: 1, Shape: &shapeString, WireName: "LaunchTemplateName", QueryName: "LaunchTemplateName"},
+		{Name: "Version", Index: 2, Shape: &shapeString, WireName: "Version", QueryName: "Version"},
+	}}
+	shapeLicenseConfiguration = aws.Shape{Name: "LicenseConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LicenseConfigurationArn", Index: 0, Shape: &shapeString, WireName: "licenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
+	}}
+	shapeLicenseConfigurationRequest = aws.Shape{Name: "LicenseConfigurationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LicenseConfigurationArn", Index: 0, Shape: &shapeString, WireName: "LicenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
+	}}
+	shapeLicenseList                            = aws.Shape{Name: "LicenseList", Kind: aws.List, Elem: &shapeLicenseConfiguration, ElemName: "item"}
+	shapeLicenseSpecificationListRequest        = aws.Shape{Name: "LicenseSpecificationListRequest", Kind: aws.List, Elem: &shapeLicenseConfigurationRequest, ElemName: "item"}
 	shapeLocalGatewayId                         = aws.Shape{Name: "LocalGatewayId", Kind: aws.String}
+	shapeMarketType                             = aws.Shape{Name: "MarketType", Kind: aws.String, Enum: []string{"spot", "capacity-block", "interruptible-capacity-reservation"}}
+	shapeMillisecondDateTime                    = aws.Shape{Name: "MillisecondDateTime", Kind: aws.Timestamp}
 	shapeModifyNetworkInterfaceAttributeRequest = aws.Shape{Name: "ModifyNetworkInterfaceAttributeRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociatePublicIpAddress", Index: 0, Shape: &shapeBoolean, WireName: "AssociatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
 		{Name: "AssociatedSubnetIds", Index: 1, Shape: &shapeSubnetIdList, WireName: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"},
@@ -693,7 +1256,11 @@ var (
 		{Name: "EnableNetworkAddressUsageMetrics", Index: 2, Shape: &shapeAttributeBooleanValue, WireName: "EnableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
 		{Name: "VpcId", Index: 3, Shape: &shapeVpcId, WireName: "vpcId", QueryName: "VpcId", Required: true},
 	}}
-	shapeNatGateway = aws.Shape{Name: "NatGateway", Kind: aws.Structure, Members: []aws.Member{
+	shapeMonitoring = aws.Shape{Name: "Monitoring", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "State", Index: 0, Shape: &shapeMonitoringState, WireName: "state", QueryName: "State"},
+	}}
+	shapeMonitoringState = aws.Shape{Name: "MonitoringState", Kind: aws.String, Enum: []string{"disabled", "disabling", "enabled", "pending"}}
+	shapeNatGateway      = aws.Shape{Name: "NatGateway", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AttachedAppliances", Index: 0, Shape: &shapeNatGatewayAttachedApplianceList, WireName: "attachedApplianceSet", QueryName: "AttachedApplianceSet"},
 		{Name: "AutoProvisionZones", Index: 1, Shape: &shapeAutoProvisionZonesState, WireName: "autoProvisionZones", QueryName: "AutoProvisionZones"},
 		{Name: "AutoScalingIps", Index: 2, Shape: &shapeAutoScalingIpsState, WireName: "autoScalingIps", QueryName: "AutoScalingIps"},
@@ -738,13 +1305,14 @@ var (
 		{Name: "Type", Index: 5, Shape: &shapeNatGatewayApplianceType, WireName: "type", QueryName: "Type"},
 		{Name: "VpcEndpointId", Index: 6, Shape: &shapeString, WireName: "vpcEndpointId", QueryName: "VpcEndpointId"},
 	}}
-	shapeNatGatewayAttachedApplianceList = aws.Shape{Name: "NatGatewayAttachedApplianceList", Kind: aws.List, Elem: &shapeNatGatewayAttachedAppliance, ElemName: "item"}
-	shapeNatGatewayId                    = aws.Shape{Name: "NatGatewayId", Kind: aws.String}
-	shapeNatGatewayIdStringList          = aws.Shape{Name: "NatGatewayIdStringList", Kind: aws.List, Elem: &shapeNatGatewayId, ElemName: "item"}
-	shapeNatGatewayList                  = aws.Shape{Name: "NatGatewayList", Kind: aws.List, Elem: &shapeNatGateway, ElemName: "item"}
-	shapeNatGatewayState                 = aws.Shape{Name: "NatGatewayState", Kind: aws.String, Enum: []string{"pending", "failed", "available", "deleting", "deleted"}}
-	shapeNetmaskLength                   = aws.Shape{Name: "NetmaskLength", Kind: aws.Integer}
-	shapeNetworkAcl                      = aws.Shape{Name: "NetworkAcl", Kind: aws.Structure, Members: []aws.Member{
+	shapeNatGatewayAttachedApplianceList   = aws.Shape{Name: "NatGatewayAttachedApplianceList", Kind: aws.List, Elem: &shapeNatGatewayAttachedAppliance, ElemName: "item"}
+	shapeNatGatewayId                      = aws.Shape{Name: "NatGatewayId", Kind: aws.String}
+	shapeNatGatewayIdStringList            = aws.Shape{Name: "NatGatewayIdStringList", Kind: aws.List, Elem: &shapeNatGatewayId, ElemName: "item"}
+	shapeNatGatewayList                    = aws.Shape{Name: "NatGatewayList", Kind: aws.List, Elem: &shapeNatGateway, ElemName: "item"}
+	shapeNatGatewayState                   = aws.Shape{Name: "NatGatewayState", Kind: aws.String, Enum: []string{"pending", "failed", "available", "deleting", "deleted"}}
+	shapeNestedVirtualizationSpecification = aws.Shape{Name: "NestedVirtualizationSpecification", Kind: aws.String, Enum: []string{"enabled", "disabled"}}
+	shapeNetmaskLength                     = aws.Shape{Name: "NetmaskLength", Kind: aws.Integer}
+	shapeNetworkAcl                        = aws.Shape{Name: "NetworkAcl", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Associations", Index: 0, Shape: &shapeNetworkAclAssociationList, WireName: "associationSet", QueryName: "AssociationSet"},
 		{Name: "Entries", Index: 1, Shape: &shapeNetworkAclEntryList, WireName: "entrySet", QueryName: "EntrySet"},
 		{Name: "IsDefault", Index: 2, Shape: &shapeBoolean, WireName: "default", QueryName: "Default"},
@@ -854,6 +1422,7 @@ var (
 	shapeNetworkInterfacePrivateIpAddressList = aws.Shape{Name: "NetworkInterfacePrivateIpAddressList", Kind: aws.List, Elem: &shapeNetworkInterfacePrivateIpAddress, ElemName: "item"}
 	shapeNetworkInterfaceStatus               = aws.Shape{Name: "NetworkInterfaceStatus", Kind: aws.String, Enum: []string{"available", "associated", "attaching", "in-use", "detaching"}}
 	shapeNetworkInterfaceType                 = aws.Shape{Name: "NetworkInterfaceType", Kind: aws.String, Enum: []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}}
+	shapeNextToken                            = aws.Shape{Name: "NextToken", Kind: aws.String}
 	shapeOdbNetworkArn                        = aws.Shape{Name: "OdbNetworkArn", Kind: aws.String}
 	shapeOperatorRequest                      = aws.Shape{Name: "OperatorRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Principal", Index: 0, Shape: &shapeString, WireName: "Principal", QueryName: "Principal"},
@@ -863,7 +1432,23 @@ var (
 		{Name: "Managed", Index: 1, Shape: &shapeBoolean, WireName: "managed", QueryName: "Managed"},
 		{Name: "Principal", Index: 2, Shape: &shapeString, WireName: "principal", QueryName: "Principal"},
 	}}
-	shapePortRange = aws.Shape{Name: "PortRange", Kind: aws.Structure, Members: []aws.Member{
+	shapeOwnerStringList = aws.Shape{Name: "OwnerStringList", Kind: aws.List, Elem: &shapeString, ElemName: "Owner"}
+	shapePlacement       = aws.Shape{Name: "Placement", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Affinity", Index: 0, Shape: &shapeString, WireName: "affinity", QueryName: "Affinity"},
+		{Name: "AvailabilityZone", Index: 1, Shape: &shapeString, WireName: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "AvailabilityZoneId", Index: 2, Shape: &shapeAvailabilityZoneId, WireName: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "GroupId", Index: 3, Shape: &shapePlacementGroupId, WireName: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 4, Shape: &shapePlacementGroupName, WireName: "groupName", QueryName: "GroupName"},
+		{Name: "HostId", Index: 5, Shape: &shapeString, WireName: "hostId", QueryName: "HostId"},
+		{Name: "HostResourceGroupArn", Index: 6, Shape: &shapeString, WireName: "hostResourceGroupArn", QueryName: "HostResourceGroupArn"},
+		{Name: "PartitionNumber", Index: 7, Shape: &shapeInteger, WireName: "partitionNumber", QueryName: "PartitionNumber"},
+		{Name: "SpreadDomain", Index: 8, Shape: &shapeString, WireName: "spreadDomain", QueryName: "SpreadDomain"},
+		{Name: "Tenancy", Index: 9, Shape: &shapeTenancy, WireName: "tenancy", QueryName: "Tenancy"},
+	}}
+	shapePlacementGroupId   = aws.Shape{Name: "PlacementGroupId", Kind: aws.String}
+	shapePlacementGroupName = aws.Shape{Name: "PlacementGroupName", Kind: aws.String}
+	shapePlatformValues     = aws.Shape{Name: "PlatformValues", Kind: aws.String, Enum: []string{"Windows"}}
+	shapePortRange          = aws.Shape{Name: "PortRange", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "From", Index: 0, Shape: &shapeInteger, WireName: "from", QueryName: "From"},
 		{Name: "To", Index: 1, Shape: &shapeInteger, WireName: "to", QueryName: "To"},
 	}}
@@ -878,13 +1463,29 @@ var (
 		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &shapeBoolean, WireName: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
 		{Name: "HostnameType", Index: 2, Shape: &shapeHostnameType, WireName: "hostnameType", QueryName: "HostnameType"},
 	}}
+	shapePrivateDnsNameOptionsRequest = aws.Shape{Name: "PrivateDnsNameOptionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnableResourceNameDnsAAAARecord", Index: 0, Shape: &shapeBoolean, WireName: "EnableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
+		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &shapeBoolean, WireName: "EnableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
+		{Name: "HostnameType", Index: 2, Shape: &shapeHostnameType, WireName: "HostnameType", QueryName: "HostnameType"},
+	}}
+	shapePrivateDnsNameOptionsResponse = aws.Shape{Name: "PrivateDnsNameOptionsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnableResourceNameDnsAAAARecord", Index: 0, Shape: &shapeBoolean, WireName: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
+		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &shapeBoolean, WireName: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
+		{Name: "HostnameType", Index: 2, Shape: &shapeHostnameType, WireName: "hostnameType", QueryName: "HostnameType"},
+	}}
 	shapePrivateIpAddressCount         = aws.Shape{Name: "PrivateIpAddressCount", Kind: aws.Integer, Min: &limit1, Max: &limit31}
 	shapePrivateIpAddressSpecification = aws.Shape{Name: "PrivateIpAddressSpecification", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Primary", Index: 0, Shape: &shapeBoolean, WireName: "primary", QueryName: "Primary"},
 		{Name: "PrivateIpAddress", Index: 1, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
 	}}
 	shapePrivateIpAddressSpecificationList = aws.Shape{Name: "PrivateIpAddressSpecificationList", Kind: aws.List, Elem: &shapePrivateIpAddressSpecification, ElemName: "item"}
-	shapePropagatingVgw                    = aws.Shape{Name: "PropagatingVgw", Kind: aws.Structure, Members: []aws.Member{
+	shapeProductCode                       = aws.Shape{Name: "ProductCode", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ProductCodeId", Index: 0, Shape: &shapeString, WireName: "productCode", QueryName: "ProductCode"},
+		{Name: "ProductCodeType", Index: 1, Shape: &shapeProductCodeValues, WireName: "type", QueryName: "Type"},
+	}}
+	shapeProductCodeList   = aws.Shape{Name: "ProductCodeList", Kind: aws.List, Elem: &shapeProductCode, ElemName: "item"}
+	shapeProductCodeValues = aws.Shape{Name: "ProductCodeValues", Kind: aws.String, Enum: []string{"devpay", "marketplace"}}
+	shapePropagatingVgw    = aws.Shape{Name: "PropagatingVgw", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "GatewayId", Index: 0, Shape: &shapeString, WireName: "gatewayId", QueryName: "GatewayId"},
 	}}
 	shapePropagatingVgwList   = aws.Shape{Name: "PropagatingVgwList", Kind: aws.List, Elem: &shapePropagatingVgw, ElemName: "item"}
@@ -903,6 +1504,7 @@ var (
 		{Name: "PublicIpv6DnsName", Index: 3, Shape: &shapeString, WireName: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
 	}}
 	shapePublicIpStringList      = aws.Shape{Name: "PublicIpStringList", Kind: aws.List, Elem: &shapeString, ElemName: "PublicIp"}
+	shapeRamdiskId               = aws.Shape{Name: "RamdiskId", Kind: aws.String}
 	shapeReferencedSecurityGroup = aws.Shape{Name: "ReferencedSecurityGroup", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "GroupId", Index: 0, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},
 		{Name: "PeeringStatus", Index: 1, Shape: &shapeString, WireName: "peeringStatus", QueryName: "PeeringStatus"},
@@ -927,6 +1529,13 @@ var (
 		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 		{Name: "NetworkBorderGroup", Index: 2, Shape: &shapeString, WireName: "NetworkBorderGroup", QueryName: "NetworkBorderGroup"},
 		{Name: "PublicIp", Index: 3, Shape: &shapeString, WireName: "PublicIp", QueryName: "PublicIp"},
+	}}
+	shapeReplaceIamInstanceProfileAssociationRequest = aws.Shape{Name: "ReplaceIamInstanceProfileAssociationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociationId", Index: 0, Shape: &shapeIamInstanceProfileAssociationId, WireName: "AssociationId", QueryName: "AssociationId", Required: true},
+		{Name: "IamInstanceProfile", Index: 1, Shape: &shapeIamInstanceProfileSpecification, WireName: "IamInstanceProfile", QueryName: "IamInstanceProfile", Required: true},
+	}}
+	shapeReplaceIamInstanceProfileAssociationResult = aws.Shape{Name: "ReplaceIamInstanceProfileAssociationResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IamInstanceProfileAssociation", Index: 0, Shape: &shapeIamInstanceProfileAssociation, WireName: "iamInstanceProfileAssociation", QueryName: "IamInstanceProfileAssociation"},
 	}}
 	shapeReplaceRouteRequest = aws.Shape{Name: "ReplaceRouteRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CarrierGatewayId", Index: 0, Shape: &shapeCarrierGatewayId, WireName: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
@@ -957,6 +1566,14 @@ var (
 		{Name: "AssociationState", Index: 0, Shape: &shapeRouteTableAssociationState, WireName: "associationState", QueryName: "AssociationState"},
 		{Name: "NewAssociationId", Index: 1, Shape: &shapeString, WireName: "newAssociationId", QueryName: "NewAssociationId"},
 	}}
+	shapeReservation = aws.Shape{Name: "Reservation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Groups", Index: 0, Shape: &shapeGroupIdentifierList, WireName: "groupSet", QueryName: "GroupSet"},
+		{Name: "Instances", Index: 1, Shape: &shapeInstanceList, WireName: "instancesSet", QueryName: "InstancesSet"},
+		{Name: "OwnerId", Index: 2, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
+		{Name: "RequesterId", Index: 3, Shape: &shapeString, WireName: "requesterId", QueryName: "RequesterId"},
+		{Name: "ReservationId", Index: 4, Shape: &shapeString, WireName: "reservationId", QueryName: "ReservationId"},
+	}}
+	shapeReservationList                  = aws.Shape{Name: "ReservationList", Kind: aws.List, Elem: &shapeReservation, ElemName: "item"}
 	shapeResourceIdList                   = aws.Shape{Name: "ResourceIdList", Kind: aws.List, Elem: &shapeTaggableResourceId, ElemName: "member"}
 	shapeResourceType                     = aws.Shape{Name: "ResourceType", Kind: aws.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation"}}
 	shapeRevokeSecurityGroupEgressRequest = aws.Shape{Name: "RevokeSecurityGroupEgressRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -1061,7 +1678,62 @@ var (
 	shapeRouteTableIdStringList         = aws.Shape{Name: "RouteTableIdStringList", Kind: aws.List, Elem: &shapeRouteTableId, ElemName: "item"}
 	shapeRouteTableList                 = aws.Shape{Name: "RouteTableList", Kind: aws.List, Elem: &shapeRouteTable, ElemName: "item"}
 	shapeRuleAction                     = aws.Shape{Name: "RuleAction", Kind: aws.String, Enum: []string{"allow", "deny"}}
-	shapeSecurityGroup                  = aws.Shape{Name: "SecurityGroup", Kind: aws.Structure, Members: []aws.Member{
+	shapeRunInstancesMonitoringEnabled  = aws.Shape{Name: "RunInstancesMonitoringEnabled", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Enabled", Index: 0, Shape: &shapeBoolean, WireName: "enabled", QueryName: "Enabled", Required: true},
+	}}
+	shapeRunInstancesRequest = aws.Shape{Name: "RunInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AdditionalInfo", Index: 0, Shape: &shapeString, WireName: "additionalInfo", QueryName: "AdditionalInfo"},
+		{Name: "BlockDeviceMappings", Index: 1, Shape: &shapeBlockDeviceMappingRequestList, WireName: "BlockDeviceMapping", QueryName: "BlockDeviceMapping"},
+		{Name: "CapacityReservationSpecification", Index: 2, Shape: &shapeCapacityReservationSpecification, WireName: "CapacityReservationSpecification", QueryName: "CapacityReservationSpecification"},
+		{Name: "ClientToken", Index: 3, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken", Idempotent: true},
+		{Name: "CpuOptions", Index: 4, Shape: &shapeCpuOptionsRequest, WireName: "CpuOptions", QueryName: "CpuOptions"},
+		{Name: "CreditSpecification", Index: 5, Shape: &shapeCreditSpecificationRequest, WireName: "CreditSpecification", QueryName: "CreditSpecification"},
+		{Name: "DisableApiStop", Index: 6, Shape: &shapeBoolean, WireName: "DisableApiStop", QueryName: "DisableApiStop"},
+		{Name: "DisableApiTermination", Index: 7, Shape: &shapeBoolean, WireName: "disableApiTermination", QueryName: "DisableApiTermination"},
+		{Name: "DryRun", Index: 8, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "EbsOptimized", Index: 9, Shape: &shapeBoolean, WireName: "ebsOptimized", QueryName: "EbsOptimized"},
+		{Name: "ElasticGpuSpecification", Index: 10, Shape: &shapeElasticGpuSpecifications, WireName: "ElasticGpuSpecification", QueryName: "ElasticGpuSpecification"},
+		{Name: "ElasticInferenceAccelerators", Index: 11, Shape: &shapeElasticInferenceAccelerators, WireName: "ElasticInferenceAccelerator", QueryName: "ElasticInferenceAccelerator"},
+		{Name: "EnablePrimaryIpv6", Index: 12, Shape: &shapeBoolean, WireName: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
+		{Name: "EnclaveOptions", Index: 13, Shape: &shapeEnclaveOptionsRequest, WireName: "EnclaveOptions", QueryName: "EnclaveOptions"},
+		{Name: "HibernationOptions", Index: 14, Shape: &shapeHibernationOptionsRequest, WireName: "HibernationOptions", QueryName: "HibernationOptions"},
+		{Name: "IamInstanceProfile", Index: 15, Shape: &shapeIamInstanceProfileSpecification, WireName: "iamInstanceProfile", QueryName: "IamInstanceProfile"},
+		{Name: "ImageId", Index: 16, Shape: &shapeImageId, WireName: "ImageId", QueryName: "ImageId"},
+		{Name: "InstanceInitiatedShutdownBehavior", Index: 17, Shape: &shapeShutdownBehavior, WireName: "instanceInitiatedShutdownBehavior", QueryName: "InstanceInitiatedShutdownBehavior"},
+		{Name: "InstanceMarketOptions", Index: 18, Shape: &shapeInstanceMarketOptionsRequest, WireName: "InstanceMarketOptions", QueryName: "InstanceMarketOptions"},
+		{Name: "InstanceType", Index: 19, Shape: &shapeInstanceType, WireName: "InstanceType", QueryName: "InstanceType"},
+		{Name: "Ipv6AddressCount", Index: 20, Shape: &shapeInteger, WireName: "Ipv6AddressCount", QueryName: "Ipv6AddressCount"},
+		{Name: "Ipv6Addresses", Index: 21, Shape: &shapeInstanceIpv6AddressList, WireName: "Ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "KernelId", Index: 22, Shape: &shapeKernelId, WireName: "KernelId", QueryName: "KernelId"},
+		{Name: "KeyName", Index: 23, Shape: &shapeKeyPairName, WireName: "KeyName", QueryName: "KeyName"},
+		{Name: "LaunchTemplate", Index: 24, Shape: &shapeLaunchTemplateSpecification, WireName: "LaunchTemplate", QueryName: "LaunchTemplate"},
+		{Name: "LicenseSpecifications", Index: 25, Shape: &shapeLicenseSpecificationListRequest, WireName: "LicenseSpecification", QueryName: "LicenseSpecification"},
+		{Name: "MaintenanceOptions", Index: 26, Shape: &shapeInstanceMaintenanceOptionsRequest, WireName: "MaintenanceOptions", QueryName: "MaintenanceOptions"},
+		{Name: "MaxCount", Index: 27, Shape: &shapeInteger, WireName: "MaxCount", QueryName: "MaxCount", Required: true},
+		{Name: "MetadataOptions", Index: 28, Shape: &shapeInstanceMetadataOptionsRequest, WireName: "MetadataOptions", QueryName: "MetadataOptions"},
+		{Name: "MinCount", Index: 29, Shape: &shapeInteger, WireName: "MinCount", QueryName: "MinCount", Required: true},
+		{Name: "Monitoring", Index: 30, Shape: &shapeRunInstancesMonitoringEnabled, WireName: "Monitoring", QueryName: "Monitoring"},
+		{Name: "NetworkInterfaces", Index: 31, Shape: &shapeInstanceNetworkInterfaceSpecificationList, WireName: "networkInterface", QueryName: "NetworkInterface"},
+		{Name: "NetworkPerformanceOptions", Index: 32, Shape: &shapeInstanceNetworkPerformanceOptionsRequest, WireName: "NetworkPerformanceOptions", QueryName: "NetworkPerformanceOptions"},
+		{Name: "Operator", Index: 33, Shape: &shapeOperatorRequest, WireName: "Operator", QueryName: "Operator"},
+		{Name: "Placement", Index: 34, Shape: &shapePlacement, WireName: "Placement", QueryName: "Placement"},
+		{Name: "PrivateDnsNameOptions", Index: 35, Shape: &shapePrivateDnsNameOptionsRequest, WireName: "PrivateDnsNameOptions", QueryName: "PrivateDnsNameOptions"},
+		{Name: "PrivateIpAddress", Index: 36, Shape: &shapeString, WireName: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "RamdiskId", Index: 37, Shape: &shapeRamdiskId, WireName: "RamdiskId", QueryName: "RamdiskId"},
+		{Name: "SecondaryInterfaces", Index: 38, Shape: &shapeInstanceSecondaryInterfaceSpecificationListRequest, WireName: "SecondaryInterface", QueryName: "SecondaryInterface"},
+		{Name: "SecurityGroupIds", Index: 39, Shape: &shapeSecurityGroupIdStringList, WireName: "SecurityGroupId", QueryName: "SecurityGroupId"},
+		{Name: "SecurityGroups", Index: 40, Shape: &shapeSecurityGroupStringList, WireName: "SecurityGroup", QueryName: "SecurityGroup"},
+		{Name: "SubnetId", Index: 41, Shape: &shapeSubnetId, WireName: "SubnetId", QueryName: "SubnetId"},
+		{Name: "TagSpecifications", Index: 42, Shape: &shapeTagSpecificationList, WireName: "TagSpecification", QueryName: "TagSpecification"},
+		{Name: "UserData", Index: 43, Shape: &shapeRunInstancesUserData, WireName: "UserData", QueryName: "UserData"},
+	}}
+	shapeRunInstancesUserData     = aws.Shape{Name: "RunInstancesUserData", Kind: aws.String, Sensitive: true}
+	shapeSecondaryInterfaceId     = aws.Shape{Name: "SecondaryInterfaceId", Kind: aws.String}
+	shapeSecondaryInterfaceStatus = aws.Shape{Name: "SecondaryInterfaceStatus", Kind: aws.String, Enum: []string{"available", "in-use"}}
+	shapeSecondaryInterfaceType   = aws.Shape{Name: "SecondaryInterfaceType", Kind: aws.String, Enum: []string{"secondary"}}
+	shapeSecondaryNetworkId       = aws.Shape{Name: "SecondaryNetworkId", Kind: aws.String}
+	shapeSecondarySubnetId        = aws.Shape{Name: "SecondarySubnetId", Kind: aws.String}
+	shapeSecurityGroup            = aws.Shape{Name: "SecurityGroup", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "groupDescription", QueryName: "GroupDescription"},
 		{Name: "GroupId", Index: 1, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},
 		{Name: "GroupName", Index: 2, Shape: &shapeString, WireName: "groupName", QueryName: "GroupName"},
@@ -1095,9 +1767,44 @@ var (
 	shapeSecurityGroupRuleId     = aws.Shape{Name: "SecurityGroupRuleId", Kind: aws.String}
 	shapeSecurityGroupRuleIdList = aws.Shape{Name: "SecurityGroupRuleIdList", Kind: aws.List, Elem: &shapeString, ElemName: "item"}
 	shapeSecurityGroupRuleList   = aws.Shape{Name: "SecurityGroupRuleList", Kind: aws.List, Elem: &shapeSecurityGroupRule, ElemName: "item"}
+	shapeSecurityGroupStringList = aws.Shape{Name: "SecurityGroupStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "SecurityGroup"}
 	shapeServiceManaged          = aws.Shape{Name: "ServiceManaged", Kind: aws.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
-	shapeString                  = aws.Shape{Name: "String", Kind: aws.String}
-	shapeSubnet                  = aws.Shape{Name: "Subnet", Kind: aws.Structure, Members: []aws.Member{
+	shapeShutdownBehavior        = aws.Shape{Name: "ShutdownBehavior", Kind: aws.String, Enum: []string{"stop", "terminate"}}
+	shapeSnapshotId              = aws.Shape{Name: "SnapshotId", Kind: aws.String}
+	shapeSpotInstanceType        = aws.Shape{Name: "SpotInstanceType", Kind: aws.String, Enum: []string{"one-time", "persistent"}}
+	shapeSpotMarketOptions       = aws.Shape{Name: "SpotMarketOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "BlockDurationMinutes", Index: 0, Shape: &shapeInteger, WireName: "BlockDurationMinutes", QueryName: "BlockDurationMinutes"},
+		{Name: "InstanceInterruptionBehavior", Index: 1, Shape: &shapeInstanceInterruptionBehavior, WireName: "InstanceInterruptionBehavior", QueryName: "InstanceInterruptionBehavior"},
+		{Name: "MaxPrice", Index: 2, Shape: &shapeString, WireName: "MaxPrice", QueryName: "MaxPrice"},
+		{Name: "SpotInstanceType", Index: 3, Shape: &shapeSpotInstanceType, WireName: "SpotInstanceType", QueryName: "SpotInstanceType"},
+		{Name: "ValidUntil", Index: 4, Shape: &shapeDateTime, WireName: "ValidUntil", QueryName: "ValidUntil"},
+	}}
+	shapeStartInstancesRequest = aws.Shape{Name: "StartInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AdditionalInfo", Index: 0, Shape: &shapeString, WireName: "additionalInfo", QueryName: "AdditionalInfo"},
+		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "InstanceIds", Index: 2, Shape: &shapeInstanceIdStringList, WireName: "InstanceId", QueryName: "InstanceId", Required: true},
+	}}
+	shapeStartInstancesResult = aws.Shape{Name: "StartInstancesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "StartingInstances", Index: 0, Shape: &shapeInstanceStateChangeList, WireName: "instancesSet", QueryName: "InstancesSet"},
+	}}
+	shapeStateReason = aws.Shape{Name: "StateReason", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeString, WireName: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &shapeString, WireName: "message", QueryName: "Message"},
+	}}
+	shapeStatusName           = aws.Shape{Name: "StatusName", Kind: aws.String, Enum: []string{"reachability"}}
+	shapeStatusType           = aws.Shape{Name: "StatusType", Kind: aws.String, Enum: []string{"passed", "failed", "insufficient-data", "initializing"}}
+	shapeStopInstancesRequest = aws.Shape{Name: "StopInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Force", Index: 1, Shape: &shapeBoolean, WireName: "force", QueryName: "Force"},
+		{Name: "Hibernate", Index: 2, Shape: &shapeBoolean, WireName: "Hibernate", QueryName: "Hibernate"},
+		{Name: "InstanceIds", Index: 3, Shape: &shapeInstanceIdStringList, WireName: "InstanceId", QueryName: "InstanceId", Required: true},
+		{Name: "SkipOsShutdown", Index: 4, Shape: &shapeBoolean, WireName: "SkipOsShutdown", QueryName: "SkipOsShutdown"},
+	}}
+	shapeStopInstancesResult = aws.Shape{Name: "StopInstancesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "StoppingInstances", Index: 0, Shape: &shapeInstanceStateChangeList, WireName: "instancesSet", QueryName: "InstancesSet"},
+	}}
+	shapeString = aws.Shape{Name: "String", Kind: aws.String}
+	shapeSubnet = aws.Shape{Name: "Subnet", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssignIpv6AddressOnCreation", Index: 0, Shape: &shapeBoolean, WireName: "assignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
 		{Name: "AvailabilityZone", Index: 1, Shape: &shapeString, WireName: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "AvailabilityZoneId", Index: 2, Shape: &shapeString, WireName: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
@@ -1141,6 +1848,7 @@ var (
 	shapeSubnetIpv6CidrBlockAssociationSet = aws.Shape{Name: "SubnetIpv6CidrBlockAssociationSet", Kind: aws.List, Elem: &shapeSubnetIpv6CidrBlockAssociation, ElemName: "item"}
 	shapeSubnetList                        = aws.Shape{Name: "SubnetList", Kind: aws.List, Elem: &shapeSubnet, ElemName: "item"}
 	shapeSubnetState                       = aws.Shape{Name: "SubnetState", Kind: aws.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}}
+	shapeSummaryStatus                     = aws.Shape{Name: "SummaryStatus", Kind: aws.String, Enum: []string{"ok", "impaired", "insufficient-data", "not-applicable", "initializing"}}
 	shapeTag                               = aws.Shape{Name: "Tag", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Key", Index: 0, Shape: &shapeString, WireName: "key", QueryName: "Key"},
 		{Name: "Value", Index: 1, Shape: &shapeString, WireName: "value", QueryName: "Value"},
@@ -1157,11 +1865,21 @@ var (
 		{Name: "ResourceType", Index: 0, Shape: &shapeResourceType, WireName: "resourceType", QueryName: "ResourceType"},
 		{Name: "Tags", Index: 1, Shape: &shapeTagList, WireName: "Tag", QueryName: "Tag"},
 	}}
-	shapeTagSpecificationList = aws.Shape{Name: "TagSpecificationList", Kind: aws.List, Elem: &shapeTagSpecification, ElemName: "item"}
-	shapeTaggableResourceId   = aws.Shape{Name: "TaggableResourceId", Kind: aws.String}
-	shapeTenancy              = aws.Shape{Name: "Tenancy", Kind: aws.String, Enum: []string{"default", "dedicated", "host"}}
-	shapeTransitGatewayId     = aws.Shape{Name: "TransitGatewayId", Kind: aws.String}
-	shapeUserIdGroupPair      = aws.Shape{Name: "UserIdGroupPair", Kind: aws.Structure, Members: []aws.Member{
+	shapeTagSpecificationList      = aws.Shape{Name: "TagSpecificationList", Kind: aws.List, Elem: &shapeTagSpecification, ElemName: "item"}
+	shapeTaggableResourceId        = aws.Shape{Name: "TaggableResourceId", Kind: aws.String}
+	shapeTenancy                   = aws.Shape{Name: "Tenancy", Kind: aws.String, Enum: []string{"default", "dedicated", "host"}}
+	shapeTerminateInstancesRequest = aws.Shape{Name: "TerminateInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Force", Index: 1, Shape: &shapeBoolean, WireName: "Force", QueryName: "Force"},
+		{Name: "InstanceIds", Index: 2, Shape: &shapeInstanceIdStringList, WireName: "InstanceId", QueryName: "InstanceId", Required: true},
+		{Name: "SkipOsShutdown", Index: 3, Shape: &shapeBoolean, WireName: "SkipOsShutdown", QueryName: "SkipOsShutdown"},
+	}}
+	shapeTerminateInstancesResult = aws.Shape{Name: "TerminateInstancesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "TerminatingInstances", Index: 0, Shape: &shapeInstanceStateChangeList, WireName: "instancesSet", QueryName: "InstancesSet"},
+	}}
+	shapeTpmSupportValues = aws.Shape{Name: "TpmSupportValues", Kind: aws.String, Enum: []string{"v2.0"}}
+	shapeTransitGatewayId = aws.Shape{Name: "TransitGatewayId", Kind: aws.String}
+	shapeUserIdGroupPair  = aws.Shape{Name: "UserIdGroupPair", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "description", QueryName: "Description"},
 		{Name: "GroupId", Index: 1, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},
 		{Name: "GroupName", Index: 2, Shape: &shapeString, WireName: "groupName", QueryName: "GroupName"},
@@ -1172,6 +1890,8 @@ var (
 	}}
 	shapeUserIdGroupPairList = aws.Shape{Name: "UserIdGroupPairList", Kind: aws.List, Elem: &shapeUserIdGroupPair, ElemName: "item"}
 	shapeValueStringList     = aws.Shape{Name: "ValueStringList", Kind: aws.List, Elem: &shapeString, ElemName: "item"}
+	shapeVirtualizationType  = aws.Shape{Name: "VirtualizationType", Kind: aws.String, Enum: []string{"hvm", "paravirtual"}}
+	shapeVolumeType          = aws.Shape{Name: "VolumeType", Kind: aws.String, Enum: []string{"standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"}}
 	shapeVpc                 = aws.Shape{Name: "Vpc", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "BlockPublicAccessStates", Index: 0, Shape: &shapeBlockPublicAccessStates, WireName: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
 		{Name: "CidrBlock", Index: 1, Shape: &shapeString, WireName: "cidrBlock", QueryName: "CidrBlock"},

@@ -44,6 +44,17 @@ type AssociateAddressOutput struct {
 	AssociationId *string `json:"AssociationId,omitempty"`
 }
 
+// AssociateIamInstanceProfileInput is the input of AssociateIamInstanceProfile.
+type AssociateIamInstanceProfileInput struct {
+	IamInstanceProfile *IamInstanceProfileSpecification `json:"IamInstanceProfile,omitempty"`
+	InstanceId         *string                          `json:"InstanceId,omitempty"`
+}
+
+// AssociateIamInstanceProfileOutput is the output of AssociateIamInstanceProfile.
+type AssociateIamInstanceProfileOutput struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation,omitempty"`
+}
+
 // AssociateRouteTableInput is the input of AssociateRouteTable.
 type AssociateRouteTableInput struct {
 	DryRun         *bool   `json:"DryRun,omitempty"`
@@ -421,6 +432,72 @@ type DescribeAvailabilityZonesOutput struct {
 	AvailabilityZones []AvailabilityZone `json:"AvailabilityZones,omitempty"`
 }
 
+// DescribeIamInstanceProfileAssociationsInput is the input of DescribeIamInstanceProfileAssociations.
+type DescribeIamInstanceProfileAssociationsInput struct {
+	AssociationIds []string `json:"AssociationIds,omitempty"`
+	Filters        []Filter `json:"Filters,omitempty"`
+	MaxResults     *int32   `json:"MaxResults,omitempty"`
+	NextToken      *string  `json:"NextToken,omitempty"`
+}
+
+// DescribeIamInstanceProfileAssociationsOutput is the output of DescribeIamInstanceProfileAssociations.
+type DescribeIamInstanceProfileAssociationsOutput struct {
+	IamInstanceProfileAssociations []IamInstanceProfileAssociation `json:"IamInstanceProfileAssociations,omitempty"`
+	NextToken                      *string                         `json:"NextToken,omitempty"`
+}
+
+// DescribeImagesInput is the input of DescribeImages.
+type DescribeImagesInput struct {
+	DryRun            *bool    `json:"DryRun,omitempty"`
+	ExecutableUsers   []string `json:"ExecutableUsers,omitempty"`
+	Filters           []Filter `json:"Filters,omitempty"`
+	ImageIds          []string `json:"ImageIds,omitempty"`
+	IncludeDeprecated *bool    `json:"IncludeDeprecated,omitempty"`
+	IncludeDisabled   *bool    `json:"IncludeDisabled,omitempty"`
+	MaxResults        *int32   `json:"MaxResults,omitempty"`
+	NextToken         *string  `json:"NextToken,omitempty"`
+	Owners            []string `json:"Owners,omitempty"`
+}
+
+// DescribeImagesOutput is the output of DescribeImages.
+type DescribeImagesOutput struct {
+	Images    []Image `json:"Images,omitempty"`
+	NextToken *string `json:"NextToken,omitempty"`
+}
+
+// DescribeInstanceStatusInput is the input of DescribeInstanceStatus.
+type DescribeInstanceStatusInput struct {
+	DryRun                  *bool    `json:"DryRun,omitempty"`
+	Filters                 []Filter `json:"Filters,omitempty"`
+	IncludeAllInstances     *bool    `json:"IncludeAllInstances,omitempty"`
+	IncludeManagedResources *bool    `json:"IncludeManagedResources,omitempty"`
+	InstanceIds             []string `json:"InstanceIds,omitempty"`
+	MaxResults              *int32   `json:"MaxResults,omitempty"`
+	NextToken               *string  `json:"NextToken,omitempty"`
+}
+
+// DescribeInstanceStatusOutput is the output of DescribeInstanceStatus.
+type DescribeInstanceStatusOutput struct {
+	InstanceStatuses []InstanceStatus `json:"InstanceStatuses,omitempty"`
+	NextToken        *string          `json:"NextToken,omitempty"`
+}
+
+// DescribeInstancesInput is the input of DescribeInstances.
+type DescribeInstancesInput struct {
+	DryRun                  *bool    `json:"DryRun,omitempty"`
+	Filters                 []Filter `json:"Filters,omitempty"`
+	IncludeManagedResources *bool    `json:"IncludeManagedResources,omitempty"`
+	InstanceIds             []string `json:"InstanceIds,omitempty"`
+	MaxResults              *int32   `json:"MaxResults,omitempty"`
+	NextToken               *string  `json:"NextToken,omitempty"`
+}
+
+// DescribeInstancesOutput is the output of DescribeInstances.
+type DescribeInstancesOutput struct {
+	NextToken    *string       `json:"NextToken,omitempty"`
+	Reservations []Reservation `json:"Reservations,omitempty"`
+}
+
 // DescribeInternetGatewaysInput is the input of DescribeInternetGateways.
 type DescribeInternetGatewaysInput struct {
 	DryRun             *bool    `json:"DryRun,omitempty"`
@@ -622,6 +699,16 @@ type DisassociateAddressInput struct {
 type DisassociateAddressOutput struct {
 }
 
+// DisassociateIamInstanceProfileInput is the input of DisassociateIamInstanceProfile.
+type DisassociateIamInstanceProfileInput struct {
+	AssociationId *string `json:"AssociationId,omitempty"`
+}
+
+// DisassociateIamInstanceProfileOutput is the output of DisassociateIamInstanceProfile.
+type DisassociateIamInstanceProfileOutput struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation,omitempty"`
+}
+
 // DisassociateRouteTableInput is the input of DisassociateRouteTable.
 type DisassociateRouteTableInput struct {
 	AssociationId *string `json:"AssociationId,omitempty"`
@@ -692,6 +779,17 @@ type ReleaseAddressInput struct {
 
 // ReleaseAddressOutput is the output of ReleaseAddress.
 type ReleaseAddressOutput struct {
+}
+
+// ReplaceIamInstanceProfileAssociationInput is the input of ReplaceIamInstanceProfileAssociation.
+type ReplaceIamInstanceProfileAssociationInput struct {
+	AssociationId      *string                          `json:"AssociationId,omitempty"`
+	IamInstanceProfile *IamInstanceProfileSpecification `json:"IamInstanceProfile,omitempty"`
+}
+
+// ReplaceIamInstanceProfileAssociationOutput is the output of ReplaceIamInstanceProfileAssociation.
+type ReplaceIamInstanceProfileAssociationOutput struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation,omitempty"`
 }
 
 // ReplaceRouteInput is the input of ReplaceRoute.
@@ -774,6 +872,102 @@ type RevokeSecurityGroupIngressOutput struct {
 	Return                    *bool                      `json:"Return,omitempty"`
 	RevokedSecurityGroupRules []RevokedSecurityGroupRule `json:"RevokedSecurityGroupRules,omitempty"`
 	UnknownIpPermissions      []IpPermission             `json:"UnknownIpPermissions,omitempty"`
+}
+
+// RunInstancesInput is the input of RunInstances.
+type RunInstancesInput struct {
+	AdditionalInfo                    *string                                          `json:"AdditionalInfo,omitempty"`
+	BlockDeviceMappings               []BlockDeviceMapping                             `json:"BlockDeviceMappings,omitempty"`
+	CapacityReservationSpecification  *CapacityReservationSpecification                `json:"CapacityReservationSpecification,omitempty"`
+	ClientToken                       *string                                          `json:"ClientToken,omitempty"`
+	CpuOptions                        *CpuOptionsRequest                               `json:"CpuOptions,omitempty"`
+	CreditSpecification               *CreditSpecificationRequest                      `json:"CreditSpecification,omitempty"`
+	DisableApiStop                    *bool                                            `json:"DisableApiStop,omitempty"`
+	DisableApiTermination             *bool                                            `json:"DisableApiTermination,omitempty"`
+	DryRun                            *bool                                            `json:"DryRun,omitempty"`
+	EbsOptimized                      *bool                                            `json:"EbsOptimized,omitempty"`
+	ElasticGpuSpecification           []ElasticGpuSpecification                        `json:"ElasticGpuSpecification,omitempty"`
+	ElasticInferenceAccelerators      []ElasticInferenceAccelerator                    `json:"ElasticInferenceAccelerators,omitempty"`
+	EnablePrimaryIpv6                 *bool                                            `json:"EnablePrimaryIpv6,omitempty"`
+	EnclaveOptions                    *EnclaveOptionsRequest                           `json:"EnclaveOptions,omitempty"`
+	HibernationOptions                *HibernationOptionsRequest                       `json:"HibernationOptions,omitempty"`
+	IamInstanceProfile                *IamInstanceProfileSpecification                 `json:"IamInstanceProfile,omitempty"`
+	ImageId                           *string                                          `json:"ImageId,omitempty"`
+	InstanceInitiatedShutdownBehavior *string                                          `json:"InstanceInitiatedShutdownBehavior,omitempty"`
+	InstanceMarketOptions             *InstanceMarketOptionsRequest                    `json:"InstanceMarketOptions,omitempty"`
+	InstanceType                      *string                                          `json:"InstanceType,omitempty"`
+	Ipv6AddressCount                  *int32                                           `json:"Ipv6AddressCount,omitempty"`
+	Ipv6Addresses                     []InstanceIpv6Address                            `json:"Ipv6Addresses,omitempty"`
+	KernelId                          *string                                          `json:"KernelId,omitempty"`
+	KeyName                           *string                                          `json:"KeyName,omitempty"`
+	LaunchTemplate                    *LaunchTemplateSpecification                     `json:"LaunchTemplate,omitempty"`
+	LicenseSpecifications             []LicenseConfigurationRequest                    `json:"LicenseSpecifications,omitempty"`
+	MaintenanceOptions                *InstanceMaintenanceOptionsRequest               `json:"MaintenanceOptions,omitempty"`
+	MaxCount                          *int32                                           `json:"MaxCount,omitempty"`
+	MetadataOptions                   *InstanceMetadataOptionsRequest                  `json:"MetadataOptions,omitempty"`
+	MinCount                          *int32                                           `json:"MinCount,omitempty"`
+	Monitoring                        *RunInstancesMonitoringEnabled                   `json:"Monitoring,omitempty"`
+	NetworkInterfaces                 []InstanceNetworkInterfaceSpecification          `json:"NetworkInterfaces,omitempty"`
+	NetworkPerformanceOptions         *InstanceNetworkPerformanceOptionsRequest        `json:"NetworkPerformanceOptions,omitempty"`
+	Operator                          *OperatorRequest                                 `json:"Operator,omitempty"`
+	Placement                         *Placement                                       `json:"Placement,omitempty"`
+	PrivateDnsNameOptions             *PrivateDnsNameOptionsRequest                    `json:"PrivateDnsNameOptions,omitempty"`
+	PrivateIpAddress                  *string                                          `json:"PrivateIpAddress,omitempty"`
+	RamdiskId                         *string                                          `json:"RamdiskId,omitempty"`
+	SecondaryInterfaces               []InstanceSecondaryInterfaceSpecificationRequest `json:"SecondaryInterfaces,omitempty"`
+	SecurityGroupIds                  []string                                         `json:"SecurityGroupIds,omitempty"`
+	SecurityGroups                    []string                                         `json:"SecurityGroups,omitempty"`
+	SubnetId                          *string                                          `json:"SubnetId,omitempty"`
+	TagSpecifications                 []TagSpecification                               `json:"TagSpecifications,omitempty"`
+	UserData                          *string                                          `json:"UserData,omitempty"`
+}
+
+// RunInstancesOutput is the output of RunInstances.
+type RunInstancesOutput struct {
+	Groups        []GroupIdentifier `json:"Groups,omitempty"`
+	Instances     []Instance        `json:"Instances,omitempty"`
+	OwnerId       *string           `json:"OwnerId,omitempty"`
+	RequesterId   *string           `json:"RequesterId,omitempty"`
+	ReservationId *string           `json:"ReservationId,omitempty"`
+}
+
+// StartInstancesInput is the input of StartInstances.
+type StartInstancesInput struct {
+	AdditionalInfo *string  `json:"AdditionalInfo,omitempty"`
+	DryRun         *bool    `json:"DryRun,omitempty"`
+	InstanceIds    []string `json:"InstanceIds,omitempty"`
+}
+
+// StartInstancesOutput is the output of StartInstances.
+type StartInstancesOutput struct {
+	StartingInstances []InstanceStateChange `json:"StartingInstances,omitempty"`
+}
+
+// StopInstancesInput is the input of StopInstances.
+type StopInstancesInput struct {
+	DryRun         *bool    `json:"DryRun,omitempty"`
+	Force          *bool    `json:"Force,omitempty"`
+	Hibernate      *bool    `json:"Hibernate,omitempty"`
+	InstanceIds    []string `json:"InstanceIds,omitempty"`
+	SkipOsShutdown *bool    `json:"SkipOsShutdown,omitempty"`
+}
+
+// StopInstancesOutput is the output of StopInstances.
+type StopInstancesOutput struct {
+	StoppingInstances []InstanceStateChange `json:"StoppingInstances,omitempty"`
+}
+
+// TerminateInstancesInput is the input of TerminateInstances.
+type TerminateInstancesInput struct {
+	DryRun         *bool    `json:"DryRun,omitempty"`
+	Force          *bool    `json:"Force,omitempty"`
+	InstanceIds    []string `json:"InstanceIds,omitempty"`
+	SkipOsShutdown *bool    `json:"SkipOsShutdown,omitempty"`
+}
+
+// TerminateInstancesOutput is the output of TerminateInstances.
+type TerminateInstancesOutput struct {
+	TerminatingInstances []InstanceStateChange `json:"TerminatingInstances,omitempty"`
 }
 
 // AccountAttribute is the structure AccountAttribute of the API.
@@ -868,9 +1062,41 @@ type AvailabilityZoneSubGeography struct {
 	Name *string `json:"Name,omitempty"`
 }
 
+// BlockDeviceMapping is the structure BlockDeviceMapping of the API.
+type BlockDeviceMapping struct {
+	DeviceName  *string         `json:"DeviceName,omitempty"`
+	Ebs         *EbsBlockDevice `json:"Ebs,omitempty"`
+	NoDevice    *string         `json:"NoDevice,omitempty"`
+	VirtualName *string         `json:"VirtualName,omitempty"`
+}
+
 // BlockPublicAccessStates is the structure BlockPublicAccessStates of the API.
 type BlockPublicAccessStates struct {
 	InternetGatewayBlockMode *string `json:"InternetGatewayBlockMode,omitempty"`
+}
+
+// CapacityReservationSpecification is the structure CapacityReservationSpecification of the API.
+type CapacityReservationSpecification struct {
+	CapacityReservationPreference *string                    `json:"CapacityReservationPreference,omitempty"`
+	CapacityReservationTarget     *CapacityReservationTarget `json:"CapacityReservationTarget,omitempty"`
+}
+
+// CapacityReservationSpecificationResponse is the structure CapacityReservationSpecificationResponse of the API.
+type CapacityReservationSpecificationResponse struct {
+	CapacityReservationPreference *string                            `json:"CapacityReservationPreference,omitempty"`
+	CapacityReservationTarget     *CapacityReservationTargetResponse `json:"CapacityReservationTarget,omitempty"`
+}
+
+// CapacityReservationTarget is the structure CapacityReservationTarget of the API.
+type CapacityReservationTarget struct {
+	CapacityReservationId               *string `json:"CapacityReservationId,omitempty"`
+	CapacityReservationResourceGroupArn *string `json:"CapacityReservationResourceGroupArn,omitempty"`
+}
+
+// CapacityReservationTargetResponse is the structure CapacityReservationTargetResponse of the API.
+type CapacityReservationTargetResponse struct {
+	CapacityReservationId               *string `json:"CapacityReservationId,omitempty"`
+	CapacityReservationResourceGroupArn *string `json:"CapacityReservationResourceGroupArn,omitempty"`
 }
 
 // ConnectionTrackingConfiguration is the structure ConnectionTrackingConfiguration of the API.
@@ -887,15 +1113,133 @@ type ConnectionTrackingSpecificationRequest struct {
 	UdpTimeout            *int32 `json:"UdpTimeout,omitempty"`
 }
 
+// ConnectionTrackingSpecificationResponse is the structure ConnectionTrackingSpecificationResponse of the API.
+type ConnectionTrackingSpecificationResponse struct {
+	TcpEstablishedTimeout *int32 `json:"TcpEstablishedTimeout,omitempty"`
+	UdpStreamTimeout      *int32 `json:"UdpStreamTimeout,omitempty"`
+	UdpTimeout            *int32 `json:"UdpTimeout,omitempty"`
+}
+
+// CpuOptions is the structure CpuOptions of the API.
+type CpuOptions struct {
+	AmdSevSnp            *string `json:"AmdSevSnp,omitempty"`
+	CoreCount            *int32  `json:"CoreCount,omitempty"`
+	NestedVirtualization *string `json:"NestedVirtualization,omitempty"`
+	ThreadsPerCore       *int32  `json:"ThreadsPerCore,omitempty"`
+}
+
+// CpuOptionsRequest is the structure CpuOptionsRequest of the API.
+type CpuOptionsRequest struct {
+	AmdSevSnp            *string `json:"AmdSevSnp,omitempty"`
+	CoreCount            *int32  `json:"CoreCount,omitempty"`
+	NestedVirtualization *string `json:"NestedVirtualization,omitempty"`
+	ThreadsPerCore       *int32  `json:"ThreadsPerCore,omitempty"`
+}
+
+// CreditSpecificationRequest is the structure CreditSpecificationRequest of the API.
+type CreditSpecificationRequest struct {
+	CpuCredits *string `json:"CpuCredits,omitempty"`
+}
+
+// EbsBlockDevice is the structure EbsBlockDevice of the API.
+type EbsBlockDevice struct {
+	AvailabilityZone         *string `json:"AvailabilityZone,omitempty"`
+	AvailabilityZoneId       *string `json:"AvailabilityZoneId,omitempty"`
+	DeleteOnTermination      *bool   `json:"DeleteOnTermination,omitempty"`
+	EbsCardIndex             *int32  `json:"EbsCardIndex,omitempty"`
+	Encrypted                *bool   `json:"Encrypted,omitempty"`
+	Iops                     *int32  `json:"Iops,omitempty"`
+	KmsKeyId                 *string `json:"KmsKeyId,omitempty"`
+	OutpostArn               *string `json:"OutpostArn,omitempty"`
+	SnapshotId               *string `json:"SnapshotId,omitempty"`
+	Throughput               *int32  `json:"Throughput,omitempty"`
+	VolumeInitializationRate *int32  `json:"VolumeInitializationRate,omitempty"`
+	VolumeSize               *int32  `json:"VolumeSize,omitempty"`
+	VolumeType               *string `json:"VolumeType,omitempty"`
+}
+
+// EbsInstanceBlockDevice is the structure EbsInstanceBlockDevice of the API.
+type EbsInstanceBlockDevice struct {
+	AssociatedResource  *string           `json:"AssociatedResource,omitempty"`
+	AttachTime          *time.Time        `json:"AttachTime,omitempty"`
+	DeleteOnTermination *bool             `json:"DeleteOnTermination,omitempty"`
+	EbsCardIndex        *int32            `json:"EbsCardIndex,omitempty"`
+	Operator            *OperatorResponse `json:"Operator,omitempty"`
+	Status              *string           `json:"Status,omitempty"`
+	VolumeId            *string           `json:"VolumeId,omitempty"`
+	VolumeOwnerId       *string           `json:"VolumeOwnerId,omitempty"`
+}
+
+// EbsStatusDetails is the structure EbsStatusDetails of the API.
+type EbsStatusDetails struct {
+	ImpairedSince *time.Time `json:"ImpairedSince,omitempty"`
+	Name          *string    `json:"Name,omitempty"`
+	Status        *string    `json:"Status,omitempty"`
+}
+
+// EbsStatusSummary is the structure EbsStatusSummary of the API.
+type EbsStatusSummary struct {
+	Details []EbsStatusDetails `json:"Details,omitempty"`
+	Status  *string            `json:"Status,omitempty"`
+}
+
+// ElasticGpuAssociation is the structure ElasticGpuAssociation of the API.
+type ElasticGpuAssociation struct {
+	ElasticGpuAssociationId    *string `json:"ElasticGpuAssociationId,omitempty"`
+	ElasticGpuAssociationState *string `json:"ElasticGpuAssociationState,omitempty"`
+	ElasticGpuAssociationTime  *string `json:"ElasticGpuAssociationTime,omitempty"`
+	ElasticGpuId               *string `json:"ElasticGpuId,omitempty"`
+}
+
+// ElasticGpuSpecification is the structure ElasticGpuSpecification of the API.
+type ElasticGpuSpecification struct {
+	Type *string `json:"Type,omitempty"`
+}
+
+// ElasticInferenceAccelerator is the structure ElasticInferenceAccelerator of the API.
+type ElasticInferenceAccelerator struct {
+	Count *int32  `json:"Count,omitempty"`
+	Type  *string `json:"Type,omitempty"`
+}
+
+// ElasticInferenceAcceleratorAssociation is the structure ElasticInferenceAcceleratorAssociation of the API.
+type ElasticInferenceAcceleratorAssociation struct {
+	ElasticInferenceAcceleratorArn              *string    `json:"ElasticInferenceAcceleratorArn,omitempty"`
+	ElasticInferenceAcceleratorAssociationId    *string    `json:"ElasticInferenceAcceleratorAssociationId,omitempty"`
+	ElasticInferenceAcceleratorAssociationState *string    `json:"ElasticInferenceAcceleratorAssociationState,omitempty"`
+	ElasticInferenceAcceleratorAssociationTime  *time.Time `json:"ElasticInferenceAcceleratorAssociationTime,omitempty"`
+}
+
 // EnaSrdSpecification is the structure EnaSrdSpecification of the API.
 type EnaSrdSpecification struct {
 	EnaSrdEnabled          *bool                   `json:"EnaSrdEnabled,omitempty"`
 	EnaSrdUdpSpecification *EnaSrdUdpSpecification `json:"EnaSrdUdpSpecification,omitempty"`
 }
 
+// EnaSrdSpecificationRequest is the structure EnaSrdSpecificationRequest of the API.
+type EnaSrdSpecificationRequest struct {
+	EnaSrdEnabled          *bool                          `json:"EnaSrdEnabled,omitempty"`
+	EnaSrdUdpSpecification *EnaSrdUdpSpecificationRequest `json:"EnaSrdUdpSpecification,omitempty"`
+}
+
 // EnaSrdUdpSpecification is the structure EnaSrdUdpSpecification of the API.
 type EnaSrdUdpSpecification struct {
 	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitempty"`
+}
+
+// EnaSrdUdpSpecificationRequest is the structure EnaSrdUdpSpecificationRequest of the API.
+type EnaSrdUdpSpecificationRequest struct {
+	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitempty"`
+}
+
+// EnclaveOptions is the structure EnclaveOptions of the API.
+type EnclaveOptions struct {
+	Enabled *bool `json:"Enabled,omitempty"`
+}
+
+// EnclaveOptionsRequest is the structure EnclaveOptionsRequest of the API.
+type EnclaveOptionsRequest struct {
+	Enabled *bool `json:"Enabled,omitempty"`
 }
 
 // Filter is the structure Filter of the API.
@@ -910,16 +1254,401 @@ type GroupIdentifier struct {
 	GroupName *string `json:"GroupName,omitempty"`
 }
 
+// HibernationOptions is the structure HibernationOptions of the API.
+type HibernationOptions struct {
+	Configured *bool `json:"Configured,omitempty"`
+}
+
+// HibernationOptionsRequest is the structure HibernationOptionsRequest of the API.
+type HibernationOptionsRequest struct {
+	Configured *bool `json:"Configured,omitempty"`
+}
+
+// IamInstanceProfile is the structure IamInstanceProfile of the API.
+type IamInstanceProfile struct {
+	Arn *string `json:"Arn,omitempty"`
+	Id  *string `json:"Id,omitempty"`
+}
+
+// IamInstanceProfileAssociation is the structure IamInstanceProfileAssociation of the API.
+type IamInstanceProfileAssociation struct {
+	AssociationId      *string             `json:"AssociationId,omitempty"`
+	IamInstanceProfile *IamInstanceProfile `json:"IamInstanceProfile,omitempty"`
+	InstanceId         *string             `json:"InstanceId,omitempty"`
+	State              *string             `json:"State,omitempty"`
+	Timestamp          *time.Time          `json:"Timestamp,omitempty"`
+}
+
+// IamInstanceProfileSpecification is the structure IamInstanceProfileSpecification of the API.
+type IamInstanceProfileSpecification struct {
+	Arn  *string `json:"Arn,omitempty"`
+	Name *string `json:"Name,omitempty"`
+}
+
 // IcmpTypeCode is the structure IcmpTypeCode of the API.
 type IcmpTypeCode struct {
 	Code *int32 `json:"Code,omitempty"`
 	Type *int32 `json:"Type,omitempty"`
 }
 
+// Image is the structure Image of the API.
+type Image struct {
+	Architecture             *string              `json:"Architecture,omitempty"`
+	BlockDeviceMappings      []BlockDeviceMapping `json:"BlockDeviceMappings,omitempty"`
+	BootMode                 *string              `json:"BootMode,omitempty"`
+	CreationDate             *string              `json:"CreationDate,omitempty"`
+	DeprecationTime          *string              `json:"DeprecationTime,omitempty"`
+	DeregistrationProtection *string              `json:"DeregistrationProtection,omitempty"`
+	Description              *string              `json:"Description,omitempty"`
+	EnaSupport               *bool                `json:"EnaSupport,omitempty"`
+	FreeTierEligible         *bool                `json:"FreeTierEligible,omitempty"`
+	Hypervisor               *string              `json:"Hypervisor,omitempty"`
+	ImageAllowed             *bool                `json:"ImageAllowed,omitempty"`
+	ImageId                  *string              `json:"ImageId,omitempty"`
+	ImageLocation            *string              `json:"ImageLocation,omitempty"`
+	ImageOwnerAlias          *string              `json:"ImageOwnerAlias,omitempty"`
+	ImageType                *string              `json:"ImageType,omitempty"`
+	ImdsSupport              *string              `json:"ImdsSupport,omitempty"`
+	KernelId                 *string              `json:"KernelId,omitempty"`
+	LastLaunchedTime         *string              `json:"LastLaunchedTime,omitempty"`
+	Name                     *string              `json:"Name,omitempty"`
+	OwnerId                  *string              `json:"OwnerId,omitempty"`
+	Platform                 *string              `json:"Platform,omitempty"`
+	PlatformDetails          *string              `json:"PlatformDetails,omitempty"`
+	ProductCodes             []ProductCode        `json:"ProductCodes,omitempty"`
+	Public                   *bool                `json:"Public,omitempty"`
+	RamdiskId                *string              `json:"RamdiskId,omitempty"`
+	RootDeviceName           *string              `json:"RootDeviceName,omitempty"`
+	RootDeviceType           *string              `json:"RootDeviceType,omitempty"`
+	SourceImageId            *string              `json:"SourceImageId,omitempty"`
+	SourceImageRegion        *string              `json:"SourceImageRegion,omitempty"`
+	SourceInstanceId         *string              `json:"SourceInstanceId,omitempty"`
+	SriovNetSupport          *string              `json:"SriovNetSupport,omitempty"`
+	State                    *string              `json:"State,omitempty"`
+	StateReason              *StateReason         `json:"StateReason,omitempty"`
+	Tags                     []Tag                `json:"Tags,omitempty"`
+	TpmSupport               *string              `json:"TpmSupport,omitempty"`
+	UsageOperation           *string              `json:"UsageOperation,omitempty"`
+	VirtualizationType       *string              `json:"VirtualizationType,omitempty"`
+}
+
+// Instance is the structure Instance of the API.
+type Instance struct {
+	AmiLaunchIndex                          *int32                                    `json:"AmiLaunchIndex,omitempty"`
+	Architecture                            *string                                   `json:"Architecture,omitempty"`
+	BlockDeviceMappings                     []InstanceBlockDeviceMapping              `json:"BlockDeviceMappings,omitempty"`
+	BootMode                                *string                                   `json:"BootMode,omitempty"`
+	CapacityBlockId                         *string                                   `json:"CapacityBlockId,omitempty"`
+	CapacityReservationId                   *string                                   `json:"CapacityReservationId,omitempty"`
+	CapacityReservationSpecification        *CapacityReservationSpecificationResponse `json:"CapacityReservationSpecification,omitempty"`
+	ClientToken                             *string                                   `json:"ClientToken,omitempty"`
+	CpuOptions                              *CpuOptions                               `json:"CpuOptions,omitempty"`
+	CurrentInstanceBootMode                 *string                                   `json:"CurrentInstanceBootMode,omitempty"`
+	EbsOptimized                            *bool                                     `json:"EbsOptimized,omitempty"`
+	ElasticGpuAssociations                  []ElasticGpuAssociation                   `json:"ElasticGpuAssociations,omitempty"`
+	ElasticInferenceAcceleratorAssociations []ElasticInferenceAcceleratorAssociation  `json:"ElasticInferenceAcceleratorAssociations,omitempty"`
+	EnaSupport                              *bool                                     `json:"EnaSupport,omitempty"`
+	EnclaveOptions                          *EnclaveOptions                           `json:"EnclaveOptions,omitempty"`
+	HibernationOptions                      *HibernationOptions                       `json:"HibernationOptions,omitempty"`
+	Hypervisor                              *string                                   `json:"Hypervisor,omitempty"`
+	IamInstanceProfile                      *IamInstanceProfile                       `json:"IamInstanceProfile,omitempty"`
+	ImageId                                 *string                                   `json:"ImageId,omitempty"`
+	InstanceId                              *string                                   `json:"InstanceId,omitempty"`
+	InstanceLifecycle                       *string                                   `json:"InstanceLifecycle,omitempty"`
+	InstanceType                            *string                                   `json:"InstanceType,omitempty"`
+	Ipv6Address                             *string                                   `json:"Ipv6Address,omitempty"`
+	KernelId                                *string                                   `json:"KernelId,omitempty"`
+	KeyName                                 *string                                   `json:"KeyName,omitempty"`
+	LaunchTime                              *time.Time                                `json:"LaunchTime,omitempty"`
+	Licenses                                []LicenseConfiguration                    `json:"Licenses,omitempty"`
+	MaintenanceOptions                      *InstanceMaintenanceOptions               `json:"MaintenanceOptions,omitempty"`
+	MetadataOptions                         *InstanceMetadataOptionsResponse          `json:"MetadataOptions,omitempty"`
+	Monitoring                              *Monitoring                               `json:"Monitoring,omitempty"`
+	NetworkInterfaces                       []InstanceNetworkInterface                `json:"NetworkInterfaces,omitempty"`
+	NetworkPerformanceOptions               *InstanceNetworkPerformanceOptions        `json:"NetworkPerformanceOptions,omitempty"`
+	Operator                                *OperatorResponse                         `json:"Operator,omitempty"`
+	OutpostArn                              *string                                   `json:"OutpostArn,omitempty"`
+	Placement                               *Placement                                `json:"Placement,omitempty"`
+	Platform                                *string                                   `json:"Platform,omitempty"`
+	PlatformDetails                         *string                                   `json:"PlatformDetails,omitempty"`
+	PrivateDnsName                          *string                                   `json:"PrivateDnsName,omitempty"`
+	PrivateDnsNameOptions                   *PrivateDnsNameOptionsResponse            `json:"PrivateDnsNameOptions,omitempty"`
+	PrivateIpAddress                        *string                                   `json:"PrivateIpAddress,omitempty"`
+	ProductCodes                            []ProductCode                             `json:"ProductCodes,omitempty"`
+	PublicDnsName                           *string                                   `json:"PublicDnsName,omitempty"`
+	PublicIpAddress                         *string                                   `json:"PublicIpAddress,omitempty"`
+	RamdiskId                               *string                                   `json:"RamdiskId,omitempty"`
+	RootDeviceName                          *string                                   `json:"RootDeviceName,omitempty"`
+	RootDeviceType                          *string                                   `json:"RootDeviceType,omitempty"`
+	SecondaryInterfaces                     []InstanceSecondaryInterface              `json:"SecondaryInterfaces,omitempty"`
+	SecurityGroups                          []GroupIdentifier                         `json:"SecurityGroups,omitempty"`
+	SourceDestCheck                         *bool                                     `json:"SourceDestCheck,omitempty"`
+	SpotInstanceRequestId                   *string                                   `json:"SpotInstanceRequestId,omitempty"`
+	SriovNetSupport                         *string                                   `json:"SriovNetSupport,omitempty"`
+	State                                   *InstanceState                            `json:"State,omitempty"`
+	StateReason                             *StateReason                              `json:"StateReason,omitempty"`
+	StateTransitionReason                   *string                                   `json:"StateTransitionReason,omitempty"`
+	SubnetId                                *string                                   `json:"SubnetId,omitempty"`
+	Tags                                    []Tag                                     `json:"Tags,omitempty"`
+	TpmSupport                              *string                                   `json:"TpmSupport,omitempty"`
+	UsageOperation                          *string                                   `json:"UsageOperation,omitempty"`
+	UsageOperationUpdateTime                *time.Time                                `json:"UsageOperationUpdateTime,omitempty"`
+	VirtualizationType                      *string                                   `json:"VirtualizationType,omitempty"`
+	VpcId                                   *string                                   `json:"VpcId,omitempty"`
+}
+
+// InstanceAttachmentEnaSrdSpecification is the structure InstanceAttachmentEnaSrdSpecification of the API.
+type InstanceAttachmentEnaSrdSpecification struct {
+	EnaSrdEnabled          *bool                                     `json:"EnaSrdEnabled,omitempty"`
+	EnaSrdUdpSpecification *InstanceAttachmentEnaSrdUdpSpecification `json:"EnaSrdUdpSpecification,omitempty"`
+}
+
+// InstanceAttachmentEnaSrdUdpSpecification is the structure InstanceAttachmentEnaSrdUdpSpecification of the API.
+type InstanceAttachmentEnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitempty"`
+}
+
+// InstanceBlockDeviceMapping is the structure InstanceBlockDeviceMapping of the API.
+type InstanceBlockDeviceMapping struct {
+	DeviceName *string                 `json:"DeviceName,omitempty"`
+	Ebs        *EbsInstanceBlockDevice `json:"Ebs,omitempty"`
+}
+
+// InstanceIpv4Prefix is the structure InstanceIpv4Prefix of the API.
+type InstanceIpv4Prefix struct {
+	Ipv4Prefix *string `json:"Ipv4Prefix,omitempty"`
+}
+
 // InstanceIpv6Address is the structure InstanceIpv6Address of the API.
 type InstanceIpv6Address struct {
 	Ipv6Address   *string `json:"Ipv6Address,omitempty"`
 	IsPrimaryIpv6 *bool   `json:"IsPrimaryIpv6,omitempty"`
+}
+
+// InstanceIpv6Prefix is the structure InstanceIpv6Prefix of the API.
+type InstanceIpv6Prefix struct {
+	Ipv6Prefix *string `json:"Ipv6Prefix,omitempty"`
+}
+
+// InstanceMaintenanceOptions is the structure InstanceMaintenanceOptions of the API.
+type InstanceMaintenanceOptions struct {
+	AutoRecovery    *string `json:"AutoRecovery,omitempty"`
+	RebootMigration *string `json:"RebootMigration,omitempty"`
+}
+
+// InstanceMaintenanceOptionsRequest is the structure InstanceMaintenanceOptionsRequest of the API.
+type InstanceMaintenanceOptionsRequest struct {
+	AutoRecovery *string `json:"AutoRecovery,omitempty"`
+}
+
+// InstanceMarketOptionsRequest is the structure InstanceMarketOptionsRequest of the API.
+type InstanceMarketOptionsRequest struct {
+	MarketType  *string            `json:"MarketType,omitempty"`
+	SpotOptions *SpotMarketOptions `json:"SpotOptions,omitempty"`
+}
+
+// InstanceMetadataOptionsRequest is the structure InstanceMetadataOptionsRequest of the API.
+type InstanceMetadataOptionsRequest struct {
+	HttpEndpoint            *string `json:"HttpEndpoint,omitempty"`
+	HttpProtocolIpv6        *string `json:"HttpProtocolIpv6,omitempty"`
+	HttpPutResponseHopLimit *int32  `json:"HttpPutResponseHopLimit,omitempty"`
+	HttpTokens              *string `json:"HttpTokens,omitempty"`
+	InstanceMetadataTags    *string `json:"InstanceMetadataTags,omitempty"`
+}
+
+// InstanceMetadataOptionsResponse is the structure InstanceMetadataOptionsResponse of the API.
+type InstanceMetadataOptionsResponse struct {
+	HttpEndpoint            *string `json:"HttpEndpoint,omitempty"`
+	HttpProtocolIpv6        *string `json:"HttpProtocolIpv6,omitempty"`
+	HttpPutResponseHopLimit *int32  `json:"HttpPutResponseHopLimit,omitempty"`
+	HttpTokens              *string `json:"HttpTokens,omitempty"`
+	InstanceMetadataTags    *string `json:"InstanceMetadataTags,omitempty"`
+	State                   *string `json:"State,omitempty"`
+}
+
+// InstanceNetworkInterface is the structure InstanceNetworkInterface of the API.
+type InstanceNetworkInterface struct {
+	Association                     *InstanceNetworkInterfaceAssociation     `json:"Association,omitempty"`
+	Attachment                      *InstanceNetworkInterfaceAttachment      `json:"Attachment,omitempty"`
+	ConnectionTrackingConfiguration *ConnectionTrackingSpecificationResponse `json:"ConnectionTrackingConfiguration,omitempty"`
+	Description                     *string                                  `json:"Description,omitempty"`
+	Groups                          []GroupIdentifier                        `json:"Groups,omitempty"`
+	InterfaceType                   *string                                  `json:"InterfaceType,omitempty"`
+	Ipv4Prefixes                    []InstanceIpv4Prefix                     `json:"Ipv4Prefixes,omitempty"`
+	Ipv6Addresses                   []InstanceIpv6Address                    `json:"Ipv6Addresses,omitempty"`
+	Ipv6Prefixes                    []InstanceIpv6Prefix                     `json:"Ipv6Prefixes,omitempty"`
+	MacAddress                      *string                                  `json:"MacAddress,omitempty"`
+	NetworkInterfaceId              *string                                  `json:"NetworkInterfaceId,omitempty"`
+	Operator                        *OperatorResponse                        `json:"Operator,omitempty"`
+	OwnerId                         *string                                  `json:"OwnerId,omitempty"`
+	PrivateDnsName                  *string                                  `json:"PrivateDnsName,omitempty"`
+	PrivateIpAddress                *string                                  `json:"PrivateIpAddress,omitempty"`
+	PrivateIpAddresses              []InstancePrivateIpAddress               `json:"PrivateIpAddresses,omitempty"`
+	SourceDestCheck                 *bool                                    `json:"SourceDestCheck,omitempty"`
+	Status                          *string                                  `json:"Status,omitempty"`
+	SubnetId                        *string                                  `json:"SubnetId,omitempty"`
+	VpcId                           *string                                  `json:"VpcId,omitempty"`
+}
+
+// InstanceNetworkInterfaceAssociation is the structure InstanceNetworkInterfaceAssociation of the API.
+type InstanceNetworkInterfaceAssociation struct {
+	CarrierIp       *string `json:"CarrierIp,omitempty"`
+	CustomerOwnedIp *string `json:"CustomerOwnedIp,omitempty"`
+	IpOwnerId       *string `json:"IpOwnerId,omitempty"`
+	PublicDnsName   *string `json:"PublicDnsName,omitempty"`
+	PublicIp        *string `json:"PublicIp,omitempty"`
+}
+
+// InstanceNetworkInterfaceAttachment is the structure InstanceNetworkInterfaceAttachment of the API.
+type InstanceNetworkInterfaceAttachment struct {
+	AttachTime          *time.Time                             `json:"AttachTime,omitempty"`
+	AttachmentId        *string                                `json:"AttachmentId,omitempty"`
+	DeleteOnTermination *bool                                  `json:"DeleteOnTermination,omitempty"`
+	DeviceIndex         *int32                                 `json:"DeviceIndex,omitempty"`
+	EnaQueueCount       *int32                                 `json:"EnaQueueCount,omitempty"`
+	EnaSrdSpecification *InstanceAttachmentEnaSrdSpecification `json:"EnaSrdSpecification,omitempty"`
+	NetworkCardIndex    *int32                                 `json:"NetworkCardIndex,omitempty"`
+	Status              *string                                `json:"Status,omitempty"`
+}
+
+// InstanceNetworkInterfaceSpecification is the structure InstanceNetworkInterfaceSpecification of the API.
+type InstanceNetworkInterfaceSpecification struct {
+	AssociateCarrierIpAddress       *bool                                   `json:"AssociateCarrierIpAddress,omitempty"`
+	AssociatePublicIpAddress        *bool                                   `json:"AssociatePublicIpAddress,omitempty"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest `json:"ConnectionTrackingSpecification,omitempty"`
+	DeleteOnTermination             *bool                                   `json:"DeleteOnTermination,omitempty"`
+	Description                     *string                                 `json:"Description,omitempty"`
+	DeviceIndex                     *int32                                  `json:"DeviceIndex,omitempty"`
+	EnaQueueCount                   *int32                                  `json:"EnaQueueCount,omitempty"`
+	EnaSrdSpecification             *EnaSrdSpecificationRequest             `json:"EnaSrdSpecification,omitempty"`
+	Groups                          []string                                `json:"Groups,omitempty"`
+	InterfaceType                   *string                                 `json:"InterfaceType,omitempty"`
+	Ipv4PrefixCount                 *int32                                  `json:"Ipv4PrefixCount,omitempty"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `json:"Ipv4Prefixes,omitempty"`
+	Ipv6AddressCount                *int32                                  `json:"Ipv6AddressCount,omitempty"`
+	Ipv6Addresses                   []InstanceIpv6Address                   `json:"Ipv6Addresses,omitempty"`
+	Ipv6PrefixCount                 *int32                                  `json:"Ipv6PrefixCount,omitempty"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `json:"Ipv6Prefixes,omitempty"`
+	NetworkCardIndex                *int32                                  `json:"NetworkCardIndex,omitempty"`
+	NetworkInterfaceId              *string                                 `json:"NetworkInterfaceId,omitempty"`
+	PrimaryIpv6                     *bool                                   `json:"PrimaryIpv6,omitempty"`
+	PrivateIpAddress                *string                                 `json:"PrivateIpAddress,omitempty"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification         `json:"PrivateIpAddresses,omitempty"`
+	SecondaryPrivateIpAddressCount  *int32                                  `json:"SecondaryPrivateIpAddressCount,omitempty"`
+	SubnetId                        *string                                 `json:"SubnetId,omitempty"`
+}
+
+// InstanceNetworkPerformanceOptions is the structure InstanceNetworkPerformanceOptions of the API.
+type InstanceNetworkPerformanceOptions struct {
+	BandwidthWeighting *string `json:"BandwidthWeighting,omitempty"`
+}
+
+// InstanceNetworkPerformanceOptionsRequest is the structure InstanceNetworkPerformanceOptionsRequest of the API.
+type InstanceNetworkPerformanceOptionsRequest struct {
+	BandwidthWeighting *string `json:"BandwidthWeighting,omitempty"`
+}
+
+// InstancePrivateIpAddress is the structure InstancePrivateIpAddress of the API.
+type InstancePrivateIpAddress struct {
+	Association      *InstanceNetworkInterfaceAssociation `json:"Association,omitempty"`
+	Primary          *bool                                `json:"Primary,omitempty"`
+	PrivateDnsName   *string                              `json:"PrivateDnsName,omitempty"`
+	PrivateIpAddress *string                              `json:"PrivateIpAddress,omitempty"`
+}
+
+// InstanceSecondaryInterface is the structure InstanceSecondaryInterface of the API.
+type InstanceSecondaryInterface struct {
+	Attachment           *InstanceSecondaryInterfaceAttachment        `json:"Attachment,omitempty"`
+	InterfaceType        *string                                      `json:"InterfaceType,omitempty"`
+	MacAddress           *string                                      `json:"MacAddress,omitempty"`
+	OwnerId              *string                                      `json:"OwnerId,omitempty"`
+	PrivateIpAddresses   []InstanceSecondaryInterfacePrivateIpAddress `json:"PrivateIpAddresses,omitempty"`
+	SecondaryInterfaceId *string                                      `json:"SecondaryInterfaceId,omitempty"`
+	SecondaryNetworkId   *string                                      `json:"SecondaryNetworkId,omitempty"`
+	SecondarySubnetId    *string                                      `json:"SecondarySubnetId,omitempty"`
+	SourceDestCheck      *bool                                        `json:"SourceDestCheck,omitempty"`
+	Status               *string                                      `json:"Status,omitempty"`
+}
+
+// InstanceSecondaryInterfaceAttachment is the structure InstanceSecondaryInterfaceAttachment of the API.
+type InstanceSecondaryInterfaceAttachment struct {
+	AttachTime          *time.Time `json:"AttachTime,omitempty"`
+	AttachmentId        *string    `json:"AttachmentId,omitempty"`
+	DeleteOnTermination *bool      `json:"DeleteOnTermination,omitempty"`
+	DeviceIndex         *int32     `json:"DeviceIndex,omitempty"`
+	NetworkCardIndex    *int32     `json:"NetworkCardIndex,omitempty"`
+	Status              *string    `json:"Status,omitempty"`
+}
+
+// InstanceSecondaryInterfacePrivateIpAddress is the structure InstanceSecondaryInterfacePrivateIpAddress of the API.
+type InstanceSecondaryInterfacePrivateIpAddress struct {
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitempty"`
+}
+
+// InstanceSecondaryInterfacePrivateIpAddressRequest is the structure InstanceSecondaryInterfacePrivateIpAddressRequest of the API.
+type InstanceSecondaryInterfacePrivateIpAddressRequest struct {
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitempty"`
+}
+
+// InstanceSecondaryInterfaceSpecificationRequest is the structure InstanceSecondaryInterfaceSpecificationRequest of the API.
+type InstanceSecondaryInterfaceSpecificationRequest struct {
+	DeleteOnTermination   *bool                                               `json:"DeleteOnTermination,omitempty"`
+	DeviceIndex           *int32                                              `json:"DeviceIndex,omitempty"`
+	InterfaceType         *string                                             `json:"InterfaceType,omitempty"`
+	NetworkCardIndex      *int32                                              `json:"NetworkCardIndex,omitempty"`
+	PrivateIpAddressCount *int32                                              `json:"PrivateIpAddressCount,omitempty"`
+	PrivateIpAddresses    []InstanceSecondaryInterfacePrivateIpAddressRequest `json:"PrivateIpAddresses,omitempty"`
+	SecondarySubnetId     *string                                             `json:"SecondarySubnetId,omitempty"`
+}
+
+// InstanceState is the structure InstanceState of the API.
+type InstanceState struct {
+	Code *int32  `json:"Code,omitempty"`
+	Name *string `json:"Name,omitempty"`
+}
+
+// InstanceStateChange is the structure InstanceStateChange of the API.
+type InstanceStateChange struct {
+	CurrentState  *InstanceState `json:"CurrentState,omitempty"`
+	InstanceId    *string        `json:"InstanceId,omitempty"`
+	PreviousState *InstanceState `json:"PreviousState,omitempty"`
+}
+
+// InstanceStatus is the structure InstanceStatus of the API.
+type InstanceStatus struct {
+	AttachedEbsStatus  *EbsStatusSummary      `json:"AttachedEbsStatus,omitempty"`
+	AvailabilityZone   *string                `json:"AvailabilityZone,omitempty"`
+	AvailabilityZoneId *string                `json:"AvailabilityZoneId,omitempty"`
+	Events             []InstanceStatusEvent  `json:"Events,omitempty"`
+	InstanceId         *string                `json:"InstanceId,omitempty"`
+	InstanceState      *InstanceState         `json:"InstanceState,omitempty"`
+	InstanceStatus     *InstanceStatusSummary `json:"InstanceStatus,omitempty"`
+	Operator           *OperatorResponse      `json:"Operator,omitempty"`
+	OutpostArn         *string                `json:"OutpostArn,omitempty"`
+	SystemStatus       *InstanceStatusSummary `json:"SystemStatus,omitempty"`
+}
+
+// InstanceStatusDetails is the structure InstanceStatusDetails of the API.
+type InstanceStatusDetails struct {
+	ImpairedSince *time.Time `json:"ImpairedSince,omitempty"`
+	Name          *string    `json:"Name,omitempty"`
+	Status        *string    `json:"Status,omitempty"`
+}
+
+// InstanceStatusEvent is the structure InstanceStatusEvent of the API.
+type InstanceStatusEvent struct {
+	Code              *string    `json:"Code,omitempty"`
+	Description       *string    `json:"Description,omitempty"`
+	InstanceEventId   *string    `json:"InstanceEventId,omitempty"`
+	NotAfter          *time.Time `json:"NotAfter,omitempty"`
+	NotBefore         *time.Time `json:"NotBefore,omitempty"`
+	NotBeforeDeadline *time.Time `json:"NotBeforeDeadline,omitempty"`
+}
+
+// InstanceStatusSummary is the structure InstanceStatusSummary of the API.
+type InstanceStatusSummary struct {
+	Details []InstanceStatusDetails `json:"Details,omitempty"`
+	Status  *string                 `json:"Status,omitempty"`
 }
 
 // InternetGateway is the structure InternetGateway of the API.
@@ -977,6 +1706,28 @@ type Ipv6PrefixSpecificationRequest struct {
 type Ipv6Range struct {
 	CidrIpv6    *string `json:"CidrIpv6,omitempty"`
 	Description *string `json:"Description,omitempty"`
+}
+
+// LaunchTemplateSpecification is the structure LaunchTemplateSpecification of the API.
+type LaunchTemplateSpecification struct {
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitempty"`
+	Version            *string `json:"Version,omitempty"`
+}
+
+// LicenseConfiguration is the structure LicenseConfiguration of the API.
+type LicenseConfiguration struct {
+	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitempty"`
+}
+
+// LicenseConfigurationRequest is the structure LicenseConfigurationRequest of the API.
+type LicenseConfigurationRequest struct {
+	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitempty"`
+}
+
+// Monitoring is the structure Monitoring of the API.
+type Monitoring struct {
+	State *string `json:"State,omitempty"`
 }
 
 // NatGateway is the structure NatGateway of the API.
@@ -1151,6 +1902,20 @@ type OperatorResponse struct {
 	Principal       *string `json:"Principal,omitempty"`
 }
 
+// Placement is the structure Placement of the API.
+type Placement struct {
+	Affinity             *string `json:"Affinity,omitempty"`
+	AvailabilityZone     *string `json:"AvailabilityZone,omitempty"`
+	AvailabilityZoneId   *string `json:"AvailabilityZoneId,omitempty"`
+	GroupId              *string `json:"GroupId,omitempty"`
+	GroupName            *string `json:"GroupName,omitempty"`
+	HostId               *string `json:"HostId,omitempty"`
+	HostResourceGroupArn *string `json:"HostResourceGroupArn,omitempty"`
+	PartitionNumber      *int32  `json:"PartitionNumber,omitempty"`
+	SpreadDomain         *string `json:"SpreadDomain,omitempty"`
+	Tenancy              *string `json:"Tenancy,omitempty"`
+}
+
 // PortRange is the structure PortRange of the API.
 type PortRange struct {
 	From *int32 `json:"From,omitempty"`
@@ -1170,10 +1935,30 @@ type PrivateDnsNameOptionsOnLaunch struct {
 	HostnameType                    *string `json:"HostnameType,omitempty"`
 }
 
+// PrivateDnsNameOptionsRequest is the structure PrivateDnsNameOptionsRequest of the API.
+type PrivateDnsNameOptionsRequest struct {
+	EnableResourceNameDnsAAAARecord *bool   `json:"EnableResourceNameDnsAAAARecord,omitempty"`
+	EnableResourceNameDnsARecord    *bool   `json:"EnableResourceNameDnsARecord,omitempty"`
+	HostnameType                    *string `json:"HostnameType,omitempty"`
+}
+
+// PrivateDnsNameOptionsResponse is the structure PrivateDnsNameOptionsResponse of the API.
+type PrivateDnsNameOptionsResponse struct {
+	EnableResourceNameDnsAAAARecord *bool   `json:"EnableResourceNameDnsAAAARecord,omitempty"`
+	EnableResourceNameDnsARecord    *bool   `json:"EnableResourceNameDnsARecord,omitempty"`
+	HostnameType                    *string `json:"HostnameType,omitempty"`
+}
+
 // PrivateIpAddressSpecification is the structure PrivateIpAddressSpecification of the API.
 type PrivateIpAddressSpecification struct {
 	Primary          *bool   `json:"Primary,omitempty"`
 	PrivateIpAddress *string `json:"PrivateIpAddress,omitempty"`
+}
+
+// ProductCode is the structure ProductCode of the API.
+type ProductCode struct {
+	ProductCodeId   *string `json:"ProductCodeId,omitempty"`
+	ProductCodeType *string `json:"ProductCodeType,omitempty"`
 }
 
 // PropagatingVgw is the structure PropagatingVgw of the API.
@@ -1218,6 +2003,15 @@ type Region struct {
 // RegionGeography is the structure RegionGeography of the API.
 type RegionGeography struct {
 	Name *string `json:"Name,omitempty"`
+}
+
+// Reservation is the structure Reservation of the API.
+type Reservation struct {
+	Groups        []GroupIdentifier `json:"Groups,omitempty"`
+	Instances     []Instance        `json:"Instances,omitempty"`
+	OwnerId       *string           `json:"OwnerId,omitempty"`
+	RequesterId   *string           `json:"RequesterId,omitempty"`
+	ReservationId *string           `json:"ReservationId,omitempty"`
 }
 
 // RevokedSecurityGroupRule is the structure RevokedSecurityGroupRule of the API.
@@ -1285,6 +2079,11 @@ type RouteTableAssociationState struct {
 	StatusMessage *string `json:"StatusMessage,omitempty"`
 }
 
+// RunInstancesMonitoringEnabled is the structure RunInstancesMonitoringEnabled of the API.
+type RunInstancesMonitoringEnabled struct {
+	Enabled *bool `json:"Enabled,omitempty"`
+}
+
 // SecurityGroup is the structure SecurityGroup of the API.
 type SecurityGroup struct {
 	Description         *string        `json:"Description,omitempty"`
@@ -1314,6 +2113,21 @@ type SecurityGroupRule struct {
 	SecurityGroupRuleId  *string                  `json:"SecurityGroupRuleId,omitempty"`
 	Tags                 []Tag                    `json:"Tags,omitempty"`
 	ToPort               *int32                   `json:"ToPort,omitempty"`
+}
+
+// SpotMarketOptions is the structure SpotMarketOptions of the API.
+type SpotMarketOptions struct {
+	BlockDurationMinutes         *int32     `json:"BlockDurationMinutes,omitempty"`
+	InstanceInterruptionBehavior *string    `json:"InstanceInterruptionBehavior,omitempty"`
+	MaxPrice                     *string    `json:"MaxPrice,omitempty"`
+	SpotInstanceType             *string    `json:"SpotInstanceType,omitempty"`
+	ValidUntil                   *time.Time `json:"ValidUntil,omitempty"`
+}
+
+// StateReason is the structure StateReason of the API.
+type StateReason struct {
+	Code    *string `json:"Code,omitempty"`
+	Message *string `json:"Message,omitempty"`
 }
 
 // Subnet is the structure Subnet of the API.
