@@ -338,9 +338,13 @@ func (s *Service) DescribeAccountLimits(_ context.Context, in *elbapi.DescribeAc
 		name string
 		max  int
 	}{
-		{"application-load-balancers", maxBalancers}, {"target-groups", maxGroups}, {"targets-per-application-load-balancer", maxTargets},
-		{"listeners-per-application-load-balancer", maxListeners}, {"rules-per-application-load-balancer", maxRules},
-		{"target-groups-per-action-on-application-load-balancer", maxForward}, {"targets-per-target-group", maxTargets},
+		{"application-load-balancers", maxBalancers},
+		{"target-groups", maxGroups},
+		{"targets-per-application-load-balancer", maxTargets},
+		{"listeners-per-application-load-balancer", maxListeners},
+		{"rules-per-application-load-balancer", maxRules},
+		{"target-groups-per-action-on-application-load-balancer", maxForward},
+		{"targets-per-target-group", maxTargets},
 	} {
 		all = append(all, elbapi.Limit{Name: aws.Ptr(l.name), Max: aws.Ptr(fmt.Sprint(l.max))})
 	}

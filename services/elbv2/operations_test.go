@@ -164,8 +164,10 @@ func TestShown(t *testing.T) {
 	}
 	var arns []elbapi.RulePriorityPair
 	for i, p := range []string{"/a", "/b"} {
-		r := must(s.CreateRule(ctx, &elbapi.CreateRuleInput{ListenerArn: l.ListenerArn, Priority: i32(int32(i + 1)), Actions: forward(group), Tags: []elbapi.Tag{{Key: aws.Ptr("p"), Value: &p}},
-			Conditions: []elbapi.RuleCondition{{Field: aws.Ptr("path-pattern"), PathPatternConfig: &elbapi.PathPatternConditionConfig{Values: []string{p}}}}}))(t).Rules[0]
+		r := must(s.CreateRule(ctx, &elbapi.CreateRuleInput{
+			ListenerArn: l.ListenerArn, Priority: i32(int32(i + 1)), Actions: forward(group), Tags: []elbapi.Tag{{Key: aws.Ptr("p"), Value: &p}},
+			Conditions: []elbapi.RuleCondition{{Field: aws.Ptr("path-pattern"), PathPatternConfig: &elbapi.PathPatternConditionConfig{Values: []string{p}}}},
+		}))(t).Rules[0]
 		if len(r.Conditions[0].Values) != 1 {
 			t.Errorf("the short form of the condition is missing: %+v", r.Conditions[0])
 		}

@@ -81,9 +81,11 @@ type health struct {
 func balancersGone() error {
 	return elbapi.LoadBalancerNotFoundException("One or more load balancers not found")
 }
+
 func groupsGone() error {
 	return elbapi.TargetGroupNotFoundException("One or more target groups not found")
 }
+
 func listenersGone() error {
 	return elbapi.ListenerNotFoundException("One or more listeners not found")
 }

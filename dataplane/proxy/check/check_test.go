@@ -28,16 +28,25 @@ func TestTracker(t *testing.T) {
 	}{
 		"one pass suffices at first": {nil, []step{{pass, proxy.Healthy, 0, true}}},
 		"one pass suffices after a first failure": {nil, []step{
-			{fail, proxy.Initial, proxy.Checking, true}, {pass, proxy.Healthy, 0, true}}},
+			{fail, proxy.Initial, proxy.Checking, true}, {pass, proxy.Healthy, 0, true},
+		}},
 		"fails, then comes back after three": {nil, []step{
-			{fail, proxy.Initial, proxy.Checking, true}, {fail, proxy.Unhealthy, proxy.Timeout, true}, {mismatch, proxy.Unhealthy, proxy.Mismatch, true},
-			{pass, proxy.Unhealthy, proxy.Mismatch, false}, {pass, proxy.Unhealthy, proxy.Mismatch, false}, {pass, proxy.Healthy, 0, true}}},
+			{fail, proxy.Initial, proxy.Checking, true},
+			{fail, proxy.Unhealthy, proxy.Timeout, true},
+			{mismatch, proxy.Unhealthy, proxy.Mismatch, true},
+			{pass, proxy.Unhealthy, proxy.Mismatch, false},
+			{pass, proxy.Unhealthy, proxy.Mismatch, false},
+			{pass, proxy.Healthy, 0, true},
+		}},
 		"a pass in between starts the count anew": {nil, []step{
-			{pass, proxy.Healthy, 0, true}, {fail, proxy.Healthy, 0, false}, {pass, proxy.Healthy, 0, false}, {fail, proxy.Healthy, 0, false}, {fail, proxy.Unhealthy, proxy.Timeout, true}}},
+			{pass, proxy.Healthy, 0, true}, {fail, proxy.Healthy, 0, false}, {pass, proxy.Healthy, 0, false}, {fail, proxy.Healthy, 0, false}, {fail, proxy.Unhealthy, proxy.Timeout, true},
+		}},
 		"restored as healthy": {&proxy.TargetHealth{State: proxy.Healthy}, []step{
-			{fail, proxy.Healthy, 0, false}, {fail, proxy.Unhealthy, proxy.Timeout, true}}},
+			{fail, proxy.Healthy, 0, false}, {fail, proxy.Unhealthy, proxy.Timeout, true},
+		}},
 		"restored as unhealthy": {&proxy.TargetHealth{State: proxy.Unhealthy, Reason: proxy.Mismatch}, []step{
-			{pass, proxy.Unhealthy, proxy.Mismatch, false}, {fail, proxy.Unhealthy, proxy.Timeout, true}}},
+			{pass, proxy.Unhealthy, proxy.Mismatch, false}, {fail, proxy.Unhealthy, proxy.Timeout, true},
+		}},
 		"restored as initial": {&proxy.TargetHealth{State: proxy.Initial, Reason: proxy.Checking}, []step{{pass, proxy.Healthy, 0, true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
