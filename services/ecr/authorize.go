@@ -82,6 +82,8 @@ func target(ctx context.Context, in any) (arn.Place, []string) {
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.BatchGetImageInput:
 		return one(in.RegistryId, in.RepositoryName)
+	case *ecrapi.CompleteLayerUploadInput:
+		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.CreateRepositoryInput:
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.DeleteLifecyclePolicyInput:
@@ -97,9 +99,13 @@ func target(ctx context.Context, in any) (arn.Place, []string) {
 			return registryOf(ctx, in.RegistryId), []string{"*"}
 		}
 		return registryOf(ctx, in.RegistryId), in.RepositoryNames
+	case *ecrapi.GetDownloadUrlForLayerInput:
+		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.GetLifecyclePolicyInput:
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.GetRepositoryPolicyInput:
+		return one(in.RegistryId, in.RepositoryName)
+	case *ecrapi.InitiateLayerUploadInput:
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.ListImagesInput:
 		return one(in.RegistryId, in.RepositoryName)
@@ -117,6 +123,8 @@ func target(ctx context.Context, in any) (arn.Place, []string) {
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.TagResourceInput:
 		return resource(in.ResourceArn)
+	case *ecrapi.UploadLayerPartInput:
+		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.UntagResourceInput:
 		return resource(in.ResourceArn)
 	}

@@ -360,8 +360,59 @@ func TestTokenCannotBeForged(t *testing.T) {
 	if b, err = json.Marshal(p); err != nil {
 		t.Fatal(err)
 	}
-	if caller, err := w.openToken(t.Context(), base64.StdEncoding.EncodeToString(b)); err == nil {
+	if caller, err := w.openToken(t.Context(), base64.StdEncoding.EncodeToString(b), ""); err == nil {
 		t.Errorf("a changed token stands for %v", caller)
+	}
+}
+
+// TestLayersByTheAPI uploads a layer by the API and fetches it by a URL.
+func TestLayersByTheAPI(t *testing.T) {
+	w, ctx, chat := open(t), as(t, "admin"), aws.Ptr("chat")
+	w.create("chat")
+	layer := []byte("first second")
+	d := digest.FromBytes(layer).String()
+	up, err := w.InitiateLayerUpload(ctx, &ecrapi.InitiateLayerUploadInput{RepositoryName: chat})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(first, last int64) error {
+		_, err := w.UploadLayerPart(ctx, &ecrapi.UploadLayerPartInput{RepositoryName: chat, UploadId: up.UploadId, PartFirstByte: &first, PartLastByte: &last, LayerPartBlob: layer[first : last+1]})
+		return err
+	}
+	if err := part(0, 5); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, part(8, 11), "InvalidLayerPartException", "does not begin where the upload")
+	if err := part(6, 11); err != nil {
+		t.Fatal(err)
+	}
+	done := &ecrapi.CompleteLayerUploadInput{RepositoryName: chat, UploadId: up.UploadId, LayerDigests: []string{d}}
+	if out, err := w.CompleteLayerUpload(ctx, done); err != nil || aws.Val(out.LayerDigest) != d {
+		t.Fatalf("%v, %v", out, err)
+	}
+	_, err = w.CompleteLayerUpload(ctx, done)
+	wantError(t, err, "LayerAlreadyExistsException", d)
+	wantError(t, part(0, 5), "UploadNotFoundException", aws.Val(up.UploadId))
+	if out, err := w.BatchCheckLayerAvailability(ctx, &ecrapi.BatchCheckLayerAvailabilityInput{RepositoryName: chat, LayerDigests: []string{d, digest.FromString("x").String(), "x"}}); err != nil ||
+		aws.Val(out.Layers[0].LayerAvailability) != "AVAILABLE" || aws.Val(out.Layers[1].LayerAvailability) != "UNAVAILABLE" || len(out.Failures) != 1 {
+		t.Errorf("%+v, %v", out, err)
+	}
+
+	got, err := w.GetDownloadUrlForLayer(ctx, &ecrapi.GetDownloadUrlForLayerInput{RepositoryName: chat, LayerDigest: &d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimPrefix(aws.Val(got.DownloadUrl), "https://"+host)
+	if status, body := w.do("", "GET", path, ""); status != 200 || body != string(layer) {
+		t.Errorf("the URL gives %d %q", status, body)
+	}
+	_, token, _ := strings.Cut(path, "?")
+	if status, _ := w.do("", "GET", "/v2/chat/blobs/"+digest.FromString("x").String()+"?"+token, ""); status != 403 {
+		t.Errorf("the token of a URL opens another: %d", status)
+	}
+	w.clock.Advance(time.Hour)
+	if status, _ := w.do("", "GET", path, ""); status != 403 {
+		t.Errorf("the URL outlives its hour: %d", status)
 	}
 }
 

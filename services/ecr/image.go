@@ -316,32 +316,3 @@ func missing(e *registry.Error) string {
 	}
 	return strings.TrimSpace(fmt.Sprint(e.Detail))
 }
-
-// BatchCheckLayerAvailability tells which layers a repository has.
-func (s *Service) BatchCheckLayerAvailability(ctx context.Context, in *ecrapi.BatchCheckLayerAvailabilityInput) (*ecrapi.BatchCheckLayerAvailabilityOutput, error) {
-	place := registryOf(ctx, in.RegistryId)
-	repo, err := s.get(ctx, place, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
-	out := &ecrapi.BatchCheckLayerAvailabilityOutput{Layers: []ecrapi.Layer{}, Failures: []ecrapi.LayerFailure{}}
-	for _, d := range in.LayerDigests {
-		if digest.Digest(d).Validate() != nil {
-			out.Failures = append(out.Failures, ecrapi.LayerFailure{
-				LayerDigest: &d, FailureCode: aws.Ptr(ecrapi.LayerFailureCodeInvalidLayerDigest),
-				FailureReason: aws.Ptr("Invalid request parameters: layer digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
-			})
-			continue
-		}
-		layer := ecrapi.Layer{LayerDigest: &d, LayerAvailability: aws.Ptr(ecrapi.LayerAvailabilityUnavailable)}
-		blob, found, err := s.blobs.Get(ctx, place.Account, place.Region, repo.ID, d)
-		if err != nil {
-			return nil, err
-		}
-		if found {
-			layer.LayerAvailability, layer.LayerSize = aws.Ptr(ecrapi.LayerAvailabilityAvailable), &blob.Size
-		}
-		out.Layers = append(out.Layers, layer)
-	}
-	return out, nil
-}

@@ -66,11 +66,18 @@ type registryAuthorizer struct{ s *Service }
 func (a registryAuthorizer) Authorize(r *http.Request, action registry.Action, repo registry.Repository) (context.Context, error) {
 	ctx := r.Context()
 	challenge := `Basic realm="https://` + repo.Host + `/",service="ecr.amazonaws.com"`
+	if token := r.URL.Query().Get(downloadToken); token != "" && action == registry.ReadBlob {
+		caller, err := a.s.openToken(ctx, token, r.URL.Path)
+		if err != nil {
+			return nil, registry.ErrDenied("The download URL is not valid, or its hour is over.")
+		}
+		return identity.With(ctx, caller), nil
+	}
 	user, pass, ok := r.BasicAuth()
 	if !ok || user != "AWS" {
 		return nil, registry.ErrUnauthorized(challenge, "no basic auth credentials")
 	}
-	caller, err := a.s.openToken(ctx, pass)
+	caller, err := a.s.openToken(ctx, pass, "")
 	if errors.Is(err, errExpired) {
 		return nil, registry.ErrDenied("Your authorization token has expired. Reauthenticate and try again.")
 	}

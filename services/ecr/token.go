@@ -43,7 +43,11 @@ type password struct {
 type sealed struct {
 	Caller  identity.Caller
 	Expires time.Time
+	Path    string // of a download URL's token: all it is good for
 }
+
+// downloadToken is the parameter of a download URL that holds its token.
+const downloadToken = "X-Minato-Token"
 
 // errExpired is returned for a token that is over; any other error of
 // openToken means that it is none of ours.
@@ -54,7 +58,7 @@ var errExpired = errors.New("the token has expired")
 func (s *Service) GetAuthorizationToken(ctx context.Context, in *ecrapi.GetAuthorizationTokenInput) (*ecrapi.GetAuthorizationTokenOutput, error) {
 	caller := identity.From(ctx)
 	expires := s.clock.Now().Add(tokenLifetime).UTC().Truncate(time.Millisecond)
-	token, err := s.sealToken(ctx, sealed{caller, expires})
+	token, err := s.sealToken(ctx, sealed{Caller: caller, Expires: expires})
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +98,9 @@ func (s *Service) sealToken(ctx context.Context, t sealed) (string, error) {
 	return base64.StdEncoding.EncodeToString(b), nil
 }
 
-// openToken returns whom a password stands for.
-func (s *Service) openToken(ctx context.Context, text string) (identity.Caller, error) {
+// openToken returns whom a token stands for; path is that of the request for a
+// download URL's, and "" for a password.
+func (s *Service) openToken(ctx context.Context, text, path string) (identity.Caller, error) {
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return identity.Caller{}, fmt.Errorf("the password is no token: %w", err)
@@ -122,6 +127,9 @@ func (s *Service) openToken(ctx context.Context, text string) (identity.Caller, 
 	}
 	if !s.clock.Now().Before(t.Expires) {
 		return identity.Caller{}, errExpired
+	}
+	if t.Path != path {
+		return identity.Caller{}, errors.New("the token is for something else")
 	}
 	return t.Caller, nil
 }

@@ -10,6 +10,7 @@ type API interface {
 	BatchCheckLayerAvailability(ctx context.Context, in *BatchCheckLayerAvailabilityInput) (*BatchCheckLayerAvailabilityOutput, error)
 	BatchDeleteImage(ctx context.Context, in *BatchDeleteImageInput) (*BatchDeleteImageOutput, error)
 	BatchGetImage(ctx context.Context, in *BatchGetImageInput) (*BatchGetImageOutput, error)
+	CompleteLayerUpload(ctx context.Context, in *CompleteLayerUploadInput) (*CompleteLayerUploadOutput, error)
 	CreateRepository(ctx context.Context, in *CreateRepositoryInput) (*CreateRepositoryOutput, error)
 	DeleteLifecyclePolicy(ctx context.Context, in *DeleteLifecyclePolicyInput) (*DeleteLifecyclePolicyOutput, error)
 	DeleteRepository(ctx context.Context, in *DeleteRepositoryInput) (*DeleteRepositoryOutput, error)
@@ -17,8 +18,10 @@ type API interface {
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
 	DescribeRepositories(ctx context.Context, in *DescribeRepositoriesInput) (*DescribeRepositoriesOutput, error)
 	GetAuthorizationToken(ctx context.Context, in *GetAuthorizationTokenInput) (*GetAuthorizationTokenOutput, error)
+	GetDownloadUrlForLayer(ctx context.Context, in *GetDownloadUrlForLayerInput) (*GetDownloadUrlForLayerOutput, error)
 	GetLifecyclePolicy(ctx context.Context, in *GetLifecyclePolicyInput) (*GetLifecyclePolicyOutput, error)
 	GetRepositoryPolicy(ctx context.Context, in *GetRepositoryPolicyInput) (*GetRepositoryPolicyOutput, error)
+	InitiateLayerUpload(ctx context.Context, in *InitiateLayerUploadInput) (*InitiateLayerUploadOutput, error)
 	ListImages(ctx context.Context, in *ListImagesInput) (*ListImagesOutput, error)
 	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
 	PutImage(ctx context.Context, in *PutImageInput) (*PutImageOutput, error)
@@ -28,6 +31,7 @@ type API interface {
 	SetRepositoryPolicy(ctx context.Context, in *SetRepositoryPolicyInput) (*SetRepositoryPolicyOutput, error)
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
+	UploadLayerPart(ctx context.Context, in *UploadLayerPartInput) (*UploadLayerPartOutput, error)
 }
 
 // Handlers returns the operations of api by name, as the gateway takes them.
@@ -36,6 +40,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"BatchCheckLayerAvailability":   aws.HandlerOf(api.BatchCheckLayerAvailability),
 		"BatchDeleteImage":              aws.HandlerOf(api.BatchDeleteImage),
 		"BatchGetImage":                 aws.HandlerOf(api.BatchGetImage),
+		"CompleteLayerUpload":           aws.HandlerOf(api.CompleteLayerUpload),
 		"CreateRepository":              aws.HandlerOf(api.CreateRepository),
 		"DeleteLifecyclePolicy":         aws.HandlerOf(api.DeleteLifecyclePolicy),
 		"DeleteRepository":              aws.HandlerOf(api.DeleteRepository),
@@ -43,8 +48,10 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeImages":                aws.HandlerOf(api.DescribeImages),
 		"DescribeRepositories":          aws.HandlerOf(api.DescribeRepositories),
 		"GetAuthorizationToken":         aws.HandlerOf(api.GetAuthorizationToken),
+		"GetDownloadUrlForLayer":        aws.HandlerOf(api.GetDownloadUrlForLayer),
 		"GetLifecyclePolicy":            aws.HandlerOf(api.GetLifecyclePolicy),
 		"GetRepositoryPolicy":           aws.HandlerOf(api.GetRepositoryPolicy),
+		"InitiateLayerUpload":           aws.HandlerOf(api.InitiateLayerUpload),
 		"ListImages":                    aws.HandlerOf(api.ListImages),
 		"ListTagsForResource":           aws.HandlerOf(api.ListTagsForResource),
 		"PutImage":                      aws.HandlerOf(api.PutImage),
@@ -54,6 +61,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"SetRepositoryPolicy":           aws.HandlerOf(api.SetRepositoryPolicy),
 		"TagResource":                   aws.HandlerOf(api.TagResource),
 		"UntagResource":                 aws.HandlerOf(api.UntagResource),
+		"UploadLayerPart":               aws.HandlerOf(api.UploadLayerPart),
 	}
 }
 
@@ -78,6 +86,11 @@ func (c *Client) BatchDeleteImage(ctx context.Context, in *BatchDeleteImageInput
 // BatchGetImage calls the operation of that name.
 func (c *Client) BatchGetImage(ctx context.Context, in *BatchGetImageInput) (*BatchGetImageOutput, error) {
 	return aws.Call[BatchGetImageOutput](ctx, c.invoker, &opBatchGetImage, in)
+}
+
+// CompleteLayerUpload calls the operation of that name.
+func (c *Client) CompleteLayerUpload(ctx context.Context, in *CompleteLayerUploadInput) (*CompleteLayerUploadOutput, error) {
+	return aws.Call[CompleteLayerUploadOutput](ctx, c.invoker, &opCompleteLayerUpload, in)
 }
 
 // CreateRepository calls the operation of that name.
@@ -115,6 +128,11 @@ func (c *Client) GetAuthorizationToken(ctx context.Context, in *GetAuthorization
 	return aws.Call[GetAuthorizationTokenOutput](ctx, c.invoker, &opGetAuthorizationToken, in)
 }
 
+// GetDownloadUrlForLayer calls the operation of that name.
+func (c *Client) GetDownloadUrlForLayer(ctx context.Context, in *GetDownloadUrlForLayerInput) (*GetDownloadUrlForLayerOutput, error) {
+	return aws.Call[GetDownloadUrlForLayerOutput](ctx, c.invoker, &opGetDownloadUrlForLayer, in)
+}
+
 // GetLifecyclePolicy calls the operation of that name.
 func (c *Client) GetLifecyclePolicy(ctx context.Context, in *GetLifecyclePolicyInput) (*GetLifecyclePolicyOutput, error) {
 	return aws.Call[GetLifecyclePolicyOutput](ctx, c.invoker, &opGetLifecyclePolicy, in)
@@ -123,6 +141,11 @@ func (c *Client) GetLifecyclePolicy(ctx context.Context, in *GetLifecyclePolicyI
 // GetRepositoryPolicy calls the operation of that name.
 func (c *Client) GetRepositoryPolicy(ctx context.Context, in *GetRepositoryPolicyInput) (*GetRepositoryPolicyOutput, error) {
 	return aws.Call[GetRepositoryPolicyOutput](ctx, c.invoker, &opGetRepositoryPolicy, in)
+}
+
+// InitiateLayerUpload calls the operation of that name.
+func (c *Client) InitiateLayerUpload(ctx context.Context, in *InitiateLayerUploadInput) (*InitiateLayerUploadOutput, error) {
+	return aws.Call[InitiateLayerUploadOutput](ctx, c.invoker, &opInitiateLayerUpload, in)
 }
 
 // ListImages calls the operation of that name.
@@ -168,4 +191,9 @@ func (c *Client) TagResource(ctx context.Context, in *TagResourceInput) (*TagRes
 // UntagResource calls the operation of that name.
 func (c *Client) UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error) {
 	return aws.Call[UntagResourceOutput](ctx, c.invoker, &opUntagResource, in)
+}
+
+// UploadLayerPart calls the operation of that name.
+func (c *Client) UploadLayerPart(ctx context.Context, in *UploadLayerPartInput) (*UploadLayerPartOutput, error) {
+	return aws.Call[UploadLayerPartOutput](ctx, c.invoker, &opUploadLayerPart, in)
 }

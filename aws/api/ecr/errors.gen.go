@@ -5,6 +5,11 @@ package ecr
 import "fmt"
 import "minato/aws"
 
+// EmptyUploadException makes the error with the code EmptyUploadException (HTTP 400).
+func EmptyUploadException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "EmptyUploadException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // ImageAlreadyExistsException makes the error with the code ImageAlreadyExistsException (HTTP 400).
 func ImageAlreadyExistsException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ImageAlreadyExistsException", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -25,6 +30,16 @@ func ImageTagAlreadyExistsException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ImageTagAlreadyExistsException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// InvalidLayerException makes the error with the code InvalidLayerException (HTTP 400).
+func InvalidLayerException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InvalidLayerException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// InvalidLayerPartException makes the error with the code InvalidLayerPartException (HTTP 400).
+func InvalidLayerPartException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InvalidLayerPartException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // InvalidParameterException makes the error with the code InvalidParameterException (HTTP 400).
 func InvalidParameterException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "InvalidParameterException", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -38,6 +53,21 @@ func InvalidTagParameterException(format string, args ...any) *aws.Error {
 // KmsException makes the error with the code KmsException (HTTP 400).
 func KmsException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "KmsException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// LayerAlreadyExistsException makes the error with the code LayerAlreadyExistsException (HTTP 400).
+func LayerAlreadyExistsException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "LayerAlreadyExistsException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// LayerInaccessibleException makes the error with the code LayerInaccessibleException (HTTP 400).
+func LayerInaccessibleException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "LayerInaccessibleException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// LayerPartTooSmallException makes the error with the code LayerPartTooSmallException (HTTP 400).
+func LayerPartTooSmallException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "LayerPartTooSmallException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // LayersNotFoundException makes the error with the code LayersNotFoundException (HTTP 400).
@@ -93,6 +123,16 @@ func TooManyTagsException(format string, args ...any) *aws.Error {
 // UnableToGetUpstreamImageException makes the error with the code UnableToGetUpstreamImageException (HTTP 400).
 func UnableToGetUpstreamImageException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "UnableToGetUpstreamImageException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// UnableToGetUpstreamLayerException makes the error with the code UnableToGetUpstreamLayerException (HTTP 400).
+func UnableToGetUpstreamLayerException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "UnableToGetUpstreamLayerException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// UploadNotFoundException makes the error with the code UploadNotFoundException (HTTP 400).
+func UploadNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "UploadNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // ValidationException makes the error with the code ValidationException (HTTP 400).

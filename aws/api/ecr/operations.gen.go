@@ -22,6 +22,7 @@ var (
 	opBatchCheckLayerAvailability   = aws.Operation{Name: "BatchCheckLayerAvailability", Method: "POST", URI: "/", InputShape: &shapeBatchCheckLayerAvailabilityRequest, OutputShape: &shapeBatchCheckLayerAvailabilityResponse}
 	opBatchDeleteImage              = aws.Operation{Name: "BatchDeleteImage", Method: "POST", URI: "/", InputShape: &shapeBatchDeleteImageRequest, OutputShape: &shapeBatchDeleteImageResponse}
 	opBatchGetImage                 = aws.Operation{Name: "BatchGetImage", Method: "POST", URI: "/", InputShape: &shapeBatchGetImageRequest, OutputShape: &shapeBatchGetImageResponse}
+	opCompleteLayerUpload           = aws.Operation{Name: "CompleteLayerUpload", Method: "POST", URI: "/", InputShape: &shapeCompleteLayerUploadRequest, OutputShape: &shapeCompleteLayerUploadResponse}
 	opCreateRepository              = aws.Operation{Name: "CreateRepository", Method: "POST", URI: "/", InputShape: &shapeCreateRepositoryRequest, OutputShape: &shapeCreateRepositoryResponse}
 	opDeleteLifecyclePolicy         = aws.Operation{Name: "DeleteLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteLifecyclePolicyRequest, OutputShape: &shapeDeleteLifecyclePolicyResponse}
 	opDeleteRepository              = aws.Operation{Name: "DeleteRepository", Method: "POST", URI: "/", InputShape: &shapeDeleteRepositoryRequest, OutputShape: &shapeDeleteRepositoryResponse}
@@ -29,8 +30,10 @@ var (
 	opDescribeImages                = aws.Operation{Name: "DescribeImages", Method: "POST", URI: "/", InputShape: &shapeDescribeImagesRequest, OutputShape: &shapeDescribeImagesResponse}
 	opDescribeRepositories          = aws.Operation{Name: "DescribeRepositories", Method: "POST", URI: "/", InputShape: &shapeDescribeRepositoriesRequest, OutputShape: &shapeDescribeRepositoriesResponse}
 	opGetAuthorizationToken         = aws.Operation{Name: "GetAuthorizationToken", Method: "POST", URI: "/", InputShape: &shapeGetAuthorizationTokenRequest, OutputShape: &shapeGetAuthorizationTokenResponse}
+	opGetDownloadUrlForLayer        = aws.Operation{Name: "GetDownloadUrlForLayer", Method: "POST", URI: "/", InputShape: &shapeGetDownloadUrlForLayerRequest, OutputShape: &shapeGetDownloadUrlForLayerResponse}
 	opGetLifecyclePolicy            = aws.Operation{Name: "GetLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapeGetLifecyclePolicyRequest, OutputShape: &shapeGetLifecyclePolicyResponse}
 	opGetRepositoryPolicy           = aws.Operation{Name: "GetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeGetRepositoryPolicyRequest, OutputShape: &shapeGetRepositoryPolicyResponse}
+	opInitiateLayerUpload           = aws.Operation{Name: "InitiateLayerUpload", Method: "POST", URI: "/", InputShape: &shapeInitiateLayerUploadRequest, OutputShape: &shapeInitiateLayerUploadResponse}
 	opListImages                    = aws.Operation{Name: "ListImages", Method: "POST", URI: "/", InputShape: &shapeListImagesRequest, OutputShape: &shapeListImagesResponse}
 	opListTagsForResource           = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
 	opPutImage                      = aws.Operation{Name: "PutImage", Method: "POST", URI: "/", InputShape: &shapePutImageRequest, OutputShape: &shapePutImageResponse}
@@ -40,12 +43,14 @@ var (
 	opSetRepositoryPolicy           = aws.Operation{Name: "SetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeSetRepositoryPolicyRequest, OutputShape: &shapeSetRepositoryPolicyResponse}
 	opTagResource                   = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
 	opUntagResource                 = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
+	opUploadLayerPart               = aws.Operation{Name: "UploadLayerPart", Method: "POST", URI: "/", InputShape: &shapeUploadLayerPartRequest, OutputShape: &shapeUploadLayerPartResponse}
 )
 
 func init() {
 	aws.Register[BatchCheckLayerAvailabilityInput, BatchCheckLayerAvailabilityOutput](Model, &opBatchCheckLayerAvailability)
 	aws.Register[BatchDeleteImageInput, BatchDeleteImageOutput](Model, &opBatchDeleteImage)
 	aws.Register[BatchGetImageInput, BatchGetImageOutput](Model, &opBatchGetImage)
+	aws.Register[CompleteLayerUploadInput, CompleteLayerUploadOutput](Model, &opCompleteLayerUpload)
 	aws.Register[CreateRepositoryInput, CreateRepositoryOutput](Model, &opCreateRepository)
 	aws.Register[DeleteLifecyclePolicyInput, DeleteLifecyclePolicyOutput](Model, &opDeleteLifecyclePolicy)
 	aws.Register[DeleteRepositoryInput, DeleteRepositoryOutput](Model, &opDeleteRepository)
@@ -53,8 +58,10 @@ func init() {
 	aws.Register[DescribeImagesInput, DescribeImagesOutput](Model, &opDescribeImages)
 	aws.Register[DescribeRepositoriesInput, DescribeRepositoriesOutput](Model, &opDescribeRepositories)
 	aws.Register[GetAuthorizationTokenInput, GetAuthorizationTokenOutput](Model, &opGetAuthorizationToken)
+	aws.Register[GetDownloadUrlForLayerInput, GetDownloadUrlForLayerOutput](Model, &opGetDownloadUrlForLayer)
 	aws.Register[GetLifecyclePolicyInput, GetLifecyclePolicyOutput](Model, &opGetLifecyclePolicy)
 	aws.Register[GetRepositoryPolicyInput, GetRepositoryPolicyOutput](Model, &opGetRepositoryPolicy)
+	aws.Register[InitiateLayerUploadInput, InitiateLayerUploadOutput](Model, &opInitiateLayerUpload)
 	aws.Register[ListImagesInput, ListImagesOutput](Model, &opListImages)
 	aws.Register[ListTagsForResourceInput, ListTagsForResourceOutput](Model, &opListTagsForResource)
 	aws.Register[PutImageInput, PutImageOutput](Model, &opPutImage)
@@ -64,6 +71,7 @@ func init() {
 	aws.Register[SetRepositoryPolicyInput, SetRepositoryPolicyOutput](Model, &opSetRepositoryPolicy)
 	aws.Register[TagResourceInput, TagResourceOutput](Model, &opTagResource)
 	aws.Register[UntagResourceInput, UntagResourceOutput](Model, &opUntagResource)
+	aws.Register[UploadLayerPartInput, UploadLayerPartOutput](Model, &opUploadLayerPart)
 	Model.Know(known)
 }
 

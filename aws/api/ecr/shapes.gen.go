@@ -6,20 +6,21 @@ import "minato/aws"
 
 // The limits of lengths and ranges.
 var (
-	limit0       float64 = 0
-	limit1       float64 = 1
-	limit10      float64 = 10
-	limit100     float64 = 100
-	limit1000    float64 = 1000
-	limit10240   float64 = 10240
-	limit128     float64 = 128
-	limit2       float64 = 2
-	limit2048    float64 = 2048
-	limit256     float64 = 256
-	limit300     float64 = 300
-	limit30720   float64 = 30720
-	limit4194304 float64 = 4194304
-	limit5       float64 = 5
+	limit0        float64 = 0
+	limit1        float64 = 1
+	limit10       float64 = 10
+	limit100      float64 = 100
+	limit1000     float64 = 1000
+	limit10240    float64 = 10240
+	limit128      float64 = 128
+	limit2        float64 = 2
+	limit2048     float64 = 2048
+	limit20971520 float64 = 20971520
+	limit256      float64 = 256
+	limit300      float64 = 300
+	limit30720    float64 = 30720
+	limit4194304  float64 = 4194304
+	limit5        float64 = 5
 )
 
 // The tables of the shapes.
@@ -62,7 +63,19 @@ var (
 	}}
 	shapeBatchedOperationLayerDigest     = aws.Shape{Name: "BatchedOperationLayerDigest", Kind: aws.String, Min: &limit0, Max: &limit1000}
 	shapeBatchedOperationLayerDigestList = aws.Shape{Name: "BatchedOperationLayerDigestList", Kind: aws.List, Elem: &shapeBatchedOperationLayerDigest, ElemName: "member", Min: &limit1, Max: &limit100}
-	shapeCreateRepositoryRequest         = aws.Shape{Name: "CreateRepositoryRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeCompleteLayerUploadRequest      = aws.Shape{Name: "CompleteLayerUploadRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "layerDigests", Index: 0, Shape: &shapeLayerDigestList, WireName: "layerDigests", QueryName: "LayerDigests", Required: true},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+		{Name: "uploadId", Index: 3, Shape: &shapeUploadId, WireName: "uploadId", QueryName: "UploadId", Required: true},
+	}}
+	shapeCompleteLayerUploadResponse = aws.Shape{Name: "CompleteLayerUploadResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "layerDigest", Index: 0, Shape: &shapeLayerDigest, WireName: "layerDigest", QueryName: "LayerDigest"},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
+		{Name: "uploadId", Index: 3, Shape: &shapeUploadId, WireName: "uploadId", QueryName: "UploadId"},
+	}}
+	shapeCreateRepositoryRequest = aws.Shape{Name: "CreateRepositoryRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "encryptionConfiguration", Index: 0, Shape: &shapeEncryptionConfiguration, WireName: "encryptionConfiguration", QueryName: "EncryptionConfiguration"},
 		{Name: "imageScanningConfiguration", Index: 1, Shape: &shapeImageScanningConfiguration, WireName: "imageScanningConfiguration", QueryName: "ImageScanningConfiguration"},
 		{Name: "imageTagMutability", Index: 2, Shape: &shapeImageTagMutability, WireName: "imageTagMutability", QueryName: "ImageTagMutability"},
@@ -144,6 +157,15 @@ var (
 	}}
 	shapeGetAuthorizationTokenResponse = aws.Shape{Name: "GetAuthorizationTokenResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "authorizationData", Index: 0, Shape: &shapeAuthorizationDataList, WireName: "authorizationData", QueryName: "AuthorizationData"},
+	}}
+	shapeGetDownloadUrlForLayerRequest = aws.Shape{Name: "GetDownloadUrlForLayerRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "layerDigest", Index: 0, Shape: &shapeLayerDigest, WireName: "layerDigest", QueryName: "LayerDigest", Required: true},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+	}}
+	shapeGetDownloadUrlForLayerResponse = aws.Shape{Name: "GetDownloadUrlForLayerResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "downloadUrl", Index: 0, Shape: &shapeUrl, WireName: "downloadUrl", QueryName: "DownloadUrl"},
+		{Name: "layerDigest", Index: 1, Shape: &shapeLayerDigest, WireName: "layerDigest", QueryName: "LayerDigest"},
 	}}
 	shapeGetLifecyclePolicyRequest = aws.Shape{Name: "GetLifecyclePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "registryId", Index: 0, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
@@ -230,10 +252,18 @@ var (
 	shapeImageTagMutabilityExclusionFilterType  = aws.Shape{Name: "ImageTagMutabilityExclusionFilterType", Kind: aws.String, Enum: []string{"WILDCARD"}}
 	shapeImageTagMutabilityExclusionFilterValue = aws.Shape{Name: "ImageTagMutabilityExclusionFilterValue", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "^[0-9a-zA-Z._*-]{1,128}$"}
 	shapeImageTagMutabilityExclusionFilters     = aws.Shape{Name: "ImageTagMutabilityExclusionFilters", Kind: aws.List, Elem: &shapeImageTagMutabilityExclusionFilter, ElemName: "member", Min: &limit1, Max: &limit5}
-	shapeKmsKey                                 = aws.Shape{Name: "KmsKey", Kind: aws.String, Min: &limit1, Max: &limit2048}
-	shapeLastActivatedAtTimestamp               = aws.Shape{Name: "LastActivatedAtTimestamp", Kind: aws.Timestamp}
-	shapeLastArchivedAtTimestamp                = aws.Shape{Name: "LastArchivedAtTimestamp", Kind: aws.Timestamp}
-	shapeLayer                                  = aws.Shape{Name: "Layer", Kind: aws.Structure, Members: []aws.Member{
+	shapeInitiateLayerUploadRequest             = aws.Shape{Name: "InitiateLayerUploadRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "registryId", Index: 0, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 1, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+	}}
+	shapeInitiateLayerUploadResponse = aws.Shape{Name: "InitiateLayerUploadResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "partSize", Index: 0, Shape: &shapePartSize, WireName: "partSize", QueryName: "PartSize"},
+		{Name: "uploadId", Index: 1, Shape: &shapeUploadId, WireName: "uploadId", QueryName: "UploadId"},
+	}}
+	shapeKmsKey                   = aws.Shape{Name: "KmsKey", Kind: aws.String, Min: &limit1, Max: &limit2048}
+	shapeLastActivatedAtTimestamp = aws.Shape{Name: "LastActivatedAtTimestamp", Kind: aws.Timestamp}
+	shapeLastArchivedAtTimestamp  = aws.Shape{Name: "LastArchivedAtTimestamp", Kind: aws.Timestamp}
+	shapeLayer                    = aws.Shape{Name: "Layer", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "layerAvailability", Index: 0, Shape: &shapeLayerAvailability, WireName: "layerAvailability", QueryName: "LayerAvailability"},
 		{Name: "layerDigest", Index: 1, Shape: &shapeLayerDigest, WireName: "layerDigest", QueryName: "LayerDigest"},
 		{Name: "layerSize", Index: 2, Shape: &shapeLayerSizeInBytes, WireName: "layerSize", QueryName: "LayerSize"},
@@ -241,6 +271,7 @@ var (
 	}}
 	shapeLayerAvailability = aws.Shape{Name: "LayerAvailability", Kind: aws.String, Enum: []string{"AVAILABLE", "UNAVAILABLE", "ARCHIVED"}}
 	shapeLayerDigest       = aws.Shape{Name: "LayerDigest", Kind: aws.String, Pattern: "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"}
+	shapeLayerDigestList   = aws.Shape{Name: "LayerDigestList", Kind: aws.List, Elem: &shapeLayerDigest, ElemName: "member", Min: &limit1, Max: &limit100}
 	shapeLayerFailure      = aws.Shape{Name: "LayerFailure", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "failureCode", Index: 0, Shape: &shapeLayerFailureCode, WireName: "failureCode", QueryName: "FailureCode"},
 		{Name: "failureReason", Index: 1, Shape: &shapeLayerFailureReason, WireName: "failureReason", QueryName: "FailureReason"},
@@ -250,6 +281,7 @@ var (
 	shapeLayerFailureList    = aws.Shape{Name: "LayerFailureList", Kind: aws.List, Elem: &shapeLayerFailure, ElemName: "member"}
 	shapeLayerFailureReason  = aws.Shape{Name: "LayerFailureReason", Kind: aws.String}
 	shapeLayerList           = aws.Shape{Name: "LayerList", Kind: aws.List, Elem: &shapeLayer, ElemName: "member"}
+	shapeLayerPartBlob       = aws.Shape{Name: "LayerPartBlob", Kind: aws.Blob, Min: &limit0, Max: &limit20971520}
 	shapeLayerSizeInBytes    = aws.Shape{Name: "LayerSizeInBytes", Kind: aws.Long}
 	shapeLifecyclePolicyText = aws.Shape{Name: "LifecyclePolicyText", Kind: aws.String, Min: &limit100, Max: &limit30720}
 	shapeListImagesFilter    = aws.Shape{Name: "ListImagesFilter", Kind: aws.Structure, Members: []aws.Member{
@@ -277,6 +309,7 @@ var (
 	shapeMediaType       = aws.Shape{Name: "MediaType", Kind: aws.String}
 	shapeMediaTypeList   = aws.Shape{Name: "MediaTypeList", Kind: aws.List, Elem: &shapeMediaType, ElemName: "member", Min: &limit1, Max: &limit100}
 	shapeNextToken       = aws.Shape{Name: "NextToken", Kind: aws.String}
+	shapePartSize        = aws.Shape{Name: "PartSize", Kind: aws.Long, Min: &limit0}
 	shapeProxyEndpoint   = aws.Shape{Name: "ProxyEndpoint", Kind: aws.String}
 	shapePushTimestamp   = aws.Shape{Name: "PushTimestamp", Kind: aws.Timestamp}
 	shapePutImageRequest = aws.Shape{Name: "PutImageRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -373,7 +406,22 @@ var (
 		{Name: "resourceArn", Index: 0, Shape: &shapeArn, WireName: "resourceArn", QueryName: "ResourceArn", Required: true},
 		{Name: "tagKeys", Index: 1, Shape: &shapeTagKeyList, WireName: "tagKeys", QueryName: "TagKeys", Required: true},
 	}}
-	shapeUntagResourceResponse              = aws.Shape{Name: "UntagResourceResponse", Kind: aws.Structure}
+	shapeUntagResourceResponse  = aws.Shape{Name: "UntagResourceResponse", Kind: aws.Structure}
+	shapeUploadId               = aws.Shape{Name: "UploadId", Kind: aws.String, Pattern: "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"}
+	shapeUploadLayerPartRequest = aws.Shape{Name: "UploadLayerPartRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "layerPartBlob", Index: 0, Shape: &shapeLayerPartBlob, WireName: "layerPartBlob", QueryName: "LayerPartBlob", Required: true},
+		{Name: "partFirstByte", Index: 1, Shape: &shapePartSize, WireName: "partFirstByte", QueryName: "PartFirstByte", Required: true},
+		{Name: "partLastByte", Index: 2, Shape: &shapePartSize, WireName: "partLastByte", QueryName: "PartLastByte", Required: true},
+		{Name: "registryId", Index: 3, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 4, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+		{Name: "uploadId", Index: 5, Shape: &shapeUploadId, WireName: "uploadId", QueryName: "UploadId", Required: true},
+	}}
+	shapeUploadLayerPartResponse = aws.Shape{Name: "UploadLayerPartResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "lastByteReceived", Index: 0, Shape: &shapePartSize, WireName: "lastByteReceived", QueryName: "LastByteReceived"},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
+		{Name: "uploadId", Index: 3, Shape: &shapeUploadId, WireName: "uploadId", QueryName: "UploadId"},
+	}}
 	shapeUrl                                = aws.Shape{Name: "Url", Kind: aws.String}
 	shapeVulnerabilitySourceUpdateTimestamp = aws.Shape{Name: "VulnerabilitySourceUpdateTimestamp", Kind: aws.Timestamp}
 )

@@ -44,6 +44,22 @@ type BatchGetImageOutput struct {
 	Images   []Image        `json:"images,omitempty"`
 }
 
+// CompleteLayerUploadInput is the input of CompleteLayerUpload.
+type CompleteLayerUploadInput struct {
+	LayerDigests   []string `json:"layerDigests,omitempty"`
+	RegistryId     *string  `json:"registryId,omitempty"`
+	RepositoryName *string  `json:"repositoryName,omitempty"`
+	UploadId       *string  `json:"uploadId,omitempty"`
+}
+
+// CompleteLayerUploadOutput is the output of CompleteLayerUpload.
+type CompleteLayerUploadOutput struct {
+	LayerDigest    *string `json:"layerDigest,omitempty"`
+	RegistryId     *string `json:"registryId,omitempty"`
+	RepositoryName *string `json:"repositoryName,omitempty"`
+	UploadId       *string `json:"uploadId,omitempty"`
+}
+
 // CreateRepositoryInput is the input of CreateRepository.
 type CreateRepositoryInput struct {
 	EncryptionConfiguration            *EncryptionConfiguration            `json:"encryptionConfiguration,omitempty"`
@@ -139,6 +155,19 @@ type GetAuthorizationTokenOutput struct {
 	AuthorizationData []AuthorizationData `json:"authorizationData,omitempty"`
 }
 
+// GetDownloadUrlForLayerInput is the input of GetDownloadUrlForLayer.
+type GetDownloadUrlForLayerInput struct {
+	LayerDigest    *string `json:"layerDigest,omitempty"`
+	RegistryId     *string `json:"registryId,omitempty"`
+	RepositoryName *string `json:"repositoryName,omitempty"`
+}
+
+// GetDownloadUrlForLayerOutput is the output of GetDownloadUrlForLayer.
+type GetDownloadUrlForLayerOutput struct {
+	DownloadUrl *string `json:"downloadUrl,omitempty"`
+	LayerDigest *string `json:"layerDigest,omitempty"`
+}
+
 // GetLifecyclePolicyInput is the input of GetLifecyclePolicy.
 type GetLifecyclePolicyInput struct {
 	RegistryId     *string `json:"registryId,omitempty"`
@@ -164,6 +193,18 @@ type GetRepositoryPolicyOutput struct {
 	PolicyText     *string `json:"policyText,omitempty"`
 	RegistryId     *string `json:"registryId,omitempty"`
 	RepositoryName *string `json:"repositoryName,omitempty"`
+}
+
+// InitiateLayerUploadInput is the input of InitiateLayerUpload.
+type InitiateLayerUploadInput struct {
+	RegistryId     *string `json:"registryId,omitempty"`
+	RepositoryName *string `json:"repositoryName,omitempty"`
+}
+
+// InitiateLayerUploadOutput is the output of InitiateLayerUpload.
+type InitiateLayerUploadOutput struct {
+	PartSize *int64  `json:"partSize,omitempty"`
+	UploadId *string `json:"uploadId,omitempty"`
 }
 
 // ListImagesInput is the input of ListImages.
@@ -283,6 +324,24 @@ type UntagResourceInput struct {
 
 // UntagResourceOutput is the output of UntagResource.
 type UntagResourceOutput struct {
+}
+
+// UploadLayerPartInput is the input of UploadLayerPart.
+type UploadLayerPartInput struct {
+	LayerPartBlob  []byte  `json:"layerPartBlob,omitempty"`
+	PartFirstByte  *int64  `json:"partFirstByte,omitempty"`
+	PartLastByte   *int64  `json:"partLastByte,omitempty"`
+	RegistryId     *string `json:"registryId,omitempty"`
+	RepositoryName *string `json:"repositoryName,omitempty"`
+	UploadId       *string `json:"uploadId,omitempty"`
+}
+
+// UploadLayerPartOutput is the output of UploadLayerPart.
+type UploadLayerPartOutput struct {
+	LastByteReceived *int64  `json:"lastByteReceived,omitempty"`
+	RegistryId       *string `json:"registryId,omitempty"`
+	RepositoryName   *string `json:"repositoryName,omitempty"`
+	UploadId         *string `json:"uploadId,omitempty"`
 }
 
 // AuthorizationData is the structure AuthorizationData of the API.
