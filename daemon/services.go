@@ -18,6 +18,7 @@ import (
 	"minato/aws/validate"
 	"minato/controller"
 	"minato/daemon/instance"
+	"minato/dataplane/host"
 	"minato/dataplane/network"
 	"minato/dataplane/registry"
 	"minato/dataplane/segments"
@@ -71,6 +72,11 @@ func (d *daemon) buildServices() error {
 	}
 	d.gateway = gateway.New(opt)
 	d.names = newNames(d.cfg, d.in, d.log, d.dns)
+	if d.cfg.HostNames {
+		if err := d.ca.Trust(host.CertsDir, d.in.ID, registryHost(d.cfg)); err != nil {
+			return fmt.Errorf("docker and skopeo would not trust the registry: %w", err)
+		}
+	}
 	d.services.sts = sts.New(sts.Deps{Store: d.store, Clock: d.clock, Log: d.log, IAM: iamapi.NewClient(d.gateway)})
 	authenticator.Temporary = d.sts
 	events, err := segments.Open(d.in.Path("segments", "logs"), segments.Options{})
