@@ -28,6 +28,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"syscall"
 	"time"
 )
@@ -94,6 +95,9 @@ type Runtime interface {
 	// Exec starts one more process in a running container. stdio's streams are
 	// copied until the process ends.
 	Exec(ctx context.Context, id string, p Process, stdio Stdio) (Execution, error)
+	// Dial opens a TCP connection to an address and port from the network
+	// namespace of a group.
+	Dial(ctx context.Context, group, address string) (net.Conn, error)
 	// Stats measures a running container.
 	Stats(ctx context.Context, id string) (Stats, error)
 
