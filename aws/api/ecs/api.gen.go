@@ -11,23 +11,29 @@ type API interface {
 	CreateService(ctx context.Context, in *CreateServiceInput) (*CreateServiceOutput, error)
 	DeleteCluster(ctx context.Context, in *DeleteClusterInput) (*DeleteClusterOutput, error)
 	DeleteService(ctx context.Context, in *DeleteServiceInput) (*DeleteServiceOutput, error)
+	DeleteTaskDefinitions(ctx context.Context, in *DeleteTaskDefinitionsInput) (*DeleteTaskDefinitionsOutput, error)
 	DeregisterTaskDefinition(ctx context.Context, in *DeregisterTaskDefinitionInput) (*DeregisterTaskDefinitionOutput, error)
 	DescribeClusters(ctx context.Context, in *DescribeClustersInput) (*DescribeClustersOutput, error)
 	DescribeServices(ctx context.Context, in *DescribeServicesInput) (*DescribeServicesOutput, error)
 	DescribeTaskDefinition(ctx context.Context, in *DescribeTaskDefinitionInput) (*DescribeTaskDefinitionOutput, error)
 	DescribeTasks(ctx context.Context, in *DescribeTasksInput) (*DescribeTasksOutput, error)
+	ListAccountSettings(ctx context.Context, in *ListAccountSettingsInput) (*ListAccountSettingsOutput, error)
 	ListClusters(ctx context.Context, in *ListClustersInput) (*ListClustersOutput, error)
 	ListServices(ctx context.Context, in *ListServicesInput) (*ListServicesOutput, error)
 	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
 	ListTaskDefinitionFamilies(ctx context.Context, in *ListTaskDefinitionFamiliesInput) (*ListTaskDefinitionFamiliesOutput, error)
 	ListTaskDefinitions(ctx context.Context, in *ListTaskDefinitionsInput) (*ListTaskDefinitionsOutput, error)
 	ListTasks(ctx context.Context, in *ListTasksInput) (*ListTasksOutput, error)
+	PutAccountSetting(ctx context.Context, in *PutAccountSettingInput) (*PutAccountSettingOutput, error)
+	PutAccountSettingDefault(ctx context.Context, in *PutAccountSettingDefaultInput) (*PutAccountSettingDefaultOutput, error)
 	RegisterTaskDefinition(ctx context.Context, in *RegisterTaskDefinitionInput) (*RegisterTaskDefinitionOutput, error)
 	RunTask(ctx context.Context, in *RunTaskInput) (*RunTaskOutput, error)
+	StartTask(ctx context.Context, in *StartTaskInput) (*StartTaskOutput, error)
 	StopTask(ctx context.Context, in *StopTaskInput) (*StopTaskOutput, error)
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 	UpdateCluster(ctx context.Context, in *UpdateClusterInput) (*UpdateClusterOutput, error)
+	UpdateClusterSettings(ctx context.Context, in *UpdateClusterSettingsInput) (*UpdateClusterSettingsOutput, error)
 	UpdateService(ctx context.Context, in *UpdateServiceInput) (*UpdateServiceOutput, error)
 }
 
@@ -38,23 +44,29 @@ func Handlers(api API) map[string]aws.Handler {
 		"CreateService":              aws.HandlerOf(api.CreateService),
 		"DeleteCluster":              aws.HandlerOf(api.DeleteCluster),
 		"DeleteService":              aws.HandlerOf(api.DeleteService),
+		"DeleteTaskDefinitions":      aws.HandlerOf(api.DeleteTaskDefinitions),
 		"DeregisterTaskDefinition":   aws.HandlerOf(api.DeregisterTaskDefinition),
 		"DescribeClusters":           aws.HandlerOf(api.DescribeClusters),
 		"DescribeServices":           aws.HandlerOf(api.DescribeServices),
 		"DescribeTaskDefinition":     aws.HandlerOf(api.DescribeTaskDefinition),
 		"DescribeTasks":              aws.HandlerOf(api.DescribeTasks),
+		"ListAccountSettings":        aws.HandlerOf(api.ListAccountSettings),
 		"ListClusters":               aws.HandlerOf(api.ListClusters),
 		"ListServices":               aws.HandlerOf(api.ListServices),
 		"ListTagsForResource":        aws.HandlerOf(api.ListTagsForResource),
 		"ListTaskDefinitionFamilies": aws.HandlerOf(api.ListTaskDefinitionFamilies),
 		"ListTaskDefinitions":        aws.HandlerOf(api.ListTaskDefinitions),
 		"ListTasks":                  aws.HandlerOf(api.ListTasks),
+		"PutAccountSetting":          aws.HandlerOf(api.PutAccountSetting),
+		"PutAccountSettingDefault":   aws.HandlerOf(api.PutAccountSettingDefault),
 		"RegisterTaskDefinition":     aws.HandlerOf(api.RegisterTaskDefinition),
 		"RunTask":                    aws.HandlerOf(api.RunTask),
+		"StartTask":                  aws.HandlerOf(api.StartTask),
 		"StopTask":                   aws.HandlerOf(api.StopTask),
 		"TagResource":                aws.HandlerOf(api.TagResource),
 		"UntagResource":              aws.HandlerOf(api.UntagResource),
 		"UpdateCluster":              aws.HandlerOf(api.UpdateCluster),
+		"UpdateClusterSettings":      aws.HandlerOf(api.UpdateClusterSettings),
 		"UpdateService":              aws.HandlerOf(api.UpdateService),
 	}
 }
@@ -87,6 +99,11 @@ func (c *Client) DeleteService(ctx context.Context, in *DeleteServiceInput) (*De
 	return aws.Call[DeleteServiceOutput](ctx, c.invoker, &opDeleteService, in)
 }
 
+// DeleteTaskDefinitions calls the operation of that name.
+func (c *Client) DeleteTaskDefinitions(ctx context.Context, in *DeleteTaskDefinitionsInput) (*DeleteTaskDefinitionsOutput, error) {
+	return aws.Call[DeleteTaskDefinitionsOutput](ctx, c.invoker, &opDeleteTaskDefinitions, in)
+}
+
 // DeregisterTaskDefinition calls the operation of that name.
 func (c *Client) DeregisterTaskDefinition(ctx context.Context, in *DeregisterTaskDefinitionInput) (*DeregisterTaskDefinitionOutput, error) {
 	return aws.Call[DeregisterTaskDefinitionOutput](ctx, c.invoker, &opDeregisterTaskDefinition, in)
@@ -110,6 +127,11 @@ func (c *Client) DescribeTaskDefinition(ctx context.Context, in *DescribeTaskDef
 // DescribeTasks calls the operation of that name.
 func (c *Client) DescribeTasks(ctx context.Context, in *DescribeTasksInput) (*DescribeTasksOutput, error) {
 	return aws.Call[DescribeTasksOutput](ctx, c.invoker, &opDescribeTasks, in)
+}
+
+// ListAccountSettings calls the operation of that name.
+func (c *Client) ListAccountSettings(ctx context.Context, in *ListAccountSettingsInput) (*ListAccountSettingsOutput, error) {
+	return aws.Call[ListAccountSettingsOutput](ctx, c.invoker, &opListAccountSettings, in)
 }
 
 // ListClusters calls the operation of that name.
@@ -142,6 +164,16 @@ func (c *Client) ListTasks(ctx context.Context, in *ListTasksInput) (*ListTasksO
 	return aws.Call[ListTasksOutput](ctx, c.invoker, &opListTasks, in)
 }
 
+// PutAccountSetting calls the operation of that name.
+func (c *Client) PutAccountSetting(ctx context.Context, in *PutAccountSettingInput) (*PutAccountSettingOutput, error) {
+	return aws.Call[PutAccountSettingOutput](ctx, c.invoker, &opPutAccountSetting, in)
+}
+
+// PutAccountSettingDefault calls the operation of that name.
+func (c *Client) PutAccountSettingDefault(ctx context.Context, in *PutAccountSettingDefaultInput) (*PutAccountSettingDefaultOutput, error) {
+	return aws.Call[PutAccountSettingDefaultOutput](ctx, c.invoker, &opPutAccountSettingDefault, in)
+}
+
 // RegisterTaskDefinition calls the operation of that name.
 func (c *Client) RegisterTaskDefinition(ctx context.Context, in *RegisterTaskDefinitionInput) (*RegisterTaskDefinitionOutput, error) {
 	return aws.Call[RegisterTaskDefinitionOutput](ctx, c.invoker, &opRegisterTaskDefinition, in)
@@ -150,6 +182,11 @@ func (c *Client) RegisterTaskDefinition(ctx context.Context, in *RegisterTaskDef
 // RunTask calls the operation of that name.
 func (c *Client) RunTask(ctx context.Context, in *RunTaskInput) (*RunTaskOutput, error) {
 	return aws.Call[RunTaskOutput](ctx, c.invoker, &opRunTask, in)
+}
+
+// StartTask calls the operation of that name.
+func (c *Client) StartTask(ctx context.Context, in *StartTaskInput) (*StartTaskOutput, error) {
+	return aws.Call[StartTaskOutput](ctx, c.invoker, &opStartTask, in)
 }
 
 // StopTask calls the operation of that name.
@@ -170,6 +207,11 @@ func (c *Client) UntagResource(ctx context.Context, in *UntagResourceInput) (*Un
 // UpdateCluster calls the operation of that name.
 func (c *Client) UpdateCluster(ctx context.Context, in *UpdateClusterInput) (*UpdateClusterOutput, error) {
 	return aws.Call[UpdateClusterOutput](ctx, c.invoker, &opUpdateCluster, in)
+}
+
+// UpdateClusterSettings calls the operation of that name.
+func (c *Client) UpdateClusterSettings(ctx context.Context, in *UpdateClusterSettingsInput) (*UpdateClusterSettingsOutput, error) {
+	return aws.Call[UpdateClusterSettingsOutput](ctx, c.invoker, &opUpdateClusterSettings, in)
 }
 
 // UpdateService calls the operation of that name.

@@ -296,6 +296,27 @@ const (
 	ServiceFieldTags = "TAGS"
 )
 
+// The values of SettingName.
+const (
+	SettingNameServiceLongArnFormat            = "serviceLongArnFormat"
+	SettingNameTaskLongArnFormat               = "taskLongArnFormat"
+	SettingNameContainerInstanceLongArnFormat  = "containerInstanceLongArnFormat"
+	SettingNameAwsvpcTrunking                  = "awsvpcTrunking"
+	SettingNameContainerInsights               = "containerInsights"
+	SettingNameFargateFIPSMode                 = "fargateFIPSMode"
+	SettingNameTagResourceAuthorization        = "tagResourceAuthorization"
+	SettingNameFargateTaskRetirementWaitPeriod = "fargateTaskRetirementWaitPeriod"
+	SettingNameGuardDutyActivate               = "guardDutyActivate"
+	SettingNameDefaultLogDriverMode            = "defaultLogDriverMode"
+	SettingNameFargateEventWindows             = "fargateEventWindows"
+)
+
+// The values of SettingType.
+const (
+	SettingTypeUser       = "user"
+	SettingTypeAwsManaged = "aws_managed"
+)
+
 // The values of SortOrder.
 const (
 	SortOrderAsc  = "ASC"

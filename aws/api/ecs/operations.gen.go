@@ -23,23 +23,29 @@ var (
 	opCreateService              = aws.Operation{Name: "CreateService", Method: "POST", URI: "/", InputShape: &shapeCreateServiceRequest, OutputShape: &shapeCreateServiceResponse}
 	opDeleteCluster              = aws.Operation{Name: "DeleteCluster", Method: "POST", URI: "/", InputShape: &shapeDeleteClusterRequest, OutputShape: &shapeDeleteClusterResponse}
 	opDeleteService              = aws.Operation{Name: "DeleteService", Method: "POST", URI: "/", InputShape: &shapeDeleteServiceRequest, OutputShape: &shapeDeleteServiceResponse}
+	opDeleteTaskDefinitions      = aws.Operation{Name: "DeleteTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskDefinitionsRequest, OutputShape: &shapeDeleteTaskDefinitionsResponse}
 	opDeregisterTaskDefinition   = aws.Operation{Name: "DeregisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDeregisterTaskDefinitionRequest, OutputShape: &shapeDeregisterTaskDefinitionResponse}
 	opDescribeClusters           = aws.Operation{Name: "DescribeClusters", Method: "POST", URI: "/", InputShape: &shapeDescribeClustersRequest, OutputShape: &shapeDescribeClustersResponse}
 	opDescribeServices           = aws.Operation{Name: "DescribeServices", Method: "POST", URI: "/", InputShape: &shapeDescribeServicesRequest, OutputShape: &shapeDescribeServicesResponse}
 	opDescribeTaskDefinition     = aws.Operation{Name: "DescribeTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskDefinitionRequest, OutputShape: &shapeDescribeTaskDefinitionResponse}
 	opDescribeTasks              = aws.Operation{Name: "DescribeTasks", Method: "POST", URI: "/", InputShape: &shapeDescribeTasksRequest, OutputShape: &shapeDescribeTasksResponse}
+	opListAccountSettings        = aws.Operation{Name: "ListAccountSettings", Method: "POST", URI: "/", InputShape: &shapeListAccountSettingsRequest, OutputShape: &shapeListAccountSettingsResponse}
 	opListClusters               = aws.Operation{Name: "ListClusters", Method: "POST", URI: "/", InputShape: &shapeListClustersRequest, OutputShape: &shapeListClustersResponse}
 	opListServices               = aws.Operation{Name: "ListServices", Method: "POST", URI: "/", InputShape: &shapeListServicesRequest, OutputShape: &shapeListServicesResponse}
 	opListTagsForResource        = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
 	opListTaskDefinitionFamilies = aws.Operation{Name: "ListTaskDefinitionFamilies", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionFamiliesRequest, OutputShape: &shapeListTaskDefinitionFamiliesResponse}
 	opListTaskDefinitions        = aws.Operation{Name: "ListTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionsRequest, OutputShape: &shapeListTaskDefinitionsResponse}
 	opListTasks                  = aws.Operation{Name: "ListTasks", Method: "POST", URI: "/", InputShape: &shapeListTasksRequest, OutputShape: &shapeListTasksResponse}
+	opPutAccountSetting          = aws.Operation{Name: "PutAccountSetting", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingRequest, OutputShape: &shapePutAccountSettingResponse}
+	opPutAccountSettingDefault   = aws.Operation{Name: "PutAccountSettingDefault", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingDefaultRequest, OutputShape: &shapePutAccountSettingDefaultResponse}
 	opRegisterTaskDefinition     = aws.Operation{Name: "RegisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeRegisterTaskDefinitionRequest, OutputShape: &shapeRegisterTaskDefinitionResponse}
 	opRunTask                    = aws.Operation{Name: "RunTask", Method: "POST", URI: "/", InputShape: &shapeRunTaskRequest, OutputShape: &shapeRunTaskResponse}
+	opStartTask                  = aws.Operation{Name: "StartTask", Method: "POST", URI: "/", InputShape: &shapeStartTaskRequest, OutputShape: &shapeStartTaskResponse}
 	opStopTask                   = aws.Operation{Name: "StopTask", Method: "POST", URI: "/", InputShape: &shapeStopTaskRequest, OutputShape: &shapeStopTaskResponse}
 	opTagResource                = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
 	opUntagResource              = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
 	opUpdateCluster              = aws.Operation{Name: "UpdateCluster", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterRequest, OutputShape: &shapeUpdateClusterResponse}
+	opUpdateClusterSettings      = aws.Operation{Name: "UpdateClusterSettings", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterSettingsRequest, OutputShape: &shapeUpdateClusterSettingsResponse}
 	opUpdateService              = aws.Operation{Name: "UpdateService", Method: "POST", URI: "/", InputShape: &shapeUpdateServiceRequest, OutputShape: &shapeUpdateServiceResponse}
 )
 
@@ -48,23 +54,29 @@ func init() {
 	aws.Register[CreateServiceInput, CreateServiceOutput](Model, &opCreateService)
 	aws.Register[DeleteClusterInput, DeleteClusterOutput](Model, &opDeleteCluster)
 	aws.Register[DeleteServiceInput, DeleteServiceOutput](Model, &opDeleteService)
+	aws.Register[DeleteTaskDefinitionsInput, DeleteTaskDefinitionsOutput](Model, &opDeleteTaskDefinitions)
 	aws.Register[DeregisterTaskDefinitionInput, DeregisterTaskDefinitionOutput](Model, &opDeregisterTaskDefinition)
 	aws.Register[DescribeClustersInput, DescribeClustersOutput](Model, &opDescribeClusters)
 	aws.Register[DescribeServicesInput, DescribeServicesOutput](Model, &opDescribeServices)
 	aws.Register[DescribeTaskDefinitionInput, DescribeTaskDefinitionOutput](Model, &opDescribeTaskDefinition)
 	aws.Register[DescribeTasksInput, DescribeTasksOutput](Model, &opDescribeTasks)
+	aws.Register[ListAccountSettingsInput, ListAccountSettingsOutput](Model, &opListAccountSettings)
 	aws.Register[ListClustersInput, ListClustersOutput](Model, &opListClusters)
 	aws.Register[ListServicesInput, ListServicesOutput](Model, &opListServices)
 	aws.Register[ListTagsForResourceInput, ListTagsForResourceOutput](Model, &opListTagsForResource)
 	aws.Register[ListTaskDefinitionFamiliesInput, ListTaskDefinitionFamiliesOutput](Model, &opListTaskDefinitionFamilies)
 	aws.Register[ListTaskDefinitionsInput, ListTaskDefinitionsOutput](Model, &opListTaskDefinitions)
 	aws.Register[ListTasksInput, ListTasksOutput](Model, &opListTasks)
+	aws.Register[PutAccountSettingInput, PutAccountSettingOutput](Model, &opPutAccountSetting)
+	aws.Register[PutAccountSettingDefaultInput, PutAccountSettingDefaultOutput](Model, &opPutAccountSettingDefault)
 	aws.Register[RegisterTaskDefinitionInput, RegisterTaskDefinitionOutput](Model, &opRegisterTaskDefinition)
 	aws.Register[RunTaskInput, RunTaskOutput](Model, &opRunTask)
+	aws.Register[StartTaskInput, StartTaskOutput](Model, &opStartTask)
 	aws.Register[StopTaskInput, StopTaskOutput](Model, &opStopTask)
 	aws.Register[TagResourceInput, TagResourceOutput](Model, &opTagResource)
 	aws.Register[UntagResourceInput, UntagResourceOutput](Model, &opUntagResource)
 	aws.Register[UpdateClusterInput, UpdateClusterOutput](Model, &opUpdateCluster)
+	aws.Register[UpdateClusterSettingsInput, UpdateClusterSettingsOutput](Model, &opUpdateClusterSettings)
 	aws.Register[UpdateServiceInput, UpdateServiceOutput](Model, &opUpdateService)
 	Model.Know(known)
 }

@@ -249,6 +249,13 @@ var (
 	shapeDeleteServiceResponse = aws.Shape{Name: "DeleteServiceResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "service", Index: 0, Shape: &shapeService, WireName: "service", QueryName: "Service"},
 	}}
+	shapeDeleteTaskDefinitionsRequest = aws.Shape{Name: "DeleteTaskDefinitionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "taskDefinitions", Index: 0, Shape: &shapeStringList, WireName: "taskDefinitions", QueryName: "TaskDefinitions", Required: true},
+	}}
+	shapeDeleteTaskDefinitionsResponse = aws.Shape{Name: "DeleteTaskDefinitionsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "taskDefinitions", Index: 1, Shape: &shapeTaskDefinitionList, WireName: "taskDefinitions", QueryName: "TaskDefinitions"},
+	}}
 	shapeDeployment = aws.Shape{Name: "Deployment", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "capacityProviderStrategy", Index: 0, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
 		{Name: "createdAt", Index: 1, Shape: &shapeTimestamp, WireName: "createdAt", QueryName: "CreatedAt"},
@@ -501,6 +508,18 @@ var (
 		{Name: "swappiness", Index: 5, Shape: &shapeBoxedInteger, WireName: "swappiness", QueryName: "Swappiness"},
 		{Name: "tmpfs", Index: 6, Shape: &shapeTmpfsList, WireName: "tmpfs", QueryName: "Tmpfs"},
 	}}
+	shapeListAccountSettingsRequest = aws.Shape{Name: "ListAccountSettingsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "effectiveSettings", Index: 0, Shape: &shapeBoolean, WireName: "effectiveSettings", QueryName: "EffectiveSettings"},
+		{Name: "maxResults", Index: 1, Shape: &shapeInteger, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "name", Index: 2, Shape: &shapeSettingName, WireName: "name", QueryName: "Name"},
+		{Name: "nextToken", Index: 3, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "principalArn", Index: 4, Shape: &shapeString, WireName: "principalArn", QueryName: "PrincipalArn"},
+		{Name: "value", Index: 5, Shape: &shapeString, WireName: "value", QueryName: "Value"},
+	}}
+	shapeListAccountSettingsResponse = aws.Shape{Name: "ListAccountSettingsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "nextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "settings", Index: 1, Shape: &shapeSettings, WireName: "settings", QueryName: "Settings"},
+	}}
 	shapeListClustersRequest = aws.Shape{Name: "ListClustersRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "maxResults", Index: 0, Shape: &shapeBoxedInteger, WireName: "maxResults", QueryName: "MaxResults"},
 		{Name: "nextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
@@ -647,8 +666,23 @@ var (
 		{Name: "properties", Index: 1, Shape: &shapeProxyConfigurationProperties, WireName: "properties", QueryName: "Properties"},
 		{Name: "type", Index: 2, Shape: &shapeProxyConfigurationType, WireName: "type", QueryName: "Type"},
 	}}
-	shapeProxyConfigurationProperties  = aws.Shape{Name: "ProxyConfigurationProperties", Kind: aws.List, Elem: &shapeKeyValuePair, ElemName: "member"}
-	shapeProxyConfigurationType        = aws.Shape{Name: "ProxyConfigurationType", Kind: aws.String, Enum: []string{"APPMESH"}}
+	shapeProxyConfigurationProperties    = aws.Shape{Name: "ProxyConfigurationProperties", Kind: aws.List, Elem: &shapeKeyValuePair, ElemName: "member"}
+	shapeProxyConfigurationType          = aws.Shape{Name: "ProxyConfigurationType", Kind: aws.String, Enum: []string{"APPMESH"}}
+	shapePutAccountSettingDefaultRequest = aws.Shape{Name: "PutAccountSettingDefaultRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "name", Index: 0, Shape: &shapeSettingName, WireName: "name", QueryName: "Name", Required: true},
+		{Name: "value", Index: 1, Shape: &shapeString, WireName: "value", QueryName: "Value", Required: true},
+	}}
+	shapePutAccountSettingDefaultResponse = aws.Shape{Name: "PutAccountSettingDefaultResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "setting", Index: 0, Shape: &shapeSetting, WireName: "setting", QueryName: "Setting"},
+	}}
+	shapePutAccountSettingRequest = aws.Shape{Name: "PutAccountSettingRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "name", Index: 0, Shape: &shapeSettingName, WireName: "name", QueryName: "Name", Required: true},
+		{Name: "principalArn", Index: 1, Shape: &shapeString, WireName: "principalArn", QueryName: "PrincipalArn"},
+		{Name: "value", Index: 2, Shape: &shapeString, WireName: "value", QueryName: "Value", Required: true},
+	}}
+	shapePutAccountSettingResponse = aws.Shape{Name: "PutAccountSettingResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "setting", Index: 0, Shape: &shapeSetting, WireName: "setting", QueryName: "Setting"},
+	}}
 	shapeRegisterTaskDefinitionRequest = aws.Shape{Name: "RegisterTaskDefinitionRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "containerDefinitions", Index: 0, Shape: &shapeContainerDefinitions, WireName: "containerDefinitions", QueryName: "ContainerDefinitions", Required: true},
 		{Name: "cpu", Index: 1, Shape: &shapeString, WireName: "cpu", QueryName: "Cpu"},
@@ -860,10 +894,38 @@ var (
 	}}
 	shapeServiceVolumeConfigurations = aws.Shape{Name: "ServiceVolumeConfigurations", Kind: aws.List, Elem: &shapeServiceVolumeConfiguration, ElemName: "member"}
 	shapeServices                    = aws.Shape{Name: "Services", Kind: aws.List, Elem: &shapeService, ElemName: "member"}
-	shapeSortOrder                   = aws.Shape{Name: "SortOrder", Kind: aws.String, Enum: []string{"ASC", "DESC"}}
-	shapeStabilityStatus             = aws.Shape{Name: "StabilityStatus", Kind: aws.String, Enum: []string{"STEADY_STATE", "STABILIZING"}}
-	shapeStatistics                  = aws.Shape{Name: "Statistics", Kind: aws.List, Elem: &shapeKeyValuePair, ElemName: "member"}
-	shapeStopTaskRequest             = aws.Shape{Name: "StopTaskRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeSetting                     = aws.Shape{Name: "Setting", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "name", Index: 0, Shape: &shapeSettingName, WireName: "name", QueryName: "Name"},
+		{Name: "principalArn", Index: 1, Shape: &shapeString, WireName: "principalArn", QueryName: "PrincipalArn"},
+		{Name: "type", Index: 2, Shape: &shapeSettingType, WireName: "type", QueryName: "Type"},
+		{Name: "value", Index: 3, Shape: &shapeString, WireName: "value", QueryName: "Value"},
+	}}
+	shapeSettingName      = aws.Shape{Name: "SettingName", Kind: aws.String, Enum: []string{"serviceLongArnFormat", "taskLongArnFormat", "containerInstanceLongArnFormat", "awsvpcTrunking", "containerInsights", "fargateFIPSMode", "tagResourceAuthorization", "fargateTaskRetirementWaitPeriod", "guardDutyActivate", "defaultLogDriverMode", "fargateEventWindows"}}
+	shapeSettingType      = aws.Shape{Name: "SettingType", Kind: aws.String, Enum: []string{"user", "aws_managed"}}
+	shapeSettings         = aws.Shape{Name: "Settings", Kind: aws.List, Elem: &shapeSetting, ElemName: "member"}
+	shapeSortOrder        = aws.Shape{Name: "SortOrder", Kind: aws.String, Enum: []string{"ASC", "DESC"}}
+	shapeStabilityStatus  = aws.Shape{Name: "StabilityStatus", Kind: aws.String, Enum: []string{"STEADY_STATE", "STABILIZING"}}
+	shapeStartTaskRequest = aws.Shape{Name: "StartTaskRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "containerInstances", Index: 1, Shape: &shapeStringList, WireName: "containerInstances", QueryName: "ContainerInstances", Required: true},
+		{Name: "enableECSManagedTags", Index: 2, Shape: &shapeBoolean, WireName: "enableECSManagedTags", QueryName: "EnableECSManagedTags"},
+		{Name: "enableExecuteCommand", Index: 3, Shape: &shapeBoolean, WireName: "enableExecuteCommand", QueryName: "EnableExecuteCommand"},
+		{Name: "group", Index: 4, Shape: &shapeString, WireName: "group", QueryName: "Group"},
+		{Name: "networkConfiguration", Index: 5, Shape: &shapeNetworkConfiguration, WireName: "networkConfiguration", QueryName: "NetworkConfiguration"},
+		{Name: "overrides", Index: 6, Shape: &shapeTaskOverride, WireName: "overrides", QueryName: "Overrides"},
+		{Name: "propagateTags", Index: 7, Shape: &shapePropagateTags, WireName: "propagateTags", QueryName: "PropagateTags"},
+		{Name: "referenceId", Index: 8, Shape: &shapeString, WireName: "referenceId", QueryName: "ReferenceId"},
+		{Name: "startedBy", Index: 9, Shape: &shapeString, WireName: "startedBy", QueryName: "StartedBy"},
+		{Name: "tags", Index: 10, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
+		{Name: "taskDefinition", Index: 11, Shape: &shapeString, WireName: "taskDefinition", QueryName: "TaskDefinition", Required: true},
+		{Name: "volumeConfigurations", Index: 12, Shape: &shapeTaskVolumeConfigurations, WireName: "volumeConfigurations", QueryName: "VolumeConfigurations"},
+	}}
+	shapeStartTaskResponse = aws.Shape{Name: "StartTaskResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "tasks", Index: 1, Shape: &shapeTasks, WireName: "tasks", QueryName: "Tasks"},
+	}}
+	shapeStatistics      = aws.Shape{Name: "Statistics", Kind: aws.List, Elem: &shapeKeyValuePair, ElemName: "member"}
+	shapeStopTaskRequest = aws.Shape{Name: "StopTaskRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
 		{Name: "reason", Index: 1, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
 		{Name: "task", Index: 2, Shape: &shapeString, WireName: "task", QueryName: "Task", Required: true},
@@ -963,6 +1025,7 @@ var (
 	shapeTaskDefinitionFamilyStatus        = aws.Shape{Name: "TaskDefinitionFamilyStatus", Kind: aws.String, Enum: []string{"ACTIVE", "INACTIVE", "ALL"}}
 	shapeTaskDefinitionField               = aws.Shape{Name: "TaskDefinitionField", Kind: aws.String, Enum: []string{"TAGS"}}
 	shapeTaskDefinitionFieldList           = aws.Shape{Name: "TaskDefinitionFieldList", Kind: aws.List, Elem: &shapeTaskDefinitionField, ElemName: "member"}
+	shapeTaskDefinitionList                = aws.Shape{Name: "TaskDefinitionList", Kind: aws.List, Elem: &shapeTaskDefinition, ElemName: "member"}
 	shapeTaskDefinitionPlacementConstraint = aws.Shape{Name: "TaskDefinitionPlacementConstraint", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "expression", Index: 0, Shape: &shapeString, WireName: "expression", QueryName: "Expression"},
 		{Name: "type", Index: 1, Shape: &shapeTaskDefinitionPlacementConstraintType, WireName: "type", QueryName: "Type"},
@@ -1069,6 +1132,13 @@ var (
 		{Name: "settings", Index: 3, Shape: &shapeClusterSettings, WireName: "settings", QueryName: "Settings"},
 	}}
 	shapeUpdateClusterResponse = aws.Shape{Name: "UpdateClusterResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeCluster, WireName: "cluster", QueryName: "Cluster"},
+	}}
+	shapeUpdateClusterSettingsRequest = aws.Shape{Name: "UpdateClusterSettingsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "settings", Index: 1, Shape: &shapeClusterSettings, WireName: "settings", QueryName: "Settings", Required: true},
+	}}
+	shapeUpdateClusterSettingsResponse = aws.Shape{Name: "UpdateClusterSettingsResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeCluster, WireName: "cluster", QueryName: "Cluster"},
 	}}
 	shapeUpdateServiceRequest = aws.Shape{Name: "UpdateServiceRequest", Kind: aws.Structure, Members: []aws.Member{

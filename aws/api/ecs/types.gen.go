@@ -77,6 +77,17 @@ type DeleteServiceOutput struct {
 	Service *Service `json:"service,omitempty"`
 }
 
+// DeleteTaskDefinitionsInput is the input of DeleteTaskDefinitions.
+type DeleteTaskDefinitionsInput struct {
+	TaskDefinitions []string `json:"taskDefinitions,omitempty"`
+}
+
+// DeleteTaskDefinitionsOutput is the output of DeleteTaskDefinitions.
+type DeleteTaskDefinitionsOutput struct {
+	Failures        []Failure        `json:"failures,omitempty"`
+	TaskDefinitions []TaskDefinition `json:"taskDefinitions,omitempty"`
+}
+
 // DeregisterTaskDefinitionInput is the input of DeregisterTaskDefinition.
 type DeregisterTaskDefinitionInput struct {
 	TaskDefinition *string `json:"taskDefinition,omitempty"`
@@ -135,6 +146,22 @@ type DescribeTasksInput struct {
 type DescribeTasksOutput struct {
 	Failures []Failure `json:"failures,omitempty"`
 	Tasks    []Task    `json:"tasks,omitempty"`
+}
+
+// ListAccountSettingsInput is the input of ListAccountSettings.
+type ListAccountSettingsInput struct {
+	EffectiveSettings *bool   `json:"effectiveSettings,omitempty"`
+	MaxResults        *int32  `json:"maxResults,omitempty"`
+	Name              *string `json:"name,omitempty"`
+	NextToken         *string `json:"nextToken,omitempty"`
+	PrincipalArn      *string `json:"principalArn,omitempty"`
+	Value             *string `json:"value,omitempty"`
+}
+
+// ListAccountSettingsOutput is the output of ListAccountSettings.
+type ListAccountSettingsOutput struct {
+	NextToken *string   `json:"nextToken,omitempty"`
+	Settings  []Setting `json:"settings,omitempty"`
 }
 
 // ListClustersInput is the input of ListClusters.
@@ -224,6 +251,29 @@ type ListTasksOutput struct {
 	TaskArns  []string `json:"taskArns,omitempty"`
 }
 
+// PutAccountSettingInput is the input of PutAccountSetting.
+type PutAccountSettingInput struct {
+	Name         *string `json:"name,omitempty"`
+	PrincipalArn *string `json:"principalArn,omitempty"`
+	Value        *string `json:"value,omitempty"`
+}
+
+// PutAccountSettingOutput is the output of PutAccountSetting.
+type PutAccountSettingOutput struct {
+	Setting *Setting `json:"setting,omitempty"`
+}
+
+// PutAccountSettingDefaultInput is the input of PutAccountSettingDefault.
+type PutAccountSettingDefaultInput struct {
+	Name  *string `json:"name,omitempty"`
+	Value *string `json:"value,omitempty"`
+}
+
+// PutAccountSettingDefaultOutput is the output of PutAccountSettingDefault.
+type PutAccountSettingDefaultOutput struct {
+	Setting *Setting `json:"setting,omitempty"`
+}
+
 // RegisterTaskDefinitionInput is the input of RegisterTaskDefinition.
 type RegisterTaskDefinitionInput struct {
 	ContainerDefinitions    []ContainerDefinition               `json:"containerDefinitions,omitempty"`
@@ -281,6 +331,29 @@ type RunTaskOutput struct {
 	Tasks    []Task    `json:"tasks,omitempty"`
 }
 
+// StartTaskInput is the input of StartTask.
+type StartTaskInput struct {
+	Cluster              *string                   `json:"cluster,omitempty"`
+	ContainerInstances   []string                  `json:"containerInstances,omitempty"`
+	EnableECSManagedTags *bool                     `json:"enableECSManagedTags,omitempty"`
+	EnableExecuteCommand *bool                     `json:"enableExecuteCommand,omitempty"`
+	Group                *string                   `json:"group,omitempty"`
+	NetworkConfiguration *NetworkConfiguration     `json:"networkConfiguration,omitempty"`
+	Overrides            *TaskOverride             `json:"overrides,omitempty"`
+	PropagateTags        *string                   `json:"propagateTags,omitempty"`
+	ReferenceId          *string                   `json:"referenceId,omitempty"`
+	StartedBy            *string                   `json:"startedBy,omitempty"`
+	Tags                 []Tag                     `json:"tags,omitempty"`
+	TaskDefinition       *string                   `json:"taskDefinition,omitempty"`
+	VolumeConfigurations []TaskVolumeConfiguration `json:"volumeConfigurations,omitempty"`
+}
+
+// StartTaskOutput is the output of StartTask.
+type StartTaskOutput struct {
+	Failures []Failure `json:"failures,omitempty"`
+	Tasks    []Task    `json:"tasks,omitempty"`
+}
+
 // StopTaskInput is the input of StopTask.
 type StopTaskInput struct {
 	Cluster *string `json:"cluster,omitempty"`
@@ -323,6 +396,17 @@ type UpdateClusterInput struct {
 
 // UpdateClusterOutput is the output of UpdateCluster.
 type UpdateClusterOutput struct {
+	Cluster *Cluster `json:"cluster,omitempty"`
+}
+
+// UpdateClusterSettingsInput is the input of UpdateClusterSettings.
+type UpdateClusterSettingsInput struct {
+	Cluster  *string          `json:"cluster,omitempty"`
+	Settings []ClusterSetting `json:"settings,omitempty"`
+}
+
+// UpdateClusterSettingsOutput is the output of UpdateClusterSettings.
+type UpdateClusterSettingsOutput struct {
 	Cluster *Cluster `json:"cluster,omitempty"`
 }
 
@@ -1036,6 +1120,14 @@ type ServiceRegistry struct {
 type ServiceVolumeConfiguration struct {
 	ManagedEBSVolume *ServiceManagedEBSVolumeConfiguration `json:"managedEBSVolume,omitempty"`
 	Name             *string                               `json:"name,omitempty"`
+}
+
+// Setting is the structure Setting of the API.
+type Setting struct {
+	Name         *string `json:"name,omitempty"`
+	PrincipalArn *string `json:"principalArn,omitempty"`
+	Type         *string `json:"type,omitempty"`
+	Value        *string `json:"value,omitempty"`
 }
 
 // SystemControl is the structure SystemControl of the API.
