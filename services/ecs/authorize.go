@@ -1,0 +1,178 @@
+package ecs
+
+import (
+	"context"
+	"strconv"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/aws/arn"
+	"minato/gateway"
+)
+
+// checks lists what IAM is asked before an operation: its action on the ARN that
+// AWS names in its service authorization reference, with the cluster as condition
+// key, and iam:PassRole for roles that tasks are given.
+func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
+	q := &question{s: s, ctx: ctx, place: at(ctx), action: op.Action()}
+	switch in := in.(type) {
+	case *ecsapi.CreateClusterInput:
+		name := defaultCluster
+		if in.ClusterName != nil {
+			name = *in.ClusterName
+		}
+		return q.tagged(q.place.ECSCluster(name), nil, in.Tags)
+	case *ecsapi.DeleteClusterInput:
+		return q.on(q.cluster(in.Cluster), nil)
+	case *ecsapi.UpdateClusterInput:
+		return q.on(q.cluster(in.Cluster), nil)
+	case *ecsapi.UpdateClusterSettingsInput:
+		return q.on(q.cluster(in.Cluster), nil)
+	case *ecsapi.DescribeClustersInput:
+		var out []gateway.Check
+		for _, c := range in.Clusters {
+			out = append(out, q.on(q.cluster(&c), nil)...)
+		}
+		if out == nil {
+			out = q.on(q.cluster(nil), nil)
+		}
+		return out
+	case *ecsapi.RegisterTaskDefinitionInput:
+		out := q.tagged(q.place.ECSTaskDefinition(aws.Val(in.Family), "*"), nil, in.Tags)
+		return append(out, q.pass(in.ExecutionRoleArn, in.TaskRoleArn)...)
+	case *ecsapi.RunTaskInput:
+		return q.runTask(in.Cluster, in.TaskDefinition, in.Overrides, in.Tags)
+	case *ecsapi.StartTaskInput:
+		return q.runTask(in.Cluster, in.TaskDefinition, in.Overrides, in.Tags)
+	case *ecsapi.StopTaskInput:
+		return q.on(q.inCluster("task", in.Cluster, in.Task), q.clusterKey(in.Cluster))
+	case *ecsapi.DescribeTasksInput:
+		var out []gateway.Check
+		for _, t := range in.Tasks {
+			out = append(out, q.on(q.inCluster("task", in.Cluster, &t), q.clusterKey(in.Cluster))...)
+		}
+		if out == nil {
+			out = q.on("*", q.clusterKey(in.Cluster))
+		}
+		return out
+	case *ecsapi.ListTasksInput:
+		return q.on("*", q.clusterKey(in.Cluster))
+	case *ecsapi.ListServicesInput:
+		return q.on("*", q.clusterKey(in.Cluster))
+	case *ecsapi.CreateServiceInput:
+		return q.tagged(q.inCluster("service", in.Cluster, in.ServiceName), q.clusterKey(in.Cluster), in.Tags)
+	case *ecsapi.UpdateServiceInput:
+		return q.on(q.inCluster("service", in.Cluster, in.Service), q.clusterKey(in.Cluster))
+	case *ecsapi.DeleteServiceInput:
+		return q.on(q.inCluster("service", in.Cluster, in.Service), q.clusterKey(in.Cluster))
+	case *ecsapi.DescribeServicesInput:
+		var out []gateway.Check
+		for _, name := range in.Services {
+			out = append(out, q.on(q.inCluster("service", in.Cluster, &name), q.clusterKey(in.Cluster))...)
+		}
+		return out
+	case *ecsapi.TagResourceInput:
+		return q.on(aws.Val(in.ResourceArn), requestTags(nil, in.Tags))
+	case *ecsapi.UntagResourceInput:
+		return q.on(aws.Val(in.ResourceArn), map[string][]string{"aws:TagKeys": in.TagKeys})
+	case *ecsapi.ListTagsForResourceInput:
+		return q.on(aws.Val(in.ResourceArn), nil)
+	}
+	return q.on("*", nil)
+}
+
+// question puts the checks of one call together.
+type question struct {
+	s      *Service
+	ctx    context.Context
+	place  arn.Place
+	action string
+}
+
+func (q *question) on(resource string, keys map[string][]string) []gateway.Check {
+	return []gateway.Check{{Action: q.action, Resource: resource, Context: keys}}
+}
+
+// tagged is on for what is made with tags: it asks for ecs:TagResource too.
+func (q *question) tagged(resource string, keys map[string][]string, tags []ecsapi.Tag) []gateway.Check {
+	keys = requestTags(keys, tags)
+	out := q.on(resource, keys)
+	if len(tags) > 0 {
+		out = append(out, gateway.Check{Action: "ecs:TagResource", Resource: resource, Context: keys})
+	}
+	return out
+}
+
+func requestTags(keys map[string][]string, tags []ecsapi.Tag) map[string][]string {
+	out := map[string][]string{}
+	for k, v := range keys {
+		out[k] = v
+	}
+	for _, t := range tags {
+		out["aws:RequestTag/"+aws.Val(t.Key)] = []string{aws.Val(t.Value)}
+		out["aws:TagKeys"] = append(out["aws:TagKeys"], aws.Val(t.Key))
+	}
+	return out
+}
+
+func (q *question) cluster(cluster *string) string {
+	name, err := clusterName(cluster)
+	if err != nil {
+		name = aws.Val(cluster)
+	}
+	return q.place.ECSCluster(name)
+}
+
+func (q *question) clusterKey(cluster *string) map[string][]string {
+	return map[string][]string{"ecs:cluster": {q.cluster(cluster)}}
+}
+
+// inCluster is the ARN of a task or service that is given by name or ARN.
+func (q *question) inCluster(kind string, cluster, text *string) string {
+	name, ok := nameOf(kind, aws.Val(text))
+	if !ok {
+		name = aws.Val(text)
+	}
+	c, err := clusterName(cluster)
+	if err != nil {
+		c = aws.Val(cluster)
+	}
+	return q.place.Of("ecs", kind+"/"+c+"/"+name)
+}
+
+// runTask asks for the task definition, the revision that is meant, and for
+// passing its roles or those that override them.
+func (q *question) runTask(cluster, definition *string, o *ecsapi.TaskOverride, tags []ecsapi.Tag) []gateway.Check {
+	resource := aws.Val(definition)
+	var roles []*string
+	d, found, err := q.s.definition(q.ctx, q.place, resource)
+	switch {
+	case err == nil && found:
+		resource = q.place.ECSTaskDefinition(*d.Family, strconv.Itoa(int(*d.Revision)))
+		t := taskRecord{Task: ecsapi.Task{Overrides: o}}
+		roles = []*string{aws.Ptr(t.executionRole(&d)), aws.Ptr(t.taskRole(&d))}
+	case !arn.Is(resource):
+		family, _, _ := splitDefinition(resource)
+		resource = q.place.ECSTaskDefinition(family, "*")
+	}
+	return append(q.tagged(resource, q.clusterKey(cluster), tags), q.pass(roles...)...)
+}
+
+// pass asks whether roles may be given to tasks.
+func (q *question) pass(roles ...*string) []gateway.Check {
+	var out []gateway.Check
+	for _, role := range roles {
+		text := aws.Val(role)
+		if text == "" {
+			continue
+		}
+		if !arn.Is(text) {
+			text = q.place.Role("/", text)
+		}
+		out = append(out, gateway.Check{
+			Action: "iam:PassRole", Resource: text,
+			Context: map[string][]string{"iam:PassedToService": {TasksPrincipal}},
+		})
+	}
+	return out
+}

@@ -1,0 +1,271 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/store"
+)
+
+// Statuses of clusters and services.
+const (
+	statusActive   = "ACTIVE"
+	statusInactive = "INACTIVE"
+)
+
+const defaultCluster = "default"
+
+func clusterNotFound() error { return ecsapi.ClusterNotFoundException("Cluster not found.") }
+
+// notServed is the answer to what ECS can do and minato cannot.
+func notServed(what string) error {
+	return ecsapi.UnsupportedFeatureException("%s: not served by minato", what)
+}
+
+// clusterName is the name of the cluster that a call means.
+func clusterName(cluster *string) (string, error) {
+	if cluster == nil {
+		return defaultCluster, nil
+	}
+	name, ok := nameOf("cluster", *cluster)
+	if !ok {
+		return "", ecsapi.InvalidParameterException("Invalid identifier: Identifier is for cluster. Your account is %s", *cluster)
+	}
+	return name, nil
+}
+
+// cluster returns the active cluster that a call means.
+func (s *Service) cluster(ctx context.Context, cluster *string) (clusterRecord, error) {
+	name, err := clusterName(cluster)
+	if err != nil {
+		return clusterRecord{}, err
+	}
+	p := at(ctx)
+	c, found, err := s.clusters.Get(ctx, p.Account, p.Region, name)
+	if err == nil && (!found || aws.Val(c.Status) != statusActive) {
+		err = clusterNotFound()
+	}
+	return c, err
+}
+
+// checkCapacity refuses capacity providers other than Fargate's own.
+func checkCapacity(providers []string, strategy []ecsapi.CapacityProviderStrategyItem) error {
+	for _, item := range strategy {
+		if !slices.Contains(providers, aws.Val(item.CapacityProvider)) {
+			providers = append(slices.Clone(providers), aws.Val(item.CapacityProvider))
+		}
+	}
+	for _, p := range providers {
+		if p != "FARGATE" && p != "FARGATE_SPOT" {
+			return ecsapi.InvalidParameterException("The specified capacity provider '%s' was not found. Specify a valid name or ARN and try again.", p)
+		}
+	}
+	return nil
+}
+
+// CreateCluster makes a cluster; one that is there is returned as it is.
+func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInput) (*ecsapi.CreateClusterOutput, error) {
+	name := defaultCluster
+	if in.ClusterName != nil {
+		name = *in.ClusterName
+	}
+	if len(name) > 255 || strings.IndexFunc(name, notIdentifier) >= 0 || name == "" {
+		return nil, ecsapi.InvalidParameterException("Invalid identifier: Name must only contain letters, numbers, hyphens, and underscores.")
+	}
+	if err := checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+		return nil, err
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	p := at(ctx)
+	var c clusterRecord
+	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		var found bool
+		var err error
+		if c, found, err = s.clusters.TxGet(tx, p.Account, p.Region, name); err != nil {
+			return err
+		}
+		if found && aws.Val(c.Status) == statusActive {
+			return nil
+		}
+		c = clusterRecord{ecsapi.Cluster{
+			ClusterArn: aws.Ptr(p.ECSCluster(name)), ClusterName: &name, Status: aws.Ptr(statusActive), Tags: in.Tags,
+			CapacityProviders: in.CapacityProviders, DefaultCapacityProviderStrategy: in.DefaultCapacityProviderStrategy,
+			Settings: clusterSettings(nil, in.Settings), Configuration: in.Configuration,
+		}}
+		return s.clusters.TxPut(tx, c, p.Account, p.Region, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.shownCluster(ctx, c, []string{ecsapi.ClusterFieldTags, ecsapi.ClusterFieldSettings, ecsapi.ClusterFieldConfigurations})
+	return &ecsapi.CreateClusterOutput{Cluster: shown}, err
+}
+
+func notIdentifier(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+// clusterSettings are the settings with those that change.
+func clusterSettings(settings, change []ecsapi.ClusterSetting) []ecsapi.ClusterSetting {
+	out := []ecsapi.ClusterSetting{{Name: aws.Ptr(ecsapi.ClusterSettingNameContainerInsights), Value: aws.Ptr("disabled")}}
+	for _, list := range [][]ecsapi.ClusterSetting{settings, change} {
+		for _, c := range list {
+			if aws.Val(c.Name) == *out[0].Name && c.Value != nil {
+				out[0].Value = c.Value
+			}
+		}
+	}
+	return out
+}
+
+// shownCluster is a cluster with its counts and the fields that were asked for.
+func (s *Service) shownCluster(ctx context.Context, rec clusterRecord, include []string) (*ecsapi.Cluster, error) {
+	c := rec.Cluster
+	if !slices.Contains(include, ecsapi.ClusterFieldTags) {
+		c.Tags = nil
+	}
+	if !slices.Contains(include, ecsapi.ClusterFieldSettings) {
+		c.Settings = nil
+	}
+	if !slices.Contains(include, ecsapi.ClusterFieldConfigurations) {
+		c.Configuration = nil
+	}
+	c.RegisteredContainerInstancesCount = aws.Ptr(int32(0))
+	c.RunningTasksCount, c.PendingTasksCount, c.ActiveServicesCount = aws.Ptr(int32(0)), aws.Ptr(int32(0)), aws.Ptr(int32(0))
+	tasks, err := s.tasksOf(ctx, *c.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tasks {
+		switch aws.Val(t.LastStatus) {
+		case taskRunning:
+			*c.RunningTasksCount++
+		case taskProvisioning, taskPending, taskActivating:
+			*c.PendingTasksCount++
+		}
+	}
+	n, err := s.activeServices(ctx, *c.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	c.ActiveServicesCount = aws.Ptr(int32(n))
+	return &c, nil
+}
+
+// DescribeClusters shows clusters.
+func (s *Service) DescribeClusters(ctx context.Context, in *ecsapi.DescribeClustersInput) (*ecsapi.DescribeClustersOutput, error) {
+	asked := in.Clusters
+	if len(asked) == 0 {
+		asked = []string{defaultCluster}
+	}
+	p := at(ctx)
+	out := &ecsapi.DescribeClustersOutput{}
+	for _, text := range asked {
+		name, err := clusterName(&text)
+		if err != nil {
+			return nil, err
+		}
+		c, found, err := s.clusters.Get(ctx, p.Account, p.Region, name)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			out.Failures = append(out.Failures, ecsapi.Failure{Arn: aws.Ptr(p.ECSCluster(name)), Reason: aws.Ptr("MISSING")})
+			continue
+		}
+		shown, err := s.shownCluster(ctx, c, in.Include)
+		if err != nil {
+			return nil, err
+		}
+		out.Clusters = append(out.Clusters, *shown)
+	}
+	return out, nil
+}
+
+// ListClusters lists the ARNs of the active clusters.
+func (s *Service) ListClusters(ctx context.Context, in *ecsapi.ListClustersInput) (*ecsapi.ListClustersOutput, error) {
+	p := at(ctx)
+	all, err := s.clusters.List(ctx, p.Account, p.Region)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, c := range all {
+		if aws.Val(c.Status) == statusActive {
+			arns = append(arns, *c.ClusterArn)
+		}
+	}
+	arns, next, err := page(arns, in.NextToken, in.MaxResults)
+	return &ecsapi.ListClustersOutput{ClusterArns: arns, NextToken: next}, err
+}
+
+// UpdateCluster changes a cluster's settings and configuration.
+func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInput) (*ecsapi.UpdateClusterOutput, error) {
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) {
+		c.Settings = clusterSettings(c.Settings, in.Settings)
+		if in.Configuration != nil {
+			c.Configuration = in.Configuration
+		}
+	})
+	return &ecsapi.UpdateClusterOutput{Cluster: c}, err
+}
+
+// UpdateClusterSettings changes a cluster's settings.
+func (s *Service) UpdateClusterSettings(ctx context.Context, in *ecsapi.UpdateClusterSettingsInput) (*ecsapi.UpdateClusterSettingsOutput, error) {
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) { c.Settings = clusterSettings(c.Settings, in.Settings) })
+	return &ecsapi.UpdateClusterSettingsOutput{Cluster: c}, err
+}
+
+// changeCluster changes an active cluster and shows it.
+func (s *Service) changeCluster(ctx context.Context, cluster *string, f func(c *clusterRecord)) (*ecsapi.Cluster, error) {
+	name, err := clusterName(cluster)
+	if err != nil {
+		return nil, err
+	}
+	p := at(ctx)
+	var rec clusterRecord
+	found, err := s.clusters.Update(ctx, func(c *clusterRecord) error {
+		if aws.Val(c.Status) != statusActive {
+			return clusterNotFound()
+		}
+		f(c)
+		rec = *c
+		return nil
+	}, p.Account, p.Region, name)
+	if err == nil && !found {
+		err = clusterNotFound()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.shownCluster(ctx, rec, []string{ecsapi.ClusterFieldTags, ecsapi.ClusterFieldSettings, ecsapi.ClusterFieldConfigurations})
+}
+
+// DeleteCluster makes a cluster inactive, if nothing is in it.
+func (s *Service) DeleteCluster(ctx context.Context, in *ecsapi.DeleteClusterInput) (*ecsapi.DeleteClusterOutput, error) {
+	rec, err := s.cluster(ctx, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.activeServices(ctx, *rec.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		return nil, ecsapi.ClusterContainsServicesException("The Cluster cannot be deleted while Services are active.")
+	}
+	tasks, err := s.tasksOf(ctx, *rec.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(tasks, func(t taskRecord) bool { return aws.Val(t.LastStatus) != taskStopped }) {
+		return nil, ecsapi.ClusterContainsTasksException("The Cluster cannot be deleted while Tasks are active.")
+	}
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) { c.Status, c.Tags = aws.Ptr(statusInactive), nil })
+	return &ecsapi.DeleteClusterOutput{Cluster: c}, err
+}

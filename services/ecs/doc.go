@@ -1,0 +1,29 @@
+// Package ecs is Amazon ECS: clusters, task definitions, tasks and services, on
+// Fargate. Tasks are containers of dataplane/container in a network interface of
+// services/ec2; images come out of services/ecr, logs go to services/logs. All of
+// them are reached through their API, under the identity that AWS would use: the
+// service-linked role of ECS for network interfaces, the task's execution role for
+// images and logs.
+//
+// Not here: container instances. The EC2 and EXTERNAL launch types fail as they
+// do on AWS in a cluster without instances.
+//
+// A task is one record (taskRecord). Operations write what is wanted (that it is
+// there, or stopRequest); the reconciler (reconcile_task.go) looks at the record,
+// the interface and the containers, asks planTask for the next step, takes it,
+// writes down what it saw, and goes on until there is nothing to do:
+//
+//	            interface made       images there,          all containers
+//	            and real             log streams made       started
+//	PROVISIONING ------> PENDING ----------------> PENDING -----> ACTIVATING -> RUNNING
+//	     |                 |                         |                             |
+//	     '-----------------'-- failed, or StopTask --'--- essential container ended'
+//	                                    |
+//	                                    v
+//	                            DEACTIVATING -> STOPPING -> DEPROVISIONING -> STOPPED
+//	                                            signals,     interface         kept for
+//	                                            last logs    goes              an hour
+//
+// A container that runs outlives the daemon and containerd; after a restart the
+// same steps go on from what is there.
+package ecs

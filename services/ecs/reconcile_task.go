@@ -1,0 +1,318 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/controller"
+	"minato/dataplane/container"
+)
+
+// taskLoop reconciles tasks.
+type taskLoop struct{ s *Service }
+
+// Keys implements controller.Reconciler.
+func (l *taskLoop) Keys(ctx context.Context) ([]string, error) {
+	keys, err := l.s.tasks.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Groups of containers whose task is gone (a crash while it was forgotten)
+	// have a key too: Reconcile removes them.
+	groups, err := l.s.Runtime.Groups(ctx)
+	for _, g := range groups {
+		if ids, ok := keyOfGroup(g); ok {
+			keys = append(keys, l.s.tasks.Key(ids...))
+		}
+	}
+	return keys, err
+}
+
+// maxSteps bounds the steps of one run; a task has about ten in its life.
+const maxSteps = 20
+
+// retryTask is how soon a step that failed by a fault of ours is tried again.
+const retryTask = time.Second
+
+// Reconcile implements controller.Reconciler.
+func (l *taskLoop) Reconcile(ctx context.Context, key string) (controller.Result, error) {
+	for range maxSteps {
+		t, found, err := l.s.tasks.GetKey(ctx, key)
+		if err != nil {
+			return controller.Result{}, err
+		}
+		if !found {
+			return controller.Result{}, l.sweep(ctx, key)
+		}
+		d, found, err := l.s.definition(ctx, t.Place, *t.TaskDefinitionArn)
+		if err != nil {
+			return controller.Result{}, err
+		}
+		if !found {
+			// Deleted meanwhile: what runs runs on, and needs it no more than this.
+			d.TaskDefinition = ecsapi.TaskDefinition{}
+		}
+		o, err := l.s.observe(ctx, &t, &d.TaskDefinition)
+		if err != nil {
+			return controller.Result{}, err
+		}
+		if l.s.showContainers(&t, &d.TaskDefinition, o) {
+			if err := l.s.change(ctx, &t, func(x *taskRecord) { l.s.showContainers(x, &d.TaskDefinition, o) }); err != nil {
+				return controller.Result{}, err
+			}
+			continue
+		}
+		next := planTask(&t, &d.TaskDefinition, o, l.s.Clock.Now())
+		if next.action == doNothing {
+			return controller.Result{After: next.after}, nil
+		}
+		if wait, err := l.s.take(ctx, next, &t, &d); err != nil || wait {
+			return controller.Result{}, err
+		}
+	}
+	return controller.Result{After: retryTask}, nil
+}
+
+// sweep removes the containers of a task that is gone.
+func (l *taskLoop) sweep(ctx context.Context, key string) error {
+	ids := l.s.tasks.IDs(key)
+	if len(ids) != 3 {
+		return nil
+	}
+	return l.s.Runtime.DeleteGroup(ctx, ids[2]+"-"+ids[0]+"-"+ids[1])
+}
+
+// change writes what became of a task.
+func (s *Service) change(ctx context.Context, t *taskRecord, f func(t *taskRecord)) error {
+	_, err := s.tasks.Update(ctx, func(x *taskRecord) error {
+		f(x)
+		x.Version = aws.Ptr(aws.Val(x.Version) + 1)
+		return nil
+	}, t.ids()...)
+	return err
+}
+
+// fail writes that a task cannot start, and why; unless it is to end already.
+func (s *Service) fail(ctx context.Context, t *taskRecord, f *taskFailure) error {
+	s.Log.Info("a task fails to start", "task", t.ID, "reason", f.reason, "cause", f.cause)
+	return s.change(ctx, t, func(x *taskRecord) {
+		x.end(stopRequest{Code: ecsapi.TaskStopCodeTaskFailedToStart, Reason: f.reason, At: *s.now()})
+	})
+}
+
+// end notes that a task is to end, and why; the first reason counts.
+func (t *taskRecord) end(stop stopRequest) {
+	if t.Stop == nil {
+		t.Stop = &stop
+	}
+	t.DesiredStatus = aws.Ptr(taskStopped)
+}
+
+// taskFailure is why a task cannot start, in ECS's words.
+type taskFailure struct {
+	reason string
+	cause  error
+}
+
+func (f *taskFailure) Error() string { return f.reason }
+func (f *taskFailure) Unwrap() error { return f.cause }
+
+// failure makes a taskFailure.
+func failure(cause error, format string, args ...any) error {
+	return &taskFailure{reason: fmt.Sprintf(format, args...), cause: cause}
+}
+
+// take takes a step. wait says that there is nothing more to do until something
+// changes.
+func (s *Service) take(ctx context.Context, st step, t *taskRecord, d *taskDefinitionRecord) (wait bool, err error) {
+	err = s.act(ctx, st, t, d)
+	var f *taskFailure
+	if errors.As(err, &f) {
+		return false, s.fail(ctx, t, f)
+	}
+	return st.action == stopContainers, err
+}
+
+func (s *Service) act(ctx context.Context, st step, t *taskRecord, d *taskDefinitionRecord) error {
+	switch st.action {
+	case makeInterface:
+		eni, err := s.createInterface(ctx, t)
+		if err != nil {
+			e := aws.AsError(err)
+			return failure(err, "Unexpected EC2 error while attempting to Create Network Interface in subnet '%s': %s: %s", t.Subnet.ID, e.Code, e.Message)
+		}
+		return s.change(ctx, t, func(t *taskRecord) { t.attach(eni) })
+	case awaitInterface:
+		return s.awaitInterface(ctx, t)
+	case prepare:
+		return s.prepare(ctx, t, d)
+	case startContainers:
+		return s.startContainers(ctx, t, d, st.containers)
+	case activate:
+		return s.setStatus(ctx, t, taskActivating, nil)
+	case becomeRunning:
+		return s.setStatus(ctx, t, taskRunning, func(t *taskRecord) { t.StartedAt = s.now() })
+	case endOfEssential:
+		return s.change(ctx, t, func(t *taskRecord) {
+			stop := stopRequest{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: "Essential container in task exited", At: *s.now()}
+			if reason := t.Failed[st.containers[0]]; reason != "" {
+				stop.Code, stop.Reason = ecsapi.TaskStopCodeTaskFailedToStart, reason
+			}
+			t.end(stop)
+		})
+	case beginStop:
+		return s.beginStop(ctx, t)
+	case stopContainers:
+		for _, name := range st.containers {
+			s.stopInBackground(t, d, name)
+		}
+		return nil
+	case deprovision:
+		return s.setStatus(ctx, t, taskDeprovisioning, func(t *taskRecord) { t.ExecutionStoppedAt = s.now() })
+	case release:
+		return s.release(ctx, t)
+	case forget:
+		return s.tasks.Delete(ctx, t.ids()...)
+	}
+	return nil
+}
+
+func (s *Service) setStatus(ctx context.Context, t *taskRecord, status string, more func(t *taskRecord)) error {
+	return s.change(ctx, t, func(t *taskRecord) {
+		t.LastStatus = &status
+		if more != nil {
+			more(t)
+		}
+	})
+}
+
+// interfaceTimeout is how long a network interface may take to become real.
+const interfaceTimeout = 3 * time.Minute
+
+func (s *Service) awaitInterface(ctx context.Context, t *taskRecord) error {
+	ctx, cancel := context.WithTimeout(ctx, interfaceTimeout)
+	defer cancel()
+	if err := s.Network.Wait(ctx, t.ENI); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return failure(err, "Timeout waiting for network interface provisioning to complete.")
+		}
+		return err
+	}
+	return s.setStatus(ctx, t, taskPending, func(t *taskRecord) {
+		t.Connectivity, t.ConnectivityAt = aws.Ptr(ecsapi.ConnectivityConnected), s.now()
+	})
+}
+
+// beginStop shows why a task ends; one that runs is DEACTIVATING first.
+func (s *Service) beginStop(ctx context.Context, t *taskRecord) error {
+	status := taskStopping
+	if aws.Val(t.LastStatus) == taskRunning {
+		status = taskDeactivating
+	}
+	return s.setStatus(ctx, t, status, func(t *taskRecord) {
+		t.StopCode, t.StoppedReason = &t.Stop.Code, &t.Stop.Reason
+		if t.StoppingAt == nil {
+			t.StoppingAt = s.now()
+		}
+	})
+}
+
+// release takes back what a task had.
+func (s *Service) release(ctx context.Context, t *taskRecord) error {
+	s.forgetSessions(t)
+	if err := s.Runtime.DeleteGroup(ctx, t.group()); err != nil {
+		return err
+	}
+	if t.ENI != "" {
+		if err := s.deleteInterface(ctx, t); err != nil {
+			return err
+		}
+	}
+	if s.VolumesDir != "" {
+		if err := os.RemoveAll(filepath.Join(s.VolumesDir, t.ID)); err != nil {
+			return err
+		}
+	}
+	return s.setStatus(ctx, t, taskStopped, func(t *taskRecord) {
+		t.StoppedAt = s.now()
+		t.Attachments[0].Status = aws.Ptr("DELETED")
+		for i := range t.Containers {
+			t.Containers[i].LastStatus = aws.Ptr(taskStopped)
+			if t.Containers[i].ExitCode == nil && t.Containers[i].Reason == nil {
+				t.Containers[i].HealthStatus = aws.Ptr(ecsapi.HealthStatusUnknown)
+			}
+		}
+	})
+}
+
+// observe looks at a task's containers, and keeps their log forwarders going.
+func (s *Service) observe(ctx context.Context, t *taskRecord, d *ecsapi.TaskDefinition) (*observation, error) {
+	o := &observation{containers: map[string]container.Status{}}
+	switch aws.Val(t.LastStatus) {
+	case taskProvisioning, taskDeprovisioning, taskStopped:
+		return o, nil
+	}
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		status, err := s.Runtime.Get(ctx, *c.RuntimeId)
+		if errors.Is(err, container.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		o.containers[*c.Name] = status
+		if status.State == container.Created {
+			continue
+		}
+		s.checkHealth(t, d, *c.Name, status)
+		if s.forwardLogs(t, d, *c.Name) {
+			o.logging = true
+		}
+	}
+	return o, nil
+}
+
+// showContainers writes into a task what is seen of its containers; it reports
+// whether that is news.
+func (s *Service) showContainers(t *taskRecord, d *ecsapi.TaskDefinition, o *observation) bool {
+	news := false
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		seen, ok := o.containers[*c.Name]
+		if !ok {
+			continue
+		}
+		want := taskPending
+		switch seen.State {
+		case container.Running:
+			want = taskRunning
+		case container.Ended:
+			want = taskStopped
+		}
+		if aws.Val(c.LastStatus) == want {
+			continue
+		}
+		news = true
+		c.LastStatus = &want
+		if want == taskStopped {
+			c.ExitCode = aws.Ptr(int32(seen.ExitCode))
+			switch {
+			case seen.OOMKilled:
+				c.Reason = aws.Ptr("OutOfMemoryError: Container killed due to memory usage")
+			case seen.Reason != "":
+				c.Reason = aws.Ptr("ContainerRuntimeError: " + seen.Reason)
+			}
+		}
+	}
+	if health := taskHealth(t, d); aws.Val(t.HealthStatus) != health {
+		t.HealthStatus, news = &health, true
+	}
+	return news
+}

@@ -1,0 +1,166 @@
+package ecs
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"minato/aws"
+	ec2api "minato/aws/api/ec2"
+	ecrapi "minato/aws/api/ecr"
+	ecsapi "minato/aws/api/ecs"
+	elbapi "minato/aws/api/elbv2"
+	logsapi "minato/aws/api/logs"
+	stsapi "minato/aws/api/sts"
+	"minato/aws/arn"
+	"minato/aws/identity"
+	"minato/controller"
+	"minato/dataplane/container"
+	"minato/gateway"
+	"minato/internal/clock"
+	"minato/store"
+)
+
+// The names under which the service calls others.
+const (
+	Principal      = "ecs.amazonaws.com"
+	TasksPrincipal = "ecs-tasks.amazonaws.com" // what roles of tasks trust
+)
+
+// Interfaces is what tasks need of dataplane/network.
+type Interfaces interface {
+	// Wait returns when the network interface is real, or with ctx's error.
+	Wait(ctx context.Context, eni string) error
+	// NetnsPath is where its namespace is pinned.
+	NetnsPath(eni string) string
+}
+
+// Deps is what the service needs. The APIs are reached through the gateway.
+type Deps struct {
+	Store store.Store
+	Clock clock.Clock
+	Log   *slog.Logger
+
+	EC2  ec2api.API
+	ECR  ecrapi.API
+	ELB  elbapi.API
+	Logs logsapi.API
+	STS  stsapi.API
+
+	Runtime container.Runtime
+	Network Interfaces
+
+	// Registry is the address at which a VPC reaches ECR, if its routes lead
+	// there: a task whose interface cannot connect to it cannot pull.
+	Registry netip.AddrPort
+	// Endpoint is the AWS_ENDPOINT_URL of tasks.
+	Endpoint string
+	// VolumesDir holds the tasks' own volumes, a directory for each task.
+	VolumesDir string
+}
+
+// Service implements ecsapi.API.
+type Service struct {
+	Deps
+
+	clusters    store.Table[clusterRecord]
+	definitions store.Table[taskDefinitionRecord]
+	families    store.Table[familyRecord]
+	tasks       store.Table[taskRecord]
+	settings    store.Table[ecsapi.Setting]
+
+	enqueue func(reconciler, key string)
+
+	bgCtx    context.Context // of forwarders and stops, which outlast a reconcile
+	bgCancel context.CancelFunc
+	bg       sync.WaitGroup
+	mu       sync.Mutex
+	busy     map[string]bool         // guarded: what is under way in the background
+	logged   map[string]bool         // guarded: containers whose log was delivered to its end
+	sessions map[string]*roleSession // guarded: by task and role
+	// groupOwners are the keys of services by the ARNs of their target groups;
+	// guarded.
+	groupOwners map[string]string
+}
+
+var _ ecsapi.API = (*Service)(nil)
+
+// taskReconciler is the name of the tasks' reconciler.
+const taskReconciler = "ecs-task"
+
+// New makes the service; nothing runs yet.
+func New(d Deps) *Service {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		Deps:        d,
+		clusters:    store.NewTable[clusterRecord](d.Store, "ecs/cluster"),
+		definitions: store.NewTable[taskDefinitionRecord](d.Store, "ecs/task-definition"),
+		families:    store.NewTable[familyRecord](d.Store, "ecs/family"),
+		tasks:       store.NewTable[taskRecord](d.Store, "ecs/task"),
+		settings:    store.NewTable[ecsapi.Setting](d.Store, "ecs/setting"),
+		enqueue:     func(string, string) {},
+		busy:        map[string]bool{},
+		logged:      map[string]bool{},
+		sessions:    map[string]*roleSession{},
+	}
+	s.bgCtx, s.bgCancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Registration is what the gateway is given.
+func (s *Service) Registration() gateway.Registration {
+	return gateway.Registration{Service: ecsapi.Model, Handlers: ecsapi.Handlers(s), Checks: s.checks}
+}
+
+// AddReconcilers adds what the service does in the background.
+func (s *Service) AddReconcilers(c *controller.Controller) {
+	// A start waits for images and routes without using the processor.
+	c.Add(taskReconciler, &taskLoop{s}, controller.Options{Workers: 32})
+	c.Wake(taskReconciler, s.tasks.Prefix(), nil)
+	s.addServiceReconciler(c)
+	s.enqueue = c.Enqueue
+	s.bg.Go(s.followContainers)
+}
+
+// Close ends what runs in the background of this process; tasks run on.
+func (s *Service) Close() {
+	s.bgCancel()
+	s.bg.Wait()
+}
+
+// followContainers wakes the task of every container that changes.
+func (s *Service) followContainers() {
+	for ch := range s.Runtime.Changes(s.bgCtx) {
+		if key, ok := keyOfGroup(ch.Group); ok {
+			s.enqueue(taskReconciler, s.tasks.Key(key...))
+		}
+	}
+}
+
+// at is where the caller's call goes.
+func at(ctx context.Context) arn.Place {
+	c := identity.From(ctx)
+	return arn.In(c.Region, c.Account)
+}
+
+// own is ctx with the identity of ECS itself in a place.
+func own(ctx context.Context, p arn.Place) context.Context {
+	return identity.With(ctx, identity.ServiceCaller(Principal, p.Account, p.Region))
+}
+
+func (s *Service) now() *time.Time { return aws.Ptr(s.Clock.Now().UTC().Truncate(time.Millisecond)) }
+
+// nameOf is the name in an ARN of a kind ("cluster"), or the text itself when it
+// is no ARN. What follows the last slash counts: names of the longer forms too.
+func nameOf(kind, text string) (string, bool) {
+	if !arn.Is(text) {
+		return text, text != ""
+	}
+	a, ok := arn.Parse(text)
+	return a.Last(), ok && a.Service == "ecs" && a.Kind() == kind && !strings.HasSuffix(a.Resource, "/")
+}

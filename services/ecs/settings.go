@@ -1,0 +1,85 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/aws/arn"
+	"minato/aws/identity"
+)
+
+// accountSettings are the account settings and what they are unless set. The
+// long formats of ARNs have been the only ones since 2021.
+var accountSettings = []struct{ name, value string }{
+	{"awsvpcTrunking", "disabled"},
+	{"containerInsights", "disabled"},
+	{"containerInstanceLongArnFormat", "enabled"},
+	{"fargateFIPSMode", "disabled"},
+	{"fargateTaskRetirementWaitPeriod", "7"},
+	{"guardDutyActivate", "off"},
+	{"serviceLongArnFormat", "enabled"},
+	{"tagResourceAuthorization", "off"},
+	{"taskLongArnFormat", "enabled"},
+}
+
+// rootOf is the principal under which the account's default settings stand.
+func rootOf(p arn.Place) string { return arn.In("", p.Account).Of("iam", "root") }
+
+// PutAccountSetting sets one for the caller, or for the principal named.
+func (s *Service) PutAccountSetting(ctx context.Context, in *ecsapi.PutAccountSettingInput) (*ecsapi.PutAccountSettingOutput, error) {
+	principal := aws.Val(in.PrincipalArn)
+	if principal == "" {
+		principal = identity.From(ctx).PrincipalID
+	}
+	set, err := s.putSetting(ctx, principal, *in.Name, *in.Value)
+	return &ecsapi.PutAccountSettingOutput{Setting: set}, err
+}
+
+// PutAccountSettingDefault sets one for everybody in the account.
+func (s *Service) PutAccountSettingDefault(ctx context.Context, in *ecsapi.PutAccountSettingDefaultInput) (*ecsapi.PutAccountSettingDefaultOutput, error) {
+	set, err := s.putSetting(ctx, rootOf(at(ctx)), *in.Name, *in.Value)
+	return &ecsapi.PutAccountSettingDefaultOutput{Setting: set}, err
+}
+
+func (s *Service) putSetting(ctx context.Context, principal, name, value string) (*ecsapi.Setting, error) {
+	if !slices.ContainsFunc(accountSettings, func(a struct{ name, value string }) bool { return a.name == name }) {
+		return nil, notServed("the account setting " + name)
+	}
+	p := at(ctx)
+	set := ecsapi.Setting{Name: &name, Value: &value, PrincipalArn: &principal, Type: aws.Ptr("user")}
+	return &set, s.settings.Put(ctx, set, p.Account, p.Region, principal, name)
+}
+
+// ListAccountSettings lists what was set, or with effectiveSettings what holds.
+func (s *Service) ListAccountSettings(ctx context.Context, in *ecsapi.ListAccountSettingsInput) (*ecsapi.ListAccountSettingsOutput, error) {
+	p := at(ctx)
+	principal := aws.Val(in.PrincipalArn)
+	if principal == "" {
+		principal = identity.From(ctx).PrincipalID
+	}
+	out := &ecsapi.ListAccountSettingsOutput{}
+	for _, a := range accountSettings {
+		if in.Name != nil && *in.Name != a.name {
+			continue
+		}
+		set, found, err := s.settings.Get(ctx, p.Account, p.Region, principal, a.name)
+		if err == nil && !found {
+			set, found, err = s.settings.Get(ctx, p.Account, p.Region, rootOf(p), a.name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			if !aws.Val(in.EffectiveSettings) {
+				continue
+			}
+			set = ecsapi.Setting{Name: aws.Ptr(a.name), Value: aws.Ptr(a.value), PrincipalArn: &principal, Type: aws.Ptr("user")}
+		}
+		if in.Value == nil || *in.Value == aws.Val(set.Value) {
+			out.Settings = append(out.Settings, set)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,397 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/aws/arn"
+	"minato/aws/identity"
+	"minato/internal/ids"
+	"minato/store"
+)
+
+// The statuses of tasks, in the order of their life.
+const (
+	taskProvisioning   = "PROVISIONING"
+	taskPending        = "PENDING"
+	taskActivating     = "ACTIVATING"
+	taskRunning        = "RUNNING"
+	taskDeactivating   = "DEACTIVATING"
+	taskStopping       = "STOPPING"
+	taskDeprovisioning = "DEPROVISIONING"
+	taskStopped        = "STOPPED"
+)
+
+const platformVersion = "1.4.0"
+
+// taskRequest is what RunTask and services ask newTask for.
+type taskRequest struct {
+	Cluster    string // name
+	Definition *taskDefinitionRecord
+	VPC        *ecsapi.AwsVpcConfiguration
+	Subnet     taskSubnet // the one of VPC's subnets that the task is in
+	Group      string     // "family:chat", "service:chat"
+	StartedBy  string
+
+	CapacityProvider string // "" for the launch type FARGATE
+	PlatformVersion  string
+	ClientToken      string
+	Overrides        *ecsapi.TaskOverride
+	Tags             []ecsapi.Tag
+	ExecuteCommand   bool
+}
+
+// newTask makes the record of a task that is to run; it is not written.
+func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
+	d := r.Definition
+	id := ids.Hex(taskIDLength)
+	taskARN := p.ECSTask(r.Cluster, id)
+	t := taskRecord{
+		ID: id, Cluster: r.Cluster, Place: p, VPC: r.VPC, Subnet: r.Subnet, ClientToken: r.ClientToken,
+		Task: ecsapi.Task{
+			TaskArn: &taskARN, ClusterArn: aws.Ptr(p.ECSCluster(r.Cluster)), TaskDefinitionArn: d.TaskDefinitionArn,
+			LastStatus: aws.Ptr(taskProvisioning), DesiredStatus: aws.Ptr(taskRunning), HealthStatus: aws.Ptr(ecsapi.HealthStatusUnknown),
+			LaunchType: aws.Ptr(ecsapi.LaunchTypeFargate), PlatformVersion: aws.Ptr(platformVersion), PlatformFamily: aws.Ptr("Linux"),
+			Cpu: d.Cpu, Memory: d.Memory, Group: &r.Group, CreatedAt: s.now(), Version: aws.Ptr(int64(1)), Overrides: r.Overrides,
+			EnableExecuteCommand: &r.ExecuteCommand, Tags: r.Tags, AvailabilityZone: aws.Ptr(r.Subnet.Zone),
+			EphemeralStorage: &ecsapi.EphemeralStorage{SizeInGiB: aws.Ptr(int32(20))},
+			Attachments: []ecsapi.Attachment{{
+				Id: aws.Ptr(ids.UUID()), Type: aws.Ptr("ElasticNetworkInterface"), Status: aws.Ptr("PRECREATED"),
+				Details: []ecsapi.KeyValuePair{{Name: aws.Ptr("subnetId"), Value: aws.Ptr(r.Subnet.ID)}},
+			}},
+			Attributes: []ecsapi.Attribute{{Name: aws.Ptr("ecs.cpu-architecture"), Value: aws.Ptr(cpuArchitecture(d))}},
+		},
+	}
+	if d.EphemeralStorage != nil {
+		t.EphemeralStorage = d.EphemeralStorage
+	}
+	if r.CapacityProvider != "" {
+		t.CapacityProviderName = &r.CapacityProvider
+	}
+	if r.StartedBy != "" {
+		t.StartedBy = &r.StartedBy
+	}
+	if o := r.Overrides; o != nil {
+		if o.Cpu != nil {
+			t.Cpu = o.Cpu
+		}
+		if o.Memory != nil {
+			t.Memory = o.Memory
+		}
+	} else {
+		t.Overrides = &ecsapi.TaskOverride{}
+	}
+	if t.taskRole(d) != "" {
+		t.CredentialsID = ids.UUID()
+	}
+	for i := range d.ContainerDefinitions {
+		c := &d.ContainerDefinitions[i]
+		shown := ecsapi.Container{
+			ContainerArn: aws.Ptr(p.ECSContainer(r.Cluster, id, ids.UUID())), TaskArn: &taskARN, Name: c.Name, Image: c.Image,
+			LastStatus: aws.Ptr(taskPending), HealthStatus: aws.Ptr(ecsapi.HealthStatusUnknown), Cpu: aws.Ptr(strconv.Itoa(int(aws.Val(c.Cpu)))),
+			RuntimeId: aws.Ptr(id + "-" + runtimeNumber()),
+		}
+		if c.Memory != nil {
+			shown.Memory = aws.Ptr(strconv.Itoa(int(*c.Memory)))
+		}
+		if c.MemoryReservation != nil {
+			shown.MemoryReservation = aws.Ptr(strconv.Itoa(int(*c.MemoryReservation)))
+		}
+		t.Containers = append(t.Containers, shown)
+	}
+	return t
+}
+
+// runtimeNumber is what follows a task's id in its containers' runtime ids on
+// Fargate: ten digits.
+func runtimeNumber() string {
+	n, _ := strconv.ParseUint(ids.Hex(12), 16, 64)
+	return strconv.FormatUint(1_000_000_000+n%9_000_000_000, 10)
+}
+
+func cpuArchitecture(d *taskDefinitionRecord) string {
+	if d.RuntimePlatform != nil && aws.Val(d.RuntimePlatform.CpuArchitecture) == ecsapi.CPUArchitectureArm64 {
+		return "arm64"
+	}
+	return "x86_64"
+}
+
+// putTask writes the record of a task. The reconciler does the rest.
+func (s *Service) putTask(tx *store.Tx, t taskRecord) error { return s.tasks.TxPut(tx, t, t.ids()...) }
+
+// stopTask says that a task is to end; one that is ending is left alone. found
+// is false when there is no such task.
+func (s *Service) stopTask(tx *store.Tx, p arn.Place, id string, stop stopRequest) (t taskRecord, found bool, err error) {
+	t, found, err = s.tasks.TxGet(tx, p.Account, p.Region, id)
+	if err != nil || !found || t.Stop != nil || aws.Val(t.DesiredStatus) == taskStopped {
+		return t, found, err
+	}
+	stop.At = *s.now()
+	t.Stop = &stop
+	t.DesiredStatus = aws.Ptr(taskStopped)
+	return t, true, s.putTask(tx, t)
+}
+
+// tasksOf returns all tasks of a cluster, stopped ones too, by id.
+func (s *Service) tasksOf(ctx context.Context, cluster string) ([]taskRecord, error) {
+	p := at(ctx)
+	all, err := s.tasks.List(ctx, p.Account, p.Region)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(t taskRecord) bool { return t.Cluster != cluster }), nil
+}
+
+// RunTask makes tasks.
+func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi.RunTaskOutput, error) {
+	cluster, err := s.cluster(ctx, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.runnableDefinition(ctx, *in.TaskDefinition)
+	if err != nil {
+		return nil, err
+	}
+	count := int32(1)
+	if in.Count != nil {
+		count = *in.Count
+	}
+	if count < 1 || count > 10 {
+		return nil, ecsapi.InvalidParameterException("Count must be between 1 and 10.")
+	}
+	provider, err := s.capacity(&cluster, &d, in.LaunchType, in.CapacityProviderStrategy)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := checkOverrides(&d, in.Overrides); err != nil {
+		return nil, err
+	}
+	vpc, subnets, err := s.network(ctx, &d, in.NetworkConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	token := ""
+	if in.ClientToken != nil {
+		token = identity.From(ctx).PrincipalID + "/" + *in.ClientToken
+		if again, err := s.tasksOfToken(ctx, *cluster.ClusterName, token); err != nil || len(again) > 0 {
+			return &ecsapi.RunTaskOutput{Tasks: again}, err
+		}
+	}
+	tags := in.Tags
+	if aws.Val(in.PropagateTags) == ecsapi.PropagateTagsTaskDefinition {
+		tags = mergeTags(d.Tags, tags)
+	}
+	if aws.Val(in.EnableECSManagedTags) {
+		tags = mergeTags(tags, []ecsapi.Tag{{Key: aws.Ptr("aws:ecs:clusterName"), Value: cluster.ClusterName}})
+	}
+	group := "family:" + *d.Family
+	if in.Group != nil {
+		group = *in.Group
+	}
+	out := &ecsapi.RunTaskOutput{}
+	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		out.Tasks = nil
+		for i := range count {
+			t := s.newTask(at(ctx), taskRequest{
+				Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[int(i)%len(subnets)], Group: group,
+				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, PlatformVersion: aws.Val(in.PlatformVersion), ClientToken: token,
+				Overrides: in.Overrides, Tags: tags, ExecuteCommand: aws.Val(in.EnableExecuteCommand),
+			})
+			if err := s.putTask(tx, t); err != nil {
+				return err
+			}
+			out.Tasks = append(out.Tasks, t.Task)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// tasksOfToken are the tasks that a client token has made before.
+func (s *Service) tasksOfToken(ctx context.Context, cluster, token string) ([]ecsapi.Task, error) {
+	all, err := s.tasksOf(ctx, cluster)
+	var out []ecsapi.Task
+	for _, t := range all {
+		if t.ClientToken == token {
+			out = append(out, t.Task)
+		}
+	}
+	return out, err
+}
+
+// capacity decides where tasks run: the name of a capacity provider, or "" for
+// the launch type FARGATE.
+func (s *Service) capacity(cluster *clusterRecord, d *taskDefinitionRecord, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) (string, error) {
+	if launchType != nil && len(strategy) > 0 {
+		return "", ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+	}
+	if err := checkCapacity(nil, strategy); err != nil {
+		return "", err
+	}
+	if launchType == nil && len(strategy) == 0 {
+		strategy = cluster.DefaultCapacityProviderStrategy
+	}
+	if len(strategy) == 0 && aws.Val(launchType) != ecsapi.LaunchTypeFargate {
+		// EC2 is the default; EXTERNAL finds no instances either.
+		return "", ecsapi.InvalidParameterException("No Container Instances were found in your cluster.")
+	}
+	if !slices.Contains(d.Compatibilities, ecsapi.CompatibilityFargate) {
+		return "", ecsapi.InvalidParameterException("Task definition does not support launch_type FARGATE.")
+	}
+	if len(strategy) == 0 {
+		return "", nil
+	}
+	return aws.Val(strategy[0].CapacityProvider), nil
+}
+
+// checkOverrides refuses overrides of containers that are not there.
+func checkOverrides(d *taskDefinitionRecord, o *ecsapi.TaskOverride) error {
+	if o == nil {
+		return nil
+	}
+	for _, c := range o.ContainerOverrides {
+		if c.Name == nil {
+			return ecsapi.InvalidParameterException("Container override name should not be null.")
+		}
+		if !slices.ContainsFunc(d.ContainerDefinitions, func(x ecsapi.ContainerDefinition) bool { return *x.Name == *c.Name }) {
+			return ecsapi.InvalidParameterException("Override for container named %s is not a container in the TaskDefinition.", *c.Name)
+		}
+	}
+	if o.Cpu != nil || o.Memory != nil {
+		cpu, memory := aws.Val(d.Cpu), aws.Val(d.Memory)
+		if o.Cpu != nil {
+			cpu = *o.Cpu
+		}
+		if o.Memory != nil {
+			memory = *o.Memory
+		}
+		return fargateSize(cpu, memory)
+	}
+	return nil
+}
+
+// StartTask places tasks on container instances, of which there are none.
+func (s *Service) StartTask(ctx context.Context, in *ecsapi.StartTaskInput) (*ecsapi.StartTaskOutput, error) {
+	if _, err := s.cluster(ctx, in.Cluster); err != nil {
+		return nil, err
+	}
+	if _, err := s.runnableDefinition(ctx, *in.TaskDefinition); err != nil {
+		return nil, err
+	}
+	out := &ecsapi.StartTaskOutput{}
+	for _, ci := range in.ContainerInstances {
+		out.Failures = append(out.Failures, ecsapi.Failure{Arn: &ci, Reason: aws.Ptr("MISSING")})
+	}
+	return out, nil
+}
+
+// StopTask ends a task.
+func (s *Service) StopTask(ctx context.Context, in *ecsapi.StopTaskInput) (*ecsapi.StopTaskOutput, error) {
+	cluster, err := s.cluster(ctx, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	id, ok := nameOf("task", *in.Task)
+	reason := "Task stopped by user"
+	if in.Reason != nil {
+		reason = *in.Reason
+	}
+	out := &ecsapi.StopTaskOutput{}
+	return out, store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		t, found, err := s.stopTask(tx, at(ctx), id, stopRequest{Code: ecsapi.TaskStopCodeUserInitiated, Reason: reason})
+		if err != nil {
+			return err
+		}
+		if !ok || !found || t.Cluster != *cluster.ClusterName {
+			return ecsapi.InvalidParameterException("The referenced task was not found.")
+		}
+		if t.Stop != nil && t.StopCode == nil {
+			t.StopCode, t.StoppedReason = &t.Stop.Code, &t.Stop.Reason
+		}
+		out.Task = &t.Task
+		return nil
+	})
+}
+
+// DescribeTasks shows tasks.
+func (s *Service) DescribeTasks(ctx context.Context, in *ecsapi.DescribeTasksInput) (*ecsapi.DescribeTasksOutput, error) {
+	cluster, err := s.cluster(ctx, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Tasks) == 0 {
+		return nil, ecsapi.InvalidParameterException("Tasks cannot be empty.")
+	}
+	if len(in.Tasks) > 100 {
+		return nil, ecsapi.InvalidParameterException("Tasks can not have more than 100 elements.")
+	}
+	p := at(ctx)
+	out := &ecsapi.DescribeTasksOutput{}
+	for _, text := range in.Tasks {
+		id, ok := nameOf("task", text)
+		if !ok {
+			return nil, ecsapi.InvalidParameterException("Invalid identifier: Identifier is for %s. Your account is %s", text, p.Account)
+		}
+		t, found, err := s.tasks.Get(ctx, p.Account, p.Region, id)
+		if err != nil {
+			return nil, err
+		}
+		if !found || t.Cluster != *cluster.ClusterName {
+			out.Failures = append(out.Failures, ecsapi.Failure{Arn: aws.Ptr(p.ECSTask(*cluster.ClusterName, id)), Reason: aws.Ptr("MISSING")})
+			continue
+		}
+		if !slices.Contains(in.Include, "TAGS") {
+			t.Tags = nil
+		}
+		out.Tasks = append(out.Tasks, t.Task)
+	}
+	return out, nil
+}
+
+// ListTasks lists the ARNs of tasks that are to run, or have stopped.
+func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ecsapi.ListTasksOutput, error) {
+	cluster, err := s.cluster(ctx, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.tasksOf(ctx, *cluster.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	desired := aws.Val(in.DesiredStatus)
+	if desired == "" {
+		desired = taskRunning
+	}
+	service := ""
+	if in.ServiceName != nil {
+		var ok bool
+		if service, ok = nameOf("service", *in.ServiceName); !ok {
+			return nil, ecsapi.InvalidParameterException("Invalid identifier: %s", *in.ServiceName)
+		}
+	}
+	var arns []string
+	for i := range all {
+		t := &all[i]
+		family, _, _ := splitDefinition(*t.TaskDefinitionArn)
+		switch {
+		case aws.Val(t.DesiredStatus) != desired,
+			in.Family != nil && *in.Family != family,
+			in.StartedBy != nil && *in.StartedBy != aws.Val(t.StartedBy),
+			in.LaunchType != nil && *in.LaunchType != aws.Val(t.LaunchType),
+			in.ContainerInstance != nil,
+			service != "" && aws.Val(t.Group) != "service:"+service:
+			continue
+		}
+		arns = append(arns, *t.TaskArn)
+	}
+	slices.SortFunc(arns, strings.Compare)
+	arns, next, err := page(arns, in.NextToken, in.MaxResults)
+	return &ecsapi.ListTasksOutput{TaskArns: arns, NextToken: next}, err
+}

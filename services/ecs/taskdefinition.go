@@ -1,0 +1,300 @@
+package ecs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/aws/arn"
+	"minato/aws/identity"
+	"minato/store"
+)
+
+const (
+	networkAwsvpc = "awsvpc"
+	revisionWidth = 10 // digits in the key, so that revisions sort
+)
+
+func (d *taskDefinitionRecord) ids(p arn.Place) []string {
+	return definitionIDs(p, *d.Family, *d.Revision)
+}
+
+func definitionIDs(p arn.Place, family string, revision int32) []string {
+	return []string{p.Account, p.Region, family, fmt.Sprintf("%0*d", revisionWidth, revision)}
+}
+
+// RegisterTaskDefinition adds a revision to a family.
+func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.RegisterTaskDefinitionInput) (*ecsapi.RegisterTaskDefinitionOutput, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	d := taskDefinitionRecord{Tags: in.Tags, TaskDefinition: ecsapi.TaskDefinition{
+		Family: in.Family, ContainerDefinitions: slices.Clone(in.ContainerDefinitions), Cpu: in.Cpu, Memory: in.Memory,
+		EnableFaultInjection: in.EnableFaultInjection, EphemeralStorage: in.EphemeralStorage, ExecutionRoleArn: in.ExecutionRoleArn,
+		InferenceAccelerators: in.InferenceAccelerators, IpcMode: in.IpcMode, NetworkMode: in.NetworkMode, PidMode: in.PidMode,
+		PlacementConstraints: in.PlacementConstraints, ProxyConfiguration: in.ProxyConfiguration,
+		RequiresCompatibilities: in.RequiresCompatibilities, RuntimePlatform: in.RuntimePlatform,
+		TaskRoleArn: in.TaskRoleArn, Volumes: in.Volumes, Status: aws.Ptr(statusActive),
+	}}
+	if err := checkDefinition(&d.TaskDefinition); err != nil {
+		return nil, err
+	}
+	fillDefinition(&d.TaskDefinition)
+	p, caller := at(ctx), identity.From(ctx)
+	d.RegisteredAt, d.RegisteredBy = s.now(), aws.Ptr(caller.ARN)
+	for _, role := range []*string{d.ExecutionRoleArn, d.TaskRoleArn} {
+		if role != nil && !arn.Is(*role) {
+			*role = p.Role("/", *role) // a role may be named
+		}
+	}
+	family := *in.Family
+	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		f, _, err := s.families.TxGet(tx, p.Account, p.Region, family)
+		if err != nil {
+			return err
+		}
+		f.Name = family
+		f.Revision++
+		d.Revision = aws.Ptr(f.Revision)
+		d.TaskDefinitionArn = aws.Ptr(p.ECSTaskDefinition(family, strconv.Itoa(int(f.Revision))))
+		if err := s.families.TxPut(tx, f, p.Account, p.Region, family); err != nil {
+			return err
+		}
+		return s.definitions.TxPut(tx, d, d.ids(p)...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ecsapi.RegisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition, Tags: d.Tags}, nil
+}
+
+// fillDefinition sets what ECS shows of members that were left out.
+func fillDefinition(d *ecsapi.TaskDefinition) {
+	d.Compatibilities = []string{ecsapi.CompatibilityEc2}
+	if aws.Val(d.NetworkMode) == networkAwsvpc && d.Cpu != nil && d.Memory != nil && fargateSize(*d.Cpu, *d.Memory) == nil {
+		d.Compatibilities = append(d.Compatibilities, ecsapi.CompatibilityFargate)
+	}
+	if d.NetworkMode == nil {
+		d.NetworkMode = aws.Ptr("bridge")
+	}
+	if d.Cpu != nil {
+		units, _ := cpuUnits(*d.Cpu)
+		d.Cpu = aws.Ptr(strconv.Itoa(units))
+	}
+	if d.Memory != nil {
+		mib, _ := memoryMiB(*d.Memory)
+		d.Memory = aws.Ptr(strconv.Itoa(mib))
+	}
+	for i := range d.ContainerDefinitions {
+		c := &d.ContainerDefinitions[i]
+		if c.Essential == nil {
+			c.Essential = aws.Ptr(true)
+		}
+		if c.Cpu == nil {
+			c.Cpu = aws.Ptr(int32(0))
+		}
+		c.PortMappings = slices.Clone(c.PortMappings)
+		for j := range c.PortMappings {
+			m := &c.PortMappings[j]
+			if m.Protocol == nil {
+				m.Protocol = aws.Ptr("tcp")
+			}
+			if m.HostPort == nil && *d.NetworkMode == networkAwsvpc {
+				m.HostPort = m.ContainerPort
+			}
+		}
+	}
+}
+
+// splitDefinition takes a reference to a task definition apart: family,
+// family:revision or an ARN. revision is 0 when it is not named.
+func splitDefinition(text string) (family string, revision int32, ok bool) {
+	if arn.Is(text) {
+		a, ok := arn.Parse(text)
+		if !ok || a.Service != "ecs" || a.Kind() != "task-definition" {
+			return "", 0, false
+		}
+		text = a.ID()
+	}
+	family, number, named := strings.Cut(text, ":")
+	if !named {
+		return family, 0, family != ""
+	}
+	n, err := strconv.ParseInt(number, 10, 32)
+	return family, int32(n), err == nil && n > 0 && family != ""
+}
+
+// definition finds the task definition that a reference means: a revision,
+// active or not, or the family's last active one.
+func (s *Service) definition(ctx context.Context, p arn.Place, text string) (taskDefinitionRecord, bool, error) {
+	family, revision, ok := splitDefinition(text)
+	if !ok {
+		return taskDefinitionRecord{}, false, nil
+	}
+	if revision > 0 {
+		return s.definitions.Get(ctx, definitionIDs(p, family, revision)...)
+	}
+	all, err := s.definitions.List(ctx, p.Account, p.Region, family)
+	if err != nil {
+		return taskDefinitionRecord{}, false, err
+	}
+	for _, d := range slices.Backward(all) {
+		if aws.Val(d.Status) == statusActive {
+			return d, true, nil
+		}
+	}
+	return taskDefinitionRecord{}, false, nil
+}
+
+// runnableDefinition finds a task definition for new tasks.
+func (s *Service) runnableDefinition(ctx context.Context, text string) (taskDefinitionRecord, error) {
+	d, found, err := s.definition(ctx, at(ctx), text)
+	switch {
+	case err != nil:
+	case !found:
+		err = ecsapi.ClientException("TaskDefinition not found.")
+	case aws.Val(d.Status) != statusActive:
+		err = ecsapi.ClientException("TaskDefinition is inactive")
+	}
+	return d, err
+}
+
+// DescribeTaskDefinition shows a task definition.
+func (s *Service) DescribeTaskDefinition(ctx context.Context, in *ecsapi.DescribeTaskDefinitionInput) (*ecsapi.DescribeTaskDefinitionOutput, error) {
+	d, found, err := s.definition(ctx, at(ctx), *in.TaskDefinition)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, ecsapi.ClientException("Unable to describe task definition.")
+	}
+	out := &ecsapi.DescribeTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition}
+	if slices.Contains(in.Include, "TAGS") {
+		out.Tags = d.Tags
+	}
+	return out, nil
+}
+
+// DeregisterTaskDefinition makes a revision inactive; what runs of it runs on.
+func (s *Service) DeregisterTaskDefinition(ctx context.Context, in *ecsapi.DeregisterTaskDefinitionInput) (*ecsapi.DeregisterTaskDefinitionOutput, error) {
+	family, revision, ok := splitDefinition(*in.TaskDefinition)
+	if !ok || revision == 0 {
+		return nil, ecsapi.ClientException("Invalid revision number. Number: %s", afterColon(*in.TaskDefinition))
+	}
+	d, err := s.changeDefinition(ctx, family, revision, func(d *taskDefinitionRecord) error {
+		if aws.Val(d.Status) == statusActive {
+			d.Status, d.DeregisteredAt = aws.Ptr(statusInactive), s.now()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ecsapi.DeregisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition}, nil
+}
+
+func afterColon(text string) string {
+	_, number, _ := strings.Cut(text[strings.LastIndexByte(text, '/')+1:], ":")
+	return cmp.Or(number, "null")
+}
+
+func (s *Service) changeDefinition(ctx context.Context, family string, revision int32, f func(d *taskDefinitionRecord) error) (taskDefinitionRecord, error) {
+	var out taskDefinitionRecord
+	found, err := s.definitions.Update(ctx, func(d *taskDefinitionRecord) error {
+		err := f(d)
+		out = *d
+		return err
+	}, definitionIDs(at(ctx), family, revision)...)
+	if err == nil && !found {
+		err = ecsapi.ClientException("The specified task definition does not exist.")
+	}
+	return out, err
+}
+
+// DeleteTaskDefinitions removes inactive revisions for good. On AWS they stay
+// for a while as DELETE_IN_PROGRESS; that is what is answered, once.
+func (s *Service) DeleteTaskDefinitions(ctx context.Context, in *ecsapi.DeleteTaskDefinitionsInput) (*ecsapi.DeleteTaskDefinitionsOutput, error) {
+	out := &ecsapi.DeleteTaskDefinitionsOutput{}
+	p := at(ctx)
+	for _, text := range in.TaskDefinitions {
+		d, found, err := s.definition(ctx, p, text)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case !found:
+			out.Failures = append(out.Failures, ecsapi.Failure{Arn: &text, Reason: aws.Ptr("The specified task definition does not exist.")})
+			continue
+		case aws.Val(d.Status) == statusActive:
+			out.Failures = append(out.Failures, ecsapi.Failure{Arn: d.TaskDefinitionArn, Reason: aws.Ptr("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
+			continue
+		}
+		if err := s.definitions.Delete(ctx, d.ids(p)...); err != nil {
+			return nil, err
+		}
+		d.Status, d.DeleteRequestedAt = aws.Ptr(ecsapi.TaskDefinitionStatusDeleteInProgress), s.now()
+		out.TaskDefinitions = append(out.TaskDefinitions, d.TaskDefinition)
+	}
+	return out, nil
+}
+
+// ListTaskDefinitions lists the ARNs of revisions, active ones unless asked
+// otherwise.
+func (s *Service) ListTaskDefinitions(ctx context.Context, in *ecsapi.ListTaskDefinitionsInput) (*ecsapi.ListTaskDefinitionsOutput, error) {
+	p := at(ctx)
+	status := aws.Val(in.Status)
+	if status == "" {
+		status = statusActive
+	}
+	ids := []string{p.Account, p.Region}
+	if in.FamilyPrefix != nil { // it must match as a whole, in spite of its name
+		ids = append(ids, *in.FamilyPrefix)
+	}
+	all, err := s.definitions.List(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, d := range all {
+		if aws.Val(d.Status) == status {
+			arns = append(arns, *d.TaskDefinitionArn)
+		}
+	}
+	if aws.Val(in.Sort) == "DESC" {
+		slices.Reverse(arns)
+	}
+	arns, next, err := page(arns, in.NextToken, in.MaxResults)
+	return &ecsapi.ListTaskDefinitionsOutput{TaskDefinitionArns: arns, NextToken: next}, err
+}
+
+// ListTaskDefinitionFamilies lists the names of families.
+func (s *Service) ListTaskDefinitionFamilies(ctx context.Context, in *ecsapi.ListTaskDefinitionFamiliesInput) (*ecsapi.ListTaskDefinitionFamiliesOutput, error) {
+	p := at(ctx)
+	all, err := s.definitions.List(ctx, p.Account, p.Region)
+	if err != nil {
+		return nil, err
+	}
+	active := map[string]bool{}
+	for _, d := range all {
+		active[*d.Family] = active[*d.Family] || aws.Val(d.Status) == statusActive
+	}
+	var names []string
+	for name, is := range active {
+		status := statusInactive
+		if is {
+			status = statusActive
+		}
+		want := aws.Val(in.Status)
+		if strings.HasPrefix(name, aws.Val(in.FamilyPrefix)) && (want == "" || want == "ALL" || want == status) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	names, next, err := page(names, in.NextToken, in.MaxResults)
+	return &ecsapi.ListTaskDefinitionFamiliesOutput{Families: names, NextToken: next}, err
+}

@@ -1,0 +1,154 @@
+package ecs
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"minato/aws"
+	ec2api "minato/aws/api/ec2"
+	ecsapi "minato/aws/api/ecs"
+)
+
+// taskSubnet is where a task's interface is.
+type taskSubnet struct{ ID, Zone, VPC string }
+
+// network checks the network configuration of a task or service, and returns it
+// with the places of its subnets, in an order that differs from call to call.
+func (s *Service) network(ctx context.Context, d *taskDefinitionRecord, in *ecsapi.NetworkConfiguration) (*ecsapi.AwsVpcConfiguration, []taskSubnet, error) {
+	if in == nil || in.AwsvpcConfiguration == nil {
+		if aws.Val(d.NetworkMode) == networkAwsvpc {
+			return nil, nil, ecsapi.InvalidParameterException("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+		}
+		return nil, nil, notServed("the network mode " + aws.Val(d.NetworkMode))
+	}
+	vpc := in.AwsvpcConfiguration
+	switch {
+	case len(vpc.Subnets) == 0:
+		return nil, nil, ecsapi.InvalidParameterException("subnets can not be empty.")
+	case len(vpc.Subnets) > 16:
+		return nil, nil, ecsapi.InvalidParameterException("subnets can have at most 16 items.")
+	case len(vpc.SecurityGroups) > 5:
+		return nil, nil, ecsapi.InvalidParameterException("securityGroup can have at most 5 items.")
+	}
+	asECS := own(ctx, at(ctx))
+	subnets, err := s.EC2.DescribeSubnets(asECS, &ec2api.DescribeSubnetsInput{SubnetIds: vpc.Subnets})
+	if err != nil {
+		return nil, nil, retrieving("subnet", vpc.Subnets, err)
+	}
+	var out []taskSubnet
+	for _, sub := range subnets.Subnets {
+		out = append(out, taskSubnet{ID: *sub.SubnetId, Zone: *sub.AvailabilityZone, VPC: *sub.VpcId})
+		if out[0].VPC != *sub.VpcId {
+			return nil, nil, ecsapi.InvalidParameterException("The specified subnets are not in the same VPC.")
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil, ecsapi.InvalidParameterException("subnets can not be empty.")
+	}
+	if len(vpc.SecurityGroups) > 0 {
+		groups, err := s.EC2.DescribeSecurityGroups(asECS, &ec2api.DescribeSecurityGroupsInput{GroupIds: vpc.SecurityGroups})
+		if err != nil {
+			return nil, nil, retrieving("security group", vpc.SecurityGroups, err)
+		}
+		for _, g := range groups.SecurityGroups {
+			if aws.Val(g.VpcId) != out[0].VPC {
+				return nil, nil, ecsapi.InvalidParameterException("Security group %s does not appear to belong to the same VPC as the input subnets.", aws.Val(g.GroupId))
+			}
+		}
+	}
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return vpc, spread(out), nil
+}
+
+// spread orders subnets so that zones take turns.
+func spread(subnets []taskSubnet) []taskSubnet {
+	var zones []string
+	by := map[string][]taskSubnet{}
+	for _, sub := range subnets {
+		if by[sub.Zone] == nil {
+			zones = append(zones, sub.Zone)
+		}
+		by[sub.Zone] = append(by[sub.Zone], sub)
+	}
+	out := make([]taskSubnet, 0, len(subnets))
+	for i := 0; len(out) < len(subnets); i++ {
+		for _, z := range zones {
+			if i < len(by[z]) {
+				out = append(out, by[z][i])
+			}
+		}
+	}
+	return out
+}
+
+// retrieving is how ECS passes on what EC2 says of subnets and groups.
+func retrieving(what string, ids []string, err error) error {
+	e := aws.AsError(err)
+	return ecsapi.InvalidParameterException("Error retrieving %s information for [%s]: %s (ErrorCode: %s)", what, strings.Join(ids, ", "), e.Message, e.Code).Because(err)
+}
+
+// createInterface makes a task's network interface, as ECS, with its public
+// address if it is to have one.
+func (s *Service) createInterface(ctx context.Context, t *taskRecord) (*ec2api.NetworkInterface, error) {
+	asECS := own(ctx, t.Place)
+	// The description leads back from the interface, as on AWS: by it one that was
+	// made before a crash is found again.
+	description := t.Place.Of("ecs", "attachment/"+aws.Val(t.Attachments[0].Id))
+	found, err := s.EC2.DescribeNetworkInterfaces(asECS, &ec2api.DescribeNetworkInterfacesInput{Filters: []ec2api.Filter{{Name: aws.Ptr("description"), Values: []string{description}}}})
+	if err != nil {
+		return nil, err
+	}
+	var eni *ec2api.NetworkInterface
+	if len(found.NetworkInterfaces) > 0 {
+		eni = &found.NetworkInterfaces[0]
+	} else {
+		made, err := s.EC2.CreateNetworkInterface(asECS, &ec2api.CreateNetworkInterfaceInput{
+			SubnetId: &t.Subnet.ID, Groups: t.VPC.SecurityGroups, Description: &description,
+		})
+		if err != nil {
+			return nil, err
+		}
+		eni = made.NetworkInterface
+	}
+	if aws.Val(t.VPC.AssignPublicIp) == ecsapi.AssignPublicIpEnabled && eni.Association == nil {
+		_, err := s.EC2.ModifyNetworkInterfaceAttribute(asECS, &ec2api.ModifyNetworkInterfaceAttributeInput{
+			NetworkInterfaceId: eni.NetworkInterfaceId, AssociatePublicIpAddress: aws.Ptr(true),
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return eni, nil
+}
+
+// deleteInterface removes a task's network interface.
+func (s *Service) deleteInterface(ctx context.Context, t *taskRecord) error {
+	_, err := s.EC2.DeleteNetworkInterface(own(ctx, t.Place), &ec2api.DeleteNetworkInterfaceInput{NetworkInterfaceId: &t.ENI})
+	if aws.IsCode(err, "InvalidNetworkInterfaceID.NotFound") {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("network interface %s: %w", t.ENI, err)
+	}
+	return nil
+}
+
+// attach shows a task's interface in its attachment and containers.
+func (t *taskRecord) attach(eni *ec2api.NetworkInterface) {
+	t.ENI = *eni.NetworkInterfaceId
+	a := &t.Attachments[0]
+	a.Status = aws.Ptr("ATTACHED")
+	a.Details = []ecsapi.KeyValuePair{
+		{Name: aws.Ptr("subnetId"), Value: eni.SubnetId},
+		{Name: aws.Ptr("networkInterfaceId"), Value: eni.NetworkInterfaceId},
+		{Name: aws.Ptr("macAddress"), Value: eni.MacAddress},
+		{Name: aws.Ptr("privateDnsName"), Value: eni.PrivateDnsName},
+		{Name: aws.Ptr("privateIPv4Address"), Value: eni.PrivateIpAddress},
+	}
+	t.Address = aws.Val(eni.PrivateIpAddress)
+	for i := range t.Containers {
+		t.Containers[i].NetworkInterfaces = []ecsapi.NetworkInterface{{AttachmentId: a.Id, PrivateIpv4Address: eni.PrivateIpAddress}}
+	}
+}
