@@ -157,10 +157,13 @@ func (r *ruleBuilder) addrIn(word string, offset uint32, p netip.Prefix, equal b
 }
 
 func (r *ruleBuilder) src(p netip.Prefix) *ruleBuilder { return r.addrIn("saddr", srcOffset, p, true) }
+
 func (r *ruleBuilder) dst(p netip.Prefix) *ruleBuilder { return r.addrIn("daddr", dstOffset, p, true) }
+
 func (r *ruleBuilder) notSrc(p netip.Prefix) *ruleBuilder {
 	return r.addrIn("saddr", srcOffset, p, false)
 }
+
 func (r *ruleBuilder) notDst(p netip.Prefix) *ruleBuilder {
 	return r.addrIn("daddr", dstOffset, p, false)
 }
@@ -171,8 +174,6 @@ func (r *ruleBuilder) inSet(word string, offset uint32, set string, in bool) *ru
 		&expr.Lookup{SourceRegister: 1, SetName: set, Invert: !in})
 }
 
-func (r *ruleBuilder) srcIn(set string) *ruleBuilder { return r.inSet("saddr", srcOffset, set, true) }
-func (r *ruleBuilder) dstIn(set string) *ruleBuilder { return r.inSet("daddr", dstOffset, set, true) }
 func (r *ruleBuilder) dstNotIn(set string) *ruleBuilder {
 	return r.inSet("daddr", dstOffset, set, false)
 }
@@ -189,6 +190,7 @@ func (r *ruleBuilder) vmapAddr(word string, offset uint32, set string) *ruleBuil
 }
 
 func (r *ruleBuilder) srcVmap(set string) *ruleBuilder { return r.vmapAddr("saddr", srcOffset, set) }
+
 func (r *ruleBuilder) dstVmap(set string) *ruleBuilder { return r.vmapAddr("daddr", dstOffset, set) }
 
 func (r *ruleBuilder) inVmap(set string) *ruleBuilder {
@@ -209,12 +211,15 @@ func (r *ruleBuilder) link(word string, key expr.MetaKey, name string, equal boo
 func (r *ruleBuilder) in(name string) *ruleBuilder {
 	return r.link("iifname", expr.MetaKeyIIFNAME, name, true)
 }
+
 func (r *ruleBuilder) notIn(name string) *ruleBuilder {
 	return r.link("iifname", expr.MetaKeyIIFNAME, name, false)
 }
+
 func (r *ruleBuilder) out(name string) *ruleBuilder {
 	return r.link("oifname", expr.MetaKeyOIFNAME, name, true)
 }
+
 func (r *ruleBuilder) notOut(name string) *ruleBuilder {
 	return r.link("oifname", expr.MetaKeyOIFNAME, name, false)
 }
@@ -268,6 +273,7 @@ func (r *ruleBuilder) ret() *ruleBuilder    { return r.verdict("return", expr.Ve
 func (r *ruleBuilder) jump(chain string) *ruleBuilder {
 	return r.verdict("jump", expr.VerdictJump, chain)
 }
+
 func (r *ruleBuilder) goTo(chain string) *ruleBuilder {
 	return r.verdict("goto", expr.VerdictGoto, chain)
 }
