@@ -48,3 +48,8 @@ func (d *daemon) serveServiceAddress(door http.Handler) error {
 	}
 	return nil
 }
+
+// endpointInside is the AWS_ENDPOINT_URL of tasks and workspaces.
+func (d *daemon) endpointInside() string {
+	return fmt.Sprintf("http://%s:%d", network.ServiceAddress(d.cfg.PublicCIDR), d.plainPort())
+}

@@ -17,6 +17,7 @@ import (
 	"minato/dataplane/network"
 	"minato/services/ec2"
 	"minato/services/elbv2"
+	"minato/services/rds"
 )
 
 // names gathers the names of everything and tells them to the VPCs' resolver
@@ -77,6 +78,20 @@ func (n *names) setLoadBalancers(all []elbv2.Name) {
 		entries = append(entries, entry{name: lb.Name, addrs: lb.Addrs})
 	}
 	n.set("load balancers", entries)
+}
+
+// setDatabases is told the databases' names: inside their VPC the private
+// address, elsewhere the public one of those that have one.
+func (n *names) setDatabases(all []rds.Name) {
+	var entries []entry
+	for _, db := range all {
+		outside := db.Private
+		if db.Public.IsValid() {
+			outside = db.Public
+		}
+		entries = append(entries, entry{name: db.Name, addrs: []netip.Addr{outside}}, entry{name: db.Name, addrs: []netip.Addr{db.Private}, vpc: db.VPC})
+	}
+	n.set("databases", entries)
 }
 
 // setVPCs says which VPCs there are.

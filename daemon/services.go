@@ -18,6 +18,7 @@ import (
 	"minato/aws/validate"
 	"minato/controller"
 	"minato/daemon/instance"
+	"minato/dataplane/database"
 	"minato/dataplane/host"
 	"minato/dataplane/network"
 	"minato/dataplane/registry"
@@ -29,6 +30,7 @@ import (
 	"minato/services/elbv2"
 	"minato/services/iam"
 	"minato/services/logs"
+	"minato/services/rds"
 	"minato/services/sts"
 )
 
@@ -48,6 +50,7 @@ type services struct {
 	ecr  *ecr.Service
 	ec2  *ec2.Service
 	elb  *elbv2.Service
+	rds  *rds.Service
 
 	metadata *metadata.Listeners
 	keys     instance.Keys
@@ -94,14 +97,21 @@ func (d *daemon) buildServices() error {
 		},
 	})
 	d.onClose(d.ecr.Registry().Close)
-	d.services.ec2 = ec2.New(ec2.Deps{Store: d.store, Clock: d.clock, Log: d.log, Pool: d.cfg.PublicCIDR, FirstAssignable: network.FirstAssignable(d.cfg.PublicCIDR)})
+	d.services.ec2 = ec2.New(ec2.Deps{Store: d.store, Clock: d.clock, Log: d.log, Pool: d.cfg.PublicCIDR, FirstAssignable: network.FirstAssignable(d.cfg.PublicCIDR), IAM: iamapi.NewClient(d.gateway), STS: stsapi.NewClient(d.gateway)})
+	databases, err := database.New(database.Options{Root: d.in.Path("databases"), Runtime: d.runtime, Log: d.log})
+	if err != nil {
+		return err
+	}
+	d.services.rds = rds.New(rds.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), Databases: databases, Network: d.network, AcceptRetired: d.cfg.RetiredVersions == "accept",
+	})
 	d.services.elb = elbv2.New(elbv2.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
 	})
-	for _, r := range []gateway.Registration{d.elb.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
+	for _, r := range []gateway.Registration{d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
 		d.gateway.Register(r)
 	}
-	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Clock: d.clock, Log: d.log}), d.network)
+	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
 	d.onClose(func() error { d.metadata.Close(); return nil })
 	return d.seed()
 }
@@ -132,8 +142,25 @@ func (d *daemon) startReconcilers() error {
 	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
 	d.logs.AddReconcilers(d.control)
 	d.elb.Register(d.control)
+	d.rds.Reconcile(d.control)
+	d.bus.Subscribe("rds/instance/", func(string) { d.tellDatabases() })
+	instances := ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, ec2.Guest{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
+	instances.AddTo(d.control)
 	d.control.Start()
 	d.onClose(func() error { d.control.Stop(); return nil })
 	d.wg.Go(func() { d.ecr.Run(d.ctx) })
+	d.wg.Go(func() { d.rds.Follow(d.ctx) })
+	d.wg.Go(func() { instances.Follow(d.ctx, d.control) })
+	d.tellDatabases()
 	return nil
+}
+
+// tellDatabases gives the names of all databases to whoever resolves them.
+func (d *daemon) tellDatabases() {
+	all, err := d.rds.Names(d.ctx)
+	if err != nil {
+		d.log.Error("the databases' names", "error", err)
+		return
+	}
+	d.names.setDatabases(all)
 }
