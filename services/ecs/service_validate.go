@@ -1,0 +1,118 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	elbapi "minato/aws/api/elbv2"
+)
+
+func invalid(format string, args ...any) error {
+	return ecsapi.InvalidParameterException(format, args...)
+}
+
+// What a deployment's percentages are unless said otherwise.
+const (
+	defaultMinimum int32 = 100
+	defaultMaximum int32 = 200
+)
+
+// deploymentConfiguration fills in what ECS fills in, over what was there.
+func deploymentConfiguration(have, change *ecsapi.DeploymentConfiguration) (*ecsapi.DeploymentConfiguration, error) {
+	out := ecsapi.DeploymentConfiguration{
+		MinimumHealthyPercent: aws.Ptr(defaultMinimum), MaximumPercent: aws.Ptr(defaultMaximum), Strategy: aws.Ptr(ecsapi.DeploymentStrategyRolling),
+		DeploymentCircuitBreaker: &ecsapi.DeploymentCircuitBreaker{Enable: aws.Ptr(false), Rollback: aws.Ptr(false)},
+	}
+	for _, c := range []*ecsapi.DeploymentConfiguration{have, change} {
+		if c == nil {
+			continue
+		}
+		if c.MinimumHealthyPercent != nil {
+			out.MinimumHealthyPercent = c.MinimumHealthyPercent
+		}
+		if c.MaximumPercent != nil {
+			out.MaximumPercent = c.MaximumPercent
+		}
+		if c.DeploymentCircuitBreaker != nil {
+			out.DeploymentCircuitBreaker = c.DeploymentCircuitBreaker
+		}
+		switch {
+		case c.Strategy != nil && *c.Strategy != ecsapi.DeploymentStrategyRolling:
+			return nil, notServed("the deployment strategy " + *c.Strategy)
+		case c.Alarms != nil && aws.Val(c.Alarms.Enable):
+			return nil, notServed("deployment alarms")
+		case len(c.LifecycleHooks) > 0:
+			return nil, notServed("deployment lifecycle hooks")
+		}
+	}
+	switch low, high := *out.MinimumHealthyPercent, *out.MaximumPercent; {
+	case low < 0:
+		return nil, invalid("minimumHealthyPercent must be greater than or equal to 0.")
+	case high < 100 || high > 200:
+		return nil, invalid("maximumPercent must be between 100 and 200.")
+	}
+	return &out, nil
+}
+
+// checkBalancers checks the target groups of a service.
+func (s *Service) checkBalancers(ctx context.Context, d *taskDefinitionRecord, balancers []ecsapi.LoadBalancer) error {
+	if len(balancers) > 5 {
+		return invalid("loadBalancers can have at most 5 items.")
+	}
+	for i := range balancers {
+		if err := s.checkBalancer(ctx, d, &balancers[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkBalancer checks one target group of a service.
+func (s *Service) checkBalancer(ctx context.Context, d *taskDefinitionRecord, lb *ecsapi.LoadBalancer) error {
+	switch {
+	case lb.LoadBalancerName != nil:
+		return notServed("classic load balancers")
+	case lb.AdvancedConfiguration != nil:
+		return notServed("blue/green load balancer configuration")
+	case lb.TargetGroupArn == nil:
+		return invalid("targetGroupArn can not be blank.")
+	case lb.ContainerName == nil || lb.ContainerPort == nil:
+		return invalid("containerName and containerPort must be specified for the load balancer.")
+	}
+	i := slices.IndexFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return aws.Val(c.Name) == *lb.ContainerName })
+	if i < 0 {
+		return invalid("The container %s does not exist in the task definition.", *lb.ContainerName)
+	}
+	if !slices.ContainsFunc(d.ContainerDefinitions[i].PortMappings, func(p ecsapi.PortMapping) bool { return aws.Val(p.ContainerPort) == *lb.ContainerPort }) {
+		return invalid("The container %s did not have a container port %d defined.", *lb.ContainerName, *lb.ContainerPort)
+	}
+	out, err := s.ELB.DescribeTargetGroups(own(ctx, at(ctx)), &elbapi.DescribeTargetGroupsInput{TargetGroupArns: []string{*lb.TargetGroupArn}})
+	if err != nil {
+		if e := aws.AsError(err); e.HTTPStatus() < 500 {
+			return invalid("Unable to assume role and validate the specified targetGroupArn. Please verify that the ECS service role being passed has the proper permissions: %s", e.Message)
+		}
+		return err
+	}
+	if len(out.TargetGroups) == 0 {
+		return invalid("The specified target group %s does not exist.", *lb.TargetGroupArn)
+	}
+	g := out.TargetGroups[0]
+	switch {
+	case len(g.LoadBalancerArns) == 0:
+		return invalid("The target group with targetGroupArn %s does not have an associated load balancer.", *lb.TargetGroupArn)
+	case aws.Val(g.TargetType) != elbapi.TargetTypeEnumIp:
+		return invalid("The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.", *lb.TargetGroupArn, aws.Val(g.TargetType))
+	}
+	return nil
+}
+
+// platform resolves a platform version: LATEST is the one there is.
+func platform(version *string) (*string, error) {
+	switch aws.Val(version) {
+	case "", "LATEST", platformVersion:
+		return aws.Ptr(platformVersion), nil
+	}
+	return nil, ecsapi.PlatformUnknownException("The specified platform does not exist.")
+}
