@@ -133,12 +133,14 @@ func (r *interfaceReconciler) again(ctx context.Context) error {
 // observe records the nodes of a load balancer, and whether they are all real.
 func (r *interfaceReconciler) observe(ctx context.Context, p arn.Place, b *balancer, there []ec2api.NetworkInterface) (active bool, err error) {
 	name := aws.Val(b.LoadBalancerName)
-	n, complete := observeNodes(b, there)
-	n.Active = complete && r.ready(ctx, n.Nodes)
 	old, found, err := r.s.nodes.Get(ctx, p.Account, p.Region, name)
 	if err != nil {
 		return false, err
 	}
+	n, complete := observeNodes(b, there)
+	// Once active, always active: also while the network is made anew after a
+	// restart, or an interface is added.
+	n.Active = old.ARN == n.ARN && old.Active || complete && r.ready(ctx, n.Nodes)
 	if found && reflect.DeepEqual(old, n) {
 		return n.Active, nil
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -112,8 +111,14 @@ func (c *client) appendForwardedFor(out []byte) []byte {
 
 // appendTraceID makes, or adds to, the id that ALB gives each request.
 func (c *client) appendTraceID(out []byte) []byte {
-	id := fmt.Appendf(make([]byte, 0, 64), "1-%08x-%016x%08x", uint32(time.Now().Unix()), rand.Uint64(), rand.Uint32())
 	out = append(out, "X-Amzn-Trace-Id: "...)
+	id := func() {
+		out = append(out, "1-"...)
+		out = appendHex(out, uint64(time.Now().Unix()), 8)
+		out = append(out, '-')
+		out = appendHex(out, rand.Uint64(), 16)
+		out = appendHex(out, rand.Uint64(), 8)
+	}
 	for i := range c.req.Fields {
 		f := &c.req.Fields[i]
 		if f.Known != http1.XAmznTraceID || len(f.Value) == 0 {
@@ -124,14 +129,22 @@ func (c *client) appendTraceID(out []byte) []byte {
 			key = "Self="
 		}
 		out = append(out, key...)
-		out = append(out, id...)
+		id()
 		out = append(out, ';')
 		out = append(out, f.Value...)
 		return append(out, "\r\n"...)
 	}
 	out = append(out, "Root="...)
-	out = append(out, id...)
+	id()
 	return append(out, "\r\n"...)
+}
+
+// appendHex appends the last n hexadecimal digits of v.
+func appendHex(out []byte, v uint64, n int) []byte {
+	for n--; n >= 0; n-- {
+		out = append(out, "0123456789abcdef"[v>>(4*n)&15])
+	}
+	return out
 }
 
 func containsRoot(v []byte) bool {
