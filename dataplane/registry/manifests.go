@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
+
+// maxTags is how many tags one push of a manifest may set by parameters.
+const maxTags = 32
 
 func (r *Registry) getManifest(w http.ResponseWriter, req *http.Request, rt route) error {
 	m, err := r.repos.Manifest(req.Context(), rt.repo, rt.ref)
@@ -63,6 +67,9 @@ func (r *Registry) putManifest(w http.ResponseWriter, req *http.Request, rt rout
 		return &Error{Status: http.StatusBadRequest, Code: "MANIFEST_INVALID", Message: "the body broke off", Cause: err}
 	}
 	tags := req.URL.Query()["tag"]
+	if len(tags) > maxTags {
+		return errorf(http.StatusRequestURITooLong, "TAG_INVALID", "more than %d tags in one request", maxTags)
+	}
 	d := digest.FromBytes(body)
 	if strings.Contains(rt.ref, ":") {
 		want, err := parseDigest(rt.ref)
@@ -240,16 +247,33 @@ func (r *Registry) listReferrers(w http.ResponseWriter, req *http.Request, rt ro
 	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 	index.SchemaVersion = 2
 	for _, m := range found {
-		if artifact == "" || m.ArtifactType == artifact {
-			index.Manifests = append(index.Manifests, ocispec.Descriptor{
-				MediaType: m.MediaType, Digest: m.Digest, Size: m.Size,
-				ArtifactType: m.ArtifactType, Annotations: m.Annotations,
-			})
+		if artifact != "" && m.ArtifactType != artifact {
+			continue
 		}
+		annotations, err := r.annotations(req.Context(), m.Digest)
+		if err != nil {
+			return err
+		}
+		index.Manifests = append(index.Manifests, ocispec.Descriptor{
+			MediaType: m.MediaType, Digest: m.Digest, Size: m.Size, ArtifactType: m.ArtifactType, Annotations: annotations,
+		})
 	}
 	if artifact != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
 	slices.SortFunc(index.Manifests, func(a, b ocispec.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	return answer(w, ocispec.MediaTypeImageIndex, index)
+}
+
+// annotations reads those of a manifest.
+func (r *Registry) annotations(ctx context.Context, d digest.Digest) (map[string]string, error) {
+	body, err := r.ReadManifest(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return nil, fmt.Errorf("the content of manifest %s: %w", d, err)
+	}
+	return e.Annotations, nil
 }

@@ -20,6 +20,9 @@ const (
 // look-up and a label.
 const maxReferences = 4096
 
+// maxMediaType is RFC 6838's limit of 127 characters, twice and a slash.
+const maxMediaType = 255
+
 // envelope is what a manifest and an index have between them.
 type envelope struct {
 	SchemaVersion int                  `json:"schemaVersion"`
@@ -54,8 +57,10 @@ func ParseManifest(contentType string, body []byte, d digest.Digest) (Manifest, 
 		contentType = e.MediaType
 	}
 	m := Manifest{
-		Digest: d, MediaType: contentType, Size: int64(len(body)),
-		ArtifactType: e.ArtifactType, Annotations: e.Annotations,
+		Digest: d, MediaType: contentType, Size: int64(len(body)), ArtifactType: e.ArtifactType,
+	}
+	if len(e.ArtifactType) > maxMediaType || e.Config != nil && len(e.Config.MediaType) > maxMediaType {
+		return Manifest{}, errManifestInvalid("a media type has more than %d characters", maxMediaType)
 	}
 	if e.SchemaVersion != 2 {
 		return Manifest{}, errManifestInvalid("schemaVersion %d is not supported", e.SchemaVersion)

@@ -45,13 +45,14 @@ type Blob struct {
 	Size   int64
 }
 
-// Manifest is a member of a repository that tags may name.
+// Manifest is a member of a repository that tags may name. What it says of
+// itself at any length, such as annotations, is left in its content, so that a
+// record is small.
 type Manifest struct {
 	Digest       digest.Digest
 	MediaType    string
 	Size         int64 // of the manifest itself
 	ArtifactType string
-	Annotations  map[string]string
 	Config       string          // media type of the config, if any
 	Subject      digest.Digest   // what it refers to, if anything
 	Blobs        []digest.Digest // config and layers that must be here

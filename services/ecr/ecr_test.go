@@ -171,6 +171,16 @@ func TestRepositoriesInStore(t *testing.T) {
 	})
 }
 
+// TestConformance runs the distribution specification's suite against the
+// registry as ECR runs it: with tokens, permissions and the store.
+func TestConformance(t *testing.T) {
+	w := open(t)
+	w.create("conformance/a")
+	w.create("conformance/b")
+	w.iam.allow["admin"] = append([]string{"ecr:BatchDeleteImage"}, push...)
+	registrytest.Conformance(t, w.http.URL, w.token("admin"), "conformance/a", "conformance/b")
+}
+
 func TestRepository(t *testing.T) {
 	w, ctx := open(t), as(t, "admin")
 	r := w.create("chat")
@@ -279,6 +289,30 @@ func TestImages(t *testing.T) {
 		if out, err := w.ListImages(ctx, &ecrapi.ListImagesInput{RepositoryName: chat}); err != nil || len(out.ImageIds) != step.left {
 			t.Errorf("left after %s: %+v, %v", step.tag, out, err)
 		}
+	}
+}
+
+// TestManyTags deletes an image with more tags than one transaction can.
+func TestManyTags(t *testing.T) {
+	w, ctx, chat := open(t), as(t, "admin"), aws.Ptr("chat")
+	w.create("chat")
+	d := w.push("chat", "one", "first")
+	for i := range 150 {
+		if _, err := w.PutImage(ctx, &ecrapi.PutImageInput{RepositoryName: chat, ImageManifest: aws.Ptr(manifest("one")), ImageTag: aws.Ptr(fmt.Sprintf("tag-%03d", i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := w.BatchDeleteImage(ctx, &ecrapi.BatchDeleteImageInput{RepositoryName: chat, ImageIds: []ecrapi.ImageIdentifier{{ImageDigest: aws.Ptr(d.String())}}})
+	if err != nil || len(out.ImageIds) != 151 {
+		t.Fatalf("%d deleted, %v", len(out.ImageIds), err)
+	}
+	w.push("chat", "one", "again")
+	list, err := w.ListImages(ctx, &ecrapi.ListImagesInput{RepositoryName: chat})
+	if err != nil || len(list.ImageIds) != 1 {
+		t.Errorf("the image came back with %d tags, %v", len(list.ImageIds), err)
+	}
+	if status, _ := w.do(w.token("admin"), "GET", "/v2/chat/manifests/tag-149", ""); status != 404 {
+		t.Errorf("a deleted tag answers %d", status)
 	}
 }
 

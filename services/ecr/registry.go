@@ -24,7 +24,8 @@ var _ registry.Repositories = repositories{}
 type tag struct{ Digest digest.Digest }
 
 // image is the record of a manifest. Its tags are in it too, so that whoever
-// moves or deletes one reads, and so checks, both records.
+// moves or deletes one reads, and so checks, both records; and these count: a
+// tag's record that the image does not confirm is as good as none.
 type image struct {
 	registry.Manifest
 	Tags []string
@@ -155,8 +156,11 @@ func (s *Service) image(ctx context.Context, place arn.Place, repositoryID, refe
 			d = t.Digest.String()
 		}
 		i, found, err := s.images.Get(ctx, place.Account, place.Region, repositoryID, d)
-		if err != nil || found || d == reference {
+		if err != nil || d == reference {
 			return i, found, err
+		}
+		if found && slices.Contains(i.Tags, reference) {
+			return i, true, nil
 		}
 	}
 	return image{}, false, nil
@@ -212,14 +216,14 @@ func (s *Service) txMoveTag(tx *store.Tx, place arn.Place, in repository, name s
 		return nil
 	}
 	if found {
-		if in.immutable(name) {
-			return errImmutable(name, in.name())
-		}
 		was, found, err := s.images.TxGet(tx, a, region, in.ID, old.Digest.String())
 		if err != nil {
 			return err
 		}
-		if found {
+		if found && slices.Contains(was.Tags, name) {
+			if in.immutable(name) {
+				return errImmutable(name, in.name())
+			}
 			was.Tags = slices.DeleteFunc(was.Tags, func(t string) bool { return t == name })
 			if err := s.images.TxPut(tx, was, a, region, in.ID, old.Digest.String()); err != nil {
 				return err
@@ -250,9 +254,13 @@ func (r repositories) DeleteManifest(ctx context.Context, repo registry.Reposito
 	})
 }
 
+// tagsDeleted bounds how many tags are deleted with an image in its
+// transaction. The records of others stay and count for nothing.
+const tagsDeleted = 100
+
 // txDeleteImage deletes an image with its tags.
 func (s *Service) txDeleteImage(tx *store.Tx, place arn.Place, in repository, i image) error {
-	for _, name := range i.Tags {
+	for _, name := range i.Tags[:min(len(i.Tags), tagsDeleted)] {
 		s.tags.TxDelete(tx, place.Account, place.Region, in.ID, name)
 	}
 	s.images.TxDelete(tx, place.Account, place.Region, in.ID, i.Digest.String())
@@ -282,10 +290,7 @@ func referencedBy(lists []string) string {
 // DeleteTag implements registry.Repositories.
 func (r repositories) DeleteTag(ctx context.Context, repo registry.Repository, name string) error {
 	return r.update(ctx, repo, func(tx *store.Tx, in repository, place arn.Place) error {
-		t, found, err := r.s.tags.TxGet(tx, place.Account, place.Region, in.ID, name)
-		if err == nil && !found {
-			err = registry.ErrManifestUnknown("Requested image not found")
-		}
+		t, _, err := r.s.tags.TxGet(tx, place.Account, place.Region, in.ID, name)
 		if err != nil {
 			return err
 		}
@@ -299,14 +304,12 @@ func (s *Service) txDeleteTag(tx *store.Tx, place arn.Place, in repository, name
 	if err != nil {
 		return err
 	}
-	if found {
-		i.Tags = slices.DeleteFunc(i.Tags, func(t string) bool { return t == name })
-		if err := s.images.TxPut(tx, i, place.Account, place.Region, in.ID, d.String()); err != nil {
-			return err
-		}
+	if !found || !slices.Contains(i.Tags, name) {
+		return registry.ErrManifestUnknown("Requested image not found")
 	}
+	i.Tags = slices.DeleteFunc(i.Tags, func(t string) bool { return t == name })
 	s.tags.TxDelete(tx, place.Account, place.Region, in.ID, name)
-	return nil
+	return s.images.TxPut(tx, i, place.Account, place.Region, in.ID, d.String())
 }
 
 // Tags implements registry.Repositories.
@@ -315,13 +318,13 @@ func (r repositories) Tags(ctx context.Context, repo registry.Repository) ([]str
 	if err != nil {
 		return nil, err
 	}
-	keys, err := r.s.tags.Keys(ctx, place.Account, place.Region, in.ID)
+	all, err := r.s.images.List(ctx, place.Account, place.Region, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(keys))
-	for i, key := range keys {
-		names[i] = r.s.tags.IDs(key)[3]
+	var names []string
+	for _, i := range all {
+		names = append(names, i.Tags...)
 	}
 	return names, nil
 }

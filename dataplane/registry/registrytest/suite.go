@@ -74,10 +74,10 @@ func Suite(t *testing.T, open func(t *testing.T, a, b registry.Repository) regis
 	t.Run("referrers", func(t *testing.T) {
 		repos := open(t, a, b)
 		signature := manifest("signature")
-		signature.Subject, signature.ArtifactType, signature.Annotations = d("1"), "example/signature", map[string]string{"by": "me"}
+		signature.Subject, signature.ArtifactType = d("1"), "example/signature"
 		must(t, repos.PutManifest(t.Context(), a, signature, nil))
 		got, err := repos.Referrers(t.Context(), a, d("1"))
-		if err != nil || len(got) != 1 || got[0].ArtifactType != "example/signature" || got[0].Annotations["by"] != "me" {
+		if err != nil || len(got) != 1 || got[0].ArtifactType != "example/signature" {
 			t.Errorf("referrers %v, %v", got, err)
 		}
 		must(t, repos.DeleteManifest(t.Context(), a, signature.Digest))
