@@ -43,6 +43,9 @@ type taskRecord struct {
 	CredentialsID string
 	// ClientToken is RunTask's, with the caller it belongs to.
 	ClientToken string
+	// Digests are the images of containers, by name, that a service's deployment
+	// has settled; others are found by their tag.
+	Digests map[string]string
 	// Stop says that the task is to end.
 	Stop *stopRequest
 

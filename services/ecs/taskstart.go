@@ -124,9 +124,8 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 		if ref.account == "" {
 			return nil, failure(nil, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: registries other than Amazon ECR: not served by minato", ref.text)
 		}
-		// A service's deployment has settled what the tag stands for.
-		if shown := t.containerOf(*c.Name); shown.ImageDigest != nil {
-			ref.digest = *shown.ImageDigest
+		if settled := t.Digests[*c.Name]; settled != "" {
+			ref.digest = settled
 		}
 		if !reached {
 			if err := s.reachRegistry(ctx, t, ref.region); err != nil {
