@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"minato/aws"
@@ -15,6 +16,7 @@ import (
 
 const (
 	metadataHost       = "http://169.254.170.2"
+	resolver           = "169.254.169.253" // of every VPC
 	defaultStopTimeout = 30 * time.Second
 	noFileLimit        = 65535 // Fargate's
 	mib                = 1 << 20
@@ -24,7 +26,7 @@ const (
 func (s *Service) containerGroup(t *taskRecord) container.Group {
 	g := container.Group{
 		ID: t.group(), Netns: s.Network.NetnsPath(t.ENI), Hostname: hostName(t),
-		DNS:    container.DNS{Servers: []string{"169.254.169.253"}, Search: []string{t.Place.Region + ".compute.internal"}},
+		DNS:    container.DNS{Servers: []string{resolver}, Search: []string{t.Place.Region + ".compute.internal"}},
 		Labels: map[string]string{"task": *t.TaskArn},
 	}
 	g.Hosts = []container.HostEntry{{Addr: t.Address, Names: []string{g.Hostname}}}
@@ -223,3 +225,5 @@ func (s *Service) once(what string, f func(ctx context.Context)) {
 		delete(s.busy, what)
 	})
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
