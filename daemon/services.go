@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"minato/aws"
@@ -27,6 +28,7 @@ import (
 	"minato/gateway/metadata"
 	"minato/services/ec2"
 	"minato/services/ecr"
+	"minato/services/ecs"
 	"minato/services/elbv2"
 	"minato/services/iam"
 	"minato/services/logs"
@@ -49,6 +51,7 @@ type services struct {
 	logs *logs.Service
 	ecr  *ecr.Service
 	ec2  *ec2.Service
+	ecs  *ecs.Service
 	elb  *elbv2.Service
 	rds  *rds.Service
 
@@ -108,10 +111,16 @@ func (d *daemon) buildServices() error {
 	d.services.elb = elbv2.New(elbv2.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
 	})
-	for _, r := range []gateway.Registration{d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
+	d.services.ecs = ecs.New(ecs.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway),
+		Logs: logsapi.NewClient(d.gateway), STS: stsapi.NewClient(d.gateway), Runtime: d.runtime, Network: d.network,
+		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), 443), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
+	})
+	d.onClose(func() error { d.ecs.Close(); return nil })
+	for _, r := range []gateway.Registration{d.ecs.Registration(), d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
 		d.gateway.Register(r)
 	}
-	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
+	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
 	d.onClose(func() error { d.metadata.Close(); return nil })
 	return d.seed()
 }
@@ -141,6 +150,7 @@ func (d *daemon) startReconcilers() error {
 	d.control.Add("network", net, controller.Options{Workers: 1, Resync: time.Minute})
 	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
 	d.logs.AddReconcilers(d.control)
+	d.ecs.AddReconcilers(d.control)
 	d.elb.Register(d.control)
 	d.rds.Reconcile(d.control)
 	d.bus.Subscribe("rds/instance/", func(string) { d.tellDatabases() })
