@@ -1,6 +1,8 @@
 package database
 
 import (
+	"golang.org/x/sys/unix"
+
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"minato/dataplane/container"
 	"minato/internal/ids"
@@ -40,7 +44,7 @@ func (m *Manager) launch(ctx context.Context, s Server, uid int, homeDir string,
 			{Target: "/tmp", Size: 64 << 20},
 		},
 		ReadOnlyRoot: true, ShmSize: 256 << 20, DropCaps: []string{"ALL"}, NoNewPrivs: true,
-		Ulimits: []container.Ulimit{{Name: "nofile", Soft: 65536, Hard: 65536}},
+		Ulimits: []container.Ulimit{openFiles()},
 	})
 	if err == nil {
 		err = m.runtime.Start(ctx, id)
@@ -49,6 +53,17 @@ func (m *Manager) launch(ctx context.Context, s Server, uid int, homeDir string,
 		return "", errors.Join(err, m.runtime.DeleteGroup(context.WithoutCancel(ctx), id))
 	}
 	return id, nil
+}
+
+// openFiles is how many files a server may open: plenty, but not more than we may
+// ourselves, for where we are root without CAP_SYS_RESOURCE.
+func openFiles() container.Ulimit {
+	n := uint64(65536)
+	var own unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &own) == nil {
+		n = min(n, own.Max)
+	}
+	return container.Ulimit{Name: "nofile", Soft: n, Hard: n}
 }
 
 // hostRoot is the file system of a server: this machine's programs, and an /etc
@@ -227,4 +242,18 @@ func (m *Manager) Changes(ctx context.Context) <-chan string {
 		}
 	}()
 	return out
+}
+
+// wantedFiles is how many files a server may open, where this process may give
+// so many.
+const wantedFiles = 65536
+
+// openFiles is that, or as many as this process has itself: in its own user
+// namespace a server cannot be given more.
+func openFiles() uint64 {
+	var have unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &have); err != nil {
+		return wantedFiles
+	}
+	return min(wantedFiles, have.Max)
 }

@@ -242,7 +242,8 @@ func TestParameters(t *testing.T) {
 	refused(t, set("max_connections", "{NoSuchThing}", "immediate"), "InvalidParameterValue", "cannot be read")
 	refused(t, set("performance_schema", "1", "immediate"), "InvalidParameterCombination", "cannot use immediate apply method for static parameter")
 	for _, c := range [][3]string{
-		{"character_set_server", "utf8mb4", "immediate"}, {"innodb_buffer_pool_size", "{DBInstanceClassMemory*3/4}", "pending-reboot"},
+		{"character_set_server", "utf8mb4", "immediate"},
+		{"innodb_buffer_pool_size", "{DBInstanceClassMemory*3/4}", "pending-reboot"},
 		{"innodb_dedicated_server", "1", "pending-reboot"},
 	} {
 		if err := set(c[0], c[1], c[2]); err != nil {
