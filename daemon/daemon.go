@@ -105,6 +105,9 @@ func start(ctx context.Context, cfg Config, stop func()) (d *daemon, state insta
 	if err := d.preflight(); err != nil {
 		return d, state, err
 	}
+	if err := raiseLimits(); err != nil {
+		d.log.Warn("the limit of open files stays as it is", "error", err)
+	}
 	// The door is opened first, to know that it is free, and answered last.
 	api, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
