@@ -1,8 +1,6 @@
 package database
 
 import (
-	"golang.org/x/sys/unix"
-
 	"context"
 	"errors"
 	"fmt"
@@ -242,18 +240,4 @@ func (m *Manager) Changes(ctx context.Context) <-chan string {
 		}
 	}()
 	return out
-}
-
-// wantedFiles is how many files a server may open, where this process may give
-// so many.
-const wantedFiles = 65536
-
-// openFiles is that, or as many as this process has itself: in its own user
-// namespace a server cannot be given more.
-func openFiles() uint64 {
-	var have unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &have); err != nil {
-		return wantedFiles
-	}
-	return min(wantedFiles, have.Max)
 }
