@@ -272,6 +272,7 @@ func (f *fakeDatabases) only(t *testing.T) *fakeServer {
 	}
 	for _, s := range f.servers {
 		c := *s
+		c.values = maps.Clone(s.values)
 		return &c
 	}
 	return nil
