@@ -26,6 +26,7 @@ import (
 	"minato/dataplane/segments"
 	"minato/gateway"
 	"minato/gateway/metadata"
+	"minato/services/cloud9"
 	"minato/services/ec2"
 	"minato/services/ecr"
 	"minato/services/ecs"
@@ -54,6 +55,9 @@ type services struct {
 	ecs  *ecs.Service
 	elb  *elbv2.Service
 	rds  *rds.Service
+
+	cloud9    *cloud9.Service
+	instances *ec2.InstanceReconciler
 
 	metadata *metadata.Listeners
 	keys     instance.Keys
@@ -117,7 +121,8 @@ func (d *daemon) buildServices() error {
 		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), 443), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })
-	for _, r := range []gateway.Registration{d.ecs.Registration(), d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
+	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway)})
+	for _, r := range []gateway.Registration{d.cloud9.Registration(), d.ecs.Registration(), d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
 		d.gateway.Register(r)
 	}
 	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
@@ -154,13 +159,14 @@ func (d *daemon) startReconcilers() error {
 	d.elb.Register(d.control)
 	d.rds.Reconcile(d.control)
 	d.bus.Subscribe("rds/instance/", func(string) { d.tellDatabases() })
-	instances := ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, ec2.Guest{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
-	instances.AddTo(d.control)
+	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, ec2.Guest{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
+	d.instances.AddTo(d.control)
+	d.cloud9.AddReconcilers(d.control)
 	d.control.Start()
 	d.onClose(func() error { d.control.Stop(); return nil })
 	d.wg.Go(func() { d.ecr.Run(d.ctx) })
 	d.wg.Go(func() { d.rds.Follow(d.ctx) })
-	d.wg.Go(func() { instances.Follow(d.ctx, d.control) })
+	d.wg.Go(func() { d.instances.Follow(d.ctx, d.control) })
 	d.tellDatabases()
 	return nil
 }
