@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/tonistiigi/fsutil"
@@ -107,7 +109,8 @@ func (r *Request) solve(c Config) (client.SolveOpt, error) {
 	if file == "" {
 		file = filepath.Join(r.Context, "Dockerfile")
 	}
-	if _, err := os.Stat(file); err != nil {
+	text, err := os.ReadFile(file)
+	if err != nil {
 		return opt, fmt.Errorf("no Dockerfile: %w", err)
 	}
 	source, err := fsutil.NewFS(r.Context)
@@ -119,6 +122,9 @@ func (r *Request) solve(c Config) (client.SolveOpt, error) {
 		return opt, err
 	}
 	attrs := map[string]string{"filename": filepath.Base(file)}
+	if syntax, line, _, ok := parser.DetectSyntax(text); ok && builtIn(syntax) {
+		attrs["cmdline"] = line // says that the frontend is the right one already
+	}
 	if r.Target != "" {
 		attrs["target"] = r.Target
 	}
@@ -143,6 +149,20 @@ func (r *Request) solve(c Config) (client.SolveOpt, error) {
 		LocalMounts: map[string]fsutil.FS{"context": source, "dockerfile": directory},
 		Session:     []session.Attachable{&credentials{config: c, own: r.Credentials}},
 	}, nil
+}
+
+// builtIn tells whether a "# syntax=" line asks for the frontend that we have
+// in us, which is as new as any 1.x; it is then not fetched from Docker Hub.
+func builtIn(syntax string) bool {
+	named, err := reference.ParseNormalizedNamed(syntax)
+	if err != nil || named.Name() != "docker.io/docker/dockerfile" {
+		return false
+	}
+	if _, pinned := named.(reference.Digested); pinned {
+		return false
+	}
+	tagged, ok := named.(reference.Tagged)
+	return !ok || tagged.Tag() == "latest" || tagged.Tag() == "1" || strings.HasPrefix(tagged.Tag(), "1.") && !strings.Contains(tagged.Tag(), "-")
 }
 
 // archiveFile is the file an OCI archive is written to: beside its place, and

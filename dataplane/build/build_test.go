@@ -271,6 +271,24 @@ func TestBuilderGoesWhenIdle(t *testing.T) {
 	run(t, c, Request{Context: dir}) // and comes again, with its cache
 }
 
+// TestSyntaxLine builds what asks for Docker Hub's frontend, without asking it.
+func TestSyntaxLine(t *testing.T) {
+	c := builder(t)
+	dir := write(t, t.TempDir(), map[string]string{"Dockerfile": "# syntax=docker/dockerfile:1\nFROM scratch\nCOPY <<EOF /a\nhere\nEOF\n"})
+	if files := run(t, c, Request{Context: dir}); files["a"] != "here\n" {
+		t.Errorf("the image has %v", files)
+	}
+	for syntax, want := range map[string]bool{
+		"docker/dockerfile": true, "docker/dockerfile:1.7": true, "docker.io/docker/dockerfile:latest": true,
+		"docker/dockerfile:1-labs": false, "docker/dockerfile:1.7-labs": false, "example.com/frontend:1": false, "docker/dockerfile:0.1": false,
+		"docker/dockerfile@sha256:" + strings.Repeat("0", 64): false,
+	} {
+		if got := builtIn(syntax); got != want {
+			t.Errorf("builtIn(%s) = %v", syntax, got)
+		}
+	}
+}
+
 func TestUsageErrors(t *testing.T) {
 	dir := write(t, t.TempDir(), map[string]string{"Dockerfile": "FROM scratch\n"})
 	for want, r := range map[string]Request{

@@ -78,8 +78,13 @@ func (in *repository) detail(i image) ecrapi.ImageDetail {
 	return d
 }
 
-// wanted tells whether an image passes a tagStatus filter.
-func wanted(i image, tagStatus *string) bool {
+// wanted tells whether an image passes the filters. Nothing is ever archived
+// here, so every image is active.
+func wanted(i image, tagStatus, imageStatus *string) bool {
+	switch aws.Val(imageStatus) {
+	case ecrapi.ImageStatusFilterArchived, ecrapi.ImageStatusFilterActivating:
+		return false
+	}
 	switch aws.Val(tagStatus) {
 	case ecrapi.TagStatusTagged:
 		return len(i.Tags) > 0
@@ -111,11 +116,11 @@ func (s *Service) DescribeImages(ctx context.Context, in *ecrapi.DescribeImagesI
 	if len(in.ImageIds) > 0 {
 		return out, nil
 	}
-	var tagStatus *string
+	var tagStatus, imageStatus *string
 	if in.Filter != nil {
-		tagStatus = in.Filter.TagStatus
+		tagStatus, imageStatus = in.Filter.TagStatus, in.Filter.ImageStatus
 	}
-	all, next, err := s.list(ctx, place, repo, tagStatus, in.NextToken, in.MaxResults)
+	all, next, err := s.list(ctx, place, repo, tagStatus, imageStatus, in.NextToken, in.MaxResults)
 	if err != nil {
 		return nil, err
 	}
@@ -126,12 +131,12 @@ func (s *Service) DescribeImages(ctx context.Context, in *ecrapi.DescribeImagesI
 	return out, nil
 }
 
-func (s *Service) list(ctx context.Context, place arn.Place, repo repository, tagStatus, token *string, limit *int32) ([]image, *string, error) {
+func (s *Service) list(ctx context.Context, place arn.Place, repo repository, tagStatus, imageStatus, token *string, limit *int32) ([]image, *string, error) {
 	all, err := s.images.List(ctx, place.Account, place.Region, repo.ID)
 	if err != nil {
 		return nil, nil, err
 	}
-	all = slices.DeleteFunc(all, func(i image) bool { return !wanted(i, tagStatus) })
+	all = slices.DeleteFunc(all, func(i image) bool { return !wanted(i, tagStatus, imageStatus) })
 	return page(all, (*image).digestKey, token, limit)
 }
 
@@ -142,11 +147,11 @@ func (s *Service) ListImages(ctx context.Context, in *ecrapi.ListImagesInput) (*
 	if err != nil {
 		return nil, err
 	}
-	var tagStatus *string
+	var tagStatus, imageStatus *string
 	if in.Filter != nil {
-		tagStatus = in.Filter.TagStatus
+		tagStatus, imageStatus = in.Filter.TagStatus, in.Filter.ImageStatus
 	}
-	all, next, err := s.list(ctx, place, repo, tagStatus, in.NextToken, in.MaxResults)
+	all, next, err := s.list(ctx, place, repo, tagStatus, imageStatus, in.NextToken, in.MaxResults)
 	if err != nil {
 		return nil, err
 	}
