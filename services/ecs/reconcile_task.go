@@ -144,8 +144,7 @@ func (s *Service) act(ctx context.Context, st step, t *taskRecord, d *taskDefini
 	case makeInterface:
 		eni, err := s.createInterface(ctx, t)
 		if err != nil {
-			e := aws.AsError(err)
-			return failure(err, "Unexpected EC2 error while attempting to Create Network Interface in subnet '%s': %s: %s", t.Subnet.ID, e.Code, e.Message)
+			return interfaceFailure(t, err)
 		}
 		return s.change(ctx, t, func(t *taskRecord) { t.attach(eni) })
 	case awaitInterface:
@@ -195,7 +194,16 @@ func (s *Service) setStatus(ctx context.Context, t *taskRecord, status string, m
 // interfaceTimeout is how long a network interface may take to become real.
 const interfaceTimeout = 3 * time.Minute
 
+// interfaceFailure is how ECS passes on what EC2 says of a task's interface.
+func interfaceFailure(t *taskRecord, err error) error {
+	e := aws.AsError(err)
+	return failure(err, "Unexpected EC2 error while attempting to Create Network Interface in subnet '%s': %s: %s", t.Subnet.ID, e.Code, e.Message)
+}
+
 func (s *Service) awaitInterface(ctx context.Context, t *taskRecord) error {
+	if err := s.assignPublicIP(ctx, t); err != nil {
+		return interfaceFailure(t, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, interfaceTimeout)
 	defer cancel()
 	if err := s.Network.Wait(ctx, t.ENI); err != nil {

@@ -89,8 +89,7 @@ func retrieving(what string, ids []string, err error) error {
 	return ecsapi.InvalidParameterException("Error retrieving %s information for [%s]: %s (ErrorCode: %s)", what, strings.Join(ids, ", "), e.Message, e.Code).Because(err)
 }
 
-// createInterface makes a task's network interface, as ECS, with its public
-// address if it is to have one.
+// createInterface makes a task's network interface, as ECS.
 func (s *Service) createInterface(ctx context.Context, t *taskRecord) (*ec2api.NetworkInterface, error) {
 	asECS := own(ctx, t.Place)
 	// The description leads back from the interface, as on AWS: by it one that was
@@ -100,27 +99,27 @@ func (s *Service) createInterface(ctx context.Context, t *taskRecord) (*ec2api.N
 	if err != nil {
 		return nil, err
 	}
-	var eni *ec2api.NetworkInterface
 	if len(found.NetworkInterfaces) > 0 {
-		eni = &found.NetworkInterfaces[0]
-	} else {
-		made, err := s.EC2.CreateNetworkInterface(asECS, &ec2api.CreateNetworkInterfaceInput{
-			SubnetId: &t.Subnet.ID, Groups: t.VPC.SecurityGroups, Description: &description,
-		})
-		if err != nil {
-			return nil, err
-		}
-		eni = made.NetworkInterface
+		return &found.NetworkInterfaces[0], nil
 	}
-	if aws.Val(t.VPC.AssignPublicIp) == ecsapi.AssignPublicIpEnabled && eni.Association == nil {
-		_, err := s.EC2.ModifyNetworkInterfaceAttribute(asECS, &ec2api.ModifyNetworkInterfaceAttributeInput{
-			NetworkInterfaceId: eni.NetworkInterfaceId, AssociatePublicIpAddress: aws.Ptr(true),
-		})
-		if err != nil {
-			return nil, err
-		}
+	made, err := s.EC2.CreateNetworkInterface(asECS, &ec2api.CreateNetworkInterfaceInput{
+		SubnetId: &t.Subnet.ID, Groups: t.VPC.SecurityGroups, Description: &description,
+	})
+	if err != nil {
+		return nil, err
 	}
-	return eni, nil
+	return made.NetworkInterface, nil
+}
+
+// assignPublicIP gives a task's interface a public address if it is to have one.
+func (s *Service) assignPublicIP(ctx context.Context, t *taskRecord) error {
+	if aws.Val(t.VPC.AssignPublicIp) != ecsapi.AssignPublicIpEnabled {
+		return nil
+	}
+	_, err := s.EC2.ModifyNetworkInterfaceAttribute(own(ctx, t.Place), &ec2api.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: &t.ENI, AssociatePublicIpAddress: aws.Ptr(true),
+	})
+	return err
 }
 
 // deleteInterface removes a task's network interface.
