@@ -27,6 +27,7 @@ import (
 	"minato/gateway"
 	"minato/gateway/metadata"
 	"minato/services/cloud9"
+	"minato/services/cloudformation"
 	"minato/services/ec2"
 	"minato/services/ecr"
 	"minato/services/ecs"
@@ -53,8 +54,10 @@ type services struct {
 	ecr  *ecr.Service
 	ec2  *ec2.Service
 	ecs  *ecs.Service
-	elb  *elbv2.Service
-	rds  *rds.Service
+
+	stacks *cloudformation.Service
+	elb    *elbv2.Service
+	rds    *rds.Service
 
 	cloud9    *cloud9.Service
 	instances *ec2.InstanceReconciler
@@ -122,7 +125,8 @@ func (d *daemon) buildServices() error {
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway)})
-	for _, r := range []gateway.Registration{d.cloud9.Registration(), d.ecs.Registration(), d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
+	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
+	for _, r := range []gateway.Registration{d.stacks.Registration(), d.cloud9.Registration(), d.ecs.Registration(), d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
 		d.gateway.Register(r)
 	}
 	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
@@ -162,6 +166,8 @@ func (d *daemon) startReconcilers() error {
 	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, ec2.Guest{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
 	d.instances.AddTo(d.control)
 	d.cloud9.AddReconcilers(d.control)
+	d.control.Add("stacks", d.stacks, controller.Options{Workers: 8})
+	d.control.Wake("stacks", d.stacks.BusPrefix(), nil)
 	d.control.Start()
 	d.onClose(func() error { d.control.Stop(); return nil })
 	d.wg.Go(func() { d.ecr.Run(d.ctx) })

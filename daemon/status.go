@@ -4,9 +4,12 @@ import (
 	"context"
 	"os"
 
+	cfnapi "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
 	ecsapi "minato/aws/api/ecs"
 	elbv2api "minato/aws/api/elbv2"
+	logsapi "minato/aws/api/logs"
+	rdsapi "minato/aws/api/rds"
 	"minato/daemon/control"
 	"minato/explain"
 )
@@ -19,5 +22,8 @@ func (d *daemon) status(ctx context.Context) (control.Status, error) {
 }
 
 func (d *daemon) explainer() *explain.Explainer {
-	return &explain.Explainer{EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), Drops: d.network.Drops}
+	return &explain.Explainer{
+		EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), RDS: rdsapi.NewClient(d.gateway),
+		CloudFormation: cfnapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), Drops: d.network.Drops,
+	}
 }
