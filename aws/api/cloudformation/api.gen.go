@@ -20,26 +20,28 @@ type API interface {
 	ListStackResources(ctx context.Context, in *ListStackResourcesInput) (*ListStackResourcesOutput, error)
 	ListStacks(ctx context.Context, in *ListStacksInput) (*ListStacksOutput, error)
 	UpdateStack(ctx context.Context, in *UpdateStackInput) (*UpdateStackOutput, error)
+	UpdateTerminationProtection(ctx context.Context, in *UpdateTerminationProtectionInput) (*UpdateTerminationProtectionOutput, error)
 	ValidateTemplate(ctx context.Context, in *ValidateTemplateInput) (*ValidateTemplateOutput, error)
 }
 
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"CreateStack":            aws.HandlerOf(api.CreateStack),
-		"DeleteStack":            aws.HandlerOf(api.DeleteStack),
-		"DescribeStackEvents":    aws.HandlerOf(api.DescribeStackEvents),
-		"DescribeStackResource":  aws.HandlerOf(api.DescribeStackResource),
-		"DescribeStackResources": aws.HandlerOf(api.DescribeStackResources),
-		"DescribeStacks":         aws.HandlerOf(api.DescribeStacks),
-		"GetTemplate":            aws.HandlerOf(api.GetTemplate),
-		"GetTemplateSummary":     aws.HandlerOf(api.GetTemplateSummary),
-		"ListExports":            aws.HandlerOf(api.ListExports),
-		"ListImports":            aws.HandlerOf(api.ListImports),
-		"ListStackResources":     aws.HandlerOf(api.ListStackResources),
-		"ListStacks":             aws.HandlerOf(api.ListStacks),
-		"UpdateStack":            aws.HandlerOf(api.UpdateStack),
-		"ValidateTemplate":       aws.HandlerOf(api.ValidateTemplate),
+		"CreateStack":                 aws.HandlerOf(api.CreateStack),
+		"DeleteStack":                 aws.HandlerOf(api.DeleteStack),
+		"DescribeStackEvents":         aws.HandlerOf(api.DescribeStackEvents),
+		"DescribeStackResource":       aws.HandlerOf(api.DescribeStackResource),
+		"DescribeStackResources":      aws.HandlerOf(api.DescribeStackResources),
+		"DescribeStacks":              aws.HandlerOf(api.DescribeStacks),
+		"GetTemplate":                 aws.HandlerOf(api.GetTemplate),
+		"GetTemplateSummary":          aws.HandlerOf(api.GetTemplateSummary),
+		"ListExports":                 aws.HandlerOf(api.ListExports),
+		"ListImports":                 aws.HandlerOf(api.ListImports),
+		"ListStackResources":          aws.HandlerOf(api.ListStackResources),
+		"ListStacks":                  aws.HandlerOf(api.ListStacks),
+		"UpdateStack":                 aws.HandlerOf(api.UpdateStack),
+		"UpdateTerminationProtection": aws.HandlerOf(api.UpdateTerminationProtection),
+		"ValidateTemplate":            aws.HandlerOf(api.ValidateTemplate),
 	}
 }
 
@@ -114,6 +116,11 @@ func (c *Client) ListStacks(ctx context.Context, in *ListStacksInput) (*ListStac
 // UpdateStack calls the operation of that name.
 func (c *Client) UpdateStack(ctx context.Context, in *UpdateStackInput) (*UpdateStackOutput, error) {
 	return aws.Call[UpdateStackOutput](ctx, c.invoker, &opUpdateStack, in)
+}
+
+// UpdateTerminationProtection calls the operation of that name.
+func (c *Client) UpdateTerminationProtection(ctx context.Context, in *UpdateTerminationProtectionInput) (*UpdateTerminationProtectionOutput, error) {
+	return aws.Call[UpdateTerminationProtectionOutput](ctx, c.invoker, &opUpdateTerminationProtection, in)
 }
 
 // ValidateTemplate calls the operation of that name.

@@ -19,20 +19,21 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
-	opCreateStack            = aws.Operation{Name: "CreateStack", Method: "POST", URI: "/", ResultWrapper: "CreateStackResult", InputShape: &shapeCreateStackInput, OutputShape: &shapeCreateStackOutput}
-	opDeleteStack            = aws.Operation{Name: "DeleteStack", Method: "POST", URI: "/", InputShape: &shapeDeleteStackInput}
-	opDescribeStackEvents    = aws.Operation{Name: "DescribeStackEvents", Method: "POST", URI: "/", ResultWrapper: "DescribeStackEventsResult", InputShape: &shapeDescribeStackEventsInput, OutputShape: &shapeDescribeStackEventsOutput}
-	opDescribeStackResource  = aws.Operation{Name: "DescribeStackResource", Method: "POST", URI: "/", ResultWrapper: "DescribeStackResourceResult", InputShape: &shapeDescribeStackResourceInput, OutputShape: &shapeDescribeStackResourceOutput}
-	opDescribeStackResources = aws.Operation{Name: "DescribeStackResources", Method: "POST", URI: "/", ResultWrapper: "DescribeStackResourcesResult", InputShape: &shapeDescribeStackResourcesInput, OutputShape: &shapeDescribeStackResourcesOutput}
-	opDescribeStacks         = aws.Operation{Name: "DescribeStacks", Method: "POST", URI: "/", ResultWrapper: "DescribeStacksResult", InputShape: &shapeDescribeStacksInput, OutputShape: &shapeDescribeStacksOutput}
-	opGetTemplate            = aws.Operation{Name: "GetTemplate", Method: "POST", URI: "/", ResultWrapper: "GetTemplateResult", InputShape: &shapeGetTemplateInput, OutputShape: &shapeGetTemplateOutput}
-	opGetTemplateSummary     = aws.Operation{Name: "GetTemplateSummary", Method: "POST", URI: "/", ResultWrapper: "GetTemplateSummaryResult", InputShape: &shapeGetTemplateSummaryInput, OutputShape: &shapeGetTemplateSummaryOutput}
-	opListExports            = aws.Operation{Name: "ListExports", Method: "POST", URI: "/", ResultWrapper: "ListExportsResult", InputShape: &shapeListExportsInput, OutputShape: &shapeListExportsOutput}
-	opListImports            = aws.Operation{Name: "ListImports", Method: "POST", URI: "/", ResultWrapper: "ListImportsResult", InputShape: &shapeListImportsInput, OutputShape: &shapeListImportsOutput}
-	opListStackResources     = aws.Operation{Name: "ListStackResources", Method: "POST", URI: "/", ResultWrapper: "ListStackResourcesResult", InputShape: &shapeListStackResourcesInput, OutputShape: &shapeListStackResourcesOutput}
-	opListStacks             = aws.Operation{Name: "ListStacks", Method: "POST", URI: "/", ResultWrapper: "ListStacksResult", InputShape: &shapeListStacksInput, OutputShape: &shapeListStacksOutput}
-	opUpdateStack            = aws.Operation{Name: "UpdateStack", Method: "POST", URI: "/", ResultWrapper: "UpdateStackResult", InputShape: &shapeUpdateStackInput, OutputShape: &shapeUpdateStackOutput}
-	opValidateTemplate       = aws.Operation{Name: "ValidateTemplate", Method: "POST", URI: "/", ResultWrapper: "ValidateTemplateResult", InputShape: &shapeValidateTemplateInput, OutputShape: &shapeValidateTemplateOutput}
+	opCreateStack                 = aws.Operation{Name: "CreateStack", Method: "POST", URI: "/", ResultWrapper: "CreateStackResult", InputShape: &shapeCreateStackInput, OutputShape: &shapeCreateStackOutput}
+	opDeleteStack                 = aws.Operation{Name: "DeleteStack", Method: "POST", URI: "/", InputShape: &shapeDeleteStackInput}
+	opDescribeStackEvents         = aws.Operation{Name: "DescribeStackEvents", Method: "POST", URI: "/", ResultWrapper: "DescribeStackEventsResult", InputShape: &shapeDescribeStackEventsInput, OutputShape: &shapeDescribeStackEventsOutput}
+	opDescribeStackResource       = aws.Operation{Name: "DescribeStackResource", Method: "POST", URI: "/", ResultWrapper: "DescribeStackResourceResult", InputShape: &shapeDescribeStackResourceInput, OutputShape: &shapeDescribeStackResourceOutput}
+	opDescribeStackResources      = aws.Operation{Name: "DescribeStackResources", Method: "POST", URI: "/", ResultWrapper: "DescribeStackResourcesResult", InputShape: &shapeDescribeStackResourcesInput, OutputShape: &shapeDescribeStackResourcesOutput}
+	opDescribeStacks              = aws.Operation{Name: "DescribeStacks", Method: "POST", URI: "/", ResultWrapper: "DescribeStacksResult", InputShape: &shapeDescribeStacksInput, OutputShape: &shapeDescribeStacksOutput}
+	opGetTemplate                 = aws.Operation{Name: "GetTemplate", Method: "POST", URI: "/", ResultWrapper: "GetTemplateResult", InputShape: &shapeGetTemplateInput, OutputShape: &shapeGetTemplateOutput}
+	opGetTemplateSummary          = aws.Operation{Name: "GetTemplateSummary", Method: "POST", URI: "/", ResultWrapper: "GetTemplateSummaryResult", InputShape: &shapeGetTemplateSummaryInput, OutputShape: &shapeGetTemplateSummaryOutput}
+	opListExports                 = aws.Operation{Name: "ListExports", Method: "POST", URI: "/", ResultWrapper: "ListExportsResult", InputShape: &shapeListExportsInput, OutputShape: &shapeListExportsOutput}
+	opListImports                 = aws.Operation{Name: "ListImports", Method: "POST", URI: "/", ResultWrapper: "ListImportsResult", InputShape: &shapeListImportsInput, OutputShape: &shapeListImportsOutput}
+	opListStackResources          = aws.Operation{Name: "ListStackResources", Method: "POST", URI: "/", ResultWrapper: "ListStackResourcesResult", InputShape: &shapeListStackResourcesInput, OutputShape: &shapeListStackResourcesOutput}
+	opListStacks                  = aws.Operation{Name: "ListStacks", Method: "POST", URI: "/", ResultWrapper: "ListStacksResult", InputShape: &shapeListStacksInput, OutputShape: &shapeListStacksOutput}
+	opUpdateStack                 = aws.Operation{Name: "UpdateStack", Method: "POST", URI: "/", ResultWrapper: "UpdateStackResult", InputShape: &shapeUpdateStackInput, OutputShape: &shapeUpdateStackOutput}
+	opUpdateTerminationProtection = aws.Operation{Name: "UpdateTerminationProtection", Method: "POST", URI: "/", ResultWrapper: "UpdateTerminationProtectionResult", InputShape: &shapeUpdateTerminationProtectionInput, OutputShape: &shapeUpdateTerminationProtectionOutput}
+	opValidateTemplate            = aws.Operation{Name: "ValidateTemplate", Method: "POST", URI: "/", ResultWrapper: "ValidateTemplateResult", InputShape: &shapeValidateTemplateInput, OutputShape: &shapeValidateTemplateOutput}
 )
 
 func init() {
@@ -49,6 +50,7 @@ func init() {
 	aws.Register[ListStackResourcesInput, ListStackResourcesOutput](Model, &opListStackResources)
 	aws.Register[ListStacksInput, ListStacksOutput](Model, &opListStacks)
 	aws.Register[UpdateStackInput, UpdateStackOutput](Model, &opUpdateStack)
+	aws.Register[UpdateTerminationProtectionInput, UpdateTerminationProtectionOutput](Model, &opUpdateTerminationProtection)
 	aws.Register[ValidateTemplateInput, ValidateTemplateOutput](Model, &opValidateTemplate)
 	Model.Know(known)
 }

@@ -447,6 +447,13 @@ var (
 		{Name: "OperationId", Index: 0, Shape: &shapeOperationId, WireName: "OperationId", QueryName: "OperationId"},
 		{Name: "StackId", Index: 1, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
 	}}
+	shapeUpdateTerminationProtectionInput = aws.Shape{Name: "UpdateTerminationProtectionInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnableTerminationProtection", Index: 0, Shape: &shapeEnableTerminationProtection, WireName: "EnableTerminationProtection", QueryName: "EnableTerminationProtection", Required: true},
+		{Name: "StackName", Index: 1, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName", Required: true},
+	}}
+	shapeUpdateTerminationProtectionOutput = aws.Shape{Name: "UpdateTerminationProtectionOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "StackId", Index: 0, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
+	}}
 	shapeUsePreviousTemplate   = aws.Shape{Name: "UsePreviousTemplate", Kind: aws.Boolean}
 	shapeUsePreviousValue      = aws.Shape{Name: "UsePreviousValue", Kind: aws.Boolean}
 	shapeValidateTemplateInput = aws.Shape{Name: "ValidateTemplateInput", Kind: aws.Structure, Members: []aws.Member{

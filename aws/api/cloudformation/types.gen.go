@@ -204,6 +204,17 @@ type UpdateStackOutput struct {
 	StackId     *string `json:"StackId,omitempty"`
 }
 
+// UpdateTerminationProtectionInput is the input of UpdateTerminationProtection.
+type UpdateTerminationProtectionInput struct {
+	EnableTerminationProtection *bool   `json:"EnableTerminationProtection,omitempty"`
+	StackName                   *string `json:"StackName,omitempty"`
+}
+
+// UpdateTerminationProtectionOutput is the output of UpdateTerminationProtection.
+type UpdateTerminationProtectionOutput struct {
+	StackId *string `json:"StackId,omitempty"`
+}
+
 // ValidateTemplateInput is the input of ValidateTemplate.
 type ValidateTemplateInput struct {
 	TemplateBody *string `json:"TemplateBody,omitempty"`

@@ -10,8 +10,8 @@ package resources
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	"minato/aws"
@@ -105,8 +105,10 @@ func text(v any) string {
 		return v
 	case json.Number:
 		return v.String()
+	case float64: // what a number is after it was stored
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	case bool:
-		return fmt.Sprint(v)
+		return strconv.FormatBool(v)
 	}
 	return ""
 }

@@ -239,3 +239,51 @@ func anys(list []string) []any {
 	}
 	return out
 }
+
+// Partial is the value of a node as far as it can be known before any resource
+// exists: what a function gives is unknown, but for parameters and conditions.
+func (e *Env) Partial(n *Node, unknown any) any {
+	v := e.partial(n, unknown)
+	if _, none := v.(noValue); none {
+		return nil
+	}
+	return v
+}
+
+func (e *Env) partial(n *Node, unknown any) any {
+	if name, arg := n.function(); name == "Fn::If" {
+		if chosen, err := e.choose(arg); err == nil {
+			return e.partial(chosen, unknown)
+		}
+		return unknown
+	} else if name == "Ref" {
+		known := &Env{Parameters: e.Parameters, Pseudo: e.Pseudo}
+		if v, err := known.ref(arg.Text); err == nil {
+			return v
+		}
+		return unknown
+	} else if name != "" && name != "Condition" {
+		return unknown
+	}
+	switch n.Kind {
+	case List:
+		out := make([]any, 0, len(n.Items))
+		for _, item := range n.Items {
+			v := e.partial(item, unknown)
+			if _, none := v.(noValue); !none {
+				out = append(out, v)
+			}
+		}
+		return out
+	case Map:
+		out := make(map[string]any, len(n.Keys))
+		for _, k := range n.Keys {
+			v := e.partial(n.Fields[k], unknown)
+			if _, none := v.(noValue); !none {
+				out[k] = v
+			}
+		}
+		return out
+	}
+	return n.Value()
+}

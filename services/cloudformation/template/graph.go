@@ -253,3 +253,29 @@ func checkFunctions(n *Node) error {
 	}
 	return nil
 }
+
+// EachAttribute calls f for every Fn::GetAtt and ${Resource.Attribute} whose
+// attribute stands in the text.
+func (t *Template) EachAttribute(f func(resource, attribute string) error) error {
+	visit := func(n *Node) error {
+		return uses(n, nil, func(name, attribute string) error {
+			if attribute == "" || attribute == "?" || t.Resources[name] == nil {
+				return nil
+			}
+			return f(name, attribute)
+		})
+	}
+	for _, id := range t.LogicalIDs() {
+		if err := visit(t.Resources[id].Properties); err != nil {
+			return err
+		}
+	}
+	for _, name := range ids(t.Outputs) {
+		for _, n := range []*Node{t.Outputs[name].Value, t.Outputs[name].Export} {
+			if err := visit(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

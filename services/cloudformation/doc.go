@@ -1,0 +1,34 @@
+// Package cloudformation makes stacks of templates: it reads the template,
+// orders its resources by what they depend on, and makes, changes and removes
+// them by calls of the API with the caller's own rights (or those of the role
+// that is given). It is a customer like any other: what the API refuses, a
+// stack does not get.
+//
+// What it does: CreateStack, UpdateStack (of what changed, with replacement),
+// DeleteStack, rollback, descriptions, events, exports and imports, JSON and
+// YAML, all intrinsic functions of templates about ECS, conditions, mappings,
+// parameters, DeletionPolicy and UpdateReplacePolicy.
+//
+// What it does not: change sets, nested stacks, custom resources, transforms and
+// macros, dynamic references, templates from S3, drift, stack policies. Each is
+// refused by name.
+//
+// An operation writes the stack's record and returns. The reconciler runs the
+// stack's phase: it walks the resources (plan_walk.go, pure) in parallel and
+// records each step before and after it; after a crash it goes on with what the
+// records say. Only the call that makes a resource is not covered: if the
+// daemon dies between the call and the record of its answer, a resource whose
+// API knows no idempotency token may be left over.
+//
+//	                  ┌── fails ──► ROLLBACK_IN_PROGRESS ──► ROLLBACK_COMPLETE
+//	CREATE_IN_PROGRESS┤             (or CREATE_FAILED, or deleted: OnFailure)
+//	                  └── done ───► CREATE_COMPLETE ◄─┐
+//	                                      │ UpdateStack│
+//	                                      ▼            │
+//	UPDATE_IN_PROGRESS ── done ──► UPDATE_COMPLETE_CLEANUP_IN_PROGRESS ──► UPDATE_COMPLETE
+//	        └── fails ──► UPDATE_ROLLBACK_IN_PROGRESS ──► UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS
+//	                                      │                          └──► UPDATE_ROLLBACK_COMPLETE
+//	                                      └── fails ──► UPDATE_ROLLBACK_FAILED
+//
+//	DELETE_IN_PROGRESS ──► DELETE_COMPLETE (kept for DescribeStacks by id) or DELETE_FAILED
+package cloudformation
