@@ -215,8 +215,9 @@ func limitOpts(rec container.Container) []oci.SpecOpts {
 			s.Linux.Resources.Memory.Reservation = &l.MemoryReservation
 		}
 		for _, u := range rec.Ulimits {
-			s.Process.Rlimits = slices.DeleteFunc(s.Process.Rlimits, func(x specs.POSIXRlimit) bool { return x.Type == rlimitName(u.Name) })
-			s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: rlimitName(u.Name), Soft: u.Soft, Hard: u.Hard})
+			want := rlimit(u)
+			s.Process.Rlimits = slices.DeleteFunc(s.Process.Rlimits, func(x specs.POSIXRlimit) bool { return x.Type == want.Type })
+			s.Process.Rlimits = append(s.Process.Rlimits, want)
 		}
 		for k, v := range rec.Sysctls {
 			if s.Linux.Sysctl == nil {
@@ -227,8 +228,6 @@ func limitOpts(rec container.Container) []oci.SpecOpts {
 		return nil
 	})
 }
-
-func rlimitName(name string) string { return "RLIMIT_" + strings.ToUpper(name) }
 
 func securityOpts(rec container.Container) []oci.SpecOpts {
 	opts := []oci.SpecOpts{func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
