@@ -121,7 +121,7 @@ func checkPool(n Needs) error {
 			if n.Ours != nil && n.Ours(netlink.Route{LinkIndex: a.LinkIndex}) {
 				continue
 			}
-			return Problem{fmt.Sprintf("this machine has the address %s, which is in the public range %s", ip, n.Pool), "--public-cidr with another range, such as 198.19.0.0/16"}
+			return Problem{fmt.Sprintf("this machine has the address %s, which is in the public range %s", ip, n.Pool), "--public-cidr with a range that nothing here uses, such as 198.19.128.0/17"}
 		}
 	}
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
@@ -138,7 +138,7 @@ func checkPool(n Needs) error {
 			continue
 		}
 		if dst := netip.PrefixFrom(ip, ones); dst.Overlaps(n.Pool) {
-			return Problem{fmt.Sprintf("a route of this machine, %s, overlaps the public range %s", dst, n.Pool), "another minato may be up with that range: --public-cidr with another one, such as 198.19.0.0/16"}
+			return Problem{fmt.Sprintf("a route of this machine, %s, overlaps the public range %s", dst, n.Pool), "another minato may be up with that range: --public-cidr with one that nothing here uses, such as 198.19.128.0/17"}
 		}
 	}
 	return nil

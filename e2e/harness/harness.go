@@ -30,8 +30,8 @@ type Instance struct {
 }
 
 // slots gives every instance of this test process a public range of its own.
-// The ranges are /20s of 198.19.0.0/16, the upper half of the benchmarking
-// range; the lower half is the default of instances that people start.
+// The ranges are /20s of 240.19.0.0/16, which is nobody's: the benchmarking
+// range is left to the instances that people start.
 var slots atomic.Int32
 
 // New prepares an instance below dir; nothing runs yet.
@@ -41,7 +41,7 @@ func New(binary, dir string) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := netip.AddrFrom4([4]byte{198, 19, byte(n%16) * 16, 0})
+	base := netip.AddrFrom4([4]byte{240, 19, byte(n%16) * 16, 0})
 	return &Instance{
 		Binary: binary, DataDir: filepath.Join(dir, "data"), Listen: fmt.Sprintf("127.0.0.1:%d", port),
 		CIDR: netip.PrefixFrom(base, 20).String(), Record: filepath.Join(dir, "record"),
