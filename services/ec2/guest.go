@@ -79,7 +79,6 @@ func (g *Guest) container(r *instanceRecord) container.Container {
 			{Target: "/tmp"}, {Target: "/var/tmp"}, {Target: "/run", Mode: 0o755},
 		},
 		ReadOnlyRoot: true, DropCaps: []string{"ALL"}, NoNewPrivs: true, Init: true, NoLog: true,
-		Ulimits: []container.Ulimit{{Name: "nofile", Soft: 65536, Hard: 65536}},
 	}
 }
 

@@ -106,19 +106,17 @@ func (r *InstanceReconciler) Reconcile(ctx context.Context, key string) (control
 func (r *InstanceReconciler) act(ctx context.Context, key string, rec *instanceRecord, action instanceAction) error {
 	switch action {
 	case instanceStart:
-		if err := r.start(ctx, rec); err != nil {
+		err := r.start(ctx, rec)
+		if errors.Is(err, container.ErrStart) {
+			// The container stays as it was made; the next try is another one.
+			return errors.Join(err, r.renew(ctx, key, rec))
+		}
+		if err != nil {
 			return err
 		}
 		return r.seen(ctx, key, rec, stateRunning)
 	case instanceRestart:
-		// The change wakes us again, for the new generation.
-		_, err := r.s.instances.UpdateKey(ctx, key, func(v *instanceRecord) error {
-			if v.Generation == rec.Generation {
-				v.Generation, v.Seen = v.Generation+1, ""
-			}
-			return nil
-		})
-		return errors.Join(err, r.runtime.DeleteGroup(ctx, rec.container()))
+		return r.renew(ctx, key, rec)
 	case instanceStop:
 		if err := r.stop(ctx, rec); err != nil {
 			return err
@@ -138,6 +136,18 @@ func (r *InstanceReconciler) act(ctx context.Context, key string, rec *instanceR
 	return r.seen(ctx, key, rec, rec.Wanted)
 }
 
+// renew begins another generation: containers are not started twice. The change
+// wakes us again.
+func (r *InstanceReconciler) renew(ctx context.Context, key string, rec *instanceRecord) error {
+	_, err := r.s.instances.UpdateKey(ctx, key, func(v *instanceRecord) error {
+		if v.Generation == rec.Generation {
+			v.Generation, v.Seen = v.Generation+1, ""
+		}
+		return nil
+	})
+	return errors.Join(err, r.runtime.DeleteGroup(ctx, rec.container()))
+}
+
 // start makes the container and starts it, in the namespace of the interface.
 func (r *InstanceReconciler) start(ctx context.Context, rec *instanceRecord) error {
 	wait, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -153,6 +163,9 @@ func (r *InstanceReconciler) start(ctx context.Context, rec *instanceRecord) err
 	if addr, ok := resolver(&v); ok {
 		dns = []string{addr.String()}
 	}
+	if err := r.clear(ctx, rec); err != nil {
+		return err
+	}
 	if err := r.guest.makeHome(*rec.InstanceId); err != nil {
 		return err
 	}
@@ -164,6 +177,22 @@ func (r *InstanceReconciler) start(ctx context.Context, rec *instanceRecord) err
 		return err
 	}
 	return r.runtime.Start(ctx, c.ID)
+}
+
+// clear deletes what a crash left of an instance's earlier generations.
+func (r *InstanceReconciler) clear(ctx context.Context, rec *instanceRecord) error {
+	groups, err := r.runtime.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if strings.HasPrefix(g, *rec.InstanceId+"-") && g != rec.container() {
+			if err := r.runtime.DeleteGroup(ctx, g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (r *InstanceReconciler) stop(ctx context.Context, rec *instanceRecord) error {
