@@ -56,6 +56,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer stop()
 	out := &framer{w: conn}
 	code, err := s.run(ctx, cancel, rw.Reader, out)
+	if errors.Is(err, container.ErrStart) {
+		// As a shell answers a command that is not there.
+		_, _ = io.WriteString(stream{out, kindStderr}, err.Error()+"\n")
+		code, err = 127, nil
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			s.Log.Info("minato shell", "error", err)

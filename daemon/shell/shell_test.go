@@ -100,7 +100,7 @@ func TestRun(t *testing.T) {
 		{"stdin and stdout", request{Name: "chat", Command: []string{"echo"}}, big, big, "", 0, ""},
 		{"the shell without a command", request{Name: "chat"}, "x", "x", "", 0, ""},
 		{"exit code and stderr", request{Name: "chat", Command: []string{"fail"}}, "", "", "ouch", 7, ""},
-		{"no such program", request{Name: "chat", Command: []string{"nope"}}, "", "", "", 0, "no such file"},
+		{"no such program", request{Name: "chat", Command: []string{"nope"}}, "", "", "cannot start: nope: no such file\n", 127, ""},
 		{"no such workspace", request{Name: "other"}, "", "", "", 0, "there is no workspace other"},
 	} {
 		client, err := dial(t.Context(), c.req)
