@@ -21,8 +21,11 @@ func logsTypes(inv aws.Invoker) map[string]Type {
 
 func (v logsResources) create(ctx context.Context, r *Request) (string, error) {
 	name := r.name("LogGroupName", 512)
-	_, err := v.api.CreateLogGroup(ctx, &logs.CreateLogGroupInput{LogGroupName: &name, KmsKeyId: r.ptr("KmsKeyId"), LogGroupClass: r.ptr("LogGroupClass"), Tags: tagMap(r, r.Properties)})
-	if err != nil {
+	in := &logs.CreateLogGroupInput{LogGroupName: &name, KmsKeyId: r.ptr("KmsKeyId"), LogGroupClass: r.ptr("LogGroupClass")}
+	if t := tagMap(r, r.Properties); len(t) > 0 {
+		in.Tags = t
+	}
+	if _, err := v.api.CreateLogGroup(ctx, in); err != nil {
 		return "", err
 	}
 	r.PhysicalID = name

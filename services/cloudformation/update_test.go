@@ -1,0 +1,295 @@
+package cloudformation
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"minato/aws"
+	api "minato/aws/api/cloudformation"
+	"minato/aws/api/ec2"
+	"minato/aws/api/logs"
+	"minato/aws/identity"
+)
+
+const logGroup = `
+Parameters:
+  Days: {Type: Number, Default: 7}
+  Name: {Type: String, Default: /chat}
+Resources:
+  Group:
+    Type: AWS::Logs::LogGroup
+    Properties: {LogGroupName: !Ref Name, RetentionInDays: !Ref Days}
+  Other:
+    Type: AWS::Logs::LogGroup
+    Properties: {LogGroupName: !Sub "${Group}/other"}
+Outputs:
+  Arn: {Value: !GetAtt Group.Arn}
+`
+
+// TestUpdate changes one property in place and touches nothing else.
+func TestUpdate(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("s", logGroup), api.StackStatusCreateComplete)
+	before := f.fake.count("CreateLogGroup")
+	st := f.update("s", logGroup, "Days", "14")
+	f.is(st, api.StackStatusUpdateComplete)
+	in := f.fake.inputs["PutRetentionPolicy"]
+	if n := len(in); n != 2 || aws.Val(in[n-1].(*logs.PutRetentionPolicyInput).RetentionInDays) != 14 {
+		t.Errorf("%d calls", n)
+	}
+	if f.fake.count("CreateLogGroup") != before {
+		t.Error("a group was made anew")
+	}
+	events := f.history("s")
+	f.has(events, `^Group UPDATE_COMPLETE$`)
+	for _, e := range events {
+		if strings.HasPrefix(e, "Other UPDATE") {
+			t.Errorf("what did not change was updated: %s", e)
+		}
+	}
+	_, err := f.UpdateStack(f.ctx, &api.UpdateStackInput{StackName: aws.Ptr("s"), UsePreviousTemplate: aws.Ptr(true), Parameters: pairs([]string{"Days", "14"})})
+	if err == nil || !strings.Contains(err.Error(), "No updates are to be performed.") {
+		t.Error(err)
+	}
+}
+
+// TestReplace makes a resource anew, and what refers to it, and removes the old.
+func TestReplace(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("s", logGroup), api.StackStatusCreateComplete)
+	st := f.update("s", logGroup, "Name", "/new")
+	f.is(st, api.StackStatusUpdateComplete)
+	want := []string{"/new", "/new/other"}
+	if got := sortedKeys(f.fake.things); !slices.Equal(got, want) {
+		t.Errorf("there are %v, want %v", got, want)
+	}
+	if got := aws.Val(st.Outputs[0].OutputValue); !strings.HasSuffix(got, ":log-group:/new:*") {
+		t.Errorf("output %s", got)
+	}
+	f.has(f.history("s"), `^Group UPDATE_IN_PROGRESS Requested update requires the creation of a new physical resource; hence creating one\.$`)
+	f.has(f.history("s"), `^s UPDATE_COMPLETE_CLEANUP_IN_PROGRESS`)
+	f.is(f.delete("s"), api.StackStatusDeleteComplete)
+	f.nothing()
+}
+
+// TestUpdateRollback has an update fail after a replacement; all is as before.
+func TestUpdateRollback(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("s", logGroup), api.StackStatusCreateComplete)
+	before := sortedKeys(f.fake.things)
+	broken := logGroup + `
+  Bad: {Value: x}
+`
+	broken = strings.Replace(broken, "Outputs:", `
+  Role:
+    Type: AWS::IAM::Role
+    DependsOn: Other
+    Properties: {AssumeRolePolicyDocument: {Statement: []}}
+Outputs:`, 1)
+	f.fake.fail["CreateRole"] = aws.Errorf("MalformedPolicyDocument", "no statement")
+	st := f.update("s", broken, "Name", "/new", "Days", "30")
+	f.is(st, api.StackStatusUpdateRollbackComplete)
+	if got := sortedKeys(f.fake.things); !slices.Equal(got, before) {
+		t.Errorf("there are %v, before %v", got, before)
+	}
+	events := f.history("s")
+	f.has(events, `^Role CREATE_FAILED Resource handler returned message: "no statement \(Service: Iam`)
+	f.has(events, `^s UPDATE_ROLLBACK_IN_PROGRESS The following resource\(s\) failed to update: \[Role\]\.$`)
+	f.has(events, `^s UPDATE_ROLLBACK_COMPLETE$`)
+	if len(st.Outputs) != 1 || len(st.Parameters) != 2 || aws.Val(st.Parameters[0].ParameterValue) != "7" {
+		t.Errorf("outputs %v parameters %v", st.Outputs, st.Parameters)
+	}
+	delete(f.fake.fail, "CreateRole")
+	f.is(f.update("s", broken, "Name", "/new", "Days", "30"), api.StackStatusUpdateComplete)
+	f.is(f.delete("s"), api.StackStatusDeleteComplete)
+	f.nothing()
+}
+
+// TestRemoved takes a resource out of the template.
+func TestRemoved(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("s", logGroup), api.StackStatusCreateComplete)
+	less := logGroup[:strings.Index(logGroup, "  Other:")]
+	f.is(f.update("s", less), api.StackStatusUpdateComplete)
+	if got := sortedKeys(f.fake.things); !slices.Equal(got, []string{"/chat"}) {
+		t.Errorf("there are %v", got)
+	}
+}
+
+// TestCustomName can not replace what has a name of its own.
+func TestCustomName(t *testing.T) {
+	f := newFixture(t)
+	group := func(vpc string) string {
+		return `
+Resources:
+  A: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  B: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.1.0.0/16}}
+  Group: {Type: AWS::EC2::SecurityGroup, Properties: {GroupName: web, GroupDescription: web, VpcId: !Ref ` + vpc + `}}
+`
+	}
+	f.is(f.create("s", group("A")), api.StackStatusCreateComplete)
+	f.is(f.update("s", group("B")), api.StackStatusUpdateRollbackComplete)
+	f.has(f.history("s"), `^Group UPDATE_FAILED CloudFormation cannot update a stack when a custom-named resource requires replacing\. Rename web and update the stack again\.$`)
+}
+
+// TestRetain leaves what its policy protects.
+func TestRetain(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("s", strings.Replace(logGroup, "  Group:\n", "  Group:\n    DeletionPolicy: Retain\n", 1)), api.StackStatusCreateComplete)
+	st := f.delete("s")
+	f.is(st, api.StackStatusDeleteComplete)
+	f.has(f.history(aws.Val(st.StackId)), `^Group DELETE_SKIPPED$`)
+	if got := sortedKeys(f.fake.things); !slices.Equal(got, []string{"/chat"}) {
+		t.Errorf("there are %v", got)
+	}
+}
+
+// TestExports has one stack use what another exports.
+func TestExports(t *testing.T) {
+	f := newFixture(t)
+	exporting := strings.Replace(logGroup, "  Arn: {Value: !GetAtt Group.Arn}", "  Name: {Value: !Ref Group, Export: {Name: !Sub \"${AWS::StackName}-name\"}}", 1)
+	f.is(f.create("base", exporting), api.StackStatusCreateComplete)
+	importing := `
+Resources:
+  G: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Join ["", [!ImportValue base-name, -more]]}}
+`
+	f.is(f.create("user", importing), api.StackStatusCreateComplete)
+	if _, ok := f.fake.things["/chat-more"]; !ok {
+		t.Errorf("there are %v", f.fake.things)
+	}
+	imports, err := f.ListImports(f.ctx, &api.ListImportsInput{ExportName: aws.Ptr("base-name")})
+	if err != nil || !slices.Equal(imports.Imports, []string{"user"}) {
+		t.Errorf("%v %v", imports, err)
+	}
+	st := f.delete("base")
+	f.is(st, api.StackStatusDeleteFailed)
+	if got := aws.Val(st.StackStatusReason); got != "Export base-name cannot be deleted as it is in use by user" {
+		t.Error(got)
+	}
+	f.is(f.create("twin", strings.ReplaceAll(strings.ReplaceAll(exporting, "${AWS::StackName}", "base"), "Default: /chat", "Default: /twin")), api.StackStatusRollbackComplete)
+	f.has(f.history("twin"), `Export with name base-name is already exported by stack base`)
+	f.is(f.delete("user"), api.StackStatusDeleteComplete)
+	f.is(f.delete("base"), api.StackStatusDeleteComplete)
+	out, err := f.ListExports(f.ctx, &api.ListExportsInput{})
+	if err != nil || len(out.Exports) != 0 {
+		t.Errorf("%v %v", out, err)
+	}
+}
+
+// TestRestart stops the reconciler in the middle of a creation; the next one
+// goes on and makes nothing twice.
+func TestRestart(t *testing.T) {
+	f := newFixture(t)
+	f.fake.block = make(chan struct{})
+	if _, err := f.CreateStack(f.ctx, &api.CreateStackInput{StackName: aws.Ptr("chat"), TemplateBody: aws.Ptr(workshop(t))}); err != nil {
+		t.Fatal(err)
+	}
+	st, err := f.find(f.ctx, "chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := f.Reconcile(ctx, f.stacks.Key(st.Account, st.Region, st.ID)); err != nil {
+			t.Error(err)
+		}
+	}()
+	for f.fake.count("CreateDBInstance") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
+	cur, _ := f.find(f.ctx, "chat")
+	if cur.status() != api.StackStatusCreateInProgress {
+		t.Fatalf("stopped, and the stack is %s", cur.status())
+	}
+	close(f.fake.block)
+	f.fake.block = nil
+	f.is(f.run("chat"), api.StackStatusCreateComplete)
+	for _, op := range []string{"CreateDBInstance", "CreateVpc", "CreateNatGateway", "CreateEnvironmentEC2"} {
+		if n := f.fake.count(op); n != 1 && op != "CreateNatGateway" {
+			t.Errorf("%s was called %d times", op, n)
+		}
+	}
+}
+
+// TestDeleteWhileCreating cancels a creation.
+func TestDeleteWhileCreating(t *testing.T) {
+	f := newFixture(t)
+	f.fake.block = make(chan struct{})
+	if _, err := f.CreateStack(f.ctx, &api.CreateStackInput{StackName: aws.Ptr("chat"), TemplateBody: aws.Ptr(workshop(t))}); err != nil {
+		t.Fatal(err)
+	}
+	st, _ := f.find(f.ctx, "chat")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := f.Reconcile(context.Background(), f.stacks.Key(st.Account, st.Region, st.ID)); err != nil {
+			t.Error(err)
+		}
+	}()
+	for f.fake.count("CreateDBInstance") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := f.DeleteStack(f.ctx, &api.DeleteStackInput{StackName: aws.Ptr("chat")}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	close(f.fake.block)
+	<-done
+	f.nothing()
+	if _, err := f.find(f.ctx, "chat"); err == nil {
+		t.Error("the stack is still there")
+	}
+}
+
+// TestCaller sees whose rights are used.
+func TestCaller(t *testing.T) {
+	f := newFixture(t)
+	f.create("s", logGroup)
+	if !f.fake.callers["arn:aws:iam::000000000000:user/admin"] || len(f.fake.callers) != 1 {
+		t.Errorf("callers %v", f.fake.callers)
+	}
+	g := newFixture(t)
+	role := "arn:aws:iam::000000000000:role/deploy"
+	if _, err := g.CreateStack(g.ctx, &api.CreateStackInput{StackName: aws.Ptr("s"), TemplateBody: aws.Ptr(logGroup), RoleARN: &role}); err != nil {
+		t.Fatal(err)
+	}
+	g.is(g.run("s"), api.StackStatusCreateComplete)
+	if !g.fake.callers["arn:aws:sts::000000000000:assumed-role/deploy/AWSCloudFormation"] || len(g.fake.callers) != 1 {
+		t.Errorf("callers %v", g.fake.callers)
+	}
+	checks := g.checks(identity.With(context.Background(), identity.Caller{Account: "000000000000", Region: "us-east-1"}), api.Model.Operations["CreateStack"], &api.CreateStackInput{StackName: aws.Ptr("s"), RoleARN: &role})
+	if len(checks) != 2 || checks[0].Resource != "arn:aws:cloudformation:us-east-1:000000000000:stack/s/*" || checks[1].Action != "iam:PassRole" || checks[1].Resource != role {
+		t.Errorf("checks %+v", checks)
+	}
+}
+
+// TestSecurityGroupRules reads both directions.
+func TestSecurityGroupRules(t *testing.T) {
+	f := newFixture(t)
+	st := f.create("s", `
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Group:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: web
+      VpcId: !Ref Vpc
+      SecurityGroupIngress: [{IpProtocol: tcp, FromPort: "80", ToPort: 80, CidrIp: 0.0.0.0/0}]
+      SecurityGroupEgress: [{IpProtocol: "-1", CidrIp: 10.0.0.0/8}]
+`)
+	f.is(st, api.StackStatusCreateComplete)
+	in := f.fake.inputs["AuthorizeSecurityGroupIngress"][0].(*ec2.AuthorizeSecurityGroupIngressInput)
+	if p := in.IpPermissions[0]; aws.Val(p.FromPort) != 80 || aws.Val(p.IpRanges[0].CidrIp) != "0.0.0.0/0" {
+		t.Errorf("%+v", p)
+	}
+	if f.fake.count("RevokeSecurityGroupEgress") != 1 || f.fake.count("AuthorizeSecurityGroupEgress") != 1 {
+		t.Error("the default rule for outgoing traffic is still there")
+	}
+}
