@@ -2,4 +2,4 @@ package main
 
 import "context"
 
-func runDemo(ctx context.Context, c *cli, args []string) error  { return errUsage }
+func runDemo(ctx context.Context, c *cli, args []string) error { return errUsage }
