@@ -340,6 +340,34 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	w.reach("chat-db", "available")
 }
 
+// TestInterfaceIsMadeOnce: a crash between the interface and its record must not
+// leave it behind.
+func TestInterfaceIsMadeOnce(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.order())
+	rec, _, err := w.instances.Get(w.ctx, "000000000000", "us-east-1", "chat-db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.instances.Update(w.ctx, func(rec *instance) error {
+		rec.Interface, rec.DBInstanceStatus = observedInterface{}, aws.Ptr(statusCreating)
+		return nil
+	}, "000000000000", "us-east-1", "chat-db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reach("chat-db", "available")
+	again, _, err := w.instances.Get(w.ctx, "000000000000", "us-east-1", "chat-db")
+	if err != nil || again.Interface.ID != rec.Interface.ID {
+		t.Error(again.Interface, err)
+	}
+	w.ec2.mu.Lock()
+	defer w.ec2.mu.Unlock()
+	if len(w.ec2.interfaces) != 1 {
+		t.Error(w.ec2.interfaces)
+	}
+}
+
 func TestNoServerProgram(t *testing.T) {
 	w := newWorld(t)
 	w.databases.none = true
