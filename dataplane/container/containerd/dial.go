@@ -21,7 +21,8 @@ func (r *Runtime) Dial(ctx context.Context, group, address string) (net.Conn, er
 	if g == nil {
 		return nil, fmt.Errorf("group %s: %w", group, container.ErrNotFound)
 	}
-	if g.rec.Netns == "" {
+	netns := r.recordOf(g).Netns
+	if netns == "" {
 		return nil, fmt.Errorf("group %s has no network", group)
 	}
 	type result struct {
@@ -31,7 +32,7 @@ func (r *Runtime) Dial(ctx context.Context, group, address string) (net.Conn, er
 	done := make(chan result, 1)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
-		conn, err := dialIn(ctx, g.rec.Netns, address)
+		conn, err := dialIn(ctx, netns, address)
 		done <- result{conn, err}
 	}()
 	res := <-done

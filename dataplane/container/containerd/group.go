@@ -41,10 +41,19 @@ func (r *Runtime) EnsureGroup(_ context.Context, rec container.Group) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.groups[rec.ID] == nil {
+	if g := r.groups[rec.ID]; g != nil {
+		g.rec = rec
+	} else {
 		r.groups[rec.ID] = newGroup(dir, rec)
 	}
 	return nil
+}
+
+// recordOf is a group as it was last ensured.
+func (r *Runtime) recordOf(g *group) container.Group {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return g.rec
 }
 
 func (r *Runtime) groupCgroup(id string) string { return r.o.cgroup() + "/" + id }

@@ -3,7 +3,6 @@ package containerd
 import (
 	"bytes"
 	"context"
-	"strconv"
 
 	"minato/dataplane/container"
 	"minato/dataplane/container/spool"
@@ -43,8 +42,6 @@ func (r *Runtime) Consumed(_ context.Context, id string, upTo container.Offset) 
 	}
 	return spool.Consume(c.logDir(), int64(upTo))
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // containsArg tells whether a /proc/<pid>/cmdline has an argument.
 func containsArg(cmdline []byte, arg string) bool {

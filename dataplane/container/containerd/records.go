@@ -15,7 +15,7 @@ import (
 
 // group is a group as we know it.
 type group struct {
-	rec container.Group
+	rec container.Group // guarded by the runtime's mutex
 	dir string
 	// shim is held while the group's shim may come into being or go: a shim that
 	// is going is not to be given another task.

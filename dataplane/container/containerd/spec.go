@@ -27,7 +27,7 @@ const initPath = "/dev/.minato-init"
 // specOpts translates a container into OCI, beginning with containerd's default
 // spec: masked paths, default devices and capabilities, all namespaces new.
 func (r *Runtime) specOpts(c *ctr, img *container.Image) ([]oci.SpecOpts, error) {
-	rec, g := c.rec.Container, c.group.rec
+	rec, g := c.rec.Container, r.recordOf(c.group)
 	args, err := processArgs(rec, img)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (r *Runtime) mounts(c *ctr) ([]specs.Mount, error) {
 	hosts := filepath.Join(c.group.dir, "hosts")
 	if len(rec.ExtraHosts) > 0 {
 		hosts = filepath.Join(c.dir, "hosts")
-		if err := os.WriteFile(hosts, []byte(hostsText(c.group.rec.Hosts, rec.ExtraHosts)), 0o644); err != nil {
+		if err := os.WriteFile(hosts, []byte(hostsText(r.recordOf(c.group).Hosts, rec.ExtraHosts)), 0o644); err != nil {
 			return nil, err
 		}
 	}

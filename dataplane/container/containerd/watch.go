@@ -1,10 +1,12 @@
 package containerd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -152,21 +154,13 @@ func (r *Runtime) engineGone(err error) bool {
 func (r *Runtime) goneReason(c *ctr) string {
 	if b, err := os.ReadFile("/proc/uptime"); err == nil {
 		var up float64
-		if json.Unmarshal(b[:indexByte(b, ' ')], &up) == nil &&
+		seconds, _, _ := bytes.Cut(b, []byte(" "))
+		if json.Unmarshal(seconds, &up) == nil &&
 			time.Since(r.statusOf(c).Started) > time.Duration(up*float64(time.Second)) {
 			return reasonReboot
 		}
 	}
 	return reasonShim
-}
-
-func indexByte(b []byte, x byte) int {
-	for i, c := range b {
-		if c == x {
-			return i
-		}
-	}
-	return len(b)
 }
 
 // watchLogger kills a container whose log writer died: its lines would be lost,
@@ -256,7 +250,7 @@ func (r *Runtime) settle(c *ctr) {
 // isLogger tells whether a process is the log writer of a directory: ids of
 // processes are used again.
 func isLogger(pid int, dir string) bool {
-	b, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "cmdline"))
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return err == nil && containsArg(b, dir)
 }
 

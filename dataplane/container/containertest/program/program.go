@@ -128,8 +128,8 @@ func count(p Proc, n int, pause time.Duration) int {
 	for i := range n {
 		fmt.Fprintf(p.Stdout, "line %d\n", i)
 		select {
-		case sig := <-p.Signals:
-			if sig == syscall.SIGTERM {
+		case sig, ok := <-p.Signals:
+			if sig == syscall.SIGTERM || !ok {
 				return 0
 			}
 		case <-time.After(pause):

@@ -1,0 +1,441 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minato/dataplane/container"
+	"minato/dataplane/container/containertest"
+	"minato/dataplane/container/spool"
+	"minato/internal/ids"
+)
+
+// fixture is a real runtime with an image and a group.
+type fixture struct {
+	*testing.T
+	*containertest.Subject
+	o     Options
+	ctx   context.Context
+	image string
+	group string
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	o := testOptions(t)
+	f := &fixture{T: t, o: o, ctx: ctx, group: "g" + ids.Hex(8), Subject: open(t, o)}
+	images, err := f.Import(ctx, containertest.Archive(t, nil))
+	f.ok(err)
+	f.image = images[0].Digest
+	f.ok(f.EnsureGroup(ctx, container.Group{ID: f.group, Hostname: "box"}))
+	return f
+}
+
+func (f *fixture) ok(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) runtime() *Runtime { return f.Runtime.(*Runtime) }
+
+func (f *fixture) start(c container.Container) string {
+	f.Helper()
+	c.ID = "c" + ids.Hex(8)
+	if c.Group == "" {
+		c.Group = f.group
+	}
+	if c.Root == nil {
+		c.Image = f.image
+	}
+	f.ok(f.Ensure(f.ctx, c))
+	f.ok(f.Start(f.ctx, c.ID))
+	return c.ID
+}
+
+func (f *fixture) run(command ...string) string {
+	f.Helper()
+	return f.start(container.Container{Command: command})
+}
+
+func (f *fixture) lines(id string) []string {
+	f.Helper()
+	var out []string
+	f.ok(f.Tail(f.ctx, id, container.FromStart, func(r container.Record) error {
+		out = append(out, string(r.Line))
+		return nil
+	}))
+	return out
+}
+
+func (f *fixture) wait(id string) container.Status {
+	f.Helper()
+	s, err := f.Wait(f.ctx, id)
+	f.ok(err)
+	return s
+}
+
+// processes are the ids of processes with an argument, by their command lines.
+func (f *fixture) processes(args ...string) []int {
+	f.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	f.ok(err)
+	var out []int
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if !slices.ContainsFunc(args, func(a string) bool { return !containsArg(b, a) }) {
+			var pid int
+			fmt.Sscanf(name, "/proc/%d/", &pid)
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// Containers run on without containerd; one that ends meanwhile is not lost, and
+// logs have no gap.
+func TestContainerdDies(t *testing.T) {
+	f := newFixture(t)
+	counting := f.run("count", "100000", "1")
+	leaving := f.run("count", "300", "1")
+	pid := f.runtime().EnginePID()
+	f.ok(syscall.Kill(pid, syscall.SIGKILL))
+	if s := f.wait(leaving); s.ExitCode != 0 || s.Reason != "" {
+		t.Errorf("it ended meanwhile: %+v", s)
+	}
+	if got := f.lines(leaving); len(got) != 300 {
+		t.Errorf("it wrote %d lines", len(got))
+	}
+	if now := f.runtime().EnginePID(); now == pid || now == 0 {
+		t.Errorf("containerd is process %d, as before", now)
+	}
+	if s, err := f.Get(f.ctx, counting); err != nil || s.State != container.Running {
+		t.Errorf("it runs on: %+v, %v", s, err)
+	}
+	f.ok(f.Stop(f.ctx, counting, 0, 10*time.Second))
+	for i, line := range f.lines(counting) {
+		if line != fmt.Sprint("line ", i) {
+			t.Fatalf("%q is line %d", line, i)
+		}
+	}
+	if s := f.wait(f.run("exit", "3")); s.ExitCode != 3 {
+		t.Errorf("a new one: %+v", s)
+	}
+}
+
+// Daemon and containerd die together, and containers end while both are dead.
+func TestBothDie(t *testing.T) {
+	f := newFixture(t)
+	var leaving []string
+	for range 3 {
+		leaving = append(leaving, f.run("count", "200", "1"))
+	}
+	staying := f.run("count", "100000", "5")
+	r := f.runtime()
+	r.eng.cancel() // nobody starts containerd again
+	<-r.eng.done
+	f.ok(syscall.Kill(r.EnginePID(), syscall.SIGKILL))
+	f.ok(r.Close())
+	time.Sleep(time.Second)
+	r, err := New(f.ctx, f.o)
+	f.ok(err)
+	f.Runtime = r
+	for _, id := range leaving {
+		if s := f.wait(id); s.ExitCode != 0 || s.Reason != "" {
+			t.Errorf("%s ended meanwhile: %+v", id, s)
+		}
+		if got := f.lines(id); len(got) != 200 {
+			t.Errorf("%s wrote %d lines", id, len(got))
+		}
+	}
+	if s, err := f.Get(f.ctx, staying); err != nil || s.State != container.Running {
+		t.Errorf("it runs on: %+v, %v", s, err)
+	}
+}
+
+func TestShimDies(t *testing.T) {
+	f := newFixture(t)
+	a, b := f.run("stubborn"), f.run("sleep")
+	shims := f.processes("-namespace", namespace, "-address", f.o.socket())
+	if len(shims) != 1 {
+		t.Fatalf("%d shims for the containers of one group", len(shims))
+	}
+	f.ok(syscall.Kill(shims[0], syscall.SIGKILL))
+	for _, id := range []string{a, b} {
+		if s := f.wait(id); s.ExitCode != 137 || s.Reason != reasonShim {
+			t.Errorf("%+v", s)
+		}
+	}
+	again := f.run("exit", "4")
+	if s := f.wait(again); s.ExitCode != 4 {
+		t.Errorf("a new one: %+v", s)
+	}
+}
+
+func TestLogWriterDies(t *testing.T) {
+	f := newFixture(t)
+	id := f.run("stubborn")
+	pid := spool.Writer(f.runtime().ctrs[id].logDir())
+	f.ok(syscall.Kill(pid, syscall.SIGKILL))
+	if s := f.wait(id); s.Reason != reasonLogger {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestKilledIsNoFault(t *testing.T) {
+	f := newFixture(t)
+	id := f.run("stubborn")
+	s, err := f.Get(f.ctx, id)
+	f.ok(err)
+	f.ok(syscall.Kill(s.PID, syscall.SIGKILL))
+	if s := f.wait(id); s.ExitCode != 137 || s.Reason != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestMemoryLimits(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(container.Container{Command: []string{"alloc", "64"}, Limits: container.Limits{Memory: 32 << 20}})
+	if s := f.wait(id); !s.OOMKilled || s.ExitCode != 137 {
+		t.Errorf("beyond the container's limit: %+v", s)
+	}
+	small := "g" + ids.Hex(8)
+	f.ok(f.EnsureGroup(f.ctx, container.Group{ID: small, Limits: container.Limits{Memory: 48 << 20, CPUs: 0.5}}))
+	id = f.start(container.Container{Group: small, Command: []string{"alloc", "96"}})
+	if s := f.wait(id); !s.OOMKilled {
+		t.Errorf("beyond the group's limit: %+v", s)
+	}
+	id = f.start(container.Container{Command: []string{"alloc", "20"}, Limits: container.Limits{Memory: 100 << 20}})
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		m, err := f.Stats(f.ctx, id)
+		f.ok(err)
+		if m.Memory > 20<<20 && m.CPU > 0 && m.PIDs > 0 && m.MemoryLimit == 100<<20 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("stats: %+v", m)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestSurroundings(t *testing.T) {
+	f := newFixture(t)
+	f.ok(f.EnsureGroup(f.ctx, container.Group{
+		ID: f.group, Hostname: "ip-10-0-0-1", Hosts: []container.HostEntry{{Addr: "10.0.0.1", Names: []string{"ip-10-0-0-1"}}},
+		DNS: container.DNS{Servers: []string{"169.254.169.253"}, Search: []string{"ec2.internal"}},
+	}))
+	data := filepath.Join(f.o.MountRoots[0], "data")
+	f.ok(os.Mkdir(data, 0o777))
+	for _, c := range []struct {
+		spec container.Container
+		want string
+		code int
+	}{
+		{container.Container{Command: []string{"file", "/etc/hosts"}}, "127.0.0.1 localhost\n10.0.0.1 ip-10-0-0-1", 0},
+		{container.Container{Command: []string{"file", "/etc/hosts"}, ExtraHosts: []container.HostEntry{{Addr: "1.2.3.4", Names: []string{"a", "b"}}}}, "127.0.0.1 localhost\n10.0.0.1 ip-10-0-0-1\n1.2.3.4 a b", 0},
+		{container.Container{Command: []string{"file", "/etc/resolv.conf"}}, "nameserver 169.254.169.253\nsearch ec2.internal", 0},
+		{container.Container{Command: []string{"file", "/etc/hostname"}}, "ip-10-0-0-1", 0},
+		{container.Container{Command: []string{"uid"}}, "0:0", 0},
+		{container.Container{Command: []string{"uid"}, User: "app"}, "1000:1001", 0},
+		{container.Container{Command: []string{"uid"}, User: "7:8"}, "7:8", 0},
+		{container.Container{Command: []string{"touch", "/made"}}, "", 0},
+		{container.Container{Command: []string{"touch", "/made"}, ReadOnlyRoot: true}, "open /made: read-only file system", 1},
+		{container.Container{Command: []string{"touch", "/made"}, User: "app"}, "open /made: permission denied", 1},
+		{container.Container{Command: []string{"touch", "/tmp/x"}, ReadOnlyRoot: true, Mounts: []container.Mount{{Target: "/tmp"}}}, "", 0},
+		{container.Container{Command: []string{"touch", "/data/x"}, Mounts: []container.Mount{{Source: data, Target: "/data"}}}, "", 0},
+		{container.Container{Command: []string{"touch", "/data/y"}, Mounts: []container.Mount{{Source: data, Target: "/data", ReadOnly: true}}}, "open /data/y: read-only file system", 1},
+		{container.Container{Command: []string{"exit", "9"}, Init: true}, "", 9},
+		{container.Container{Command: []string{"echo", "tty"}, TTY: true}, "tty", 0},
+	} {
+		id := f.start(c.spec)
+		if s := f.wait(id); s.ExitCode != c.code {
+			t.Errorf("%v: %+v", c.spec.Command, s)
+		}
+		if got := strings.Join(f.lines(id), "\n"); got != c.want {
+			t.Errorf("%v: %q, want %q", c.spec.Command, got, c.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(data, "x")); err != nil {
+		t.Error("the data mount is not where it should be:", err)
+	}
+	if err := f.Ensure(f.ctx, container.Container{ID: "etc", Group: f.group, Image: f.image, Mounts: []container.Mount{{Source: "/etc", Target: "/e"}}}); err == nil || !strings.Contains(err.Error(), "not below a directory that containers may mount") {
+		t.Errorf("a mount of /etc: %v", err)
+	}
+}
+
+// seccompOf tells a process's seccomp mode, 2 for a filter.
+func seccompOf(pid int) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "Seccomp:"); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+func TestConfinement(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(container.Container{Command: []string{"stubborn"}, DropCaps: []string{"ALL"}, AddCaps: []string{"SYS_PTRACE"}, NoNewPrivs: true})
+	s, err := f.Get(f.ctx, id)
+	f.ok(err)
+	if mode := seccompOf(s.PID); mode != "2" {
+		t.Errorf("seccomp mode %q", mode)
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID))
+	f.ok(err)
+	for _, want := range []string{"CapEff:\t0000000000080000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %q in\n%s", want, b)
+		}
+	}
+	if got, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", s.PID)); err != nil || !strings.Contains(string(got), f.o.cgroup()+"/"+f.group+"/"+id) {
+		t.Errorf("cgroup: %s, %v", got, err)
+	}
+}
+
+func TestHostRoot(t *testing.T) {
+	f := newFixture(t)
+	root := &container.HostRoot{
+		Paths: []string{"/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32"},
+		Files: map[string]container.File{"/etc/passwd": {Content: []byte("root:x:0:0::/:/bin/sh\ndb:x:27:27::/:/bin/sh\n"), Mode: 0o644}},
+		Dirs:  []string{"/var/tmp"},
+	}
+	for _, c := range []struct {
+		name string
+		spec container.Container
+		want string
+	}{
+		{"root", container.Container{Command: []string{"/bin/sh", "-c", "id -u; ls /; ls -d /var/tmp; touch /x 2>&1"}}, "0\nbin dev etc lib lib64 proc sbin sys tmp usr var\n/var/tmp\nreadonly"},
+		{"user", container.Container{Command: []string{"/bin/sh", "-c", "id -u"}, User: "db"}, "27"},
+		{"user namespace", container.Container{Command: []string{"/bin/sh", "-c", "id -u; cat /proc/self/uid_map | tr -s ' '"}, UserNamespace: &container.IDMap{Host: 200000, Size: 65536}}, "0\n 0 200000 65536"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.spec.Root = root
+			id := f.start(c.spec)
+			f.wait(id)
+			got := strings.Join(f.lines(id), "\n")
+			if c.name == "root" {
+				head, rest, _ := strings.Cut(got, "\n")
+				names, tail, _ := strings.Cut(rest, "/var/tmp")
+				got = head + "\n" + strings.Join(slices.DeleteFunc(strings.Fields(names), func(s string) bool { return s == "lib32" || s == ".minato-init" }), " ") + "\n/var/tmp\n"
+				if strings.Contains(tail, "Read-only file system") {
+					got += "readonly"
+				}
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+	err := f.Ensure(f.ctx, container.Container{ID: "shadow", Group: f.group, Root: &container.HostRoot{Paths: []string{"/etc/shadow"}}, Command: []string{"/bin/sh"}})
+	if err == nil || !strings.Contains(err.Error(), "not to be seen") {
+		t.Errorf("/etc/shadow: %v", err)
+	}
+}
+
+// Containers of a group share a network namespace, and Dial goes through it.
+func TestNetns(t *testing.T) {
+	f := newFixture(t)
+	path := filepath.Join(f.o.MountRoots[0], "netns")
+	f.ok(pinNetns(path))
+	t.Cleanup(func() { _ = unix.Unmount(path, unix.MNT_DETACH) })
+	g := container.Group{ID: "g" + ids.Hex(8), Netns: path}
+	f.ok(f.EnsureGroup(f.ctx, g))
+	id := f.start(container.Container{Group: g.ID, Command: []string{"stubborn"}})
+	s, err := f.Get(f.ctx, id)
+	f.ok(err)
+	inside, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", s.PID))
+	f.ok(err)
+	want, err := os.Stat(path)
+	f.ok(err)
+	if !os.SameFile(inside, want) {
+		t.Error("the container is in another network namespace")
+	}
+	// An empty namespace has no route anywhere, unlike this machine to itself.
+	if c, err := f.Dial(f.ctx, g.ID, "127.0.0.1:1"); err == nil {
+		c.Close()
+		t.Error("connected to nothing")
+	} else if !errors.Is(err, unix.ENETUNREACH) && !errors.Is(err, unix.EHOSTUNREACH) {
+		t.Errorf("from an empty namespace: %v", err)
+	}
+	if _, err := f.Dial(f.ctx, "nobody", "127.0.0.1:1"); !errors.Is(err, container.ErrNotFound) {
+		t.Errorf("from nobody's: %v", err)
+	}
+}
+
+// pinNetns makes a network namespace and pins it at a path.
+func pinNetns(path string) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			done <- err
+			return
+		}
+		done <- unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "", unix.MS_BIND, "")
+	}()
+	return <-done
+}
+
+func TestWithoutShim(t *testing.T) {
+	if _, err := embedded.ReadFile("embed/minato-shim.gz"); err == nil {
+		path, err := writeShim(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o755 {
+			t.Errorf("%v, %v", fi, err)
+		}
+		return
+	}
+	if _, err := writeShim(t.TempDir()); !errors.Is(err, ErrNoShim) {
+		t.Errorf("a binary without its shim: %v", err)
+	}
+}
+
+// BenchmarkStart is from Ensure to running, for an image that is unpacked.
+func BenchmarkStart(b *testing.B) {
+	ctx := context.Background()
+	s := open(b, testOptions(b))
+	images, err := s.Import(ctx, containertest.Archive(b, nil))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		g := "g" + ids.Hex(8)
+		if err := errors.Join(
+			s.EnsureGroup(ctx, container.Group{ID: g}),
+			s.Ensure(ctx, container.Container{ID: "c" + g, Group: g, Image: images[0].Digest}),
+			s.Start(ctx, "c"+g)); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.DeleteGroup(ctx, g); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
