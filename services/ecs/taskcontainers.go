@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"minato/aws"
@@ -61,7 +62,8 @@ func (s *Service) startContainers(ctx context.Context, t *taskRecord, d *taskDef
 			err = s.Runtime.Start(ctx, spec.ID)
 		}
 		if errors.Is(err, container.ErrStart) {
-			reason := "CannotStartContainerError: Error response from daemon: " + err.Error()
+			_, text, _ := strings.Cut(err.Error(), container.ErrStart.Error()+": ")
+			reason := "CannotStartContainerError: Error response from daemon: " + text
 			return s.change(ctx, t, func(t *taskRecord) {
 				if t.Failed == nil {
 					t.Failed = map[string]string{}
