@@ -190,12 +190,13 @@ func (s *Service) checkLaunch(ctx context.Context, in *ec2api.RunInstancesInput)
 		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter ImageId")
 	case !isGuestImage(*in.ImageId):
 		return nil, noImage(*in.ImageId)
-	case in.InstanceType == nil:
-		in.InstanceType = aws.Ptr("t3.micro")
 	case lo < 1 || hi < lo:
 		return nil, aws.Errorf("InvalidParameterValue", "The value for minCount must be at least 1 and at most maxCount.")
 	case hi > maxRun:
 		return nil, aws.Errorf("InstanceLimitExceeded", "Your request for %d instances exceeds the limit of %d of one call.", hi, maxRun)
+	}
+	if in.InstanceType == nil {
+		in.InstanceType = aws.Ptr("t3.micro")
 	}
 	if _, ok := sizeOf(*in.InstanceType); !ok {
 		return nil, aws.Errorf("InvalidParameterValue", "Invalid value '%s' for InstanceType.", *in.InstanceType)
