@@ -70,6 +70,7 @@ func (e *mysqlEngine) command() []string {
 // parameter of the same name wins.
 var lean = map[string]string{
 	"character_set_server":            "utf8mb4",
+	"key_buffer_size":                 "8M",
 	"innodb_buffer_pool_size":         "32M",
 	"innodb_log_file_size":            "16M",
 	"innodb_log_buffer_size":          "4M",
@@ -93,6 +94,7 @@ func (e *mysqlEngine) configure(s Server) map[string]string {
 	settings := maps.Clone(lean)
 	if e.mariadb() {
 		// Quick starts: nothing of an empty pool is worth to be loaded again.
+		settings["aria_pagecache_buffer_size"] = "8M" // 128M by default: half of what an idle server takes
 		settings["innodb_buffer_pool_load_at_startup"] = "OFF"
 		settings["innodb_buffer_pool_dump_at_shutdown"] = "OFF"
 	} else {
