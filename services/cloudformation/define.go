@@ -2,7 +2,6 @@ package cloudformation
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"sort"
@@ -112,7 +111,7 @@ func (s *Service) parse(body string) (*template.Template, error) {
 	if err := t.EachAttribute(func(resource, attribute string) error {
 		sch := schema.Lookup(t.Resources[resource].Type)
 		if sch == nil || !sch.HasAttribute(attribute) {
-			return fmt.Errorf("Template error: resource %s does not support attribute type %s in Fn::GetAtt", resource, attribute) //nolint:staticcheck // AWS's sentence
+			return validation("Template error: resource %s does not support attribute type %s in Fn::GetAtt", resource, attribute)
 		}
 		return nil
 	}); err != nil {

@@ -305,7 +305,7 @@ func stored(v map[string]any) (map[string]any, error) {
 func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, properties map[string]any, tags map[string]string, d *definition) error {
 	res := d.t.Resources[rec.LogicalID]
 	settled := rec.Status == api.ResourceStatusCreateComplete || rec.Status == api.ResourceStatusUpdateComplete
-	same := typ == rec.Type && reflect.DeepEqual(rec.Properties, properties) && maps.Equal(rec.StackTags, tags)
+	same := typ == rec.Type && reflect.DeepEqual(rec.Properties, properties) && (maps.Equal(rec.StackTags, tags) || !taggable(rec.Type))
 	if rec.DeletionPolicy != res.DeletionPolicy || rec.UpdateReplacePolicy != res.UpdateReplacePolicy || !slices.Equal(rec.DependsOn, d.deps[rec.LogicalID]) {
 		rec.DeletionPolicy, rec.UpdateReplacePolicy, rec.DependsOn = res.DeletionPolicy, res.UpdateReplacePolicy, d.deps[rec.LogicalID]
 		if err := r.save(ctx, rec, false); err != nil {
@@ -360,6 +360,12 @@ func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, prope
 		return err
 	}
 	return r.create(ctx, rec)
+}
+
+// taggable tells whether resources of the type carry the stack's tags.
+func taggable(typ string) bool {
+	sch := schema.Lookup(typ)
+	return sch != nil && sch.Properties["Tags"] != nil
 }
 
 // request is what a handler is told.
