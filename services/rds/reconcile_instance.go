@@ -273,17 +273,10 @@ func (r *reconciler) start(ctx context.Context, p arn.Place, v view) error {
 	return nil
 }
 
-// sayWhatRuns tells when the product is not the one the engine's name promises.
+// sayWhatRuns tells when the product is not the one that was asked for.
 func (r *reconciler) sayWhatRuns(ctx context.Context, p arn.Place, rec instance) {
-	product, err := r.Databases.Product(aws.Val(rec.Engine))
-	if err != nil {
-		return // it ran a moment ago; the next start tells
-	}
-	switch {
-	case product.StandsIn():
-		r.tellInstance(ctx, p, rec.id(), "notification", "minato: %s %s stands in for MySQL %s", product.Name, product.Version, aws.Val(rec.EngineVersion))
-	case product.Version != aws.Val(rec.EngineVersion):
-		r.tellInstance(ctx, p, rec.id(), "notification", "minato: %s %s runs for version %s", product.Name, product.Version, aws.Val(rec.EngineVersion))
+	if actual := r.Actual(rec.DBInstance); actual != "" {
+		r.tellInstance(ctx, p, rec.id(), "notification", "minato: %s", actual)
 	}
 }
 

@@ -2,6 +2,7 @@ package rds
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,22 @@ import (
 
 // descriptions are the engines' names for people.
 var descriptions = map[string]string{"mysql": "MySQL Community Edition", "mariadb": "MariaDB Community Edition", "postgres": "PostgreSQL"}
+
+// Actual says what really runs for an instance when that is not what it is
+// called, such as "MariaDB 10.11.14 stands in for MySQL 8.0.43"; else "".
+func (s *Service) Actual(db rdsapi.DBInstance) string {
+	engine, wanted := aws.Val(db.Engine), aws.Val(db.EngineVersion)
+	product, err := s.Databases.Product(engine)
+	switch {
+	case err != nil:
+		return err.Error()
+	case product.StandsIn():
+		return fmt.Sprintf("%s %s stands in for MySQL %s", product.Name, product.Version, wanted)
+	case product.Version != wanted:
+		return fmt.Sprintf("%s %s runs for version %s", product.Name, product.Version, wanted)
+	}
+	return ""
+}
 
 // DescribeDBEngineVersions implements rdsapi.API.
 func (s *Service) DescribeDBEngineVersions(ctx context.Context, in *rdsapi.DescribeDBEngineVersionsInput) (*rdsapi.DescribeDBEngineVersionsOutput, error) {
