@@ -87,29 +87,31 @@ func (h targetHealth) anywhere(targets []target) deploy.Target {
 }
 
 // The waits between attempts to start tasks that fail: none for the first, then
-// twice as long each time.
+// twice as long each time. An attempt is as many failures as there should be
+// tasks.
 const (
-	freeFailures = 2
+	freeAttempts = 2
 	firstBackoff = 10 * time.Second
 	longBackoff  = 15 * time.Minute
 )
 
-// backoff is how long to wait after failures in a row, at full pace.
-func backoff(failures int) time.Duration {
-	if failures <= freeFailures {
+// backoff is how long to wait after failed attempts in a row, at full pace.
+func backoff(attempts int) time.Duration {
+	if attempts <= freeAttempts {
 		return 0
 	}
-	return min(firstBackoff<<min(failures-freeFailures-1, 10), longBackoff)
+	return min(firstBackoff<<min(attempts-freeAttempts-1, 10), longBackoff)
 }
 
 // wanted is the service as the plan sees it.
 func (r *serviceRecord) wanted(paced func(time.Duration) time.Duration) *deploy.Service {
 	c := r.DeploymentConfiguration
+	desired := int(aws.Val(r.DesiredCount))
 	out := &deploy.Service{
-		Desired: int(aws.Val(r.DesiredCount)), MinPercent: int(aws.Val(c.MinimumHealthyPercent)), MaxPercent: int(aws.Val(c.MaximumPercent)),
+		Desired: desired, MinPercent: int(aws.Val(c.MinimumHealthyPercent)), MaxPercent: int(aws.Val(c.MaximumPercent)),
 		Grace: paced(r.grace()), Balanced: r.balanced(),
 		Breaker: c.DeploymentCircuitBreaker != nil && aws.Val(c.DeploymentCircuitBreaker.Enable),
-		Backoff: func(n int) time.Duration { return paced(backoff(n)) },
+		Backoff: func(n int) time.Duration { return paced(backoff(n / max(desired, 1))) },
 	}
 	if p := r.primary(); p != nil {
 		for _, sub := range p.Subnets {

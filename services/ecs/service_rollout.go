@@ -79,7 +79,7 @@ func (p *pass) noteEnd(t *taskRecord, n *note) {
 			r.Failures = 0
 		}
 	}
-	if !n.Told && t.StartedAt == nil && !n.Retired && t.Stop == nil && aws.Val(t.LastStatus) == taskStopped {
+	if !n.Told && t.StartedAt == nil && aws.Val(t.LastStatus) == taskStopped && aws.Val(t.StopCode) == ecsapi.TaskStopCodeTaskFailedToStart {
 		n.Told = true
 		if reason := aws.Val(t.StoppedReason); reason != "" {
 			p.say("was unable to place a task. Reason: " + withStop(reason))

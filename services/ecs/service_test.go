@@ -177,6 +177,7 @@ func (y *yard) step() {
 			t.LastStatus, t.StoppedAt, t.StoppedReason = aws.Ptr(taskStopped), &now, &t.Stop.Reason
 		case status == taskProvisioning && y.failing != nil && y.failing(&t):
 			t.LastStatus, t.DesiredStatus, t.StoppedAt, t.StoppedReason = aws.Ptr(taskStopped), aws.Ptr(taskStopped), &now, aws.Ptr("CannotPullContainerError: not found")
+			t.StopCode = aws.Ptr(ecsapi.TaskStopCodeTaskFailedToStart)
 		case status == taskProvisioning:
 			y.address++
 			t.LastStatus, t.StartedAt, t.Address = aws.Ptr(taskRunning), &now, fmt.Sprintf("10.0.0.%d", y.address)
@@ -478,7 +479,7 @@ func TestWordsOfRefusals(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	for n, want := range map[int]time.Duration{0: 0, 2: 0, 3: 10 * time.Second, 4: 20 * time.Second, 9: 640 * time.Second, 10: 15 * time.Minute, 500: 15 * time.Minute} {
 		if got := backoff(n); got != want {
-			t.Errorf("%d failures: %v", n, got)
+			t.Errorf("%d attempts: %v", n, got)
 		}
 	}
 }
