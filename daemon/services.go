@@ -29,6 +29,7 @@ import (
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/ec2"
+	"minato/services/ec2/guest"
 	"minato/services/ecr"
 	"minato/services/ecs"
 	"minato/services/elbv2"
@@ -163,7 +164,7 @@ func (d *daemon) startReconcilers() error {
 	d.elb.Register(d.control)
 	d.rds.Reconcile(d.control)
 	d.bus.Subscribe("rds/instance/", func(string) { d.tellDatabases() })
-	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, ec2.Guest{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
+	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, guest.Config{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
 	d.instances.AddTo(d.control)
 	d.cloud9.AddReconcilers(d.control)
 	d.control.Add("stacks", d.stacks, controller.Options{Workers: 8})

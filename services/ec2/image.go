@@ -12,7 +12,7 @@ import (
 )
 
 // There is one image: this machine's own system, of which an instance sees the
-// programs (guest.go).
+// programs (package guest).
 const (
 	guestImage = "ami-0c9d0e0000000001a"
 	guestOwner = "137112412989" // Amazon's, as Amazon Linux has it

@@ -23,7 +23,7 @@ const (
 )
 
 // instanceRecord is an instance: a container that stands for a machine
-// (guest.go). Operations write Wanted and Generation, the reconciler writes
+// (package guest). Operations write Wanted and Generation, the reconciler writes
 // Seen and Trouble; State is made of them when it is shown.
 //
 //	RunInstances                 container runs             StopInstances

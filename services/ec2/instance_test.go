@@ -17,6 +17,7 @@ import (
 	stsapi "minato/aws/api/sts"
 	"minato/aws/identity"
 	"minato/dataplane/container"
+	"minato/services/ec2/guest"
 )
 
 // machine is a runtime that knows states only.
@@ -125,7 +126,7 @@ func newFleet(t *testing.T) *fleet {
 	f := &fleet{lab: newLab(t), machine: newMachine(), a: &authority{}, dir: filepath.Join(t.TempDir(), "workspaces")}
 	f.s.IAM, f.s.STS = f.a, sessions{a: f.a}
 	f.h = f.handsOn()
-	f.ir = NewInstanceReconciler(f.s, f.machine, f.net, Guest{Dir: f.dir, CA: []byte("OUR CA"), Endpoint: "http://api"})
+	f.ir = NewInstanceReconciler(f.s, f.machine, f.net, guest.Config{Dir: f.dir, CA: []byte("OUR CA"), Endpoint: "http://api"})
 	return f
 }
 
@@ -206,7 +207,7 @@ func TestAnInstanceLives(t *testing.T) {
 	if g.Netns != f.net.NetnsPath(*in.NetworkInterfaces[0].NetworkInterfaceId) || g.DNS.Servers[0] != "10.0.0.2" || g.Limits.Memory != 2<<30 {
 		t.Errorf("group %+v", g)
 	}
-	if !c.ReadOnlyRoot || !c.NoNewPrivs || len(c.DropCaps) != 1 || c.DropCaps[0] != "ALL" || strings.HasPrefix(c.User, "0") || !strings.HasSuffix(string(c.Root.Files[caBundle].Content), "OUR CA") {
+	if !c.ReadOnlyRoot || !c.NoNewPrivs || len(c.DropCaps) != 1 || c.DropCaps[0] != "ALL" || strings.HasPrefix(c.User, "0") || !strings.HasSuffix(string(c.Root.Files["/etc/ssl/certs/ca-certificates.crt"].Content), "OUR CA") {
 		t.Errorf("container %+v", c)
 	}
 	home := filepath.Join(f.dir, id)

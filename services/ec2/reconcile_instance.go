@@ -12,6 +12,7 @@ import (
 	"minato/controller"
 	"minato/dataplane/container"
 	"minato/dataplane/network"
+	"minato/services/ec2/guest"
 	"minato/store"
 )
 
@@ -29,11 +30,11 @@ type InstanceReconciler struct {
 	s       *Service
 	runtime container.Runtime
 	net     network.Network
-	guest   Guest
+	guest   guest.Config
 }
 
 // NewInstanceReconciler makes the reconciler.
-func NewInstanceReconciler(s *Service, runtime container.Runtime, net network.Network, guest Guest) *InstanceReconciler {
+func NewInstanceReconciler(s *Service, runtime container.Runtime, net network.Network, guest guest.Config) *InstanceReconciler {
 	return &InstanceReconciler{s: s, runtime: runtime, net: net, guest: guest}
 }
 
@@ -166,13 +167,13 @@ func (r *InstanceReconciler) start(ctx context.Context, rec *instanceRecord) err
 	if err := r.clear(ctx, rec); err != nil {
 		return err
 	}
-	if err := r.guest.makeHome(*rec.InstanceId); err != nil {
+	if err := r.guest.MakeHome(*rec.InstanceId); err != nil {
 		return err
 	}
 	if err := r.runtime.EnsureGroup(ctx, rec.group(r.net.NetnsPath(rec.Interface), dns)); err != nil {
 		return err
 	}
-	c := r.guest.container(rec)
+	c := r.guest.Container(rec.container(), *rec.InstanceId, rec.Region)
 	if err := r.runtime.Ensure(ctx, c); err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (r *InstanceReconciler) stop(ctx context.Context, rec *instanceRecord) erro
 
 // release removes what a terminated instance had: its home and its interface.
 func (r *InstanceReconciler) release(ctx context.Context, key string, rec *instanceRecord) error {
-	if err := os.RemoveAll(r.guest.home(*rec.InstanceId)); err != nil {
+	if err := os.RemoveAll(r.guest.Home(*rec.InstanceId)); err != nil {
 		return err
 	}
 	r.s.sessions.Forget(*rec.InstanceId)
@@ -268,7 +269,7 @@ func (r *InstanceReconciler) Shell(ctx context.Context, instance string) (Shell,
 			}
 			return Shell{}, fmt.Errorf("instance %s is %s%s", instance, *rec.state().Name, why)
 		}
-		return Shell{Container: rec.container(), Env: r.guest.env(&rec), Home: guestHome + "/environment", Command: []string{"/bin/bash", "-l"}}, nil
+		return Shell{Container: rec.container(), Env: r.guest.Env(rec.Region), Home: guest.Start, Command: []string{"/bin/bash", "-l"}}, nil
 	}
 	return Shell{}, fmt.Errorf("there is no instance %s", instance)
 }
