@@ -190,6 +190,7 @@ func (p *page) later(a, b Position) bool { return (a.Compare(b) > 0) != p.q.Back
 
 // Len, Less, Swap, Push and Pop are heap.Interface's.
 func (p *page) Len() int { return len(p.records) }
+
 func (p *page) Less(i, j int) bool {
 	return p.later(p.records[i].Position(), p.records[j].Position())
 }

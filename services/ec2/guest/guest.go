@@ -81,7 +81,9 @@ func (c *Config) Container(id, instance, region string) container.Container {
 		Env: c.Env(region), User: fmt.Sprintf("%d:%d", uid, uid), WorkDir: home,
 		Mounts: []container.Mount{
 			{Source: c.Home(instance), Target: home},
-			{Target: "/tmp"}, {Target: "/var/tmp"}, {Target: "/run", Mode: 0o755},
+			{Target: "/tmp"},
+			{Target: "/var/tmp"},
+			{Target: "/run", Mode: 0o755},
 		},
 		ReadOnlyRoot: true, DropCaps: []string{"ALL"}, NoNewPrivs: true, Init: true, NoLog: true,
 	}
