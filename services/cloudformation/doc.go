@@ -16,9 +16,11 @@
 // An operation writes the stack's record and returns. The reconciler runs the
 // stack's phase: it walks the resources (plan_walk.go, pure) in parallel and
 // records each step before and after it; after a crash it goes on with what the
-// records say. Only the call that makes a resource is not covered: if the
-// daemon dies between the call and the record of its answer, a resource whose
-// API knows no idempotency token may be left over.
+// records say. Should the daemon die between a call that makes a resource and
+// the record of its answer, the next one looks for what was made: by the tags
+// aws:cloudformation:* in EC2, by idempotency token, or by the name that was
+// made up. Only a resource with a name from the template is not taken over (it
+// could be somebody else's): that creation fails with AlreadyExists.
 //
 //	                  ┌── fails ──► ROLLBACK_IN_PROGRESS ──► ROLLBACK_COMPLETE
 //	CREATE_IN_PROGRESS┤             (or CREATE_FAILED, or deleted: OnFailure)

@@ -33,6 +33,7 @@ type fakeAPI struct {
 	fail    map[string]error    // operations that fail
 	slow    map[string]int      // operations whose things need so many looks to be ready
 	looks   map[string]int
+	tagged  string        // what DescribeTags finds, whatever is asked
 	block   chan struct{} // DescribeDBInstances waits for it, when it is set
 }
 
@@ -119,6 +120,8 @@ func (f *fakeAPI) answer(in any) (any, error) {
 	switch in := in.(type) {
 	case *ec2.DescribeAvailabilityZonesInput:
 		return &ec2.DescribeAvailabilityZonesOutput{AvailabilityZones: []ec2.AvailabilityZone{{ZoneName: aws.Ptr("us-east-1b")}, {ZoneName: aws.Ptr("us-east-1a")}, {ZoneName: aws.Ptr("us-east-1c")}}}, nil
+	case *ec2.DescribeTagsInput:
+		return &ec2.DescribeTagsOutput{Tags: []ec2.TagDescription{{ResourceId: &f.tagged}}}, nil
 	case *ec2.CreateVpcInput:
 		return &ec2.CreateVpcOutput{Vpc: &ec2.Vpc{VpcId: f.add("vpc")}}, nil
 	case *ec2.DescribeVpcsInput:
@@ -242,6 +245,9 @@ func (f *fakeAPI) answerOthers(in any) (any, error) {
 	case *cloud9.DeleteEnvironmentInput:
 		return nil, f.drop(in.EnvironmentId, "NotFoundException")
 	case *logs.CreateLogGroupInput:
+		if _, ok := f.things[*in.LogGroupName]; ok {
+			return nil, logs.ResourceAlreadyExistsException("The specified log group already exists")
+		}
 		f.name(*in.LogGroupName)
 	case *logs.DeleteLogGroupInput:
 		return nil, f.drop(in.LogGroupName, "ResourceNotFoundException")

@@ -41,9 +41,12 @@ func (s *stackRecord) status() string { return aws.Val(s.StackStatus) }
 
 // resourceRecord is a resource of a stack.
 type resourceRecord struct {
-	LogicalID           string
-	Type                string
-	PhysicalID          string
+	LogicalID  string
+	Type       string
+	PhysicalID string
+	// begun says that this process began the creation. Not stored: a record that
+	// was read is of a creation that somebody else began, whose answer may be lost.
+	begun               bool
 	Status              string
 	Reason              string
 	Changed             time.Time

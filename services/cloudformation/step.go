@@ -175,7 +175,7 @@ func problemText(id string, problems []string) string {
 // fresh is the record of a resource that is to be made.
 func (r *run) fresh(d *definition, id string) resourceRecord {
 	res := d.t.Resources[id]
-	return resourceRecord{LogicalID: id, Type: res.Type, Suffix: ids.Base32(12), DependsOn: d.deps[id], DeletionPolicy: res.DeletionPolicy, UpdateReplacePolicy: res.UpdateReplacePolicy}
+	return resourceRecord{begun: true, LogicalID: id, Type: res.Type, Suffix: ids.Base32(12), DependsOn: d.deps[id], DeletionPolicy: res.DeletionPolicy, UpdateReplacePolicy: res.UpdateReplacePolicy}
 }
 
 // begin notes that work on a resource begins.
@@ -348,7 +348,7 @@ func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, prope
 	if err := r.begin(ctx, rec, "Requested update requires the creation of a new physical resource; hence creating one."); err != nil {
 		return err
 	}
-	if sch.ReplacementStrategy == "delete_then_create" && rec.PhysicalID != "" {
+	if (sch.ReplacementStrategy == "delete_then_create" || t.DeleteFirst) && rec.PhysicalID != "" {
 		if err := r.destroy(ctx, r.request(rec), t); err != nil {
 			return err
 		}
@@ -356,6 +356,7 @@ func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, prope
 		rec.Old = rec.version()
 	}
 	rec.become(&version{Type: typ, Suffix: ids.Base32(12), Properties: properties, StackTags: tags})
+	rec.begun = true
 	if err := r.save(ctx, rec, false); err != nil {
 		return err
 	}
@@ -370,7 +371,11 @@ func taggable(typ string) bool {
 
 // request is what a handler is told.
 func (r *run) request(rec *resourceRecord) *resources.Request {
-	return &resources.Request{LogicalID: rec.LogicalID, StackName: r.st.name(), StackID: aws.Val(r.st.StackId), Place: r.st.place(), Suffix: rec.Suffix, Token: r.st.Work.Token,
+	old := ""
+	if rec.Old != nil {
+		old = rec.Old.PhysicalID
+	}
+	return &resources.Request{Old: old, Resumed: !rec.begun, LogicalID: rec.LogicalID, StackName: r.st.name(), StackID: aws.Val(r.st.StackId), Place: r.st.place(), Suffix: rec.Suffix, Token: r.st.Work.Token,
 		PhysicalID: rec.PhysicalID, Properties: rec.Properties, Tags: rec.StackTags, Attributes: rec.Attributes}
 }
 
@@ -388,7 +393,7 @@ func (r *run) create(ctx context.Context, rec *resourceRecord) error {
 			if err := r.destroy(ctx, r.request(rec), t); err != nil {
 				return err
 			}
-			rec.PhysicalID = ""
+			rec.PhysicalID, rec.begun = "", true
 			if err := r.save(ctx, rec, false); err != nil {
 				return err
 			}

@@ -293,3 +293,33 @@ Resources:
 		t.Error("the default rule for outgoing traffic is still there")
 	}
 }
+
+// TestLostAnswer has the daemon die after calls whose answers were not
+// recorded: what was made is found again, not made twice.
+func TestLostAnswer(t *testing.T) {
+	f := newFixture(t)
+	text := `
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Group: {Type: AWS::Logs::LogGroup}
+`
+	if _, err := f.CreateStack(f.ctx, &api.CreateStackInput{StackName: aws.Ptr("s"), TemplateBody: &text}); err != nil {
+		t.Fatal(err)
+	}
+	st, _ := f.find(f.ctx, "s")
+	for id, typ := range map[string]string{"Vpc": "AWS::EC2::VPC", "Group": "AWS::Logs::LogGroup"} {
+		rec := resourceRecord{LogicalID: id, Type: typ, Status: api.ResourceStatusCreateInProgress, Suffix: "SUFFIX"}
+		if err := f.resources.Put(f.ctx, rec, st.Account, st.Region, st.ID, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.fake.name("vpc-left")
+	f.fake.name("s-Group-SUFFIX")
+	f.fake.tagged = "vpc-left"
+	f.is(f.run("s"), api.StackStatusCreateComplete)
+	if got := sortedKeys(f.fake.things); !slices.Equal(got, []string{"s-Group-SUFFIX", "vpc-left"}) {
+		t.Errorf("there are %v", got)
+	}
+	f.is(f.delete("s"), api.StackStatusDeleteComplete)
+	f.nothing()
+}

@@ -78,12 +78,19 @@ func everything() []ec2.IpPermission {
 }
 
 func (v groupResources) create(ctx context.Context, r *Request) (string, error) {
-	out, err := v.api.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: aws.Ptr(r.name("GroupName", 255)), Description: r.ptr("GroupDescription"),
-		VpcId: r.ptr("VpcId"), TagSpecifications: ec2Tags(r, "security-group")})
+	id, err := left(ctx, v.api, r, "security-group")
 	if err != nil {
 		return "", err
 	}
-	r.PhysicalID = aws.Val(out.GroupId)
+	if id == "" {
+		out, err := v.api.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: aws.Ptr(r.name("GroupName", 255)), Description: r.ptr("GroupDescription"),
+			VpcId: r.ptr("VpcId"), TagSpecifications: ec2Tags(r, "security-group")})
+		if err != nil {
+			return "", err
+		}
+		id = aws.Val(out.GroupId)
+	}
+	r.PhysicalID = id
 	return r.PhysicalID, v.setRules(ctx, r, nil)
 }
 
@@ -99,7 +106,8 @@ func (v groupResources) setRules(ctx context.Context, r *Request, before map[str
 		}
 	}
 	if len(add) > 0 {
-		if _, err := v.api.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &r.PhysicalID, IpPermissions: add}); err != nil {
+		_, err := v.api.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &r.PhysicalID, IpPermissions: add})
+		if err = r.doubled(err); err != nil {
 			return err
 		}
 	}
@@ -114,6 +122,14 @@ func (v groupResources) setRules(ctx context.Context, r *Request, before map[str
 	}
 	if len(add) > 0 {
 		_, err = v.api.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: &r.PhysicalID, IpPermissions: add})
+	}
+	return r.doubled(err)
+}
+
+// doubled takes a rule that is there already for made, in a repeated creation.
+func (r *Request) doubled(err error) error {
+	if r.Resumed {
+		return gone(err, "InvalidPermission.Duplicate")
 	}
 	return err
 }
@@ -189,8 +205,11 @@ func (v groupResources) createIngress(ctx context.Context, r *Request) (string, 
 		return "", err
 	}
 	out, err := v.api.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: r.ptr("GroupId"), GroupName: r.ptr("GroupName"), IpPermissions: p})
-	if err != nil {
+	if err = r.doubled(err); err != nil {
 		return "", err
+	}
+	if out == nil { // it was made before
+		return r.LogicalID, nil
 	}
 	return ruleID(r, out.SecurityGroupRules), nil
 }
@@ -201,8 +220,11 @@ func (v groupResources) createEgress(ctx context.Context, r *Request) (string, e
 		return "", err
 	}
 	out, err := v.api.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: r.ptr("GroupId"), IpPermissions: p})
-	if err != nil {
+	if err = r.doubled(err); err != nil {
 		return "", err
+	}
+	if out == nil { // it was made before
+		return r.LogicalID, nil
 	}
 	return ruleID(r, out.SecurityGroupRules), nil
 }

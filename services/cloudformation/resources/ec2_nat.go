@@ -22,6 +22,15 @@ func natTypes(inv aws.Invoker) map[string]Type {
 
 // allocate makes an elastic address; its physical id is the address itself.
 func (v natResources) allocate(ctx context.Context, r *Request) (string, error) {
+	if id, err := left(ctx, v.api, r, "elastic-ip"); err != nil {
+		return "", err
+	} else if id != "" {
+		out, err := v.api.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{id}})
+		if err == nil && len(out.Addresses) == 1 {
+			return aws.Val(out.Addresses[0].PublicIp), nil
+		}
+		return "", err
+	}
 	out, err := v.api.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: aws.Ptr("vpc"), TagSpecifications: ec2Tags(r, "elastic-ip")})
 	if err != nil {
 		return "", err
@@ -68,6 +77,9 @@ func (v natResources) release(ctx context.Context, r *Request) error {
 }
 
 func (v natResources) createNAT(ctx context.Context, r *Request) (string, error) {
+	if id, err := left(ctx, v.api, r, "natgateway"); err != nil || id != "" {
+		return id, err
+	}
 	out, err := v.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{SubnetId: r.ptr("SubnetId"), AllocationId: r.ptr("AllocationId"), ConnectivityType: r.ptr("ConnectivityType"),
 		PrivateIpAddress: r.ptr("PrivateIpAddress"), ClientToken: aws.Ptr(r.Token + r.Suffix), TagSpecifications: ec2Tags(r, "natgateway")})
 	if err != nil {

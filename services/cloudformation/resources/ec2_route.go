@@ -22,6 +22,9 @@ func routeTypes(inv aws.Invoker) map[string]Type {
 }
 
 func (v routeResources) createTable(ctx context.Context, r *Request) (string, error) {
+	if id, err := left(ctx, v.api, r, "route-table"); err != nil || id != "" {
+		return id, err
+	}
 	out, err := v.api.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: r.ptr("VpcId"), ClientToken: &r.Token, TagSpecifications: ec2Tags(r, "route-table")})
 	if err != nil {
 		return "", err
@@ -57,7 +60,7 @@ func destination(r *Request) string {
 
 func (v routeResources) createRoute(ctx context.Context, r *Request) (string, error) {
 	in := target(r)
-	if _, err := v.api.CreateRoute(ctx, &in); err != nil {
+	if _, err := v.api.CreateRoute(ctx, &in); err != nil && (!r.Resumed || gone(err, "RouteAlreadyExists") != nil) {
 		return "", err
 	}
 	return r.str("RouteTableId") + "|" + destination(r), nil

@@ -16,15 +16,45 @@ func vpcTypes(inv aws.Invoker) map[string]Type {
 		"AWS::EC2::VPC":                  {Create: v.createVPC, Ready: v.readyVPC, Update: v.updateVPC, Delete: v.deleteVPC},
 		"AWS::EC2::Subnet":               {Create: v.createSubnet, Ready: v.readySubnet, Update: v.updateSubnet, Delete: v.deleteSubnet},
 		"AWS::EC2::InternetGateway":      {Create: v.createGateway, Ready: v.readyGateway, Update: v.updateTags, Delete: v.deleteGateway},
-		"AWS::EC2::VPCGatewayAttachment": {Create: v.attach, Update: v.reattach, Delete: v.detach},
+		"AWS::EC2::VPCGatewayAttachment": {Create: v.attach, Update: v.reattach, Delete: v.detach, DeleteFirst: true},
 	}
+}
+
+// The tags by which CloudFormation knows its own again.
+const (
+	tagLogicalID = "aws:cloudformation:logical-id"
+	tagStackID   = "aws:cloudformation:stack-id"
+)
+
+// left finds the resource that a creation made whose answer was lost, "" for
+// none. EC2's resources have no names and most of their operations no token, so
+// they are known by their tags.
+func left(ctx context.Context, api ec2.API, r *Request, kind string) (string, error) {
+	if !r.Resumed {
+		return "", nil
+	}
+	count := map[string]int{}
+	for key, value := range map[string]string{tagLogicalID: r.LogicalID, tagStackID: r.StackID} {
+		out, err := api.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2.Filter{{Name: aws.Ptr("resource-type"), Values: []string{kind}},
+			{Name: aws.Ptr("key"), Values: []string{key}}, {Name: aws.Ptr("value"), Values: []string{value}}}})
+		if err != nil {
+			return "", err
+		}
+		for _, t := range out.Tags {
+			id := aws.Val(t.ResourceId)
+			if count[id]++; count[id] == 2 && id != r.Old {
+				return id, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // ec2Tags are the tags of a new resource.
 func ec2Tags(r *Request, kind string) []ec2.TagSpecification {
 	t := tags(r, func(k, v string) ec2.Tag { return ec2.Tag{Key: &k, Value: &v} })
-	if len(t) == 0 {
-		return nil
+	for _, own := range [][2]string{{tagLogicalID, r.LogicalID}, {tagStackID, r.StackID}, {"aws:cloudformation:stack-name", r.StackName}} {
+		t = append(t, ec2.Tag{Key: aws.Ptr(own[0]), Value: aws.Ptr(own[1])})
 	}
 	return []ec2.TagSpecification{{ResourceType: &kind, Tags: t}}
 }
@@ -57,11 +87,17 @@ func updateEC2Tags(ctx context.Context, api ec2.API, r *Request, id string) erro
 }
 
 func (v vpcResources) createVPC(ctx context.Context, r *Request) (string, error) {
-	out, err := v.api.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: r.ptr("CidrBlock"), InstanceTenancy: r.ptr("InstanceTenancy"), TagSpecifications: ec2Tags(r, "vpc")})
+	id, err := left(ctx, v.api, r, "vpc")
 	if err != nil {
 		return "", err
 	}
-	id := aws.Val(out.Vpc.VpcId)
+	if id == "" {
+		out, err := v.api.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: r.ptr("CidrBlock"), InstanceTenancy: r.ptr("InstanceTenancy"), TagSpecifications: ec2Tags(r, "vpc")})
+		if err != nil {
+			return "", err
+		}
+		id = aws.Val(out.Vpc.VpcId)
+	}
 	return id, v.dns(ctx, id, nil, r.Properties)
 }
 
@@ -131,12 +167,19 @@ func (v vpcResources) deleteVPC(ctx context.Context, r *Request) error {
 }
 
 func (v vpcResources) createSubnet(ctx context.Context, r *Request) (string, error) {
-	out, err := v.api.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: r.ptr("VpcId"), CidrBlock: r.ptr("CidrBlock"), AvailabilityZone: r.ptr("AvailabilityZone"),
-		AvailabilityZoneId: r.ptr("AvailabilityZoneId"), TagSpecifications: ec2Tags(r, "subnet")})
+	id, err := left(ctx, v.api, r, "subnet")
 	if err != nil {
 		return "", err
 	}
-	r.PhysicalID = aws.Val(out.Subnet.SubnetId)
+	if id == "" {
+		out, err := v.api.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: r.ptr("VpcId"), CidrBlock: r.ptr("CidrBlock"), AvailabilityZone: r.ptr("AvailabilityZone"),
+			AvailabilityZoneId: r.ptr("AvailabilityZoneId"), TagSpecifications: ec2Tags(r, "subnet")})
+		if err != nil {
+			return "", err
+		}
+		id = aws.Val(out.Subnet.SubnetId)
+	}
+	r.PhysicalID = id
 	return r.PhysicalID, v.mapPublicIP(ctx, r, false)
 }
 
@@ -174,6 +217,9 @@ func (v vpcResources) deleteSubnet(ctx context.Context, r *Request) error {
 }
 
 func (v vpcResources) createGateway(ctx context.Context, r *Request) (string, error) {
+	if id, err := left(ctx, v.api, r, "internet-gateway"); err != nil || id != "" {
+		return id, err
+	}
 	out, err := v.api.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{TagSpecifications: ec2Tags(r, "internet-gateway")})
 	if err != nil {
 		return "", err
@@ -196,7 +242,7 @@ func (v vpcResources) attach(ctx context.Context, r *Request) (string, error) {
 		return "", aws.Errorf("InvalidRequest", "VPN gateways are not supported by minato")
 	}
 	_, err := v.api.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{InternetGatewayId: r.ptr("InternetGatewayId"), VpcId: r.ptr("VpcId")})
-	if err != nil {
+	if gone(err, "Resource.AlreadyAssociated") != nil || err != nil && !r.Resumed {
 		return "", err
 	}
 	return "IGW|" + r.str("VpcId"), nil

@@ -45,7 +45,7 @@ func (v ecrResources) create(ctx context.Context, r *Request) (string, error) {
 	}
 	in.RepositoryName = &name
 	in.Tags = tags(r, func(k, v string) ecr.Tag { return ecr.Tag{Key: &k, Value: &v} })
-	if _, err := v.api.CreateRepository(ctx, in); err != nil {
+	if _, err := v.api.CreateRepository(ctx, in); r.again(err, "RepositoryName") != nil {
 		return "", err
 	}
 	r.PhysicalID = name

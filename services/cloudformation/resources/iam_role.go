@@ -41,7 +41,7 @@ func (v roleResources) create(ctx context.Context, r *Request) (string, error) {
 		return "", err
 	}
 	in.MaxSessionDuration = duration
-	if _, err := v.api.CreateRole(ctx, in); err != nil {
+	if _, err := v.api.CreateRole(ctx, in); r.again(err, "RoleName") != nil {
 		return "", err
 	}
 	r.PhysicalID = name
@@ -152,7 +152,7 @@ func (v roleResources) delete(ctx context.Context, r *Request) error {
 
 func (v roleResources) createProfile(ctx context.Context, r *Request) (string, error) {
 	name := r.name("InstanceProfileName", 128)
-	if _, err := v.api.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: &name, Path: r.ptr("Path")}); err != nil {
+	if _, err := v.api.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: &name, Path: r.ptr("Path")}); r.again(err, "InstanceProfileName") != nil {
 		return "", err
 	}
 	r.PhysicalID = name

@@ -25,7 +25,7 @@ func (v logsResources) create(ctx context.Context, r *Request) (string, error) {
 	if t := tagMap(r, r.Properties); len(t) > 0 {
 		in.Tags = t
 	}
-	if _, err := v.api.CreateLogGroup(ctx, in); err != nil {
+	if _, err := v.api.CreateLogGroup(ctx, in); r.again(err, "LogGroupName") != nil {
 		return "", err
 	}
 	r.PhysicalID = name

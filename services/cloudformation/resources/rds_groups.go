@@ -46,7 +46,7 @@ func (v rdsResources) createSubnets(ctx context.Context, r *Request) (string, er
 	name := strings.ToLower(r.name("DBSubnetGroupName", 255))
 	_, err := v.api.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{DBSubnetGroupName: &name, DBSubnetGroupDescription: r.ptr("DBSubnetGroupDescription"),
 		SubnetIds: list(r.Properties, "SubnetIds"), Tags: rdsTags(r)})
-	if err != nil {
+	if err = r.again(err, "DBSubnetGroupName"); err != nil {
 		return "", err
 	}
 	return name, nil
@@ -70,7 +70,7 @@ func (v rdsResources) deleteSubnets(ctx context.Context, r *Request) error {
 func (v rdsResources) createParameters(ctx context.Context, r *Request) (string, error) {
 	name := strings.ToLower(r.name("DBParameterGroupName", 255))
 	_, err := v.api.CreateDBParameterGroup(ctx, &rds.CreateDBParameterGroupInput{DBParameterGroupName: &name, DBParameterGroupFamily: r.ptr("Family"), Description: r.ptr("Description"), Tags: rdsTags(r)})
-	if err != nil {
+	if err = r.again(err, "DBParameterGroupName"); err != nil {
 		return "", err
 	}
 	// No instance uses the group yet: it makes no difference when the values apply.

@@ -55,7 +55,7 @@ func (v dbResources) create(ctx context.Context, r *Request) (string, error) {
 	}
 	id := strings.ToLower(r.name("DBInstanceIdentifier", 63))
 	in.DBInstanceIdentifier, in.VpcSecurityGroupIds, in.Tags = &id, list(r.Properties, "VPCSecurityGroups"), rdsTags(r)
-	if _, err := v.api.CreateDBInstance(ctx, in); err != nil {
+	if _, err := v.api.CreateDBInstance(ctx, in); r.again(err, "DBInstanceIdentifier") != nil {
 		return "", err
 	}
 	return id, nil

@@ -10,6 +10,7 @@ package resources
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sort"
 	"strconv"
 	"strings"
@@ -32,13 +33,17 @@ type Request struct {
 	Tags       map[string]string // of the stack
 	Snapshot   bool              // of a deletion: keep a final snapshot
 	Attributes map[string]any    // as Ready gave them last
+	// Resumed says that a creation was begun before and its answer lost: the
+	// resource may be there already.
+	Resumed bool
+	Old     string // physical id of the incarnation that is being replaced
 }
 
 // Type is what can be done with the resources of one type. The physical id is
 // also what Ref gives.
 type Type struct {
-	// Create begins to make the resource. It may be called again with the same
-	// Suffix and Token when an answer was lost.
+	// Create begins to make the resource. It may be called again, with Resumed
+	// set, when an answer was lost. An id beside an error says what was half made.
 	Create func(ctx context.Context, r *Request) (physicalID string, err error)
 	// Ready tells whether the resource is what it should be, with its
 	// attributes. nil stands for: at once, without attributes.
@@ -53,6 +58,8 @@ type Type struct {
 	// Retry are the error codes after which a creation is tried again for a
 	// while, because something that the template does not order may still come.
 	Retry []string
+	// DeleteFirst says that the old incarnation must go before the new one can be.
+	DeleteFirst bool
 	// Named is the property that names the resource, "" for none: a
 	// replacement with the same name can not be made beside the old one.
 	Named string
@@ -231,6 +238,17 @@ func without(properties map[string]any, names ...string) map[string]any {
 		delete(out, name)
 	}
 	return out
+}
+
+// again makes of "already exists" success, when the resource is surely the
+// stack's own: the creation is repeated, and the name is one that was made up
+// for it.
+func (r *Request) again(err error, property string) error {
+	var e *aws.Error
+	if r.Resumed && r.str(property) == "" && errors.As(err, &e) && handlerCode(e) == "AlreadyExists" {
+		return nil
+	}
+	return err
 }
 
 // gone makes of "not found" success.
