@@ -140,10 +140,8 @@ func (p *plan) retireBad() {
 	}
 	vacant := max(p.service.Desired-p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }), 0)
 	excess := p.count(ourBad) - vacant
-	need := p.service.Desired - p.count(hopeful)
-	room := p.service.Maximum() - p.count(everything)
 	if p.startable() {
-		excess = max(excess, need-max(room, 0))
+		excess = max(excess, p.crowded())
 	}
 	for i := range p.live {
 		if x := &p.live[i]; excess > 0 && ourBad(x) {
@@ -191,12 +189,10 @@ func (p *plan) retireOld() {
 		}
 	}
 	total := p.count(healthy)
-	need := p.service.Desired - p.count(hopeful)
-	room := p.service.Maximum() - p.count(everything)
 	budget := total - p.service.Minimum()
 	wanted := total - p.service.Desired
 	if p.startable() {
-		wanted = max(wanted, need-max(room, 0))
+		wanted = max(wanted, p.crowded())
 	}
 	for i := range p.live {
 		// Runs, but nobody knows how it is, as after a restart of the load
@@ -213,6 +209,14 @@ func (p *plan) retireOld() {
 			wanted--
 		}
 	}
+}
+
+// crowded is how many of the tasks to start have no room, and will have none
+// when those that are retired already are gone.
+func (p *plan) crowded() int {
+	need := p.service.Desired - p.count(hopeful)
+	room := p.service.Maximum() - p.count(func(x *state) bool { return !x.Retired })
+	return need - max(room, 0)
 }
 
 // startable tells whether the primary deployment may start tasks at all.

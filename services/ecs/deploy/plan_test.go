@@ -80,6 +80,8 @@ func TestSteps(t *testing.T) {
 		{"and goes when the replacement is healthy", service(1, 100, 200), one, append(fleet("new", 1, sick), Task{ID: "x", Deployment: "new", Zone: "b", Running: true, Target: TargetHealthy, Created: later}), Actions{Retire: []Retirement{{"new0", FailedTarget}}}},
 		{"or when the replacement is sick too", service(1, 100, 200), one, append(fleet("new", 1, sick), Task{ID: "x", Deployment: "new", Zone: "b", Running: true, Target: TargetUnhealthy, Created: later}), Actions{Retire: []Retirement{{"new0", FailedTarget}}}},
 		{"or at once without room", service(1, 0, 100), one, fleet("new", 1, sick), Actions{Retire: []Retirement{{"new0", FailedTarget}}}},
+		{"all are sick, replacements too: as many stay as should be", service(2, 100, 200), one, fleet("new", 4, sick), Actions{Retire: []Retirement{{"new0", FailedTarget}, {"new1", FailedTarget}}}},
+		{"and while those drain the others stay", service(2, 100, 200), one, append(fleet("new", 2, sick), Task{ID: "x", Deployment: "new", Running: true, Target: Draining, Retired: true}, Task{ID: "y", Deployment: "new", Running: true, Target: Draining, Retired: true}), Actions{}},
 		{"scale in: the fullest zone", service(2, 100, 200), one, fleet("new", 3, good), Actions{Retire: []Retirement{{"new0", ScaledIn}}}},
 		{"scale in: those that do not serve first", service(1, 100, 200), one, append(fleet("new", 1, good), Task{ID: "x", Deployment: "new", Zone: "b", Created: later}), Actions{Retire: []Retirement{{"x", ScaledIn}}}},
 		{"to zero", service(0, 100, 200), one, fleet("new", 1, good), Actions{Retire: []Retirement{{"new0", ScaledIn}}}},
