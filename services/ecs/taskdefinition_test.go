@@ -1,0 +1,231 @@
+package ecs
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/dataplane/container"
+)
+
+// What ECS refuses, in its words.
+func TestDefinitionsThatAreRefused(t *testing.T) {
+	type in = ecsapi.RegisterTaskDefinitionInput
+	c := func(d *in) *ecsapi.ContainerDefinition { return &d.ContainerDefinitions[0] }
+	y := newYard(t)
+	for _, x := range []struct {
+		change func(d *in)
+		want   string
+	}{
+		{func(d *in) { d.Family = aws.Ptr("a b") }, "Family contains invalid characters."},
+		{func(d *in) { d.ContainerDefinitions = nil }, "Container list cannot be empty."},
+		{func(d *in) { d.Cpu = aws.Ptr("lots") }, "Invalid 'cpu' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."},
+		{func(d *in) { d.Memory = aws.Ptr("-1") }, "Invalid 'memory' setting for task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."},
+		{func(d *in) { d.Cpu = nil }, "Fargate requires that 'cpu' be defined at the task level."},
+		{func(d *in) { d.Memory = nil }, "Fargate requires that 'memory' be defined at the task level."},
+		{func(d *in) { d.Memory = aws.Ptr("4096") }, "No Fargate configuration exists for given values."},
+		{func(d *in) { d.Cpu = aws.Ptr("300") }, "No Fargate configuration exists for given values."},
+		{func(d *in) { d.NetworkMode = aws.Ptr("bridge") }, "Fargate only supports network mode 'awsvpc'."},
+		{func(d *in) { d.ExecutionRoleArn = nil }, "Fargate requires task definition to have execution role ARN to support ECR images."},
+		{func(d *in) { d.ExecutionRoleArn, c(d).Image = nil, aws.Ptr("nginx") }, "Fargate requires task definition to have execution role ARN to support log driver awslogs."},
+		{func(d *in) { c(d).PortMappings[0].HostPort = aws.Ptr[int32](8080) }, "When networkMode=awsvpc, the host ports and container ports in port mappings must match."},
+		{func(d *in) { c(d).Name = nil }, "Container.name should not be null or empty."},
+		{func(d *in) { c(d).Image = nil }, "Container.image should not be null or empty."},
+		{func(d *in) { d.RequiresCompatibilities, d.Memory = nil, nil }, "Invalid setting for container 'chat'. At least one of 'memory' or 'memoryReservation' must be specified."},
+		{func(d *in) { delete(c(d).LogConfiguration.Options, "awslogs-group") }, "Log driver awslogs requires options: awslogs-group"},
+		{func(d *in) { c(d).Essential = aws.Ptr(false) }, "At least one container in the task definition must be marked as essential."},
+		{func(d *in) { c(d).Privileged = aws.Ptr(true) }, "Fargate compatible task definitions do not support privileged"},
+		{func(d *in) {
+			c(d).DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("db"), Condition: aws.Ptr("START")}}
+		}, "Container 'chat' has an invalid dependency on container 'db'."},
+		{func(d *in) { d.Tags = []ecsapi.Tag{{Key: aws.Ptr("aws:x"), Value: aws.Ptr("")}} }, "Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @. Tag keys can not start with aws:."},
+	} {
+		d := chatDefinition()
+		x.change(d)
+		_, err := y.ecs.RegisterTaskDefinition(y.ctx, d)
+		if e := aws.AsError(err); err == nil || e.Message != x.want {
+			t.Errorf("%v, want %s", err, x.want)
+		}
+	}
+}
+
+func TestCircularDependencies(t *testing.T) {
+	y := newYard(t)
+	d := chatDefinition()
+	for _, name := range []string{"a", "b"} {
+		c := d.ContainerDefinitions[0]
+		c.Name = aws.Ptr(name)
+		c.DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr(map[string]string{"a": "b", "b": "a"}[name]), Condition: aws.Ptr("START")}}
+		d.ContainerDefinitions = append(d.ContainerDefinitions, c)
+	}
+	_, err := y.ecs.RegisterTaskDefinition(y.ctx, d)
+	if e := aws.AsError(err); err == nil || e.Message != "Container dependencies must not be circular." {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFargateSizes(t *testing.T) {
+	for _, x := range []struct {
+		cpu, memory string
+		ok          bool
+	}{
+		{"256", "512", true}, {"256", "1024", true}, {"256", "2048", true}, {"256", "1536", false}, {".25 vCPU", "0.5 GB", true}, {"512", "1024", true},
+		{"512", "512", false}, {"512", "5120", false}, {"1024", "8192", true}, {"1 vcpu", "8gb", true}, {"4096", "30720", true}, {"4096", "31744", false},
+		{"8192", "20480", true}, {"8192", "17408", false}, {"16384", "122880", true}, {"32768", "61440", true}, {"32768", "65536", false}, {"32768", "249856", true},
+	} {
+		if err := fargateSize(x.cpu, x.memory); (err == nil) != x.ok {
+			t.Errorf("%s, %s: %v", x.cpu, x.memory, err)
+		}
+	}
+}
+
+func TestRevisions(t *testing.T) {
+	y := newYard(t) // it registers chat:1
+	for range 11 {
+		y.must(second(y.ecs.RegisterTaskDefinition(y.ctx, chatDefinition())))
+	}
+	latest := func(ref string) int32 {
+		t.Helper()
+		out, err := y.ecs.DescribeTaskDefinition(y.ctx, &ecsapi.DescribeTaskDefinitionInput{TaskDefinition: &ref})
+		y.must(err)
+		return *out.TaskDefinition.Revision
+	}
+	const base = "arn:aws:ecs:us-east-1:000000000000:task-definition/chat"
+	if latest("chat") != 12 || latest("chat:3") != 3 || latest(base+":9") != 9 || latest(base) != 12 {
+		t.Error("a reference found the wrong revision")
+	}
+	for _, ref := range []string{"chat:12", base + ":11"} {
+		y.must(second(y.ecs.DeregisterTaskDefinition(y.ctx, &ecsapi.DeregisterTaskDefinitionInput{TaskDefinition: &ref})))
+	}
+	if latest("chat") != 10 || latest("chat:12") != 12 {
+		t.Error("inactive revisions are shown by number only")
+	}
+	y.must(second(y.ecs.RegisterTaskDefinition(y.ctx, chatDefinition())))
+	if latest("chat") != 13 {
+		t.Error("a revision's number was used again")
+	}
+	_, err := y.ecs.RunTask(y.ctx, func() *ecsapi.RunTaskInput { in := runInput(); in.TaskDefinition = aws.Ptr("chat:12"); return in }())
+	if e := aws.AsError(err); err == nil || e.Message != "TaskDefinition is inactive" {
+		t.Errorf("run of an inactive one: %v", err)
+	}
+	first, err := y.ecs.ListTaskDefinitions(y.ctx, &ecsapi.ListTaskDefinitionsInput{MaxResults: aws.Ptr[int32](6), Sort: aws.Ptr("DESC")})
+	y.must(err)
+	rest, err := y.ecs.ListTaskDefinitions(y.ctx, &ecsapi.ListTaskDefinitionsInput{NextToken: first.NextToken, Sort: aws.Ptr("DESC")})
+	y.must(err)
+	all := slices.Concat(first.TaskDefinitionArns, rest.TaskDefinitionArns)
+	if len(all) != 11 || all[0] != base+":13" || all[1] != base+":10" || all[10] != base+":1" || rest.NextToken != nil {
+		t.Errorf("%v", all)
+	}
+	deleted, err := y.ecs.DeleteTaskDefinitions(y.ctx, &ecsapi.DeleteTaskDefinitionsInput{TaskDefinitions: []string{"chat:12", "chat:1", "chat:99"}})
+	y.must(err)
+	if len(deleted.TaskDefinitions) != 1 || *deleted.TaskDefinitions[0].Status != "DELETE_IN_PROGRESS" || len(deleted.Failures) != 2 {
+		t.Errorf("%+v", deleted)
+	}
+}
+
+// What RunTask refuses.
+func TestRunsThatAreRefused(t *testing.T) {
+	type in = ecsapi.RunTaskInput
+	y := newQuay(t)
+	y.must(second(y.ecs.RegisterTaskDefinition(y.ctx, chatDefinition())))
+	for _, x := range []struct {
+		change     func(r *in)
+		code, want string
+	}{
+		{func(r *in) { r.Cluster = aws.Ptr("none") }, "ClusterNotFoundException", "Cluster not found."},
+		{func(r *in) { r.TaskDefinition = aws.Ptr("none") }, "ClientException", "TaskDefinition not found."},
+		{func(r *in) { r.NetworkConfiguration = nil }, "InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified."},
+		{func(r *in) { r.LaunchType = nil }, "InvalidParameterException", "No Container Instances were found in your cluster."},
+		{func(r *in) { r.Count = aws.Ptr[int32](11) }, "InvalidParameterException", "Count must be between 1 and 10."},
+		{func(r *in) { r.NetworkConfiguration.AwsvpcConfiguration.Subnets = []string{"subnet-x"} }, "InvalidParameterException", "Error retrieving subnet information for [subnet-x]: The subnet ID 'subnet-x' does not exist (ErrorCode: InvalidSubnetID.NotFound)"},
+		{func(r *in) { r.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups = []string{"sg-x"} }, "InvalidParameterException", "Error retrieving security group information for [sg-x]: The security group 'sg-x' does not exist (ErrorCode: InvalidGroup.NotFound)"},
+		{func(r *in) {
+			r.Overrides = &ecsapi.TaskOverride{ContainerOverrides: []ecsapi.ContainerOverride{{Name: aws.Ptr("x")}}}
+		}, "InvalidParameterException", "Override for container named x is not a container in the TaskDefinition."},
+		{func(r *in) {
+			r.LaunchType, r.CapacityProviderStrategy = nil, []ecsapi.CapacityProviderStrategyItem{{CapacityProvider: aws.Ptr("mine")}}
+		}, "InvalidParameterException", "The specified capacity provider 'mine' was not found. Specify a valid name or ARN and try again."},
+	} {
+		r := runInput()
+		x.change(r)
+		_, err := y.ecs.RunTask(y.ctx, r)
+		if e := aws.AsError(err); err == nil || e.Code != x.code || e.Message != x.want {
+			t.Errorf("%v, want %s", err, x.want)
+		}
+	}
+	y.must(second(y.ecs.DeleteCluster(y.ctx, &ecsapi.DeleteClusterInput{Cluster: aws.Ptr("chat")})))
+	_, err := y.ecs.StopTask(y.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: aws.Ptr("x")})
+	if !aws.IsCode(err, "ClusterNotFoundException") {
+		t.Errorf("StopTask in a deleted cluster: %v", err)
+	}
+}
+
+// A client token makes a second RunTask find the first one's tasks.
+func TestClientToken(t *testing.T) {
+	q := newQuay(t)
+	q.must(second(q.ecs.RegisterTaskDefinition(q.ctx, chatDefinition())))
+	in := runInput()
+	in.ClientToken, in.Count = aws.Ptr("once"), aws.Ptr[int32](2)
+	a, err := q.ecs.RunTask(q.ctx, in)
+	q.must(err)
+	b, err := q.ecs.RunTask(q.ctx, in)
+	q.must(err)
+	if len(a.Tasks) != 2 || len(b.Tasks) != 2 || !slices.ContainsFunc(b.Tasks, func(t ecsapi.Task) bool { return *t.TaskArn == *a.Tasks[0].TaskArn }) {
+		t.Errorf("%d, then %d others", len(a.Tasks), len(b.Tasks))
+	}
+}
+
+// The plan's steps, one state after the other.
+func TestTaskPlan(t *testing.T) {
+	now := time.Now()
+	def := &ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{
+		{Name: aws.Ptr("app"), Essential: aws.Ptr(true), DependsOn: []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("side"), Condition: aws.Ptr("COMPLETE")}}},
+		{Name: aws.Ptr("side"), Essential: aws.Ptr(false)},
+	}}
+	seen := func(app, side container.State) map[string]container.Status {
+		return map[string]container.Status{"app": {State: app}, "side": {State: side}}
+	}
+	stop := &stopRequest{Reason: "x"}
+	for _, x := range []struct {
+		name       string
+		status     string
+		change     func(r *taskRecord)
+		seen       map[string]container.Status
+		logging    bool
+		want       action
+		containers []string
+	}{
+		{name: "new", status: taskProvisioning, want: makeInterface},
+		{name: "interface made", status: taskProvisioning, change: func(r *taskRecord) { r.ENI = "eni" }, want: awaitInterface},
+		{name: "stopped before it began", status: taskProvisioning, change: func(r *taskRecord) { r.Stop = stop }, want: beginStop},
+		{name: "interface real", status: taskPending, want: prepare},
+		{name: "prepared", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, want: startContainers, containers: []string{"side"}},
+		{name: "side runs", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: map[string]container.Status{"side": {State: container.Running}}, want: doNothing},
+		{name: "side ended", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: map[string]container.Status{"side": {State: container.Ended}}, want: startContainers, containers: []string{"app"}},
+		{name: "made, not started", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: seen(container.Created, container.Ended), want: startContainers, containers: []string{"app"}},
+		{name: "all started", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: seen(container.Running, container.Ended), want: activate},
+		{name: "activating", status: taskActivating, seen: seen(container.Running, container.Ended), want: becomeRunning},
+		{name: "running", status: taskRunning, seen: seen(container.Running, container.Ended), want: doNothing},
+		{name: "essential ended", status: taskRunning, seen: seen(container.Ended, container.Ended), want: endOfEssential, containers: []string{"app"}},
+		{name: "essential never started", status: taskPending, change: func(r *taskRecord) { r.Ready, r.Failed = true, map[string]string{"app": "no"} }, seen: seen(container.Created, container.Ended), want: endOfEssential, containers: []string{"app"}},
+		{name: "to stop", status: taskRunning, change: func(r *taskRecord) { r.Stop = stop }, seen: seen(container.Running, container.Ended), want: beginStop},
+		{name: "deactivating", status: taskDeactivating, change: func(r *taskRecord) { r.Stop = stop }, seen: seen(container.Running, container.Ended), want: beginStop},
+		{name: "stopping", status: taskStopping, seen: seen(container.Running, container.Ended), want: stopContainers, containers: []string{"app"}},
+		{name: "logs on their way", status: taskStopping, seen: seen(container.Ended, container.Ended), logging: true, want: doNothing},
+		{name: "all ended", status: taskStopping, seen: seen(container.Ended, container.Ended), want: deprovision},
+		{name: "deprovisioning", status: taskDeprovisioning, want: release},
+		{name: "just stopped", status: taskStopped, change: func(r *taskRecord) { r.StoppedAt = aws.Ptr(now.Add(-time.Minute)) }, want: doNothing},
+		{name: "long stopped", status: taskStopped, change: func(r *taskRecord) { r.StoppedAt = aws.Ptr(now.Add(-2 * time.Hour)) }, want: forget},
+	} {
+		r := &taskRecord{Task: ecsapi.Task{LastStatus: aws.Ptr(x.status)}}
+		if x.change != nil {
+			x.change(r)
+		}
+		got := planTask(r, def, &observation{containers: x.seen, logging: x.logging}, now)
+		if got.action != x.want || !slices.Equal(got.containers, x.containers) {
+			t.Errorf("%s: %+v, want %d %v", x.name, got, x.want, x.containers)
+		}
+	}
+}
