@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"minato/aws"
@@ -15,7 +16,7 @@ const maxTags = 50
 // mergeTags adds tags to those that are there; a key is unique without regard
 // to case.
 func mergeTags(have, add []iamapi.Tag) ([]iamapi.Tag, error) {
-	out := append([]iamapi.Tag{}, have...)
+	out := slices.Clone(have)
 	seen := map[string]bool{}
 	for _, t := range add {
 		k := fold(aws.Val(t.Key))
