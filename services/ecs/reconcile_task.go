@@ -58,7 +58,7 @@ func (l *taskLoop) Reconcile(ctx context.Context, key string) (controller.Result
 			// Deleted meanwhile: what runs runs on, and needs it no more than this.
 			d.TaskDefinition = ecsapi.TaskDefinition{}
 		}
-		o, err := l.s.observe(ctx, &t, &d.TaskDefinition)
+		o, err := l.s.observe(ctx, &t, &d)
 		if err != nil {
 			return controller.Result{}, err
 		}
@@ -260,7 +260,7 @@ func (s *Service) release(ctx context.Context, t *taskRecord) error {
 }
 
 // observe looks at a task's containers, and keeps their log forwarders going.
-func (s *Service) observe(ctx context.Context, t *taskRecord, d *ecsapi.TaskDefinition) (*observation, error) {
+func (s *Service) observe(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) (*observation, error) {
 	o := &observation{containers: map[string]container.Status{}}
 	switch aws.Val(t.LastStatus) {
 	case taskProvisioning, taskDeprovisioning, taskStopped:
@@ -279,7 +279,7 @@ func (s *Service) observe(ctx context.Context, t *taskRecord, d *ecsapi.TaskDefi
 		if status.State == container.Created {
 			continue
 		}
-		s.checkHealth(t, d, *c.Name, status)
+		s.checkHealth(t, &d.TaskDefinition, *c.Name, status)
 		if s.forwardLogs(t, d, *c.Name) {
 			o.logging = true
 		}

@@ -3,13 +3,13 @@ package ecs
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	logsapi "minato/aws/api/logs"
 	"minato/dataplane/container"
+	"minato/services/ecs/awslogs"
 )
 
 // Options of the log driver awslogs.
@@ -18,15 +18,6 @@ const (
 	logRegion       = "awslogs-region"
 	logStreamPrefix = "awslogs-stream-prefix"
 	logCreateGroup  = "awslogs-create-group"
-)
-
-// A batch of PutLogEvents: CloudWatch Logs' own bounds, and how long a line may
-// wait for others.
-const (
-	batchEvents = 10_000
-	batchBytes  = 1 << 20
-	eventBytes  = 26 // counted for each event besides its text
-	batchDelay  = 250 * time.Millisecond
 )
 
 // logPause is the wait after logs could not be delivered, growing to the second.
@@ -93,10 +84,9 @@ func loggerFailure(step, what string, err error) error {
 }
 
 // forwardLogs keeps a container's log on its way to CloudWatch Logs; it reports
-// whether there is more to deliver. The runtime keeps the place up to which it
-// was: nothing is lost over a restart, and at most a batch is sent twice.
-func (s *Service) forwardLogs(t *taskRecord, d *ecsapi.TaskDefinition, name string) bool {
-	options := logOptions(d, name)
+// whether there is more to deliver.
+func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name string) bool {
+	options := logOptions(&d.TaskDefinition, name)
 	id := *t.containerOf(name).RuntimeId
 	s.mu.Lock()
 	done := s.logged[id]
@@ -104,151 +94,38 @@ func (s *Service) forwardLogs(t *taskRecord, d *ecsapi.TaskDefinition, name stri
 	if options == nil || done {
 		return false
 	}
-	f := &forwarder{s: s, task: *t, role: "", group: options[logGroup], stream: logStream(t, options, name), container: id}
-	s.once("log "+id, f.run)
+	task, role := *t, t.executionRole(d)
+	f := &awslogs.Forwarder{
+		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options[logGroup], Stream: logStream(t, options, name),
+		As: func(ctx context.Context) (context.Context, error) { return s.asRole(ctx, &task, role) },
+	}
+	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, &task, f) })
 	return true
 }
 
-// forwarder sends a container's log lines.
-type forwarder struct {
-	s                        *Service
-	task                     taskRecord
-	role                     string
-	group, stream, container string
-
-	events []logsapi.InputLogEvent
-	bytes  int
-	next   container.Offset
-	parts  map[container.Stream]*strings.Builder // lines that go on
-}
-
-// run sends until the log is at its end and delivered, or nobody will take it.
-func (f *forwarder) run(ctx context.Context) {
-	s := f.s
-	d, found, err := s.definition(ctx, f.task.Place, *f.task.TaskDefinitionArn)
-	if err != nil || !found {
-		s.Log.Error("a log has no task definition", "task", f.task.ID, "error", err)
-		return
-	}
-	f.role = f.task.executionRole(&d)
-	for pause := logPauseMin; ctx.Err() == nil; pause = min(2*pause, logPauseMax) {
-		err := f.tail(ctx)
-		if err == nil || errors.Is(err, container.ErrNotFound) {
-			f.finish()
-			return
-		}
+// deliver delivers a container's log until its end, or until nobody will take it
+// and the container has ended long ago.
+func (s *Service) deliver(ctx context.Context, t *taskRecord, f *awslogs.Forwarder) {
+	defer func() {
 		if ctx.Err() != nil {
+			return // the next daemon goes on
+		}
+		s.mu.Lock()
+		s.logged[f.Container] = true
+		s.mu.Unlock()
+		s.enqueue(taskReconciler, s.tasks.Key(t.ids()...))
+	}()
+	for pause := logPauseMin; ; pause = min(2*pause, logPauseMax) {
+		err := f.Run(ctx)
+		if err == nil || errors.Is(err, container.ErrNotFound) || ctx.Err() != nil {
 			return
 		}
-		s.Log.Warn("a log cannot be delivered", "container", f.container, "group", f.group, "error", err)
-		if status, err := s.Runtime.Get(ctx, f.container); err != nil || status.State == container.Ended && time.Since(status.Ended) > lastLogs {
-			f.finish()
+		s.Log.Warn("a log cannot be delivered", "container", f.Container, "group", f.Group, "error", err)
+		if status, err := s.Runtime.Get(ctx, f.Container); err != nil || status.State == container.Ended && time.Since(status.Ended) > lastLogs {
 			return
 		}
 		if sleep(ctx, pause) != nil {
 			return
 		}
 	}
-}
-
-// finish says that the container's log needs no forwarder any more.
-func (f *forwarder) finish() {
-	f.s.mu.Lock()
-	f.s.logged[f.container] = true
-	f.s.mu.Unlock()
-	f.s.enqueue(taskReconciler, f.s.tasks.Key(f.task.ids()...))
-}
-
-// tail reads the log from the last place delivered, and sends batches: a line
-// waits a moment for others, and a full batch for nobody.
-func (f *forwarder) tail(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	f.events, f.bytes, f.parts = nil, 0, map[container.Stream]*strings.Builder{}
-	type line struct {
-		rec  container.Record
-		text string
-	}
-	lines := make(chan line, 1024)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- f.s.Runtime.Tail(ctx, f.container, container.FromConsumed, func(r container.Record) error {
-			select {
-			case lines <- line{r, string(r.Line)}:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-		close(lines)
-	}()
-	var due <-chan time.Time
-	for {
-		select {
-		case l, ok := <-lines:
-			if !ok {
-				if err := f.send(ctx); err != nil {
-					return err
-				}
-				return <-ended
-			}
-			if err := f.add(ctx, l.rec, l.text); err != nil {
-				return err
-			}
-			if due == nil && len(f.events) > 0 {
-				due = time.After(batchDelay)
-			}
-		case <-due:
-			due = nil
-			if err := f.send(ctx); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// add puts a line into the batch; empty lines are no events.
-func (f *forwarder) add(ctx context.Context, r container.Record, text string) error {
-	if part := f.parts[r.Stream]; r.Partial || part != nil {
-		if part == nil {
-			part = &strings.Builder{}
-			f.parts[r.Stream] = part
-		}
-		part.WriteString(text)
-		if r.Partial && part.Len() < batchBytes/2 {
-			return nil
-		}
-		text = part.String()
-		delete(f.parts, r.Stream)
-	}
-	size := len(text) + eventBytes
-	if len(f.events) == batchEvents || f.bytes+size > batchBytes {
-		if err := f.send(ctx); err != nil {
-			return err
-		}
-	}
-	f.next = r.Next
-	if text != "" {
-		at := r.Time.UnixMilli()
-		f.events = append(f.events, logsapi.InputLogEvent{Timestamp: &at, Message: &text})
-		f.bytes += size
-	}
-	return nil
-}
-
-// send delivers the batch, as the execution role, and remembers that it did.
-func (f *forwarder) send(ctx context.Context) error {
-	if len(f.events) == 0 {
-		return nil
-	}
-	asRole, err := f.s.asRole(ctx, &f.task, f.role)
-	if err != nil {
-		return err
-	}
-	_, err = f.s.Logs.PutLogEvents(asRole, &logsapi.PutLogEventsInput{LogGroupName: &f.group, LogStreamName: &f.stream, LogEvents: f.events})
-	if err != nil {
-		return err
-	}
-	f.events, f.bytes = nil, 0
-	return f.s.Runtime.Consumed(ctx, f.container, f.next)
 }

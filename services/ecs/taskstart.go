@@ -75,6 +75,8 @@ func (s *Service) supported(d *taskDefinitionRecord) error {
 			return failure(nil, "ResourceInitializationError: failed to download env files: not served by minato")
 		case c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs:
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: the log driver %s: not served by minato", aws.Val(c.LogConfiguration.LogDriver))
+		case c.LogConfiguration != nil && (c.LogConfiguration.Options["awslogs-multiline-pattern"] != "" || c.LogConfiguration.Options["awslogs-datetime-format"] != ""):
+			return failure(nil, "ResourceInitializationError: failed to validate logger args: awslogs-multiline-pattern and awslogs-datetime-format: not served by minato")
 		case c.RepositoryCredentials != nil:
 			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: repositoryCredentials: not served by minato")
 		}

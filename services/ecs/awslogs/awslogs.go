@@ -1,0 +1,182 @@
+// Package awslogs is the log driver of tasks: it takes a container's lines from
+// the runtime, which keeps them and the place up to which they were delivered,
+// and puts them into a log stream. Nothing is lost over a restart; at most one
+// batch is sent twice.
+package awslogs
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	logsapi "minato/aws/api/logs"
+	"minato/dataplane/container"
+)
+
+// Bounds of a batch, CloudWatch Logs' own, and how long a line may wait for
+// others.
+const (
+	batchEvents = 10_000
+	batchBytes  = 1 << 20
+	eventBytes  = 26 // counted for each event besides its text
+	batchDelay  = 250 * time.Millisecond
+)
+
+// maxText is the length at which a line of several records is cut: an event must
+// fit into a batch.
+const maxText = 256<<10 - eventBytes
+
+// Source is where the lines come from: a container.Runtime.
+type Source interface {
+	Tail(ctx context.Context, id string, from container.Offset, fn func(container.Record) error) error
+	Consumed(ctx context.Context, id string, upTo container.Offset) error
+}
+
+// Forwarder delivers one container's log.
+type Forwarder struct {
+	Logs      logsapi.API
+	Source    Source
+	Container string
+	Group     string
+	Stream    string
+	// As gives a context the identity to deliver under.
+	As func(ctx context.Context) (context.Context, error)
+}
+
+// line is a record with a text of its own.
+type line struct {
+	container.Record
+	text string
+}
+
+// Run delivers the log from the place up to which it was delivered before, and
+// returns nil at its end. After an error it can be called again.
+func (f *Forwarder) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := make(chan line, 1024)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- f.Source.Tail(ctx, f.Container, container.FromConsumed, func(r container.Record) error {
+			select {
+			case lines <- line{r, string(r.Line)}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		close(lines)
+	}()
+	b := &batch{Forwarder: f, parts: map[container.Stream]*part{}}
+	var due <-chan time.Time
+	for {
+		select {
+		case l, ok := <-lines:
+			if !ok {
+				if err := b.finish(ctx); err != nil {
+					return err
+				}
+				return <-ended
+			}
+			if err := b.add(ctx, l); err != nil {
+				return err
+			}
+			if due == nil && len(b.events) > 0 {
+				due = time.After(batchDelay)
+			}
+		case <-due:
+			due = nil
+			if err := b.send(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// batch is what is sent next.
+type batch struct {
+	*Forwarder
+	events []logsapi.InputLogEvent
+	bytes  int
+	next   container.Offset
+	parts  map[container.Stream]*part
+}
+
+// part is the beginning of a line that goes on.
+type part struct {
+	text strings.Builder
+	at   time.Time
+}
+
+// add puts a line into the batch.
+func (b *batch) add(ctx context.Context, l line) error {
+	p := b.parts[l.Stream]
+	if p == nil && !l.Partial {
+		return b.event(ctx, l.text, l.Time, l.Next)
+	}
+	if p == nil {
+		p = &part{at: l.Time}
+		b.parts[l.Stream] = p
+	}
+	for text := l.text; text != ""; {
+		n := min(len(text), maxText-p.text.Len())
+		p.text.WriteString(text[:n])
+		if text = text[n:]; p.text.Len() == maxText {
+			if err := b.event(ctx, p.text.String(), p.at, b.next); err != nil {
+				return err
+			}
+			p.text.Reset()
+		}
+	}
+	if l.Partial {
+		return nil
+	}
+	delete(b.parts, l.Stream)
+	return b.event(ctx, p.text.String(), p.at, l.Next)
+}
+
+// event adds an event, and sends the batch first if it would not fit; empty
+// lines are no events. next is the place after it.
+func (b *batch) event(ctx context.Context, text string, at time.Time, next container.Offset) error {
+	size := len(text) + eventBytes
+	if len(b.events) == batchEvents || b.bytes+size > batchBytes {
+		if err := b.send(ctx); err != nil {
+			return err
+		}
+	}
+	b.next = next
+	if text == "" {
+		return nil
+	}
+	millis := at.UnixMilli()
+	b.events = append(b.events, logsapi.InputLogEvent{Timestamp: &millis, Message: &text})
+	b.bytes += size
+	return nil
+}
+
+// finish sends what is left, also of lines that have no end.
+func (b *batch) finish(ctx context.Context) error {
+	for stream, p := range b.parts {
+		delete(b.parts, stream)
+		if err := b.event(ctx, p.text.String(), p.at, b.next); err != nil {
+			return err
+		}
+	}
+	return b.send(ctx)
+}
+
+// send delivers the batch and remembers that it did.
+func (b *batch) send(ctx context.Context) error {
+	if len(b.events) == 0 {
+		return nil
+	}
+	as, err := b.As(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := b.Logs.PutLogEvents(as, &logsapi.PutLogEventsInput{LogGroupName: &b.Group, LogStreamName: &b.Stream, LogEvents: b.events}); err != nil {
+		return err
+	}
+	b.events, b.bytes = nil, 0
+	return b.Source.Consumed(ctx, b.Container, b.next)
+}
