@@ -91,7 +91,10 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 	if err != nil {
 		return controller.Result{}, err
 	}
-	tasks = slices.DeleteFunc(tasks, func(t taskRecord) bool { return aws.Val(t.Group) != rec.group() })
+	tasks = slices.DeleteFunc(tasks, func(t taskRecord) bool {
+		// An earlier service of this name may have left stopped tasks.
+		return aws.Val(t.Group) != rec.group() || aws.Val(t.CreatedAt).Before(aws.Val(rec.CreatedAt))
+	})
 	p := &pass{serviceLoop: l, ctx: ctx, rec: &rec, tasks: tasks, now: l.Clock.Now().UTC(), generation: rec.Generation}
 	if err := p.run(); err != nil {
 		return controller.Result{}, err

@@ -84,6 +84,8 @@ type Service struct {
 	// groupOwners are the keys of services by the ARNs of their target groups;
 	// guarded.
 	groupOwners map[string]string
+
+	shown shownServices
 }
 
 var _ ecsapi.API = (*Service)(nil)

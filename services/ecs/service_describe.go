@@ -2,7 +2,9 @@ package ecs
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
+	"sync"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -35,7 +37,7 @@ func (s *Service) DescribeServices(ctx context.Context, in *ecsapi.DescribeServi
 		if err != nil {
 			return nil, err
 		}
-		rec, found, err := s.services().Get(ctx, ids...)
+		shown, found, err := s.shown.get(ctx, s, s.services().Key(ids...))
 		if err != nil {
 			return nil, err
 		}
@@ -43,9 +45,51 @@ func (s *Service) DescribeServices(ctx context.Context, in *ecsapi.DescribeServi
 			out.Failures = append(out.Failures, ecsapi.Failure{Arn: aws.Ptr(p.ECSService(name, ids[3])), Reason: aws.Ptr("MISSING")})
 			continue
 		}
-		out.Services = append(out.Services, rec.shown(slices.Contains(in.Include, ecsapi.ServiceFieldTags)))
+		if !slices.Contains(in.Include, ecsapi.ServiceFieldTags) {
+			shown.Tags = nil
+		}
+		out.Services = append(out.Services, shown)
 	}
 	return out, nil
+}
+
+// shownServices are services as they are shown, by key, with the revision of the
+// record that they were made of: a service with its hundred events takes longer
+// to decode than to send, and waiters ask again and again.
+type shownServices struct {
+	mu sync.Mutex
+	m  map[string]shownService // guarded
+}
+
+type shownService struct {
+	revision store.Revision
+	service  ecsapi.Service // shared, so not to be changed in depth
+}
+
+// get shows the service with a key as its record is now.
+func (c *shownServices) get(ctx context.Context, s *Service, key string) (ecsapi.Service, bool, error) {
+	raw, found, err := s.Store.Get(ctx, key)
+	if err != nil {
+		return ecsapi.Service{}, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !found {
+		delete(c.m, key)
+		return ecsapi.Service{}, false, nil
+	}
+	if have, ok := c.m[key]; ok && have.revision == raw.Revision {
+		return have.service, true, nil
+	}
+	var rec serviceRecord
+	if err := json.Unmarshal(raw.Value, &rec); err != nil {
+		return ecsapi.Service{}, false, aws.Internal(err)
+	}
+	if c.m == nil {
+		c.m = map[string]shownService{}
+	}
+	c.m[key] = shownService{raw.Revision, rec.shown(true)}
+	return c.m[key].service, true, nil
 }
 
 // ListServices lists the ARNs of a cluster's services that are not gone.

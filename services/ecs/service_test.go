@@ -380,6 +380,9 @@ func TestDeletion(t *testing.T) {
 	y.must(second(y.ecs.CreateCluster(y.ctx, &ecsapi.CreateClusterInput{ClusterName: aws.Ptr("chat")})))
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	y.stable()
+	if e := y.events(); len(e) != 4 {
+		t.Errorf("events about tasks of the earlier service:\n%s", strings.Join(e, "\n"))
+	}
 }
 
 func TestAnInactiveServiceIsForgotten(t *testing.T) {
@@ -500,5 +503,21 @@ func TestWorstTarget(t *testing.T) {
 		if got := h.anywhere([]target{a, b}); got != c.anywhere {
 			t.Errorf("%+v: anywhere %v", c, got)
 		}
+	}
+}
+
+func BenchmarkDescribeServices(b *testing.B) {
+	y := newYard(&testing.T{})
+	y.must(second(y.ecs.CreateService(y.ctx, creation())))
+	_, err := y.ecs.services().Update(y.ctx, func(r *serviceRecord) error {
+		for range keptEvents {
+			r.say(y.clock.Now(), "%s", registeredText(1, groupARN))
+		}
+		return nil
+	}, "000000000000", "us-east-1", "chat", "web")
+	y.must(err)
+	b.ReportAllocs()
+	for b.Loop() {
+		y.service()
 	}
 }
