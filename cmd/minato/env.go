@@ -112,19 +112,25 @@ func runAWS(ctx context.Context, c *cli, args []string) error {
 	}
 	cmd := exec.CommandContext(ctx, path, append([]string{"--endpoint-url", e.state.Endpoint}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = e.environ(os.Environ())
+	return cmd.Run()
+}
+
+// environ is an environment in which clients reach this instance and nothing of
+// the user's own configuration counts.
+func (e clientEnv) environ(base []string) []string {
 	drop := append(e.unset(), "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION")
 	for _, kv := range e.set() {
 		drop = append(drop, kv[0])
 	}
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if !slices.Contains(drop, name) {
-			cmd.Env = append(cmd.Env, kv)
+	var out []string
+	for _, kv := range base {
+		if name, _, _ := strings.Cut(kv, "="); !slices.Contains(drop, name) {
+			out = append(out, kv)
 		}
 	}
 	for _, kv := range e.set() {
-		cmd.Env = append(cmd.Env, kv[0]+"="+kv[1])
+		out = append(out, kv[0]+"="+kv[1])
 	}
-	cmd.Env = append(cmd.Env, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
-	return cmd.Run()
+	return append(out, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 }

@@ -88,15 +88,20 @@ func dispatch(ctx context.Context, args []string) int {
 			continue
 		}
 		c := &cli{stdout: os.Stdout, stderr: os.Stderr}
-		c.flags = flag.NewFlagSet("minato "+cmd.name, flag.ContinueOnError)
-		c.flags.SetOutput(io.Discard)
-		c.flags.StringVar(&c.dataDir, "data-dir", defaultDataDir(), "the instance's data directory (MINATO_DATA_DIR)")
+		c.newFlags("minato " + cmd.name)
 		err := cmd.run(ctx, c, args[1:])
 		return report(cmd, c, err)
 	}
 	fmt.Fprintf(os.Stderr, "minato: there is no subcommand %q\n\n", args[0])
 	usage(os.Stderr)
 	return exitUsage
+}
+
+// newFlags makes a subcommand's flags, with the one that all have.
+func (c *cli) newFlags(name string) {
+	c.flags = flag.NewFlagSet(name, flag.ContinueOnError)
+	c.flags.SetOutput(io.Discard)
+	c.flags.StringVar(&c.dataDir, "data-dir", defaultDataDir(), "the instance's data directory (MINATO_DATA_DIR)")
 }
 
 // report prints an error as the subcommand's user should see it.
