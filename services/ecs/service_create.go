@@ -54,9 +54,11 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 	return &ecsapi.CreateServiceOutput{Service: aws.Ptr(rec.shown(true))}, nil
 }
 
-// digest tells whether two requests are the same.
+// digest tells whether two requests are the same, whatever their tokens.
 func digest(in *ecsapi.CreateServiceInput) string {
-	b, err := json.Marshal(in)
+	same := *in
+	same.ClientToken = nil
+	b, err := json.Marshal(same)
 	if err != nil {
 		return "" // the shapes of the API always encode
 	}

@@ -219,66 +219,98 @@ func TestWordsOfRefusals(t *testing.T) {
 		do         func() error
 		code, text string
 	}{
-		{func() error {
-			return second(h.api.CreateUser(h.admin, &iamapi.CreateUserInput{UserName: aws.Ptr("A")}))
+		{
+			func() error {
+				return second(h.api.CreateUser(h.admin, &iamapi.CreateUserInput{UserName: aws.Ptr("A")}))
+			},
+			"EntityAlreadyExists", "User with name A already exists.",
 		},
-			"EntityAlreadyExists", "User with name A already exists."},
-		{func() error { return second(h.api.GetUser(h.admin, &iamapi.GetUserInput{UserName: aws.Ptr("b")})) },
-			"NoSuchEntity", "The user with name b cannot be found."},
-		{func() error {
-			return second(h.api.CreateRole(h.admin, &iamapi.CreateRoleInput{RoleName: aws.Ptr("r"), AssumeRolePolicyDocument: aws.Ptr(trustTasks)}))
+		{
+			func() error { return second(h.api.GetUser(h.admin, &iamapi.GetUserInput{UserName: aws.Ptr("b")})) },
+			"NoSuchEntity", "The user with name b cannot be found.",
 		},
-			"EntityAlreadyExists", "Role with name r already exists."},
-		{func() error { return second(h.api.GetRole(h.admin, &iamapi.GetRoleInput{RoleName: aws.Ptr("q")})) },
-			"NoSuchEntity", "The role with name q cannot be found."},
-		{func() error {
-			return second(h.api.DeleteRole(h.admin, &iamapi.DeleteRoleInput{RoleName: aws.Ptr("r")}))
+		{
+			func() error {
+				return second(h.api.CreateRole(h.admin, &iamapi.CreateRoleInput{RoleName: aws.Ptr("r"), AssumeRolePolicyDocument: aws.Ptr(trustTasks)}))
+			},
+			"EntityAlreadyExists", "Role with name r already exists.",
 		},
-			"DeleteConflict", "Cannot delete entity, must remove roles from instance profile first."},
-		{func() error {
-			return second(h.api.CreateAccessKey(h.admin, &iamapi.CreateAccessKeyInput{UserName: aws.Ptr("a")}))
+		{
+			func() error { return second(h.api.GetRole(h.admin, &iamapi.GetRoleInput{RoleName: aws.Ptr("q")})) },
+			"NoSuchEntity", "The role with name q cannot be found.",
 		},
-			"LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2"},
-		{func() error {
-			return second(h.api.AttachUserPolicy(h.admin, &iamapi.AttachUserPolicyInput{UserName: aws.Ptr("a"), PolicyArn: aws.Ptr("arn:aws:iam::aws:policy/Nope")}))
+		{
+			func() error {
+				return second(h.api.DeleteRole(h.admin, &iamapi.DeleteRoleInput{RoleName: aws.Ptr("r")}))
+			},
+			"DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.",
 		},
-			"NoSuchEntity", "Policy arn:aws:iam::aws:policy/Nope does not exist or is not attachable."},
-		{func() error {
-			return second(h.api.DetachUserPolicy(h.admin, &iamapi.DetachUserPolicyInput{UserName: aws.Ptr("a"), PolicyArn: aws.Ptr("arn:aws:iam::aws:policy/AdministratorAccess")}))
+		{
+			func() error {
+				return second(h.api.CreateAccessKey(h.admin, &iamapi.CreateAccessKeyInput{UserName: aws.Ptr("a")}))
+			},
+			"LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2",
 		},
-			"NoSuchEntity", "Policy arn:aws:iam::aws:policy/AdministratorAccess was not found."},
-		{func() error {
-			return second(h.api.DeleteUserPolicy(h.admin, &iamapi.DeleteUserPolicyInput{UserName: aws.Ptr("a"), PolicyName: aws.Ptr("p")}))
+		{
+			func() error {
+				return second(h.api.AttachUserPolicy(h.admin, &iamapi.AttachUserPolicyInput{UserName: aws.Ptr("a"), PolicyArn: aws.Ptr("arn:aws:iam::aws:policy/Nope")}))
+			},
+			"NoSuchEntity", "Policy arn:aws:iam::aws:policy/Nope does not exist or is not attachable.",
 		},
-			"NoSuchEntity", "The user policy with name p cannot be found."},
-		{func() error {
-			return second(h.api.DeleteUser(h.admin, &iamapi.DeleteUserInput{UserName: aws.Ptr("a")}))
+		{
+			func() error {
+				return second(h.api.DetachUserPolicy(h.admin, &iamapi.DetachUserPolicyInput{UserName: aws.Ptr("a"), PolicyArn: aws.Ptr("arn:aws:iam::aws:policy/AdministratorAccess")}))
+			},
+			"NoSuchEntity", "Policy arn:aws:iam::aws:policy/AdministratorAccess was not found.",
 		},
-			"DeleteConflict", "Cannot delete entity, must delete access keys first."},
-		{func() error {
-			return second(h.api.AddRoleToInstanceProfile(h.admin, &iamapi.AddRoleToInstanceProfileInput{InstanceProfileName: aws.Ptr("i"), RoleName: aws.Ptr("r")}))
+		{
+			func() error {
+				return second(h.api.DeleteUserPolicy(h.admin, &iamapi.DeleteUserPolicyInput{UserName: aws.Ptr("a"), PolicyName: aws.Ptr("p")}))
+			},
+			"NoSuchEntity", "The user policy with name p cannot be found.",
 		},
-			"LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"},
-		{func() error {
-			return second(h.api.DeleteInstanceProfile(h.admin, &iamapi.DeleteInstanceProfileInput{InstanceProfileName: aws.Ptr("i")}))
+		{
+			func() error {
+				return second(h.api.DeleteUser(h.admin, &iamapi.DeleteUserInput{UserName: aws.Ptr("a")}))
+			},
+			"DeleteConflict", "Cannot delete entity, must delete access keys first.",
 		},
-			"DeleteConflict", "Cannot delete entity, must remove roles from instance profile first."},
-		{func() error {
-			return second(h.api.DeleteRole(h.admin, &iamapi.DeleteRoleInput{RoleName: aws.Ptr("AWSServiceRoleForECS")}))
+		{
+			func() error {
+				return second(h.api.AddRoleToInstanceProfile(h.admin, &iamapi.AddRoleToInstanceProfileInput{InstanceProfileName: aws.Ptr("i"), RoleName: aws.Ptr("r")}))
+			},
+			"LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1",
 		},
-			"UnmodifiableEntity", "Cannot perform the operation on the protected role 'AWSServiceRoleForECS' - this role is only modifiable by AWS"},
-		{func() error {
-			return second(h.api.CreateServiceLinkedRole(h.admin, &iamapi.CreateServiceLinkedRoleInput{AWSServiceName: aws.Ptr("ecs.amazonaws.com")}))
+		{
+			func() error {
+				return second(h.api.DeleteInstanceProfile(h.admin, &iamapi.DeleteInstanceProfileInput{InstanceProfileName: aws.Ptr("i")}))
+			},
+			"DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.",
 		},
-			"InvalidInput", "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix."},
-		{func() error {
-			return second(h.api.CreateRole(h.admin, &iamapi.CreateRoleInput{RoleName: aws.Ptr("q"), AssumeRolePolicyDocument: aws.Ptr(strings.Replace(trustTasks, `"Service":"ecs-tasks.amazonaws.com"`, `"AWS":"arn:aws:iam::000000000000:user/nobody"`, 1))}))
+		{
+			func() error {
+				return second(h.api.DeleteRole(h.admin, &iamapi.DeleteRoleInput{RoleName: aws.Ptr("AWSServiceRoleForECS")}))
+			},
+			"UnmodifiableEntity", "Cannot perform the operation on the protected role 'AWSServiceRoleForECS' - this role is only modifiable by AWS",
 		},
-			"MalformedPolicyDocument", `Invalid principal in policy: "AWS":"arn:aws:iam::000000000000:user/nobody"`},
-		{func() error {
-			return second(h.api.TagUser(h.admin, &iamapi.TagUserInput{UserName: aws.Ptr("a"), Tags: []iamapi.Tag{{Key: aws.Ptr("k"), Value: aws.Ptr("1")}, {Key: aws.Ptr("K"), Value: aws.Ptr("2")}}}))
+		{
+			func() error {
+				return second(h.api.CreateServiceLinkedRole(h.admin, &iamapi.CreateServiceLinkedRoleInput{AWSServiceName: aws.Ptr("ecs.amazonaws.com")}))
+			},
+			"InvalidInput", "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix.",
 		},
-			"InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive."},
+		{
+			func() error {
+				return second(h.api.CreateRole(h.admin, &iamapi.CreateRoleInput{RoleName: aws.Ptr("q"), AssumeRolePolicyDocument: aws.Ptr(strings.Replace(trustTasks, `"Service":"ecs-tasks.amazonaws.com"`, `"AWS":"arn:aws:iam::000000000000:user/nobody"`, 1))}))
+			},
+			"MalformedPolicyDocument", `Invalid principal in policy: "AWS":"arn:aws:iam::000000000000:user/nobody"`,
+		},
+		{
+			func() error {
+				return second(h.api.TagUser(h.admin, &iamapi.TagUserInput{UserName: aws.Ptr("a"), Tags: []iamapi.Tag{{Key: aws.Ptr("k"), Value: aws.Ptr("1")}, {Key: aws.Ptr("K"), Value: aws.Ptr("2")}}}))
+			},
+			"InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+		},
 	} {
 		fails(t, c.do(), c.code, c.text)
 	}

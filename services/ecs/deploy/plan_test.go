@@ -66,8 +66,10 @@ func TestSteps(t *testing.T) {
 		{"steady", service(2, 100, 200), one, fleet("new", 2, good), Actions{Steady: true}},
 		{"rollout begins with new tasks", service(2, 100, 200), two, fleet("old", 2, good), Actions{Start: []Start{{"new", "a"}, {"new", "b"}}}},
 		{"old ones stay until new ones are healthy", service(2, 100, 200), two, append(fleet("old", 2, good), fleet("new", 2, initial)...), Actions{}},
-		{"one healthy new one frees one old", service(2, 100, 200), two, slices.Concat(fleet("old", 2, good), fleet("new", 1, good), fleet("newer", 0, good), []Task{{ID: "new9", Deployment: "new", Created: later}}),
-			Actions{Retire: []Retirement{{"old0", Replaced}}}},
+		{
+			"one healthy new one frees one old", service(2, 100, 200), two, slices.Concat(fleet("old", 2, good), fleet("new", 1, good), fleet("newer", 0, good), []Task{{ID: "new9", Deployment: "new", Created: later}}),
+			Actions{Retire: []Retirement{{"old0", Replaced}}},
+		},
 		{"retired with a target: deregister", service(2, 100, 200), two, append(fleet("old", 2, undrawn), fleet("new", 2, good)...), Actions{Deregister: []string{"old0", "old1"}}},
 		{"draining is waited for", service(2, 100, 200), two, append(fleet("old", 2, draining), fleet("new", 2, good)...), Actions{}},
 		{"drained is stopped", service(2, 100, 200), two, append(fleet("old", 2, gone), fleet("new", 2, good)...), Actions{Stop: []string{"old0", "old1"}}},
