@@ -25,7 +25,7 @@ func (v cloud9Resources) create(ctx context.Context, r *Request) (string, error)
 	if err != nil {
 		return "", err
 	}
-	in.Name, in.ClientRequestToken = aws.Ptr(r.name("Name", 60)), &r.Token
+	in.Name, in.ClientRequestToken = aws.Ptr(r.name("Name", 60)), r.token()
 	in.Tags = tags(r, func(k, v string) cloud9.Tag { return cloud9.Tag{Key: &k, Value: &v} })
 	out, err := v.api.CreateEnvironmentEC2(ctx, in)
 	if err != nil {

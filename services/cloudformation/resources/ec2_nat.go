@@ -81,7 +81,7 @@ func (v natResources) createNAT(ctx context.Context, r *Request) (string, error)
 		return id, err
 	}
 	out, err := v.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{SubnetId: r.ptr("SubnetId"), AllocationId: r.ptr("AllocationId"), ConnectivityType: r.ptr("ConnectivityType"),
-		PrivateIpAddress: r.ptr("PrivateIpAddress"), ClientToken: aws.Ptr(r.Token + r.Suffix), TagSpecifications: ec2Tags(r, "natgateway")})
+		PrivateIpAddress: r.ptr("PrivateIpAddress"), ClientToken: r.token(), TagSpecifications: ec2Tags(r, "natgateway")})
 	if err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ func (v routeResources) createTable(ctx context.Context, r *Request) (string, er
 	if id, err := left(ctx, v.api, r, "route-table"); err != nil || id != "" {
 		return id, err
 	}
-	out, err := v.api.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: r.ptr("VpcId"), ClientToken: &r.Token, TagSpecifications: ec2Tags(r, "route-table")})
+	out, err := v.api.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: r.ptr("VpcId"), ClientToken: r.token(), TagSpecifications: ec2Tags(r, "route-table")})
 	if err != nil {
 		return "", err
 	}

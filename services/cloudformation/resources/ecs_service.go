@@ -34,10 +34,7 @@ func (v serviceResources) create(ctx context.Context, r *Request) (string, error
 	if err != nil {
 		return "", err
 	}
-	in.ServiceName, in.ClientToken, in.Tags = aws.Ptr(r.name("ServiceName", 255)), aws.Ptr(r.Suffix+r.Token), ecsTags(r)
-	if len(*in.ClientToken) > 32 {
-		in.ClientToken = aws.Ptr(strings.ReplaceAll(*in.ClientToken, "-", "")[:32])
-	}
+	in.ServiceName, in.ClientToken, in.Tags = aws.Ptr(r.name("ServiceName", 255)), r.token(), ecsTags(r)
 	if in.DesiredCount == nil && aws.Val(in.SchedulingStrategy) != ecs.SchedulingStrategyDaemon {
 		in.DesiredCount = aws.Ptr(int32(1)) // CloudFormation's default
 	}

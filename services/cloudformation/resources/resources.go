@@ -9,6 +9,8 @@ package resources
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"sort"
@@ -162,6 +164,13 @@ func (r *Request) name(property string, limit int) string {
 		logical = logical[:min(len(logical), room-len(stack))]
 	}
 	return strings.TrimLeft(stack+"-"+logical+"-"+r.Suffix, "-")
+}
+
+// token is the idempotency token for making this incarnation of the resource;
+// it has a length that every API takes.
+func (r *Request) token() *string {
+	sum := sha256.Sum256([]byte(r.StackID + "\n" + r.LogicalID + "\n" + r.Suffix + "\n" + r.Token))
+	return aws.Ptr(hex.EncodeToString(sum[:16]))
 }
 
 // tags returns the resource's tags: the stack's, and its own over them.
