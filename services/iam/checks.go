@@ -31,9 +31,20 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	return out
 }
 
+// lists are the kinds that list operations are about: for IAM they ask for a
+// path of them.
+var lists = map[string]string{"ListUsers": "user", "ListGroups": "group", "ListRoles": "role", "ListPolicies": "policy", "ListInstanceProfiles": "instance-profile"}
+
 // resource is the ARN of the entity an operation is about, or "*".
 func (s *Service) resource(ctx context.Context, op *aws.Operation, in any) string {
 	path := field(in, "Path")
+	if kind := lists[op.Name]; kind != "" {
+		prefix := field(in, "PathPrefix")
+		return arnOf(account(ctx), kind, pathOr(&prefix), "")
+	}
+	if source := field(in, "PolicySourceArn"); source != "" {
+		return source
+	}
 	for _, kind := range []struct{ field, kind string }{
 		// The first that the input has is what the operation is about:
 		// AddUserToGroup is about the group, AttachRolePolicy about the role.

@@ -354,6 +354,9 @@ func TestRightsOnEntities(t *testing.T) {
 	ok(t, second(h.api.GetUser(ctx, &iamapi.GetUserInput{})))
 	_, err := h.api.GetUser(ctx, &iamapi.GetUserInput{UserName: aws.Ptr("admin")})
 	fails(t, err, "AccessDenied", "User: arn:aws:iam::000000000000:user/boss is not authorized to perform: iam:GetUser on resource: arn:aws:iam::000000000000:user/admin because no identity-based policy allows the iam:GetUser action")
+	_, err = h.api.ListUsers(ctx, &iamapi.ListUsersInput{})
+	fails(t, err, "AccessDenied", "User: arn:aws:iam::000000000000:user/boss is not authorized to perform: iam:ListUsers on resource: arn:aws:iam::000000000000:user/ because no identity-based policy allows the iam:ListUsers action")
+	ok(t, second(h.api.ListUsers(ctx, &iamapi.ListUsersInput{PathPrefix: aws.Ptr("/team/")})))
 }
 
 func TestServicesActUnderTheirLinkedRole(t *testing.T) {
