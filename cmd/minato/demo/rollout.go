@@ -143,7 +143,7 @@ func (j *journey) watch(ctx context.Context, before map[string]bool, p *people) 
 			j.ui.line("   %s", picture)
 			shown = picture
 		}
-		if len(s.Deployments) == 1 && s.RunningCount == s.DesiredCount && old == 0 {
+		if s.stable() && old == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
@@ -162,6 +162,12 @@ type service struct {
 	DesiredCount, RunningCount, PendingCount int
 	Deployments                              []struct{ Status, RolloutState string }
 	Events                                   []struct{ Message string }
+}
+
+// stable tells whether the deployment is over: besides what the CLI's waiter
+// asks for, every new task has passed its health checks.
+func (s service) stable() bool {
+	return len(s.Deployments) == 1 && s.RunningCount == s.DesiredCount && s.DesiredCount > 0 && s.Deployments[0].RolloutState == "COMPLETED"
 }
 
 func (j *journey) service(ctx context.Context) (service, error) {

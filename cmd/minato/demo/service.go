@@ -107,8 +107,8 @@ func (j *journey) listener(ctx context.Context) error {
 	return nil
 }
 
-// serviceStable waits for what `aws ecs wait services-stable` waits for, but
-// asks more often than every 15 s.
+// serviceStable waits until the service's deployment is over. `aws ecs wait
+// services-stable` would do, but it asks only every 15 s.
 func (j *journey) serviceStable(ctx context.Context) error {
 	deadline := time.Now().Add(5 * time.Minute)
 	for {
@@ -116,7 +116,7 @@ func (j *journey) serviceStable(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(s.Deployments) == 1 && s.RunningCount == s.DesiredCount && s.DesiredCount > 0 {
+		if s.stable() {
 			return nil
 		}
 		if time.Now().After(deadline) {
