@@ -64,6 +64,9 @@ func (f *fixture) start(c container.Container) string {
 	}
 	f.ok(f.Ensure(f.ctx, c))
 	f.ok(f.Start(f.ctx, c.ID))
+	if len(c.Command) > 0 && (c.Command[0] == "sleep" || c.Command[0] == "stubborn") {
+		f.ok(containertest.AwaitReady(f.ctx, f, c.ID))
+	}
 	return c.ID
 }
 
@@ -207,6 +210,38 @@ func TestKilledIsNoFault(t *testing.T) {
 	f.ok(syscall.Kill(s.PID, syscall.SIGKILL))
 	if s := f.wait(id); s.ExitCode != 137 || s.Reason != "" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Shutdown ends everything, and the next Runtime knows how.
+func TestShutdown(t *testing.T) {
+	f := newFixture(t)
+	var ids []string
+	for range 3 {
+		ids = append(ids, f.run("sleep"))
+	}
+	f.ok(f.Shutdown(f.ctx))
+	if left := f.processes(f.o.socket()); len(left) > 0 {
+		t.Errorf("processes are left: %v", left)
+	}
+	for _, id := range ids {
+		if left := f.processes("log", f.runtime().ctrs[id].logDir()); len(left) > 0 {
+			t.Errorf("a log writer is left: %v", left)
+		}
+	}
+	if b, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(b), f.o.RunDir) {
+		t.Errorf("mounts are left: %s, %v", b, err)
+	}
+	r, err := New(f.ctx, f.o)
+	f.ok(err)
+	f.Runtime = r
+	for _, id := range ids {
+		if s := f.wait(id); s.ExitCode != 0 || s.Reason != "" {
+			t.Errorf("%+v", s)
+		}
+		if got := f.lines(id); !slices.Equal(got, []string{"ready", "stopping"}) {
+			t.Errorf("it wrote %q", got)
+		}
 	}
 }
 

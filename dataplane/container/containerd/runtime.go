@@ -104,22 +104,34 @@ func (r *Runtime) Close() error {
 
 // Shutdown implements container.Runtime.
 func (r *Runtime) Shutdown(ctx context.Context) error {
-	statuses, err := r.List(ctx)
-	if err != nil {
-		return err
-	}
+	r.mu.Lock()
+	all := slices.Collect(maps.Values(r.ctrs))
+	r.mu.Unlock()
 	var eg errgroup.Group
 	eg.SetLimit(16)
-	for _, s := range statuses {
-		if s.State == container.Running {
-			eg.Go(func() error { return r.Stop(ctx, s.ID, 0, shutdownGrace) })
-		}
+	for _, c := range all {
+		eg.Go(func() error {
+			if err := r.Stop(ctx, c.rec.ID, 0, shutdownGrace); err != nil || r.statusOf(c).State != container.Ended {
+				return err
+			}
+			select {
+			case <-c.settled: // its shim and log writer are gone
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
 	}
-	err = eg.Wait()
+	err := eg.Wait()
+	return errors.Join(err, r.halt(ctx))
+}
+
+// halt ends the engine and what supervised containers, of which none runs.
+func (r *Runtime) halt(ctx context.Context) error {
 	r.cancel()
-	err = errors.Join(err, r.eng.stop(ctx))
+	err := r.eng.stop(ctx)
 	r.wg.Wait()
-	return err
+	return errors.Join(err, r.cg.kill(r.o.cgroup()), unmountBelow(r.o.RunDir))
 }
 
 // Purge implements container.Runtime.
@@ -129,10 +141,7 @@ func (r *Runtime) Purge(ctx context.Context) error {
 	for _, id := range r.groupIDs() {
 		eg.Go(func() error { return r.DeleteGroup(ctx, id) })
 	}
-	err := eg.Wait()
-	r.cancel()
-	err = errors.Join(err, r.eng.stop(ctx))
-	r.wg.Wait()
+	err := errors.Join(eg.Wait(), r.halt(ctx))
 	return errors.Join(err, removeTraces(r.o, r.cg))
 }
 

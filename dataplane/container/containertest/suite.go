@@ -95,7 +95,21 @@ func (k *kit) start(c container.Container) string {
 	c.ID, c.Group, c.Image = "c"+ids.Hex(8), k.group, k.image
 	k.ok(k.s.Ensure(k.ctx, c))
 	k.ok(k.s.Start(k.ctx, c.ID))
+	if len(c.Command) == 0 || c.Command[0] == "sleep" || c.Command[0] == "stubborn" {
+		k.ok(AwaitReady(k.ctx, k.s, c.ID))
+	}
 	return c.ID
+}
+
+// AwaitReady waits until a container has written something: then the test
+// program handles signals.
+func AwaitReady(ctx context.Context, r container.Runtime, id string) error {
+	written := errors.New("written")
+	err := r.Tail(ctx, id, container.FromStart, func(container.Record) error { return written })
+	if errors.Is(err, written) {
+		return nil
+	}
+	return errors.Join(err, errors.New("it ended without a word"))
 }
 
 func (k *kit) wait(id string) container.Status {
@@ -140,6 +154,7 @@ func testLife(k *kit) {
 		k.Errorf("a signal before the start: %v", err)
 	}
 	k.ok(k.s.Start(k.ctx, id))
+	k.ok(AwaitReady(k.ctx, k.s, id))
 	s, err = k.s.Get(k.ctx, id)
 	k.ok(err)
 	if s.State != container.Running || s.PID == 0 || s.Started.Before(s.Created) || !s.Ended.IsZero() {

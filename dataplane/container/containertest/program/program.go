@@ -37,8 +37,8 @@ type Proc struct {
 //	alloc MB          uses memory, and sleeps
 //	uid               writes its user and group ids
 //	host              writes the host name
-//	sleep             waits for SIGTERM, and ends with 0; "stopping" is written
-//	stubborn          waits and does not heed SIGTERM
+//	sleep             writes "ready", waits for SIGTERM, writes "stopping" and ends with 0
+//	stubborn          writes "ready", waits and does not heed SIGTERM
 func Run(p Proc) int {
 	if len(p.Args) == 0 {
 		return 64
@@ -68,6 +68,7 @@ func Run(p Proc) int {
 			return 1
 		}
 	case "sleep":
+		fmt.Fprintln(p.Stdout, "ready")
 		for sig := range p.Signals {
 			if sig == syscall.SIGTERM || sig == syscall.SIGINT {
 				fmt.Fprintln(p.Stdout, "stopping")
@@ -75,6 +76,7 @@ func Run(p Proc) int {
 			}
 		}
 	case "stubborn":
+		fmt.Fprintln(p.Stdout, "ready")
 		for range p.Signals {
 		}
 	default:
