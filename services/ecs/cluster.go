@@ -164,7 +164,7 @@ func (s *Service) DescribeClusters(ctx context.Context, in *ecsapi.DescribeClust
 		asked = []string{defaultCluster}
 	}
 	p := at(ctx)
-	out := &ecsapi.DescribeClustersOutput{}
+	out := &ecsapi.DescribeClustersOutput{Clusters: []ecsapi.Cluster{}, Failures: []ecsapi.Failure{}}
 	for _, text := range asked {
 		name, err := clusterName(&text)
 		if err != nil {
@@ -194,7 +194,7 @@ func (s *Service) ListClusters(ctx context.Context, in *ecsapi.ListClustersInput
 	if err != nil {
 		return nil, err
 	}
-	var arns []string
+	arns := []string{}
 	for _, c := range all {
 		if aws.Val(c.Status) == statusActive {
 			arns = append(arns, *c.ClusterArn)

@@ -59,7 +59,7 @@ func (s *Service) ListAccountSettings(ctx context.Context, in *ecsapi.ListAccoun
 	if principal == "" {
 		principal = identity.From(ctx).PrincipalID
 	}
-	out := &ecsapi.ListAccountSettingsOutput{}
+	out := &ecsapi.ListAccountSettingsOutput{Settings: []ecsapi.Setting{}}
 	for _, a := range accountSettings {
 		if in.Name != nil && *in.Name != a.name {
 			continue

@@ -125,7 +125,7 @@ func (s *Service) UntagResource(ctx context.Context, in *ecsapi.UntagResourceInp
 func (s *Service) ListTagsForResource(ctx context.Context, in *ecsapi.ListTagsForResourceInput) (*ecsapi.ListTagsForResourceOutput, error) {
 	out := &ecsapi.ListTagsForResourceOutput{}
 	return out, s.changeTags(ctx, *in.ResourceArn, func(tags *[]ecsapi.Tag) error {
-		out.Tags = *tags
+		out.Tags = append([]ecsapi.Tag{}, *tags...)
 		return nil
 	})
 }

@@ -181,7 +181,7 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if in.ClientToken != nil {
 		token = identity.From(ctx).PrincipalID + "/" + *in.ClientToken
 		if again, err := s.tasksOfToken(ctx, *cluster.ClusterName, token); err != nil || len(again) > 0 {
-			return &ecsapi.RunTaskOutput{Tasks: again}, err
+			return &ecsapi.RunTaskOutput{Tasks: again, Failures: []ecsapi.Failure{}}, err
 		}
 	}
 	tags := in.Tags
@@ -195,7 +195,7 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if in.Group != nil {
 		group = *in.Group
 	}
-	out := &ecsapi.RunTaskOutput{}
+	out := &ecsapi.RunTaskOutput{Failures: []ecsapi.Failure{}}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		out.Tasks = nil
 		for i := range count {
@@ -285,7 +285,7 @@ func (s *Service) StartTask(ctx context.Context, in *ecsapi.StartTaskInput) (*ec
 	if _, err := s.runnableDefinition(ctx, *in.TaskDefinition); err != nil {
 		return nil, err
 	}
-	out := &ecsapi.StartTaskOutput{}
+	out := &ecsapi.StartTaskOutput{Tasks: []ecsapi.Task{}}
 	for _, ci := range in.ContainerInstances {
 		out.Failures = append(out.Failures, ecsapi.Failure{Arn: &ci, Reason: aws.Ptr("MISSING")})
 	}
@@ -333,7 +333,7 @@ func (s *Service) DescribeTasks(ctx context.Context, in *ecsapi.DescribeTasksInp
 		return nil, ecsapi.InvalidParameterException("Tasks can not have more than 100 elements.")
 	}
 	p := at(ctx)
-	out := &ecsapi.DescribeTasksOutput{}
+	out := &ecsapi.DescribeTasksOutput{Tasks: []ecsapi.Task{}, Failures: []ecsapi.Failure{}}
 	for _, text := range in.Tasks {
 		id, ok := nameOf("task", text)
 		if !ok {
@@ -376,7 +376,7 @@ func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ec
 			return nil, ecsapi.InvalidParameterException("Invalid identifier: %s", *in.ServiceName)
 		}
 	}
-	var arns []string
+	arns := []string{}
 	for i := range all {
 		t := &all[i]
 		family, _, _ := splitDefinition(*t.TaskDefinitionArn)

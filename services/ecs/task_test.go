@@ -368,7 +368,7 @@ func TestTaskLife(t *testing.T) {
 		b, _ := json.Marshal(task)
 		t.Errorf("stopped: %s", b)
 	}
-	if got := q.logs.stream("web/chat/" + arn[len(arn)-taskIDLength:]); !slices.Equal(got, []string{"stopping"}) {
+	if got := q.logs.stream("web/chat/" + arn[len(arn)-taskIDLength:]); !slices.Equal(got, []string{"ready", "stopping"}) {
 		t.Errorf("its last words: %q", got)
 	}
 	if len(q.interfaces) != 0 {
@@ -407,8 +407,10 @@ func TestTasksThatDoNotStart(t *testing.T) {
 		{"no right to pull", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) {
 			q.denied["BatchGetImage"] = aws.Errorf("AccessDeniedException", "no")
 		}, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref " + repository + ":latest: pulling from host 000000000000.dkr.ecr.us-east-1.amazonaws.com failed with status code [manifests latest]: 403 Forbidden"},
-		{"no log group", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) { q.logs.groups = map[string]bool{} },
-			"ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1"},
+		{
+			"no log group", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) { q.logs.groups = map[string]bool{} },
+			"ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1",
+		},
 		{"a role of somebody else's", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
 			d.TaskRoleArn = aws.Ptr("arn:aws:iam::000000000000:role/strange")
 		}, "ECS was unable to assume the role 'arn:aws:iam::000000000000:role/strange' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."},

@@ -219,7 +219,7 @@ func (s *Service) changeDefinition(ctx context.Context, family string, revision 
 // DeleteTaskDefinitions removes inactive revisions for good. On AWS they stay
 // for a while as DELETE_IN_PROGRESS; that is what is answered, once.
 func (s *Service) DeleteTaskDefinitions(ctx context.Context, in *ecsapi.DeleteTaskDefinitionsInput) (*ecsapi.DeleteTaskDefinitionsOutput, error) {
-	out := &ecsapi.DeleteTaskDefinitionsOutput{}
+	out := &ecsapi.DeleteTaskDefinitionsOutput{TaskDefinitions: []ecsapi.TaskDefinition{}, Failures: []ecsapi.Failure{}}
 	p := at(ctx)
 	for _, text := range in.TaskDefinitions {
 		d, found, err := s.definition(ctx, p, text)
@@ -259,7 +259,7 @@ func (s *Service) ListTaskDefinitions(ctx context.Context, in *ecsapi.ListTaskDe
 	if err != nil {
 		return nil, err
 	}
-	var arns []string
+	arns := []string{}
 	for _, d := range all {
 		if aws.Val(d.Status) == status {
 			arns = append(arns, *d.TaskDefinitionArn)
@@ -283,7 +283,7 @@ func (s *Service) ListTaskDefinitionFamilies(ctx context.Context, in *ecsapi.Lis
 	for _, d := range all {
 		active[*d.Family] = active[*d.Family] || aws.Val(d.Status) == statusActive
 	}
-	var names []string
+	names := []string{}
 	for name, is := range active {
 		status := statusInactive
 		if is {
