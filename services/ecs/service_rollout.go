@@ -186,10 +186,21 @@ func (p *pass) trip() {
 	if !aws.Val(breaker.Rollback) || stable == nil || aws.Val(stable.Id) == aws.Val(failed.Id) {
 		return
 	}
-	from := aws.Val(stable.Id)
-	p.rec.begin(*stable, &p.now)
+	// As long as the completed deployment has tasks, it is the one to go back to,
+	// and they stay.
+	i := slices.IndexFunc(p.rec.Rollouts, func(r rollout) bool { return aws.Val(r.Id) == aws.Val(stable.Id) })
+	if i > 0 {
+		r := p.rec.Rollouts[i]
+		failed.Status, r.Status = aws.Ptr(statusActive), aws.Ptr("PRIMARY")
+		r.RolloutState, r.UpdatedAt = aws.Ptr(ecsapi.DeploymentRolloutStateInProgress), &p.now
+		r.Failures, r.DesiredCount = 0, p.rec.DesiredCount
+		p.rec.Rollouts = slices.Concat([]rollout{r}, p.rec.Rollouts[:i], p.rec.Rollouts[i+1:])
+		p.rec.Calm = false
+	} else {
+		p.rec.begin(*stable, &p.now)
+	}
 	back := p.rec.primary()
-	back.RolloutStateReason = aws.Ptr("ECS deployment circuit breaker: rolling back to deploymentId " + from + ".")
+	back.RolloutStateReason = aws.Ptr("ECS deployment circuit breaker: rolling back to deploymentId " + aws.Val(back.Id) + ".")
 	p.rec.TaskDefinition, p.rec.NetworkConfiguration = back.TaskDefinition, back.NetworkConfiguration
 	p.rec.LaunchType, p.rec.CapacityProviderStrategy, p.rec.PlatformVersion = back.LaunchType, back.CapacityProviderStrategy, back.PlatformVersion
 	p.say("rolling back to deployment " + aws.Val(back.Id) + ".")

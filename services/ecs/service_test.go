@@ -355,8 +355,8 @@ func TestBreakerRollsBack(t *testing.T) {
 			t.Errorf("no event %q in\n%s", want, strings.Join(events, "\n"))
 		}
 	}
-	if len(y.running()) != len(good) {
-		t.Errorf("%d tasks", len(y.running()))
+	if !slices.Equal(y.running(), good) {
+		t.Errorf("the tasks that were good are not there any more: %v, were %v", y.running(), good)
 	}
 }
 
