@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"time"
 )
 
 // Config is what `minato up` was told.
@@ -37,9 +36,6 @@ var (
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 )
-
-// stopGrace is how long containers have to end when minato goes down.
-const stopGrace = 10 * time.Second
 
 // Check returns what is wrong with the configuration, as the user gave it.
 func (c Config) Check() error {

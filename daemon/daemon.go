@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"minato/aws"
 	"minato/controller"
 	"minato/daemon/control"
 	"minato/daemon/instance"
@@ -245,7 +244,3 @@ func (d *daemon) serve(l net.Listener, h http.Handler) {
 
 // sockets are the load balancer's: made inside the VPCs.
 type sockets struct{ network.Network }
-
-// invoker is the gateway for clients that services are built with before it has
-// all services.
-func (d *daemon) invoker() aws.Invoker { return d.gateway }

@@ -49,28 +49,38 @@ func Services() []*aws.Service {
 
 // services are the control plane.
 type services struct {
-	iam  *iam.Service
-	sts  *sts.Service
-	logs *logs.Service
-	ecr  *ecr.Service
-	ec2  *ec2.Service
-	ecs  *ecs.Service
-
-	stacks *cloudformation.Service
+	iam    *iam.Service
+	sts    *sts.Service
+	logs   *logs.Service
+	ecr    *ecr.Service
+	ec2    *ec2.Service
 	elb    *elbv2.Service
 	rds    *rds.Service
+	ecs    *ecs.Service
+	stacks *cloudformation.Service
+	cloud9 *cloud9.Service
 
-	cloud9    *cloud9.Service
 	instances *ec2.InstanceReconciler
-
-	metadata *metadata.Listeners
-	keys     instance.Keys
+	metadata  *metadata.Listeners
 }
 
-// buildServices makes every service and registers it at the gateway. Services
-// call one another through the gateway, so the order here is free, except that
-// the gateway needs IAM to ask.
-func (d *daemon) buildServices() error {
+// clients call the services in process, through the gateway.
+type clients struct {
+	iam  *iamapi.Client
+	sts  *stsapi.Client
+	logs *logsapi.Client
+	ecr  *ecrapi.Client
+	ec2  *ec2api.Client
+	elb  *elbv2api.Client
+}
+
+func (d *daemon) clients() clients {
+	g := d.gateway
+	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g)}
+}
+
+// buildGateway makes the gateway with who decides: IAM and STS.
+func (d *daemon) buildGateway() error {
 	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log})
 	authenticator := &gateway.Keys{Users: d.iam}
 	opt := gateway.Options{
@@ -85,54 +95,67 @@ func (d *daemon) buildServices() error {
 		opt.Record = r.record
 	}
 	d.gateway = gateway.New(opt)
+	d.services.sts = sts.New(sts.Deps{Store: d.store, Clock: d.clock, Log: d.log, IAM: d.clients().iam})
+	authenticator.Temporary = d.sts
+	return nil
+}
+
+// buildServices makes every service and registers it at the gateway. Services
+// call one another through it, so their order here is free.
+func (d *daemon) buildServices() error {
+	if err := d.buildGateway(); err != nil {
+		return err
+	}
 	d.names = newNames(d.cfg, d.in, d.log, d.dns)
 	if d.cfg.HostNames {
 		if err := d.ca.Trust(host.CertsDir, d.in.ID, registryHost(d.cfg)); err != nil {
 			return fmt.Errorf("docker and skopeo would not trust the registry: %w", err)
 		}
 	}
-	d.services.sts = sts.New(sts.Deps{Store: d.store, Clock: d.clock, Log: d.log, IAM: iamapi.NewClient(d.gateway)})
-	authenticator.Temporary = d.sts
 	events, err := segments.Open(d.in.Path("segments", "logs"), segments.Options{})
 	if err != nil {
 		return err
 	}
 	d.onClose(events.Close)
-	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
-	d.services.ecr = ecr.New(ecr.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam,
-		OpenRegistry: func(a registry.Authorizer, r registry.Repositories) *registry.Registry {
-			return registry.New(registry.Options{
-				Content: d.runtime.Content(), Leases: d.runtime.Leases(), Namespace: d.runtime.Namespace(), Authorizer: a, Repositories: r, Clock: d.clock, Log: d.log,
-			})
-		},
-	})
-	d.onClose(d.ecr.Registry().Close)
-	d.services.ec2 = ec2.New(ec2.Deps{Store: d.store, Clock: d.clock, Log: d.log, Pool: d.cfg.PublicCIDR, FirstAssignable: network.FirstAssignable(d.cfg.PublicCIDR), IAM: iamapi.NewClient(d.gateway), STS: stsapi.NewClient(d.gateway)})
 	databases, err := database.New(database.Options{Root: d.in.Path("databases"), Runtime: d.runtime, Log: d.log})
 	if err != nil {
 		return err
 	}
+	call := d.clients()
+	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
+	d.services.ecr = ecr.New(ecr.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam, OpenRegistry: d.openRegistry,
+	})
+	d.onClose(d.ecr.Registry().Close)
+	d.services.ec2 = ec2.New(ec2.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, Pool: d.cfg.PublicCIDR, FirstAssignable: network.FirstAssignable(d.cfg.PublicCIDR), IAM: call.iam, STS: call.sts,
+	})
 	d.services.rds = rds.New(rds.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), Databases: databases, Network: d.network, AcceptRetired: d.cfg.RetiredVersions == "accept",
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Databases: databases, Network: d.network, AcceptRetired: d.cfg.RetiredVersions == "accept",
 	})
 	d.services.elb = elbv2.New(elbv2.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
 	})
 	d.services.ecs = ecs.New(ecs.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway),
-		Logs: logsapi.NewClient(d.gateway), STS: stsapi.NewClient(d.gateway), Runtime: d.runtime, Network: d.network,
-		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), 443), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Runtime: d.runtime, Network: d.network,
+		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })
-	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: ec2api.NewClient(d.gateway)})
+	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, r := range []gateway.Registration{d.stacks.Registration(), d.cloud9.Registration(), d.ecs.Registration(), d.elb.Registration(), d.rds.Registration(), d.iam.Registration(), d.sts.Registration(), d.logs.Registration(), d.ecr.Registration(), d.ec2.Registration()} {
-		d.gateway.Register(r)
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
+		d.gateway.Register(s.Registration())
 	}
 	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
 	d.onClose(func() error { d.metadata.Close(); return nil })
 	return d.seed()
+}
+
+// openRegistry makes the registry over containerd's content store.
+func (d *daemon) openRegistry(a registry.Authorizer, r registry.Repositories) *registry.Registry {
+	return registry.New(registry.Options{
+		Content: d.runtime.Content(), Leases: d.runtime.Leases(), Namespace: d.runtime.Namespace(), Authorizer: a, Repositories: r, Clock: d.clock, Log: d.log,
+	})
 }
 
 // seed makes what an account has from the first day: the user admin and the
