@@ -384,6 +384,26 @@ func TestServicesActUnderTheirLinkedRole(t *testing.T) {
 	}
 }
 
+// What our services call for themselves, each under its own name.
+func TestServicesMayWhatTheyDo(t *testing.T) {
+	h := newHouse(t)
+	for service, actions := range map[string]string{
+		"ecs.amazonaws.com": "ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:ModifyNetworkInterfaceAttribute " +
+			"ecr:DescribeImages elasticloadbalancing:DeregisterTargets elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth elasticloadbalancing:RegisterTargets",
+		"elasticloadbalancing.amazonaws.com": "ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:DescribeInternetGateways ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs ec2:ModifyNetworkInterfaceAttribute",
+		"rds.amazonaws.com":                  "ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:DescribeAvailabilityZones ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcAttribute ec2:ModifyNetworkInterfaceAttribute",
+		"cloud9.amazonaws.com":               "ec2:CreateSecurityGroup ec2:DeleteSecurityGroup ec2:DescribeInstances ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:RunInstances ec2:StartInstances ec2:StopInstances ec2:TerminateInstances",
+		"ec2.amazonaws.com":                  "iam:GetInstanceProfile",
+		"sts.amazonaws.com":                  "iam:GetRole iam:GetPolicy iam:GetPolicyVersion",
+	} {
+		for _, action := range strings.Fields(actions) {
+			if err := h.iam.Authorize(context.Background(), identity.ServiceCaller(service, acct, "us-east-1"), gateway.Check{Action: action, Resource: "*"}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestSimulation(t *testing.T) {
 	h := newHouse(t)
 	h.user("a")
