@@ -20,6 +20,16 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
 	case *api.DeleteStackInput:
 		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
+	case *api.CreateChangeSetInput:
+		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
+	case *api.DescribeChangeSetInput:
+		name = aws.Val(in.StackName)
+	case *api.ExecuteChangeSetInput:
+		name = aws.Val(in.StackName)
+	case *api.DeleteChangeSetInput:
+		name = aws.Val(in.StackName)
+	case *api.ListChangeSetsInput:
+		name = aws.Val(in.StackName)
 	case *api.DescribeStacksInput:
 		name = aws.Val(in.StackName)
 	case *api.DescribeStackEventsInput:

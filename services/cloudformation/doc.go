@@ -5,13 +5,13 @@
 // stack does not get.
 //
 // What it does: CreateStack, UpdateStack (of what changed, with replacement),
-// DeleteStack, rollback, descriptions, events, exports and imports, JSON and
-// YAML, all intrinsic functions of templates about ECS, conditions, mappings,
-// parameters, DeletionPolicy and UpdateReplacePolicy.
+// DeleteStack, change sets, rollback, descriptions, events, exports and imports,
+// JSON and YAML, all intrinsic functions of templates about ECS, conditions,
+// mappings, parameters, DeletionPolicy and UpdateReplacePolicy.
 //
-// What it does not: change sets, nested stacks, custom resources, transforms and
+// What it does not: nested stacks, custom resources, transforms and
 // macros, dynamic references, templates from S3, drift, stack policies. Each is
-// refused by name.
+// refused by name. The section Rules is read over.
 //
 // An operation writes the stack's record and returns. The reconciler runs the
 // stack's phase: it walks the resources (plan_walk.go, pure) in parallel and

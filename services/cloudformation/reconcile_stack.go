@@ -201,7 +201,14 @@ func (r *run) deleting(ctx context.Context) error {
 	if len(failed) > 0 {
 		return r.become(ctx, api.StackStatusDeleteFailed, "The following resource(s) failed to delete: ["+strings.Join(failed, ", ")+"]. ", nil)
 	}
+	sets, err := r.s.changes.List(ctx, r.st.Account, r.st.Region, r.st.ID)
+	if err != nil {
+		return err
+	}
 	return r.become(ctx, api.StackStatusDeleteComplete, "", func(tx *store.Tx, st *stackRecord) error {
+		for _, c := range sets {
+			r.s.changes.TxDelete(tx, c.Account, c.Region, c.StackID, c.Name)
+		}
 		st.Imports = nil
 		r.s.names.TxDelete(tx, st.Account, st.Region, st.name())
 		return r.publish(tx, st, &outcome{})

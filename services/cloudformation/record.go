@@ -94,13 +94,37 @@ type exportRecord struct {
 	Value   string
 }
 
+// changeSetRecord is an update, or a creation, that waits to be executed.
+type changeSetRecord struct {
+	Account, Region string
+	StackID         string // the last part of the stack's ARN
+	StackARN        string
+	StackName       string
+	ARN             string
+	Name            string
+	Type            string // CREATE or UPDATE
+	Description     string
+	Template        string
+	Values          map[string]string
+	Tags            []api.Tag
+	Capabilities    []string
+	RoleARN         *string
+	OnFailure       string
+	Status          string
+	Reason          string
+	Execution       string
+	Created         time.Time
+	Changes         []api.Change
+}
+
 // tables are the service's records.
 type tables struct {
-	stacks    store.Table[stackRecord]    // account, region, id
-	names     store.Table[string]         // account, region, name → id, of stacks that are not deleted
-	resources store.Table[resourceRecord] // account, region, stack id, logical id
-	events    store.Table[api.StackEvent] // account, region, stack id, time
-	exports   store.Table[exportRecord]   // account, region, name
+	stacks    store.Table[stackRecord]     // account, region, id
+	names     store.Table[string]          // account, region, name → id, of stacks that are not deleted
+	resources store.Table[resourceRecord]  // account, region, stack id, logical id
+	events    store.Table[api.StackEvent]  // account, region, stack id, time
+	exports   store.Table[exportRecord]    // account, region, name
+	changes   store.Table[changeSetRecord] // account, region, stack id, name
 }
 
 func newTables(s store.Store) tables {
@@ -110,6 +134,7 @@ func newTables(s store.Store) tables {
 		resources: store.NewTable[resourceRecord](s, "cloudformation/resource"),
 		events:    store.NewTable[api.StackEvent](s, "cloudformation/event"),
 		exports:   store.NewTable[exportRecord](s, "cloudformation/export"),
+		changes:   store.NewTable[changeSetRecord](s, "cloudformation/change-set"),
 	}
 }
 

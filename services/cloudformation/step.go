@@ -16,6 +16,7 @@ import (
 	"minato/internal/ids"
 	"minato/services/cloudformation/resources"
 	"minato/services/cloudformation/schema"
+	"minato/services/cloudformation/template"
 	"minato/store"
 )
 
@@ -153,7 +154,7 @@ func (r *run) check(ctx context.Context, d *definition) []string {
 		if sch == nil || res.Properties == nil {
 			continue
 		}
-		partial, _ := d.env.Partial(res.Properties, schema.Unknown{}).(map[string]any)
+		partial, _ := d.env.Partial(res.Properties, func(*template.Node) any { return schema.Unknown{} }).(map[string]any)
 		if _, problems := sch.Normalize(partial); len(problems) > 0 {
 			rec, exists := r.records.get(id)
 			if !exists || !rec.exists() {

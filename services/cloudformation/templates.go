@@ -14,7 +14,11 @@ import (
 // GetTemplate returns the template that a stack was made of.
 func (s *Service) GetTemplate(ctx context.Context, in *api.GetTemplateInput) (*api.GetTemplateOutput, error) {
 	if aws.Val(in.ChangeSetName) != "" {
-		return nil, validation("Change sets are not supported by minato")
+		c, err := s.changeSet(ctx, in.ChangeSetName, in.StackName)
+		if err != nil {
+			return nil, err
+		}
+		return &api.GetTemplateOutput{TemplateBody: &c.Template, StagesAvailable: []string{api.TemplateStageOriginal, api.TemplateStageProcessed}}, nil
 	}
 	st, err := s.find(ctx, aws.Val(in.StackName))
 	if err != nil {

@@ -7,14 +7,19 @@ import "minato/aws"
 
 // API is what minato serves of CloudFormation.
 type API interface {
+	CreateChangeSet(ctx context.Context, in *CreateChangeSetInput) (*CreateChangeSetOutput, error)
 	CreateStack(ctx context.Context, in *CreateStackInput) (*CreateStackOutput, error)
+	DeleteChangeSet(ctx context.Context, in *DeleteChangeSetInput) (*DeleteChangeSetOutput, error)
 	DeleteStack(ctx context.Context, in *DeleteStackInput) (*DeleteStackOutput, error)
+	DescribeChangeSet(ctx context.Context, in *DescribeChangeSetInput) (*DescribeChangeSetOutput, error)
 	DescribeStackEvents(ctx context.Context, in *DescribeStackEventsInput) (*DescribeStackEventsOutput, error)
 	DescribeStackResource(ctx context.Context, in *DescribeStackResourceInput) (*DescribeStackResourceOutput, error)
 	DescribeStackResources(ctx context.Context, in *DescribeStackResourcesInput) (*DescribeStackResourcesOutput, error)
 	DescribeStacks(ctx context.Context, in *DescribeStacksInput) (*DescribeStacksOutput, error)
+	ExecuteChangeSet(ctx context.Context, in *ExecuteChangeSetInput) (*ExecuteChangeSetOutput, error)
 	GetTemplate(ctx context.Context, in *GetTemplateInput) (*GetTemplateOutput, error)
 	GetTemplateSummary(ctx context.Context, in *GetTemplateSummaryInput) (*GetTemplateSummaryOutput, error)
+	ListChangeSets(ctx context.Context, in *ListChangeSetsInput) (*ListChangeSetsOutput, error)
 	ListExports(ctx context.Context, in *ListExportsInput) (*ListExportsOutput, error)
 	ListImports(ctx context.Context, in *ListImportsInput) (*ListImportsOutput, error)
 	ListStackResources(ctx context.Context, in *ListStackResourcesInput) (*ListStackResourcesOutput, error)
@@ -27,14 +32,19 @@ type API interface {
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
+		"CreateChangeSet":             aws.HandlerOf(api.CreateChangeSet),
 		"CreateStack":                 aws.HandlerOf(api.CreateStack),
+		"DeleteChangeSet":             aws.HandlerOf(api.DeleteChangeSet),
 		"DeleteStack":                 aws.HandlerOf(api.DeleteStack),
+		"DescribeChangeSet":           aws.HandlerOf(api.DescribeChangeSet),
 		"DescribeStackEvents":         aws.HandlerOf(api.DescribeStackEvents),
 		"DescribeStackResource":       aws.HandlerOf(api.DescribeStackResource),
 		"DescribeStackResources":      aws.HandlerOf(api.DescribeStackResources),
 		"DescribeStacks":              aws.HandlerOf(api.DescribeStacks),
+		"ExecuteChangeSet":            aws.HandlerOf(api.ExecuteChangeSet),
 		"GetTemplate":                 aws.HandlerOf(api.GetTemplate),
 		"GetTemplateSummary":          aws.HandlerOf(api.GetTemplateSummary),
+		"ListChangeSets":              aws.HandlerOf(api.ListChangeSets),
 		"ListExports":                 aws.HandlerOf(api.ListExports),
 		"ListImports":                 aws.HandlerOf(api.ListImports),
 		"ListStackResources":          aws.HandlerOf(api.ListStackResources),
@@ -53,14 +63,29 @@ var _ API = (*Client)(nil)
 // NewClient returns a Client that calls through the invoker.
 func NewClient(invoker aws.Invoker) *Client { return &Client{invoker: invoker} }
 
+// CreateChangeSet calls the operation of that name.
+func (c *Client) CreateChangeSet(ctx context.Context, in *CreateChangeSetInput) (*CreateChangeSetOutput, error) {
+	return aws.Call[CreateChangeSetOutput](ctx, c.invoker, &opCreateChangeSet, in)
+}
+
 // CreateStack calls the operation of that name.
 func (c *Client) CreateStack(ctx context.Context, in *CreateStackInput) (*CreateStackOutput, error) {
 	return aws.Call[CreateStackOutput](ctx, c.invoker, &opCreateStack, in)
 }
 
+// DeleteChangeSet calls the operation of that name.
+func (c *Client) DeleteChangeSet(ctx context.Context, in *DeleteChangeSetInput) (*DeleteChangeSetOutput, error) {
+	return aws.Call[DeleteChangeSetOutput](ctx, c.invoker, &opDeleteChangeSet, in)
+}
+
 // DeleteStack calls the operation of that name.
 func (c *Client) DeleteStack(ctx context.Context, in *DeleteStackInput) (*DeleteStackOutput, error) {
 	return aws.Call[DeleteStackOutput](ctx, c.invoker, &opDeleteStack, in)
+}
+
+// DescribeChangeSet calls the operation of that name.
+func (c *Client) DescribeChangeSet(ctx context.Context, in *DescribeChangeSetInput) (*DescribeChangeSetOutput, error) {
+	return aws.Call[DescribeChangeSetOutput](ctx, c.invoker, &opDescribeChangeSet, in)
 }
 
 // DescribeStackEvents calls the operation of that name.
@@ -83,6 +108,11 @@ func (c *Client) DescribeStacks(ctx context.Context, in *DescribeStacksInput) (*
 	return aws.Call[DescribeStacksOutput](ctx, c.invoker, &opDescribeStacks, in)
 }
 
+// ExecuteChangeSet calls the operation of that name.
+func (c *Client) ExecuteChangeSet(ctx context.Context, in *ExecuteChangeSetInput) (*ExecuteChangeSetOutput, error) {
+	return aws.Call[ExecuteChangeSetOutput](ctx, c.invoker, &opExecuteChangeSet, in)
+}
+
 // GetTemplate calls the operation of that name.
 func (c *Client) GetTemplate(ctx context.Context, in *GetTemplateInput) (*GetTemplateOutput, error) {
 	return aws.Call[GetTemplateOutput](ctx, c.invoker, &opGetTemplate, in)
@@ -91,6 +121,11 @@ func (c *Client) GetTemplate(ctx context.Context, in *GetTemplateInput) (*GetTem
 // GetTemplateSummary calls the operation of that name.
 func (c *Client) GetTemplateSummary(ctx context.Context, in *GetTemplateSummaryInput) (*GetTemplateSummaryOutput, error) {
 	return aws.Call[GetTemplateSummaryOutput](ctx, c.invoker, &opGetTemplateSummary, in)
+}
+
+// ListChangeSets calls the operation of that name.
+func (c *Client) ListChangeSets(ctx context.Context, in *ListChangeSetsInput) (*ListChangeSetsOutput, error) {
+	return aws.Call[ListChangeSetsOutput](ctx, c.invoker, &opListChangeSets, in)
 }
 
 // ListExports calls the operation of that name.

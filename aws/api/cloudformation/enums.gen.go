@@ -2,6 +2,25 @@
 
 package cloudformation
 
+// The values of AfterValueFrom.
+const (
+	AfterValueFromTemplate = "TEMPLATE"
+)
+
+// The values of AttributeChangeType.
+const (
+	AttributeChangeTypeAdd            = "Add"
+	AttributeChangeTypeRemove         = "Remove"
+	AttributeChangeTypeModify         = "Modify"
+	AttributeChangeTypeSyncWithActual = "SyncWithActual"
+)
+
+// The values of BeforeValueFrom.
+const (
+	BeforeValueFromPreviousDeploymentState = "PREVIOUS_DEPLOYMENT_STATE"
+	BeforeValueFromActualState             = "ACTUAL_STATE"
+)
+
 // The values of CallAs.
 const (
 	CallAsSelf           = "SELF"
@@ -15,16 +34,87 @@ const (
 	CapabilityCapabilityAutoExpand = "CAPABILITY_AUTO_EXPAND"
 )
 
+// The values of ChangeAction.
+const (
+	ChangeActionAdd            = "Add"
+	ChangeActionModify         = "Modify"
+	ChangeActionRemove         = "Remove"
+	ChangeActionImport         = "Import"
+	ChangeActionDynamic        = "Dynamic"
+	ChangeActionSyncWithActual = "SyncWithActual"
+)
+
+// The values of ChangeSetStatus.
+const (
+	ChangeSetStatusCreatePending    = "CREATE_PENDING"
+	ChangeSetStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	ChangeSetStatusCreateComplete   = "CREATE_COMPLETE"
+	ChangeSetStatusDeletePending    = "DELETE_PENDING"
+	ChangeSetStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+	ChangeSetStatusDeleteComplete   = "DELETE_COMPLETE"
+	ChangeSetStatusDeleteFailed     = "DELETE_FAILED"
+	ChangeSetStatusFailed           = "FAILED"
+)
+
+// The values of ChangeSetType.
+const (
+	ChangeSetTypeCreate = "CREATE"
+	ChangeSetTypeUpdate = "UPDATE"
+	ChangeSetTypeImport = "IMPORT"
+)
+
+// The values of ChangeSource.
+const (
+	ChangeSourceResourceReference  = "ResourceReference"
+	ChangeSourceParameterReference = "ParameterReference"
+	ChangeSourceResourceAttribute  = "ResourceAttribute"
+	ChangeSourceDirectModification = "DirectModification"
+	ChangeSourceAutomatic          = "Automatic"
+	ChangeSourceNoModification     = "NoModification"
+)
+
+// The values of ChangeType.
+const (
+	ChangeTypeResource = "Resource"
+)
+
 // The values of DeletionMode.
 const (
 	DeletionModeStandard         = "STANDARD"
 	DeletionModeForceDeleteStack = "FORCE_DELETE_STACK"
 )
 
+// The values of DeploymentMode.
+const (
+	DeploymentModeRevertDrift = "REVERT_DRIFT"
+)
+
 // The values of DetailedStatus.
 const (
 	DetailedStatusConfigurationComplete = "CONFIGURATION_COMPLETE"
 	DetailedStatusValidationFailed      = "VALIDATION_FAILED"
+)
+
+// The values of DriftIgnoredReason.
+const (
+	DriftIgnoredReasonManagedByAws      = "MANAGED_BY_AWS"
+	DriftIgnoredReasonWriteOnlyProperty = "WRITE_ONLY_PROPERTY"
+)
+
+// The values of EvaluationType.
+const (
+	EvaluationTypeStatic  = "Static"
+	EvaluationTypeDynamic = "Dynamic"
+)
+
+// The values of ExecutionStatus.
+const (
+	ExecutionStatusUnavailable       = "UNAVAILABLE"
+	ExecutionStatusAvailable         = "AVAILABLE"
+	ExecutionStatusExecuteInProgress = "EXECUTE_IN_PROGRESS"
+	ExecutionStatusExecuteComplete   = "EXECUTE_COMPLETE"
+	ExecutionStatusExecuteFailed     = "EXECUTE_FAILED"
+	ExecutionStatusObsolete          = "OBSOLETE"
 )
 
 // The values of HookFailureMode.
@@ -53,6 +143,13 @@ const (
 	OnFailureDelete    = "DELETE"
 )
 
+// The values of OnStackFailure.
+const (
+	OnStackFailureDoNothing = "DO_NOTHING"
+	OnStackFailureRollback  = "ROLLBACK"
+	OnStackFailureDelete    = "DELETE"
+)
+
 // The values of OperationType.
 const (
 	OperationTypeCreateStack      = "CREATE_STACK"
@@ -61,6 +158,41 @@ const (
 	OperationTypeContinueRollback = "CONTINUE_ROLLBACK"
 	OperationTypeRollback         = "ROLLBACK"
 	OperationTypeCreateChangeset  = "CREATE_CHANGESET"
+)
+
+// The values of PolicyAction.
+const (
+	PolicyActionDelete             = "Delete"
+	PolicyActionRetain             = "Retain"
+	PolicyActionSnapshot           = "Snapshot"
+	PolicyActionReplaceAndDelete   = "ReplaceAndDelete"
+	PolicyActionReplaceAndRetain   = "ReplaceAndRetain"
+	PolicyActionReplaceAndSnapshot = "ReplaceAndSnapshot"
+)
+
+// The values of Replacement.
+const (
+	ReplacementTrue        = "True"
+	ReplacementFalse       = "False"
+	ReplacementConditional = "Conditional"
+)
+
+// The values of RequiresRecreation.
+const (
+	RequiresRecreationNever         = "Never"
+	RequiresRecreationConditionally = "Conditionally"
+	RequiresRecreationAlways        = "Always"
+)
+
+// The values of ResourceAttribute.
+const (
+	ResourceAttributeProperties          = "Properties"
+	ResourceAttributeMetadata            = "Metadata"
+	ResourceAttributeCreationPolicy      = "CreationPolicy"
+	ResourceAttributeUpdatePolicy        = "UpdatePolicy"
+	ResourceAttributeDeletionPolicy      = "DeletionPolicy"
+	ResourceAttributeUpdateReplacePolicy = "UpdateReplacePolicy"
+	ResourceAttributeTags                = "Tags"
 )
 
 // The values of ResourceStatus.

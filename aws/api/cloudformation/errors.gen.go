@@ -20,6 +20,11 @@ func InsufficientCapabilitiesException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "InsufficientCapabilitiesException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// InvalidChangeSetStatusException makes the error with the code InvalidChangeSetStatus (HTTP 400).
+func InvalidChangeSetStatusException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InvalidChangeSetStatus", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // LimitExceededException makes the error with the code LimitExceededException (HTTP 400).
 func LimitExceededException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "LimitExceededException", Message: fmt.Sprintf(format, args...), Status: 400}

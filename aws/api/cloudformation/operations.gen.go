@@ -19,14 +19,19 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
+	opCreateChangeSet             = aws.Operation{Name: "CreateChangeSet", Method: "POST", URI: "/", ResultWrapper: "CreateChangeSetResult", InputShape: &shapeCreateChangeSetInput, OutputShape: &shapeCreateChangeSetOutput}
 	opCreateStack                 = aws.Operation{Name: "CreateStack", Method: "POST", URI: "/", ResultWrapper: "CreateStackResult", InputShape: &shapeCreateStackInput, OutputShape: &shapeCreateStackOutput}
+	opDeleteChangeSet             = aws.Operation{Name: "DeleteChangeSet", Method: "POST", URI: "/", ResultWrapper: "DeleteChangeSetResult", InputShape: &shapeDeleteChangeSetInput, OutputShape: &shapeDeleteChangeSetOutput}
 	opDeleteStack                 = aws.Operation{Name: "DeleteStack", Method: "POST", URI: "/", InputShape: &shapeDeleteStackInput}
+	opDescribeChangeSet           = aws.Operation{Name: "DescribeChangeSet", Method: "POST", URI: "/", ResultWrapper: "DescribeChangeSetResult", InputShape: &shapeDescribeChangeSetInput, OutputShape: &shapeDescribeChangeSetOutput}
 	opDescribeStackEvents         = aws.Operation{Name: "DescribeStackEvents", Method: "POST", URI: "/", ResultWrapper: "DescribeStackEventsResult", InputShape: &shapeDescribeStackEventsInput, OutputShape: &shapeDescribeStackEventsOutput}
 	opDescribeStackResource       = aws.Operation{Name: "DescribeStackResource", Method: "POST", URI: "/", ResultWrapper: "DescribeStackResourceResult", InputShape: &shapeDescribeStackResourceInput, OutputShape: &shapeDescribeStackResourceOutput}
 	opDescribeStackResources      = aws.Operation{Name: "DescribeStackResources", Method: "POST", URI: "/", ResultWrapper: "DescribeStackResourcesResult", InputShape: &shapeDescribeStackResourcesInput, OutputShape: &shapeDescribeStackResourcesOutput}
 	opDescribeStacks              = aws.Operation{Name: "DescribeStacks", Method: "POST", URI: "/", ResultWrapper: "DescribeStacksResult", InputShape: &shapeDescribeStacksInput, OutputShape: &shapeDescribeStacksOutput}
+	opExecuteChangeSet            = aws.Operation{Name: "ExecuteChangeSet", Method: "POST", URI: "/", ResultWrapper: "ExecuteChangeSetResult", InputShape: &shapeExecuteChangeSetInput, OutputShape: &shapeExecuteChangeSetOutput}
 	opGetTemplate                 = aws.Operation{Name: "GetTemplate", Method: "POST", URI: "/", ResultWrapper: "GetTemplateResult", InputShape: &shapeGetTemplateInput, OutputShape: &shapeGetTemplateOutput}
 	opGetTemplateSummary          = aws.Operation{Name: "GetTemplateSummary", Method: "POST", URI: "/", ResultWrapper: "GetTemplateSummaryResult", InputShape: &shapeGetTemplateSummaryInput, OutputShape: &shapeGetTemplateSummaryOutput}
+	opListChangeSets              = aws.Operation{Name: "ListChangeSets", Method: "POST", URI: "/", ResultWrapper: "ListChangeSetsResult", InputShape: &shapeListChangeSetsInput, OutputShape: &shapeListChangeSetsOutput}
 	opListExports                 = aws.Operation{Name: "ListExports", Method: "POST", URI: "/", ResultWrapper: "ListExportsResult", InputShape: &shapeListExportsInput, OutputShape: &shapeListExportsOutput}
 	opListImports                 = aws.Operation{Name: "ListImports", Method: "POST", URI: "/", ResultWrapper: "ListImportsResult", InputShape: &shapeListImportsInput, OutputShape: &shapeListImportsOutput}
 	opListStackResources          = aws.Operation{Name: "ListStackResources", Method: "POST", URI: "/", ResultWrapper: "ListStackResourcesResult", InputShape: &shapeListStackResourcesInput, OutputShape: &shapeListStackResourcesOutput}
@@ -37,14 +42,19 @@ var (
 )
 
 func init() {
+	aws.Register[CreateChangeSetInput, CreateChangeSetOutput](Model, &opCreateChangeSet)
 	aws.Register[CreateStackInput, CreateStackOutput](Model, &opCreateStack)
+	aws.Register[DeleteChangeSetInput, DeleteChangeSetOutput](Model, &opDeleteChangeSet)
 	aws.Register[DeleteStackInput, DeleteStackOutput](Model, &opDeleteStack)
+	aws.Register[DescribeChangeSetInput, DescribeChangeSetOutput](Model, &opDescribeChangeSet)
 	aws.Register[DescribeStackEventsInput, DescribeStackEventsOutput](Model, &opDescribeStackEvents)
 	aws.Register[DescribeStackResourceInput, DescribeStackResourceOutput](Model, &opDescribeStackResource)
 	aws.Register[DescribeStackResourcesInput, DescribeStackResourcesOutput](Model, &opDescribeStackResources)
 	aws.Register[DescribeStacksInput, DescribeStacksOutput](Model, &opDescribeStacks)
+	aws.Register[ExecuteChangeSetInput, ExecuteChangeSetOutput](Model, &opExecuteChangeSet)
 	aws.Register[GetTemplateInput, GetTemplateOutput](Model, &opGetTemplate)
 	aws.Register[GetTemplateSummaryInput, GetTemplateSummaryOutput](Model, &opGetTemplateSummary)
+	aws.Register[ListChangeSetsInput, ListChangeSetsOutput](Model, &opListChangeSets)
 	aws.Register[ListExportsInput, ListExportsOutput](Model, &opListExports)
 	aws.Register[ListImportsInput, ListImportsOutput](Model, &opListImports)
 	aws.Register[ListStackResourcesInput, ListStackResourcesOutput](Model, &opListStackResources)

@@ -8,6 +8,7 @@ import "minato/aws"
 var (
 	limit0     float64 = 0
 	limit1     float64 = 1
+	limit100   float64 = 100
 	limit1024  float64 = 1024
 	limit128   float64 = 128
 	limit1600  float64 = 1600
@@ -26,17 +27,81 @@ var (
 
 // The tables of the shapes.
 var (
-	shapeAllowedValue       = aws.Shape{Name: "AllowedValue", Kind: aws.String}
-	shapeAllowedValues      = aws.Shape{Name: "AllowedValues", Kind: aws.List, Elem: &shapeAllowedValue, ElemName: "member"}
-	shapeArn                = aws.Shape{Name: "Arn", Kind: aws.String}
-	shapeCallAs             = aws.Shape{Name: "CallAs", Kind: aws.String, Enum: []string{"SELF", "DELEGATED_ADMIN"}}
-	shapeCapabilities       = aws.Shape{Name: "Capabilities", Kind: aws.List, Elem: &shapeCapability, ElemName: "member"}
-	shapeCapabilitiesReason = aws.Shape{Name: "CapabilitiesReason", Kind: aws.String}
-	shapeCapability         = aws.Shape{Name: "Capability", Kind: aws.String, Enum: []string{"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}}
-	shapeChangeSetId        = aws.Shape{Name: "ChangeSetId", Kind: aws.String, Min: &limit1, Pattern: "arn:[-a-zA-Z0-9:/]*"}
-	shapeChangeSetNameOrId  = aws.Shape{Name: "ChangeSetNameOrId", Kind: aws.String, Min: &limit1, Max: &limit1600, Pattern: "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/]*"}
-	shapeClientRequestToken = aws.Shape{Name: "ClientRequestToken", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[a-zA-Z0-9][-a-zA-Z0-9]*"}
-	shapeCreateStackInput   = aws.Shape{Name: "CreateStackInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeAfterContext        = aws.Shape{Name: "AfterContext", Kind: aws.String}
+	shapeAfterValue          = aws.Shape{Name: "AfterValue", Kind: aws.String}
+	shapeAfterValueFrom      = aws.Shape{Name: "AfterValueFrom", Kind: aws.String, Enum: []string{"TEMPLATE"}}
+	shapeAllowedValue        = aws.Shape{Name: "AllowedValue", Kind: aws.String}
+	shapeAllowedValues       = aws.Shape{Name: "AllowedValues", Kind: aws.List, Elem: &shapeAllowedValue, ElemName: "member"}
+	shapeArn                 = aws.Shape{Name: "Arn", Kind: aws.String}
+	shapeAttributeChangeType = aws.Shape{Name: "AttributeChangeType", Kind: aws.String, Enum: []string{"Add", "Remove", "Modify", "SyncWithActual"}}
+	shapeBeforeContext       = aws.Shape{Name: "BeforeContext", Kind: aws.String}
+	shapeBeforeValue         = aws.Shape{Name: "BeforeValue", Kind: aws.String}
+	shapeBeforeValueFrom     = aws.Shape{Name: "BeforeValueFrom", Kind: aws.String, Enum: []string{"PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"}}
+	shapeCallAs              = aws.Shape{Name: "CallAs", Kind: aws.String, Enum: []string{"SELF", "DELEGATED_ADMIN"}}
+	shapeCapabilities        = aws.Shape{Name: "Capabilities", Kind: aws.List, Elem: &shapeCapability, ElemName: "member"}
+	shapeCapabilitiesReason  = aws.Shape{Name: "CapabilitiesReason", Kind: aws.String}
+	shapeCapability          = aws.Shape{Name: "Capability", Kind: aws.String, Enum: []string{"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}}
+	shapeCausingEntity       = aws.Shape{Name: "CausingEntity", Kind: aws.String}
+	shapeChange              = aws.Shape{Name: "Change", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "HookInvocationCount", Index: 0, Shape: &shapeHookInvocationCount, WireName: "HookInvocationCount", QueryName: "HookInvocationCount"},
+		{Name: "ResourceChange", Index: 1, Shape: &shapeResourceChange, WireName: "ResourceChange", QueryName: "ResourceChange"},
+		{Name: "Type", Index: 2, Shape: &shapeChangeType, WireName: "Type", QueryName: "Type"},
+	}}
+	shapeChangeAction          = aws.Shape{Name: "ChangeAction", Kind: aws.String, Enum: []string{"Add", "Modify", "Remove", "Import", "Dynamic", "SyncWithActual"}}
+	shapeChangeSetId           = aws.Shape{Name: "ChangeSetId", Kind: aws.String, Min: &limit1, Pattern: "arn:[-a-zA-Z0-9:/]*"}
+	shapeChangeSetName         = aws.Shape{Name: "ChangeSetName", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[a-zA-Z][-a-zA-Z0-9]*"}
+	shapeChangeSetNameOrId     = aws.Shape{Name: "ChangeSetNameOrId", Kind: aws.String, Min: &limit1, Max: &limit1600, Pattern: "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/]*"}
+	shapeChangeSetStatus       = aws.Shape{Name: "ChangeSetStatus", Kind: aws.String, Enum: []string{"CREATE_PENDING", "CREATE_IN_PROGRESS", "CREATE_COMPLETE", "DELETE_PENDING", "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "FAILED"}}
+	shapeChangeSetStatusReason = aws.Shape{Name: "ChangeSetStatusReason", Kind: aws.String}
+	shapeChangeSetSummaries    = aws.Shape{Name: "ChangeSetSummaries", Kind: aws.List, Elem: &shapeChangeSetSummary, ElemName: "member"}
+	shapeChangeSetSummary      = aws.Shape{Name: "ChangeSetSummary", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ChangeSetId", Index: 0, Shape: &shapeChangeSetId, WireName: "ChangeSetId", QueryName: "ChangeSetId"},
+		{Name: "ChangeSetName", Index: 1, Shape: &shapeChangeSetName, WireName: "ChangeSetName", QueryName: "ChangeSetName"},
+		{Name: "CreationTime", Index: 2, Shape: &shapeCreationTime, WireName: "CreationTime", QueryName: "CreationTime"},
+		{Name: "Description", Index: 3, Shape: &shapeDescription, WireName: "Description", QueryName: "Description"},
+		{Name: "ExecutionStatus", Index: 4, Shape: &shapeExecutionStatus, WireName: "ExecutionStatus", QueryName: "ExecutionStatus"},
+		{Name: "ImportExistingResources", Index: 5, Shape: &shapeImportExistingResources, WireName: "ImportExistingResources", QueryName: "ImportExistingResources"},
+		{Name: "IncludeNestedStacks", Index: 6, Shape: &shapeIncludeNestedStacks, WireName: "IncludeNestedStacks", QueryName: "IncludeNestedStacks"},
+		{Name: "ParentChangeSetId", Index: 7, Shape: &shapeChangeSetId, WireName: "ParentChangeSetId", QueryName: "ParentChangeSetId"},
+		{Name: "RootChangeSetId", Index: 8, Shape: &shapeChangeSetId, WireName: "RootChangeSetId", QueryName: "RootChangeSetId"},
+		{Name: "StackId", Index: 9, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
+		{Name: "StackName", Index: 10, Shape: &shapeStackName, WireName: "StackName", QueryName: "StackName"},
+		{Name: "Status", Index: 11, Shape: &shapeChangeSetStatus, WireName: "Status", QueryName: "Status"},
+		{Name: "StatusReason", Index: 12, Shape: &shapeChangeSetStatusReason, WireName: "StatusReason", QueryName: "StatusReason"},
+	}}
+	shapeChangeSetType        = aws.Shape{Name: "ChangeSetType", Kind: aws.String, Enum: []string{"CREATE", "UPDATE", "IMPORT"}}
+	shapeChangeSource         = aws.Shape{Name: "ChangeSource", Kind: aws.String, Enum: []string{"ResourceReference", "ParameterReference", "ResourceAttribute", "DirectModification", "Automatic", "NoModification"}}
+	shapeChangeType           = aws.Shape{Name: "ChangeType", Kind: aws.String, Enum: []string{"Resource"}}
+	shapeChanges              = aws.Shape{Name: "Changes", Kind: aws.List, Elem: &shapeChange, ElemName: "member"}
+	shapeClientRequestToken   = aws.Shape{Name: "ClientRequestToken", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[a-zA-Z0-9][-a-zA-Z0-9]*"}
+	shapeClientToken          = aws.Shape{Name: "ClientToken", Kind: aws.String, Min: &limit1, Max: &limit128}
+	shapeCreateChangeSetInput = aws.Shape{Name: "CreateChangeSetInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Capabilities", Index: 0, Shape: &shapeCapabilities, WireName: "Capabilities", QueryName: "Capabilities"},
+		{Name: "ChangeSetName", Index: 1, Shape: &shapeChangeSetName, WireName: "ChangeSetName", QueryName: "ChangeSetName", Required: true},
+		{Name: "ChangeSetType", Index: 2, Shape: &shapeChangeSetType, WireName: "ChangeSetType", QueryName: "ChangeSetType"},
+		{Name: "ClientToken", Index: 3, Shape: &shapeClientToken, WireName: "ClientToken", QueryName: "ClientToken"},
+		{Name: "DeploymentMode", Index: 4, Shape: &shapeDeploymentMode, WireName: "DeploymentMode", QueryName: "DeploymentMode"},
+		{Name: "Description", Index: 5, Shape: &shapeDescription, WireName: "Description", QueryName: "Description"},
+		{Name: "ImportExistingResources", Index: 6, Shape: &shapeImportExistingResources, WireName: "ImportExistingResources", QueryName: "ImportExistingResources"},
+		{Name: "IncludeNestedStacks", Index: 7, Shape: &shapeIncludeNestedStacks, WireName: "IncludeNestedStacks", QueryName: "IncludeNestedStacks"},
+		{Name: "NotificationARNs", Index: 8, Shape: &shapeNotificationARNs, WireName: "NotificationARNs", QueryName: "NotificationARNs"},
+		{Name: "OnStackFailure", Index: 9, Shape: &shapeOnStackFailure, WireName: "OnStackFailure", QueryName: "OnStackFailure"},
+		{Name: "Parameters", Index: 10, Shape: &shapeParameters, WireName: "Parameters", QueryName: "Parameters"},
+		{Name: "ResourceTypes", Index: 11, Shape: &shapeResourceTypes, WireName: "ResourceTypes", QueryName: "ResourceTypes"},
+		{Name: "ResourcesToImport", Index: 12, Shape: &shapeResourcesToImport, WireName: "ResourcesToImport", QueryName: "ResourcesToImport"},
+		{Name: "RoleARN", Index: 13, Shape: &shapeRoleARN, WireName: "RoleARN", QueryName: "RoleARN"},
+		{Name: "RollbackConfiguration", Index: 14, Shape: &shapeRollbackConfiguration, WireName: "RollbackConfiguration", QueryName: "RollbackConfiguration"},
+		{Name: "StackName", Index: 15, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName", Required: true},
+		{Name: "Tags", Index: 16, Shape: &shapeTags, WireName: "Tags", QueryName: "Tags"},
+		{Name: "TemplateBody", Index: 17, Shape: &shapeTemplateBody, WireName: "TemplateBody", QueryName: "TemplateBody"},
+		{Name: "TemplateURL", Index: 18, Shape: &shapeTemplateURL, WireName: "TemplateURL", QueryName: "TemplateURL"},
+		{Name: "UsePreviousTemplate", Index: 19, Shape: &shapeUsePreviousTemplate, WireName: "UsePreviousTemplate", QueryName: "UsePreviousTemplate"},
+	}}
+	shapeCreateChangeSetOutput = aws.Shape{Name: "CreateChangeSetOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Id", Index: 0, Shape: &shapeChangeSetId, WireName: "Id", QueryName: "Id"},
+		{Name: "StackId", Index: 1, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
+	}}
+	shapeCreateStackInput = aws.Shape{Name: "CreateStackInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Capabilities", Index: 0, Shape: &shapeCapabilities, WireName: "Capabilities", QueryName: "Capabilities"},
 		{Name: "ClientRequestToken", Index: 1, Shape: &shapeClientRequestToken, WireName: "ClientRequestToken", QueryName: "ClientRequestToken"},
 		{Name: "DisableRollback", Index: 2, Shape: &shapeDisableRollback, WireName: "DisableRollback", QueryName: "DisableRollback"},
@@ -60,16 +125,53 @@ var (
 		{Name: "OperationId", Index: 0, Shape: &shapeOperationId, WireName: "OperationId", QueryName: "OperationId"},
 		{Name: "StackId", Index: 1, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
 	}}
-	shapeCreationTime     = aws.Shape{Name: "CreationTime", Kind: aws.Timestamp}
-	shapeDeleteStackInput = aws.Shape{Name: "DeleteStackInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeCreationTime         = aws.Shape{Name: "CreationTime", Kind: aws.Timestamp}
+	shapeDeleteChangeSetInput = aws.Shape{Name: "DeleteChangeSetInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ChangeSetName", Index: 0, Shape: &shapeChangeSetNameOrId, WireName: "ChangeSetName", QueryName: "ChangeSetName", Required: true},
+		{Name: "StackName", Index: 1, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName"},
+	}}
+	shapeDeleteChangeSetOutput = aws.Shape{Name: "DeleteChangeSetOutput", Kind: aws.Structure}
+	shapeDeleteStackInput      = aws.Shape{Name: "DeleteStackInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ClientRequestToken", Index: 0, Shape: &shapeClientRequestToken, WireName: "ClientRequestToken", QueryName: "ClientRequestToken"},
 		{Name: "DeletionMode", Index: 1, Shape: &shapeDeletionMode, WireName: "DeletionMode", QueryName: "DeletionMode"},
 		{Name: "RetainResources", Index: 2, Shape: &shapeRetainResources, WireName: "RetainResources", QueryName: "RetainResources"},
 		{Name: "RoleARN", Index: 3, Shape: &shapeRoleARN, WireName: "RoleARN", QueryName: "RoleARN"},
 		{Name: "StackName", Index: 4, Shape: &shapeStackName, WireName: "StackName", QueryName: "StackName", Required: true},
 	}}
-	shapeDeletionMode             = aws.Shape{Name: "DeletionMode", Kind: aws.String, Enum: []string{"STANDARD", "FORCE_DELETE_STACK"}}
-	shapeDeletionTime             = aws.Shape{Name: "DeletionTime", Kind: aws.Timestamp}
+	shapeDeletionMode           = aws.Shape{Name: "DeletionMode", Kind: aws.String, Enum: []string{"STANDARD", "FORCE_DELETE_STACK"}}
+	shapeDeletionTime           = aws.Shape{Name: "DeletionTime", Kind: aws.Timestamp}
+	shapeDeploymentMode         = aws.Shape{Name: "DeploymentMode", Kind: aws.String, Enum: []string{"REVERT_DRIFT"}}
+	shapeDescribeChangeSetInput = aws.Shape{Name: "DescribeChangeSetInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ChangeSetName", Index: 0, Shape: &shapeChangeSetNameOrId, WireName: "ChangeSetName", QueryName: "ChangeSetName", Required: true},
+		{Name: "IncludePropertyValues", Index: 1, Shape: &shapeIncludePropertyValues, WireName: "IncludePropertyValues", QueryName: "IncludePropertyValues"},
+		{Name: "NextToken", Index: 2, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "StackName", Index: 3, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName"},
+	}}
+	shapeDescribeChangeSetOutput = aws.Shape{Name: "DescribeChangeSetOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Capabilities", Index: 0, Shape: &shapeCapabilities, WireName: "Capabilities", QueryName: "Capabilities"},
+		{Name: "ChangeSetId", Index: 1, Shape: &shapeChangeSetId, WireName: "ChangeSetId", QueryName: "ChangeSetId"},
+		{Name: "ChangeSetName", Index: 2, Shape: &shapeChangeSetName, WireName: "ChangeSetName", QueryName: "ChangeSetName"},
+		{Name: "Changes", Index: 3, Shape: &shapeChanges, WireName: "Changes", QueryName: "Changes"},
+		{Name: "CreationTime", Index: 4, Shape: &shapeCreationTime, WireName: "CreationTime", QueryName: "CreationTime"},
+		{Name: "DeploymentMode", Index: 5, Shape: &shapeDeploymentMode, WireName: "DeploymentMode", QueryName: "DeploymentMode"},
+		{Name: "Description", Index: 6, Shape: &shapeDescription, WireName: "Description", QueryName: "Description"},
+		{Name: "ExecutionStatus", Index: 7, Shape: &shapeExecutionStatus, WireName: "ExecutionStatus", QueryName: "ExecutionStatus"},
+		{Name: "ImportExistingResources", Index: 8, Shape: &shapeImportExistingResources, WireName: "ImportExistingResources", QueryName: "ImportExistingResources"},
+		{Name: "IncludeNestedStacks", Index: 9, Shape: &shapeIncludeNestedStacks, WireName: "IncludeNestedStacks", QueryName: "IncludeNestedStacks"},
+		{Name: "NextToken", Index: 10, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "NotificationARNs", Index: 11, Shape: &shapeNotificationARNs, WireName: "NotificationARNs", QueryName: "NotificationARNs"},
+		{Name: "OnStackFailure", Index: 12, Shape: &shapeOnStackFailure, WireName: "OnStackFailure", QueryName: "OnStackFailure"},
+		{Name: "Parameters", Index: 13, Shape: &shapeParameters, WireName: "Parameters", QueryName: "Parameters"},
+		{Name: "ParentChangeSetId", Index: 14, Shape: &shapeChangeSetId, WireName: "ParentChangeSetId", QueryName: "ParentChangeSetId"},
+		{Name: "RollbackConfiguration", Index: 15, Shape: &shapeRollbackConfiguration, WireName: "RollbackConfiguration", QueryName: "RollbackConfiguration"},
+		{Name: "RootChangeSetId", Index: 16, Shape: &shapeChangeSetId, WireName: "RootChangeSetId", QueryName: "RootChangeSetId"},
+		{Name: "StackDriftStatus", Index: 17, Shape: &shapeStackDriftStatus, WireName: "StackDriftStatus", QueryName: "StackDriftStatus"},
+		{Name: "StackId", Index: 18, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
+		{Name: "StackName", Index: 19, Shape: &shapeStackName, WireName: "StackName", QueryName: "StackName"},
+		{Name: "Status", Index: 20, Shape: &shapeChangeSetStatus, WireName: "Status", QueryName: "Status"},
+		{Name: "StatusReason", Index: 21, Shape: &shapeChangeSetStatusReason, WireName: "StatusReason", QueryName: "StatusReason"},
+		{Name: "Tags", Index: 22, Shape: &shapeTags, WireName: "Tags", QueryName: "Tags"},
+	}}
 	shapeDescribeStackEventsInput = aws.Shape{Name: "DescribeStackEventsInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "NextToken", Index: 0, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
 		{Name: "StackName", Index: 1, Shape: &shapeStackName, WireName: "StackName", QueryName: "StackName", Required: true},
@@ -104,9 +206,20 @@ var (
 	shapeDescription                 = aws.Shape{Name: "Description", Kind: aws.String, Min: &limit1, Max: &limit1024}
 	shapeDetailedStatus              = aws.Shape{Name: "DetailedStatus", Kind: aws.String, Enum: []string{"CONFIGURATION_COMPLETE", "VALIDATION_FAILED"}}
 	shapeDisableRollback             = aws.Shape{Name: "DisableRollback", Kind: aws.Boolean}
+	shapeDriftIgnoredReason          = aws.Shape{Name: "DriftIgnoredReason", Kind: aws.String, Enum: []string{"MANAGED_BY_AWS", "WRITE_ONLY_PROPERTY"}}
 	shapeEnableTerminationProtection = aws.Shape{Name: "EnableTerminationProtection", Kind: aws.Boolean}
+	shapeEvaluationType              = aws.Shape{Name: "EvaluationType", Kind: aws.String, Enum: []string{"Static", "Dynamic"}}
 	shapeEventId                     = aws.Shape{Name: "EventId", Kind: aws.String}
-	shapeExport                      = aws.Shape{Name: "Export", Kind: aws.Structure, Members: []aws.Member{
+	shapeExecuteChangeSetInput       = aws.Shape{Name: "ExecuteChangeSetInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ChangeSetName", Index: 0, Shape: &shapeChangeSetNameOrId, WireName: "ChangeSetName", QueryName: "ChangeSetName", Required: true},
+		{Name: "ClientRequestToken", Index: 1, Shape: &shapeClientRequestToken, WireName: "ClientRequestToken", QueryName: "ClientRequestToken"},
+		{Name: "DisableRollback", Index: 2, Shape: &shapeDisableRollback, WireName: "DisableRollback", QueryName: "DisableRollback"},
+		{Name: "RetainExceptOnCreate", Index: 3, Shape: &shapeRetainExceptOnCreate, WireName: "RetainExceptOnCreate", QueryName: "RetainExceptOnCreate"},
+		{Name: "StackName", Index: 4, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName"},
+	}}
+	shapeExecuteChangeSetOutput = aws.Shape{Name: "ExecuteChangeSetOutput", Kind: aws.Structure}
+	shapeExecutionStatus        = aws.Shape{Name: "ExecutionStatus", Kind: aws.String, Enum: []string{"UNAVAILABLE", "AVAILABLE", "EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED", "OBSOLETE"}}
+	shapeExport                 = aws.Shape{Name: "Export", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ExportingStackId", Index: 0, Shape: &shapeStackId, WireName: "ExportingStackId", QueryName: "ExportingStackId"},
 		{Name: "Name", Index: 1, Shape: &shapeExportName, WireName: "Name", QueryName: "Name"},
 		{Name: "Value", Index: 2, Shape: &shapeExportValue, WireName: "Value", QueryName: "Value"},
@@ -143,16 +256,28 @@ var (
 		{Name: "Version", Index: 8, Shape: &shapeVersion, WireName: "Version", QueryName: "Version"},
 		{Name: "Warnings", Index: 9, Shape: &shapeWarnings, WireName: "Warnings", QueryName: "Warnings"},
 	}}
-	shapeHookFailureMode     = aws.Shape{Name: "HookFailureMode", Kind: aws.String, Enum: []string{"FAIL", "WARN"}}
-	shapeHookInvocationId    = aws.Shape{Name: "HookInvocationId", Kind: aws.String, Min: &limit36, Max: &limit36, Pattern: "^[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$"}
-	shapeHookInvocationPoint = aws.Shape{Name: "HookInvocationPoint", Kind: aws.String, Enum: []string{"PRE_PROVISION"}}
-	shapeHookStatus          = aws.Shape{Name: "HookStatus", Kind: aws.String, Enum: []string{"HOOK_IN_PROGRESS", "HOOK_COMPLETE_SUCCEEDED", "HOOK_COMPLETE_FAILED", "HOOK_FAILED"}}
-	shapeHookStatusReason    = aws.Shape{Name: "HookStatusReason", Kind: aws.String, Min: &limit1, Max: &limit1024}
-	shapeHookType            = aws.Shape{Name: "HookType", Kind: aws.String, Min: &limit1, Max: &limit255}
-	shapeImports             = aws.Shape{Name: "Imports", Kind: aws.List, Elem: &shapeStackName, ElemName: "member"}
-	shapeLastOperations      = aws.Shape{Name: "LastOperations", Kind: aws.List, Elem: &shapeOperationEntry, ElemName: "member"}
-	shapeLastUpdatedTime     = aws.Shape{Name: "LastUpdatedTime", Kind: aws.Timestamp}
-	shapeListExportsInput    = aws.Shape{Name: "ListExportsInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeHookFailureMode         = aws.Shape{Name: "HookFailureMode", Kind: aws.String, Enum: []string{"FAIL", "WARN"}}
+	shapeHookInvocationCount     = aws.Shape{Name: "HookInvocationCount", Kind: aws.Integer, Min: &limit1, Max: &limit100}
+	shapeHookInvocationId        = aws.Shape{Name: "HookInvocationId", Kind: aws.String, Min: &limit36, Max: &limit36, Pattern: "^[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$"}
+	shapeHookInvocationPoint     = aws.Shape{Name: "HookInvocationPoint", Kind: aws.String, Enum: []string{"PRE_PROVISION"}}
+	shapeHookStatus              = aws.Shape{Name: "HookStatus", Kind: aws.String, Enum: []string{"HOOK_IN_PROGRESS", "HOOK_COMPLETE_SUCCEEDED", "HOOK_COMPLETE_FAILED", "HOOK_FAILED"}}
+	shapeHookStatusReason        = aws.Shape{Name: "HookStatusReason", Kind: aws.String, Min: &limit1, Max: &limit1024}
+	shapeHookType                = aws.Shape{Name: "HookType", Kind: aws.String, Min: &limit1, Max: &limit255}
+	shapeImportExistingResources = aws.Shape{Name: "ImportExistingResources", Kind: aws.Boolean}
+	shapeImports                 = aws.Shape{Name: "Imports", Kind: aws.List, Elem: &shapeStackName, ElemName: "member"}
+	shapeIncludeNestedStacks     = aws.Shape{Name: "IncludeNestedStacks", Kind: aws.Boolean}
+	shapeIncludePropertyValues   = aws.Shape{Name: "IncludePropertyValues", Kind: aws.Boolean}
+	shapeLastOperations          = aws.Shape{Name: "LastOperations", Kind: aws.List, Elem: &shapeOperationEntry, ElemName: "member"}
+	shapeLastUpdatedTime         = aws.Shape{Name: "LastUpdatedTime", Kind: aws.Timestamp}
+	shapeListChangeSetsInput     = aws.Shape{Name: "ListChangeSetsInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "StackName", Index: 1, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName", Required: true},
+	}}
+	shapeListChangeSetsOutput = aws.Shape{Name: "ListChangeSetsOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "Summaries", Index: 1, Shape: &shapeChangeSetSummaries, WireName: "Summaries", QueryName: "Summaries"},
+	}}
+	shapeListExportsInput = aws.Shape{Name: "ListExportsInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "NextToken", Index: 0, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
 	}}
 	shapeListExportsOutput = aws.Shape{Name: "ListExportsOutput", Kind: aws.Structure, Members: []aws.Member{
@@ -183,6 +308,11 @@ var (
 		{Name: "NextToken", Index: 0, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
 		{Name: "StackSummaries", Index: 1, Shape: &shapeStackSummaries, WireName: "StackSummaries", QueryName: "StackSummaries"},
 	}}
+	shapeLiveResourceDrift = aws.Shape{Name: "LiveResourceDrift", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ActualValue", Index: 0, Shape: &shapeResourceDriftActualValue, WireName: "ActualValue", QueryName: "ActualValue"},
+		{Name: "DriftDetectionTimestamp", Index: 1, Shape: &shapeTimestamp, WireName: "DriftDetectionTimestamp", QueryName: "DriftDetectionTimestamp"},
+		{Name: "PreviousValue", Index: 2, Shape: &shapeResourceDriftPreviousValue, WireName: "PreviousValue", QueryName: "PreviousValue"},
+	}}
 	shapeLogicalIdHierarchy = aws.Shape{Name: "LogicalIdHierarchy", Kind: aws.String}
 	shapeLogicalResourceId  = aws.Shape{Name: "LogicalResourceId", Kind: aws.String}
 	shapeLogicalResourceIds = aws.Shape{Name: "LogicalResourceIds", Kind: aws.List, Elem: &shapeLogicalResourceId, ElemName: "member", Min: &limit1, Max: &limit200}
@@ -197,6 +327,7 @@ var (
 	shapeNotificationARN         = aws.Shape{Name: "NotificationARN", Kind: aws.String}
 	shapeNotificationARNs        = aws.Shape{Name: "NotificationARNs", Kind: aws.List, Elem: &shapeNotificationARN, ElemName: "member", Max: &limit5}
 	shapeOnFailure               = aws.Shape{Name: "OnFailure", Kind: aws.String, Enum: []string{"DO_NOTHING", "ROLLBACK", "DELETE"}}
+	shapeOnStackFailure          = aws.Shape{Name: "OnStackFailure", Kind: aws.String, Enum: []string{"DO_NOTHING", "ROLLBACK", "DELETE"}}
 	shapeOperationEntry          = aws.Shape{Name: "OperationEntry", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "OperationId", Index: 0, Shape: &shapeOperationId, WireName: "OperationId", QueryName: "OperationId"},
 		{Name: "OperationType", Index: 1, Shape: &shapeOperationType, WireName: "OperationType", QueryName: "OperationType"},
@@ -229,25 +360,83 @@ var (
 		{Name: "ParameterKey", Index: 4, Shape: &shapeParameterKey, WireName: "ParameterKey", QueryName: "ParameterKey"},
 		{Name: "ParameterType", Index: 5, Shape: &shapeParameterType, WireName: "ParameterType", QueryName: "ParameterType"},
 	}}
-	shapeParameterDeclarations         = aws.Shape{Name: "ParameterDeclarations", Kind: aws.List, Elem: &shapeParameterDeclaration, ElemName: "member"}
-	shapeParameterKey                  = aws.Shape{Name: "ParameterKey", Kind: aws.String}
-	shapeParameterType                 = aws.Shape{Name: "ParameterType", Kind: aws.String}
-	shapeParameterValue                = aws.Shape{Name: "ParameterValue", Kind: aws.String}
-	shapeParameters                    = aws.Shape{Name: "Parameters", Kind: aws.List, Elem: &shapeParameter, ElemName: "member"}
-	shapePhysicalResourceId            = aws.Shape{Name: "PhysicalResourceId", Kind: aws.String}
-	shapeResourceIdentifierPropertyKey = aws.Shape{Name: "ResourceIdentifierPropertyKey", Kind: aws.String, Min: &limit1, Max: &limit2048}
-	shapeResourceIdentifierSummaries   = aws.Shape{Name: "ResourceIdentifierSummaries", Kind: aws.List, Elem: &shapeResourceIdentifierSummary, ElemName: "member"}
-	shapeResourceIdentifierSummary     = aws.Shape{Name: "ResourceIdentifierSummary", Kind: aws.Structure, Members: []aws.Member{
+	shapeParameterDeclarations     = aws.Shape{Name: "ParameterDeclarations", Kind: aws.List, Elem: &shapeParameterDeclaration, ElemName: "member"}
+	shapeParameterKey              = aws.Shape{Name: "ParameterKey", Kind: aws.String}
+	shapeParameterType             = aws.Shape{Name: "ParameterType", Kind: aws.String}
+	shapeParameterValue            = aws.Shape{Name: "ParameterValue", Kind: aws.String}
+	shapeParameters                = aws.Shape{Name: "Parameters", Kind: aws.List, Elem: &shapeParameter, ElemName: "member"}
+	shapePhysicalResourceId        = aws.Shape{Name: "PhysicalResourceId", Kind: aws.String}
+	shapePolicyAction              = aws.Shape{Name: "PolicyAction", Kind: aws.String, Enum: []string{"Delete", "Retain", "Snapshot", "ReplaceAndDelete", "ReplaceAndRetain", "ReplaceAndSnapshot"}}
+	shapePreviousDeploymentContext = aws.Shape{Name: "PreviousDeploymentContext", Kind: aws.String}
+	shapePropertyName              = aws.Shape{Name: "PropertyName", Kind: aws.String}
+	shapeReplacement               = aws.Shape{Name: "Replacement", Kind: aws.String, Enum: []string{"True", "False", "Conditional"}}
+	shapeRequiresRecreation        = aws.Shape{Name: "RequiresRecreation", Kind: aws.String, Enum: []string{"Never", "Conditionally", "Always"}}
+	shapeResourceAttribute         = aws.Shape{Name: "ResourceAttribute", Kind: aws.String, Enum: []string{"Properties", "Metadata", "CreationPolicy", "UpdatePolicy", "DeletionPolicy", "UpdateReplacePolicy", "Tags"}}
+	shapeResourceChange            = aws.Shape{Name: "ResourceChange", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Action", Index: 0, Shape: &shapeChangeAction, WireName: "Action", QueryName: "Action"},
+		{Name: "AfterContext", Index: 1, Shape: &shapeAfterContext, WireName: "AfterContext", QueryName: "AfterContext"},
+		{Name: "BeforeContext", Index: 2, Shape: &shapeBeforeContext, WireName: "BeforeContext", QueryName: "BeforeContext"},
+		{Name: "ChangeSetId", Index: 3, Shape: &shapeChangeSetId, WireName: "ChangeSetId", QueryName: "ChangeSetId"},
+		{Name: "Details", Index: 4, Shape: &shapeResourceChangeDetails, WireName: "Details", QueryName: "Details"},
+		{Name: "LogicalResourceId", Index: 5, Shape: &shapeLogicalResourceId, WireName: "LogicalResourceId", QueryName: "LogicalResourceId"},
+		{Name: "ModuleInfo", Index: 6, Shape: &shapeModuleInfo, WireName: "ModuleInfo", QueryName: "ModuleInfo"},
+		{Name: "PhysicalResourceId", Index: 7, Shape: &shapePhysicalResourceId, WireName: "PhysicalResourceId", QueryName: "PhysicalResourceId"},
+		{Name: "PolicyAction", Index: 8, Shape: &shapePolicyAction, WireName: "PolicyAction", QueryName: "PolicyAction"},
+		{Name: "PreviousDeploymentContext", Index: 9, Shape: &shapePreviousDeploymentContext, WireName: "PreviousDeploymentContext", QueryName: "PreviousDeploymentContext"},
+		{Name: "Replacement", Index: 10, Shape: &shapeReplacement, WireName: "Replacement", QueryName: "Replacement"},
+		{Name: "ResourceDriftIgnoredAttributes", Index: 11, Shape: &shapeResourceDriftIgnoredAttributes, WireName: "ResourceDriftIgnoredAttributes", QueryName: "ResourceDriftIgnoredAttributes"},
+		{Name: "ResourceDriftStatus", Index: 12, Shape: &shapeStackResourceDriftStatus, WireName: "ResourceDriftStatus", QueryName: "ResourceDriftStatus"},
+		{Name: "ResourceType", Index: 13, Shape: &shapeResourceType, WireName: "ResourceType", QueryName: "ResourceType"},
+		{Name: "Scope", Index: 14, Shape: &shapeScope, WireName: "Scope", QueryName: "Scope"},
+	}}
+	shapeResourceChangeDetail = aws.Shape{Name: "ResourceChangeDetail", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CausingEntity", Index: 0, Shape: &shapeCausingEntity, WireName: "CausingEntity", QueryName: "CausingEntity"},
+		{Name: "ChangeSource", Index: 1, Shape: &shapeChangeSource, WireName: "ChangeSource", QueryName: "ChangeSource"},
+		{Name: "Evaluation", Index: 2, Shape: &shapeEvaluationType, WireName: "Evaluation", QueryName: "Evaluation"},
+		{Name: "Target", Index: 3, Shape: &shapeResourceTargetDefinition, WireName: "Target", QueryName: "Target"},
+	}}
+	shapeResourceChangeDetails         = aws.Shape{Name: "ResourceChangeDetails", Kind: aws.List, Elem: &shapeResourceChangeDetail, ElemName: "member"}
+	shapeResourceDriftActualValue      = aws.Shape{Name: "ResourceDriftActualValue", Kind: aws.String}
+	shapeResourceDriftIgnoredAttribute = aws.Shape{Name: "ResourceDriftIgnoredAttribute", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Path", Index: 0, Shape: &shapeResourcePropertyPath, WireName: "Path", QueryName: "Path"},
+		{Name: "Reason", Index: 1, Shape: &shapeDriftIgnoredReason, WireName: "Reason", QueryName: "Reason"},
+	}}
+	shapeResourceDriftIgnoredAttributes  = aws.Shape{Name: "ResourceDriftIgnoredAttributes", Kind: aws.List, Elem: &shapeResourceDriftIgnoredAttribute, ElemName: "member"}
+	shapeResourceDriftPreviousValue      = aws.Shape{Name: "ResourceDriftPreviousValue", Kind: aws.String}
+	shapeResourceIdentifierProperties    = aws.Shape{Name: "ResourceIdentifierProperties", Kind: aws.Map, Key: &shapeResourceIdentifierPropertyKey, Elem: &shapeResourceIdentifierPropertyValue, KeyName: "key", ValueName: "value", Min: &limit1, Max: &limit256}
+	shapeResourceIdentifierPropertyKey   = aws.Shape{Name: "ResourceIdentifierPropertyKey", Kind: aws.String, Min: &limit1, Max: &limit2048}
+	shapeResourceIdentifierPropertyValue = aws.Shape{Name: "ResourceIdentifierPropertyValue", Kind: aws.String, Min: &limit1, Max: &limit2048}
+	shapeResourceIdentifierSummaries     = aws.Shape{Name: "ResourceIdentifierSummaries", Kind: aws.List, Elem: &shapeResourceIdentifierSummary, ElemName: "member"}
+	shapeResourceIdentifierSummary       = aws.Shape{Name: "ResourceIdentifierSummary", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "LogicalResourceIds", Index: 0, Shape: &shapeLogicalResourceIds, WireName: "LogicalResourceIds", QueryName: "LogicalResourceIds"},
 		{Name: "ResourceIdentifiers", Index: 1, Shape: &shapeResourceIdentifiers, WireName: "ResourceIdentifiers", QueryName: "ResourceIdentifiers"},
 		{Name: "ResourceType", Index: 2, Shape: &shapeResourceType, WireName: "ResourceType", QueryName: "ResourceType"},
 	}}
-	shapeResourceIdentifiers   = aws.Shape{Name: "ResourceIdentifiers", Kind: aws.List, Elem: &shapeResourceIdentifierPropertyKey, ElemName: "member"}
-	shapeResourceProperties    = aws.Shape{Name: "ResourceProperties", Kind: aws.String}
-	shapeResourceStatus        = aws.Shape{Name: "ResourceStatus", Kind: aws.String, Enum: []string{"CREATE_IN_PROGRESS", "CREATE_FAILED", "CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED", "UPDATE_IN_PROGRESS", "UPDATE_FAILED", "UPDATE_COMPLETE", "IMPORT_FAILED", "IMPORT_COMPLETE", "IMPORT_IN_PROGRESS", "IMPORT_ROLLBACK_IN_PROGRESS", "IMPORT_ROLLBACK_FAILED", "IMPORT_ROLLBACK_COMPLETE", "EXPORT_FAILED", "EXPORT_COMPLETE", "EXPORT_IN_PROGRESS", "EXPORT_ROLLBACK_IN_PROGRESS", "EXPORT_ROLLBACK_FAILED", "EXPORT_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}}
-	shapeResourceStatusReason  = aws.Shape{Name: "ResourceStatusReason", Kind: aws.String}
+	shapeResourceIdentifiers      = aws.Shape{Name: "ResourceIdentifiers", Kind: aws.List, Elem: &shapeResourceIdentifierPropertyKey, ElemName: "member"}
+	shapeResourceProperties       = aws.Shape{Name: "ResourceProperties", Kind: aws.String}
+	shapeResourcePropertyPath     = aws.Shape{Name: "ResourcePropertyPath", Kind: aws.String}
+	shapeResourceStatus           = aws.Shape{Name: "ResourceStatus", Kind: aws.String, Enum: []string{"CREATE_IN_PROGRESS", "CREATE_FAILED", "CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED", "UPDATE_IN_PROGRESS", "UPDATE_FAILED", "UPDATE_COMPLETE", "IMPORT_FAILED", "IMPORT_COMPLETE", "IMPORT_IN_PROGRESS", "IMPORT_ROLLBACK_IN_PROGRESS", "IMPORT_ROLLBACK_FAILED", "IMPORT_ROLLBACK_COMPLETE", "EXPORT_FAILED", "EXPORT_COMPLETE", "EXPORT_IN_PROGRESS", "EXPORT_ROLLBACK_IN_PROGRESS", "EXPORT_ROLLBACK_FAILED", "EXPORT_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}}
+	shapeResourceStatusReason     = aws.Shape{Name: "ResourceStatusReason", Kind: aws.String}
+	shapeResourceTargetDefinition = aws.Shape{Name: "ResourceTargetDefinition", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AfterValue", Index: 0, Shape: &shapeAfterValue, WireName: "AfterValue", QueryName: "AfterValue"},
+		{Name: "AfterValueFrom", Index: 1, Shape: &shapeAfterValueFrom, WireName: "AfterValueFrom", QueryName: "AfterValueFrom"},
+		{Name: "Attribute", Index: 2, Shape: &shapeResourceAttribute, WireName: "Attribute", QueryName: "Attribute"},
+		{Name: "AttributeChangeType", Index: 3, Shape: &shapeAttributeChangeType, WireName: "AttributeChangeType", QueryName: "AttributeChangeType"},
+		{Name: "BeforeValue", Index: 4, Shape: &shapeBeforeValue, WireName: "BeforeValue", QueryName: "BeforeValue"},
+		{Name: "BeforeValueFrom", Index: 5, Shape: &shapeBeforeValueFrom, WireName: "BeforeValueFrom", QueryName: "BeforeValueFrom"},
+		{Name: "Drift", Index: 6, Shape: &shapeLiveResourceDrift, WireName: "Drift", QueryName: "Drift"},
+		{Name: "Name", Index: 7, Shape: &shapePropertyName, WireName: "Name", QueryName: "Name"},
+		{Name: "Path", Index: 8, Shape: &shapeResourcePropertyPath, WireName: "Path", QueryName: "Path"},
+		{Name: "RequiresRecreation", Index: 9, Shape: &shapeRequiresRecreation, WireName: "RequiresRecreation", QueryName: "RequiresRecreation"},
+	}}
+	shapeResourceToImport = aws.Shape{Name: "ResourceToImport", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LogicalResourceId", Index: 0, Shape: &shapeLogicalResourceId, WireName: "LogicalResourceId", QueryName: "LogicalResourceId", Required: true},
+		{Name: "ResourceIdentifier", Index: 1, Shape: &shapeResourceIdentifierProperties, WireName: "ResourceIdentifier", QueryName: "ResourceIdentifier", Required: true},
+		{Name: "ResourceType", Index: 2, Shape: &shapeResourceType, WireName: "ResourceType", QueryName: "ResourceType", Required: true},
+	}}
 	shapeResourceType          = aws.Shape{Name: "ResourceType", Kind: aws.String, Min: &limit1, Max: &limit256}
 	shapeResourceTypes         = aws.Shape{Name: "ResourceTypes", Kind: aws.List, Elem: &shapeResourceType, ElemName: "member"}
+	shapeResourcesToImport     = aws.Shape{Name: "ResourcesToImport", Kind: aws.List, Elem: &shapeResourceToImport, ElemName: "member", Max: &limit200}
 	shapeRetainExceptOnCreate  = aws.Shape{Name: "RetainExceptOnCreate", Kind: aws.Boolean}
 	shapeRetainResources       = aws.Shape{Name: "RetainResources", Kind: aws.List, Elem: &shapeLogicalResourceId, ElemName: "member"}
 	shapeRoleARN               = aws.Shape{Name: "RoleARN", Kind: aws.String, Min: &limit20, Max: &limit2048}
@@ -260,6 +449,7 @@ var (
 		{Name: "Type", Index: 1, Shape: &shapeType, WireName: "Type", QueryName: "Type", Required: true},
 	}}
 	shapeRollbackTriggers = aws.Shape{Name: "RollbackTriggers", Kind: aws.List, Elem: &shapeRollbackTrigger, ElemName: "member", Max: &limit5}
+	shapeScope            = aws.Shape{Name: "Scope", Kind: aws.List, Elem: &shapeResourceAttribute, ElemName: "member"}
 	shapeStack            = aws.Shape{Name: "Stack", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Capabilities", Index: 0, Shape: &shapeCapabilities, WireName: "Capabilities", QueryName: "Capabilities"},
 		{Name: "ChangeSetId", Index: 1, Shape: &shapeChangeSetId, WireName: "ChangeSetId", QueryName: "ChangeSetId"},

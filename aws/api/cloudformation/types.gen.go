@@ -4,6 +4,36 @@ package cloudformation
 
 import "time"
 
+// CreateChangeSetInput is the input of CreateChangeSet.
+type CreateChangeSetInput struct {
+	Capabilities            []string               `json:"Capabilities,omitempty"`
+	ChangeSetName           *string                `json:"ChangeSetName,omitempty"`
+	ChangeSetType           *string                `json:"ChangeSetType,omitempty"`
+	ClientToken             *string                `json:"ClientToken,omitempty"`
+	DeploymentMode          *string                `json:"DeploymentMode,omitempty"`
+	Description             *string                `json:"Description,omitempty"`
+	ImportExistingResources *bool                  `json:"ImportExistingResources,omitempty"`
+	IncludeNestedStacks     *bool                  `json:"IncludeNestedStacks,omitempty"`
+	NotificationARNs        []string               `json:"NotificationARNs,omitempty"`
+	OnStackFailure          *string                `json:"OnStackFailure,omitempty"`
+	Parameters              []Parameter            `json:"Parameters,omitempty"`
+	ResourceTypes           []string               `json:"ResourceTypes,omitempty"`
+	ResourcesToImport       []ResourceToImport     `json:"ResourcesToImport,omitempty"`
+	RoleARN                 *string                `json:"RoleARN,omitempty"`
+	RollbackConfiguration   *RollbackConfiguration `json:"RollbackConfiguration,omitempty"`
+	StackName               *string                `json:"StackName,omitempty"`
+	Tags                    []Tag                  `json:"Tags,omitempty"`
+	TemplateBody            *string                `json:"TemplateBody,omitempty"`
+	TemplateURL             *string                `json:"TemplateURL,omitempty"`
+	UsePreviousTemplate     *bool                  `json:"UsePreviousTemplate,omitempty"`
+}
+
+// CreateChangeSetOutput is the output of CreateChangeSet.
+type CreateChangeSetOutput struct {
+	Id      *string `json:"Id,omitempty"`
+	StackId *string `json:"StackId,omitempty"`
+}
+
 // CreateStackInput is the input of CreateStack.
 type CreateStackInput struct {
 	Capabilities                []string               `json:"Capabilities,omitempty"`
@@ -32,6 +62,16 @@ type CreateStackOutput struct {
 	StackId     *string `json:"StackId,omitempty"`
 }
 
+// DeleteChangeSetInput is the input of DeleteChangeSet.
+type DeleteChangeSetInput struct {
+	ChangeSetName *string `json:"ChangeSetName,omitempty"`
+	StackName     *string `json:"StackName,omitempty"`
+}
+
+// DeleteChangeSetOutput is the output of DeleteChangeSet.
+type DeleteChangeSetOutput struct {
+}
+
 // DeleteStackInput is the input of DeleteStack.
 type DeleteStackInput struct {
 	ClientRequestToken *string  `json:"ClientRequestToken,omitempty"`
@@ -43,6 +83,41 @@ type DeleteStackInput struct {
 
 // DeleteStackOutput is the output of DeleteStack.
 type DeleteStackOutput struct {
+}
+
+// DescribeChangeSetInput is the input of DescribeChangeSet.
+type DescribeChangeSetInput struct {
+	ChangeSetName         *string `json:"ChangeSetName,omitempty"`
+	IncludePropertyValues *bool   `json:"IncludePropertyValues,omitempty"`
+	NextToken             *string `json:"NextToken,omitempty"`
+	StackName             *string `json:"StackName,omitempty"`
+}
+
+// DescribeChangeSetOutput is the output of DescribeChangeSet.
+type DescribeChangeSetOutput struct {
+	Capabilities            []string               `json:"Capabilities,omitempty"`
+	ChangeSetId             *string                `json:"ChangeSetId,omitempty"`
+	ChangeSetName           *string                `json:"ChangeSetName,omitempty"`
+	Changes                 []Change               `json:"Changes,omitempty"`
+	CreationTime            *time.Time             `json:"CreationTime,omitempty"`
+	DeploymentMode          *string                `json:"DeploymentMode,omitempty"`
+	Description             *string                `json:"Description,omitempty"`
+	ExecutionStatus         *string                `json:"ExecutionStatus,omitempty"`
+	ImportExistingResources *bool                  `json:"ImportExistingResources,omitempty"`
+	IncludeNestedStacks     *bool                  `json:"IncludeNestedStacks,omitempty"`
+	NextToken               *string                `json:"NextToken,omitempty"`
+	NotificationARNs        []string               `json:"NotificationARNs,omitempty"`
+	OnStackFailure          *string                `json:"OnStackFailure,omitempty"`
+	Parameters              []Parameter            `json:"Parameters,omitempty"`
+	ParentChangeSetId       *string                `json:"ParentChangeSetId,omitempty"`
+	RollbackConfiguration   *RollbackConfiguration `json:"RollbackConfiguration,omitempty"`
+	RootChangeSetId         *string                `json:"RootChangeSetId,omitempty"`
+	StackDriftStatus        *string                `json:"StackDriftStatus,omitempty"`
+	StackId                 *string                `json:"StackId,omitempty"`
+	StackName               *string                `json:"StackName,omitempty"`
+	Status                  *string                `json:"Status,omitempty"`
+	StatusReason            *string                `json:"StatusReason,omitempty"`
+	Tags                    []Tag                  `json:"Tags,omitempty"`
 }
 
 // DescribeStackEventsInput is the input of DescribeStackEvents.
@@ -92,6 +167,19 @@ type DescribeStacksOutput struct {
 	Stacks    []Stack `json:"Stacks,omitempty"`
 }
 
+// ExecuteChangeSetInput is the input of ExecuteChangeSet.
+type ExecuteChangeSetInput struct {
+	ChangeSetName        *string `json:"ChangeSetName,omitempty"`
+	ClientRequestToken   *string `json:"ClientRequestToken,omitempty"`
+	DisableRollback      *bool   `json:"DisableRollback,omitempty"`
+	RetainExceptOnCreate *bool   `json:"RetainExceptOnCreate,omitempty"`
+	StackName            *string `json:"StackName,omitempty"`
+}
+
+// ExecuteChangeSetOutput is the output of ExecuteChangeSet.
+type ExecuteChangeSetOutput struct {
+}
+
 // GetTemplateInput is the input of GetTemplate.
 type GetTemplateInput struct {
 	ChangeSetName *string `json:"ChangeSetName,omitempty"`
@@ -127,6 +215,18 @@ type GetTemplateSummaryOutput struct {
 	ResourceTypes               []string                    `json:"ResourceTypes,omitempty"`
 	Version                     *string                     `json:"Version,omitempty"`
 	Warnings                    *Warnings                   `json:"Warnings,omitempty"`
+}
+
+// ListChangeSetsInput is the input of ListChangeSets.
+type ListChangeSetsInput struct {
+	NextToken *string `json:"NextToken,omitempty"`
+	StackName *string `json:"StackName,omitempty"`
+}
+
+// ListChangeSetsOutput is the output of ListChangeSets.
+type ListChangeSetsOutput struct {
+	NextToken *string            `json:"NextToken,omitempty"`
+	Summaries []ChangeSetSummary `json:"Summaries,omitempty"`
 }
 
 // ListExportsInput is the input of ListExports.
@@ -230,11 +330,42 @@ type ValidateTemplateOutput struct {
 	Parameters         []TemplateParameter `json:"Parameters,omitempty"`
 }
 
+// Change is the structure Change of the API.
+type Change struct {
+	HookInvocationCount *int32          `json:"HookInvocationCount,omitempty"`
+	ResourceChange      *ResourceChange `json:"ResourceChange,omitempty"`
+	Type                *string         `json:"Type,omitempty"`
+}
+
+// ChangeSetSummary is the structure ChangeSetSummary of the API.
+type ChangeSetSummary struct {
+	ChangeSetId             *string    `json:"ChangeSetId,omitempty"`
+	ChangeSetName           *string    `json:"ChangeSetName,omitempty"`
+	CreationTime            *time.Time `json:"CreationTime,omitempty"`
+	Description             *string    `json:"Description,omitempty"`
+	ExecutionStatus         *string    `json:"ExecutionStatus,omitempty"`
+	ImportExistingResources *bool      `json:"ImportExistingResources,omitempty"`
+	IncludeNestedStacks     *bool      `json:"IncludeNestedStacks,omitempty"`
+	ParentChangeSetId       *string    `json:"ParentChangeSetId,omitempty"`
+	RootChangeSetId         *string    `json:"RootChangeSetId,omitempty"`
+	StackId                 *string    `json:"StackId,omitempty"`
+	StackName               *string    `json:"StackName,omitempty"`
+	Status                  *string    `json:"Status,omitempty"`
+	StatusReason            *string    `json:"StatusReason,omitempty"`
+}
+
 // Export is the structure Export of the API.
 type Export struct {
 	ExportingStackId *string `json:"ExportingStackId,omitempty"`
 	Name             *string `json:"Name,omitempty"`
 	Value            *string `json:"Value,omitempty"`
+}
+
+// LiveResourceDrift is the structure LiveResourceDrift of the API.
+type LiveResourceDrift struct {
+	ActualValue             *string    `json:"ActualValue,omitempty"`
+	DriftDetectionTimestamp *time.Time `json:"DriftDetectionTimestamp,omitempty"`
+	PreviousValue           *string    `json:"PreviousValue,omitempty"`
 }
 
 // ModuleInfo is the structure ModuleInfo of the API.
@@ -280,11 +411,65 @@ type ParameterDeclaration struct {
 	ParameterType        *string               `json:"ParameterType,omitempty"`
 }
 
+// ResourceChange is the structure ResourceChange of the API.
+type ResourceChange struct {
+	Action                         *string                         `json:"Action,omitempty"`
+	AfterContext                   *string                         `json:"AfterContext,omitempty"`
+	BeforeContext                  *string                         `json:"BeforeContext,omitempty"`
+	ChangeSetId                    *string                         `json:"ChangeSetId,omitempty"`
+	Details                        []ResourceChangeDetail          `json:"Details,omitempty"`
+	LogicalResourceId              *string                         `json:"LogicalResourceId,omitempty"`
+	ModuleInfo                     *ModuleInfo                     `json:"ModuleInfo,omitempty"`
+	PhysicalResourceId             *string                         `json:"PhysicalResourceId,omitempty"`
+	PolicyAction                   *string                         `json:"PolicyAction,omitempty"`
+	PreviousDeploymentContext      *string                         `json:"PreviousDeploymentContext,omitempty"`
+	Replacement                    *string                         `json:"Replacement,omitempty"`
+	ResourceDriftIgnoredAttributes []ResourceDriftIgnoredAttribute `json:"ResourceDriftIgnoredAttributes,omitempty"`
+	ResourceDriftStatus            *string                         `json:"ResourceDriftStatus,omitempty"`
+	ResourceType                   *string                         `json:"ResourceType,omitempty"`
+	Scope                          []string                        `json:"Scope,omitempty"`
+}
+
+// ResourceChangeDetail is the structure ResourceChangeDetail of the API.
+type ResourceChangeDetail struct {
+	CausingEntity *string                   `json:"CausingEntity,omitempty"`
+	ChangeSource  *string                   `json:"ChangeSource,omitempty"`
+	Evaluation    *string                   `json:"Evaluation,omitempty"`
+	Target        *ResourceTargetDefinition `json:"Target,omitempty"`
+}
+
+// ResourceDriftIgnoredAttribute is the structure ResourceDriftIgnoredAttribute of the API.
+type ResourceDriftIgnoredAttribute struct {
+	Path   *string `json:"Path,omitempty"`
+	Reason *string `json:"Reason,omitempty"`
+}
+
 // ResourceIdentifierSummary is the structure ResourceIdentifierSummary of the API.
 type ResourceIdentifierSummary struct {
 	LogicalResourceIds  []string `json:"LogicalResourceIds,omitempty"`
 	ResourceIdentifiers []string `json:"ResourceIdentifiers,omitempty"`
 	ResourceType        *string  `json:"ResourceType,omitempty"`
+}
+
+// ResourceTargetDefinition is the structure ResourceTargetDefinition of the API.
+type ResourceTargetDefinition struct {
+	AfterValue          *string            `json:"AfterValue,omitempty"`
+	AfterValueFrom      *string            `json:"AfterValueFrom,omitempty"`
+	Attribute           *string            `json:"Attribute,omitempty"`
+	AttributeChangeType *string            `json:"AttributeChangeType,omitempty"`
+	BeforeValue         *string            `json:"BeforeValue,omitempty"`
+	BeforeValueFrom     *string            `json:"BeforeValueFrom,omitempty"`
+	Drift               *LiveResourceDrift `json:"Drift,omitempty"`
+	Name                *string            `json:"Name,omitempty"`
+	Path                *string            `json:"Path,omitempty"`
+	RequiresRecreation  *string            `json:"RequiresRecreation,omitempty"`
+}
+
+// ResourceToImport is the structure ResourceToImport of the API.
+type ResourceToImport struct {
+	LogicalResourceId  *string           `json:"LogicalResourceId,omitempty"`
+	ResourceIdentifier map[string]string `json:"ResourceIdentifier,omitempty"`
+	ResourceType       *string           `json:"ResourceType,omitempty"`
 }
 
 // RollbackConfiguration is the structure RollbackConfiguration of the API.

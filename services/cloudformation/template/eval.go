@@ -241,8 +241,9 @@ func anys(list []string) []any {
 }
 
 // Partial is the value of a node as far as it can be known before any resource
-// exists: what a function gives is unknown, but for parameters and conditions.
-func (e *Env) Partial(n *Node, unknown any) any {
+// exists: unknown says what stands for what a function will give; parameters
+// and conditions are known.
+func (e *Env) Partial(n *Node, unknown func(*Node) any) any {
 	v := e.partial(n, unknown)
 	if _, none := v.(noValue); none {
 		return nil
@@ -250,20 +251,20 @@ func (e *Env) Partial(n *Node, unknown any) any {
 	return v
 }
 
-func (e *Env) partial(n *Node, unknown any) any {
+func (e *Env) partial(n *Node, unknown func(*Node) any) any {
 	if name, arg := n.function(); name == "Fn::If" {
 		if chosen, err := e.choose(arg); err == nil {
 			return e.partial(chosen, unknown)
 		}
-		return unknown
+		return unknown(n)
 	} else if name == "Ref" {
 		known := &Env{Parameters: e.Parameters, Pseudo: e.Pseudo}
 		if v, err := known.ref(arg.Text); err == nil {
 			return v
 		}
-		return unknown
+		return unknown(n)
 	} else if name != "" && name != "Condition" {
-		return unknown
+		return unknown(n)
 	}
 	switch n.Kind {
 	case List:

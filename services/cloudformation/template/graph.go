@@ -279,3 +279,20 @@ func (t *Template) EachAttribute(f func(resource, attribute string) error) error
 	}
 	return nil
 }
+
+// References returns the resources that a node refers to, in the branches that
+// the conditions take.
+func (t *Template) References(n *Node, conditions map[string]bool) []string {
+	set := map[string]bool{}
+	env := &Env{Conditions: conditions}
+	err := uses(n, env.choose, func(name, _ string) error {
+		if t.Resources[name] != nil {
+			set[name] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil // Parse and EvalConditions have reported it
+	}
+	return ids(set)
+}
