@@ -73,11 +73,15 @@ func TestScripts(t *testing.T) {
 			"var":   cmdVar,
 			"until": cmdUntil,
 			"a":     cmdAWS,
+			"named": cmdNamed,
 		},
 	})
 }
 
 type instanceKey struct{}
+
+// registryName is AWS's name for the account's registry.
+const registryName = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 
 func setup(env *testscript.Env) error {
 	in, err := harness.New(binary(), env.WorkDir)
@@ -95,6 +99,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 	env.Setenv("REGISTRY_AUTH_FILE", filepath.Join(env.WorkDir, "auth.json"))
 	env.Setenv("MINATO_RECORD", in.Record)
+	env.Setenv("SSL_CERT_FILE", filepath.Join(in.DataDir, "ca", "ca.crt"))
+	hosts := fmt.Sprintf("127.0.0.1 localhost\n%s %s\n", in.ServiceAddress(), registryName)
+	if err := os.WriteFile(filepath.Join(env.WorkDir, "hosts"), []byte(hosts), 0o644); err != nil {
+		return err
+	}
 	env.Defer(func() {
 		if err := tearDown(in); err != nil {
 			env.T().Log(err)
@@ -142,6 +151,19 @@ func cmdAWS(ts *testscript.TestScript, neg bool, args []string) {
 	err := ts.Exec("aws", append([]string{"--endpoint-url", ts.Getenv("AWS_ENDPOINT_URL"), "--output", "json"}, args...)...)
 	if neg && err == nil {
 		ts.Fatalf("aws %s succeeded", strings.Join(args, " "))
+	}
+	if !neg {
+		ts.Check(err)
+	}
+}
+
+// cmdNamed is `named COMMAND…`: runs it where AWS's name of the registry leads to
+// this instance and its CA is trusted. Only one instance can hold the host's
+// names, so the command gets an /etc/hosts of its own.
+func cmdNamed(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec("unshare", append([]string{"-m", "sh", "-c", `mount --bind "$WORK/hosts" /etc/hosts && exec "$@"`, "named"}, args...)...)
+	if neg && err == nil {
+		ts.Fatalf("%s succeeded", strings.Join(args, " "))
 	}
 	if !neg {
 		ts.Check(err)

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"minato/daemon/instance"
+	"minato/dataplane/network"
 )
 
 // Instance is one minato under test.
@@ -46,6 +47,12 @@ func New(binary, dir string) (*Instance, error) {
 		Binary: binary, DataDir: filepath.Join(dir, "data"), Listen: fmt.Sprintf("127.0.0.1:%d", port),
 		CIDR: netip.PrefixFrom(base, 20).String(), Record: filepath.Join(dir, "record"),
 	}, nil
+}
+
+// ServiceAddress is the public address at which the instance's tasks, and the
+// clients of its registry, find AWS's services: the first of the range.
+func (i *Instance) ServiceAddress() netip.Addr {
+	return network.ServiceAddress(netip.MustParsePrefix(i.CIDR))
 }
 
 func freePort() (int, error) {
