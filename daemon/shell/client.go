@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"minato/internal/frame"
 )
 
 // Run runs a command in a workspace, an interactive shell if there is none, over
@@ -45,7 +47,7 @@ func Run(ctx context.Context, conn net.Conn, name string, command []string, stdi
 			for {
 				select {
 				case <-changed:
-					_ = c.out.sendJSON(kindResize, sizeOf(stdout))
+					_ = c.out.SendJSON(kindResize, sizeOf(stdout))
 				case <-done:
 					return
 				}
@@ -67,7 +69,7 @@ func sizeOf(f *os.File) size {
 type client struct {
 	ctx context.Context
 	r   *bufio.Reader
-	out *framer
+	out *frame.Writer
 }
 
 // open upgrades a connection and asks for a command. The connection is closed
@@ -86,20 +88,20 @@ func open(ctx context.Context, conn net.Conn, req request) (*client, error) {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		return nil, fmt.Errorf("the daemon answered %s: %s", resp.Status, b)
 	}
-	c := &client{ctx: ctx, r: r, out: &framer{w: conn}}
-	return c, c.out.sendJSON(kindStart, req)
+	c := &client{ctx: ctx, r: r, out: frame.NewWriter(conn)}
+	return c, c.out.SendJSON(kindStart, req)
 }
 
 // talk carries input and output until the command has ended.
 func (c *client) talk(stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	go func() {
-		_, err := io.Copy(stream{c.out, kindStdin}, stdin)
+		_, err := io.Copy(c.out.Stream(kindStdin), stdin)
 		if err == nil {
-			_ = c.out.send(kindClosed, nil) // a broken connection shows in receive
+			_ = c.out.Send(kindClosed, nil) // a broken connection shows in Read
 		}
 	}()
 	for {
-		k, b, err := receive(c.r)
+		k, b, err := frame.Read(c.r)
 		switch {
 		case c.ctx.Err() != nil:
 			return 0, c.ctx.Err()

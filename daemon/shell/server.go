@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"minato/dataplane/container"
+	"minato/internal/frame"
 )
 
 // Target is where in a workspace a command runs.
@@ -54,25 +55,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	out := &framer{w: conn}
+	out := frame.NewWriter(conn)
 	code, err := s.run(ctx, cancel, rw.Reader, out)
 	if errors.Is(err, container.ErrStart) {
 		// As a shell answers a command that is not there.
-		_, _ = io.WriteString(stream{out, kindStderr}, err.Error()+"\n")
+		_, _ = io.WriteString(out.Stream(kindStderr), err.Error()+"\n")
 		code, err = 127, nil
 	}
 	if err != nil {
 		if ctx.Err() == nil {
 			s.Log.Info("minato shell", "error", err)
 		}
-		_ = out.send(kindFailed, []byte(err.Error())) // the client may be gone
+		_ = out.Send(kindFailed, []byte(err.Error())) // the client may be gone
 		return
 	}
-	_ = out.send(kindExit, binary.BigEndian.AppendUint32(nil, uint32(code)))
+	_ = out.Send(kindExit, binary.BigEndian.AppendUint32(nil, uint32(code)))
 }
 
-func (s *Server) run(ctx context.Context, cancel context.CancelFunc, r *bufio.Reader, out *framer) (int, error) {
-	k, b, err := receive(r)
+func (s *Server) run(ctx context.Context, cancel context.CancelFunc, r *bufio.Reader, out *frame.Writer) (int, error) {
+	k, b, err := frame.Read(r)
 	var req request
 	if err == nil && k != kindStart {
 		err = errors.New("the first frame is not the request")
@@ -106,7 +107,7 @@ func (s *Server) run(ctx context.Context, cancel context.CancelFunc, r *bufio.Re
 	if req.TTY && req.Term != "" {
 		p.Env = append(p.Env[:len(p.Env):len(p.Env)], "TERM="+req.Term)
 	}
-	x, err := s.Runtime.Exec(ctx, t.Container, p, container.Stdio{Stdin: stdin, Stdout: stream{out, kindStdout}, Stderr: stream{out, kindStderr}})
+	x, err := s.Runtime.Exec(ctx, t.Container, p, container.Stdio{Stdin: stdin, Stdout: out.Stream(kindStdout), Stderr: out.Stream(kindStderr)})
 	if err != nil {
 		return 0, err
 	}
@@ -149,7 +150,7 @@ func read(r io.Reader, feed *io.PipeWriter, resize chan size) {
 	}
 	defer end()
 	for {
-		k, b, err := receive(r)
+		k, b, err := frame.Read(r)
 		if err != nil {
 			return
 		}

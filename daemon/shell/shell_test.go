@@ -134,7 +134,7 @@ func TestTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.out.sendJSON(kindResize, size{100, 40}); err != nil {
+	if err := c.out.SendJSON(kindResize, size{100, 40}); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -185,16 +185,4 @@ func TestPlainRequestIsRefused(t *testing.T) {
 	if w.Code != 426 {
 		t.Errorf("status %d", w.Code)
 	}
-}
-
-func FuzzReceive(f *testing.F) {
-	f.Add([]byte{byte(kindStdin), 0, 0, 0, 1, 'x'})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r := bytes.NewReader(b)
-		for {
-			if _, _, err := receive(r); err != nil {
-				return
-			}
-		}
-	})
 }
