@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"runtime"
 	"strings"
 
@@ -126,7 +127,10 @@ func (s *Service) metadataOf(ctx context.Context, t *taskRecord, d *taskDefiniti
 
 // networkOf is a task's place in its VPC.
 func networkOf(t *taskRecord) metadata.TaskNetwork {
-	n := metadata.TaskNetwork{NetworkMode: networkAwsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{resolver}}
+	n := metadata.TaskNetwork{NetworkMode: networkAwsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{resolver}, IPv4SubnetCIDRBlock: t.Subnet.CIDR}
+	if subnet, err := netip.ParsePrefix(t.Subnet.CIDR); err == nil {
+		n.SubnetGatewayIpv4Address = netip.PrefixFrom(subnet.Masked().Addr().Next(), subnet.Bits()).String()
+	}
 	for _, d := range t.Attachments[0].Details {
 		switch aws.Val(d.Name) {
 		case "macAddress":

@@ -27,8 +27,11 @@ const (
 func (s *Service) containerGroup(t *taskRecord) container.Group {
 	g := container.Group{
 		ID: t.group(), Netns: s.Network.NetnsPath(t.ENI), Hostname: hostName(t),
-		DNS:    container.DNS{Servers: []string{resolver}, Search: []string{t.Place.Region + ".compute.internal"}},
+		DNS:    container.DNS{Servers: []string{resolver}},
 		Labels: map[string]string{"task": *t.TaskArn},
+	}
+	if _, domain, ok := strings.Cut(g.Hostname, "."); ok {
+		g.DNS.Search = []string{domain}
 	}
 	g.Hosts = []container.HostEntry{{Addr: t.Address, Names: []string{g.Hostname}}}
 	if units, ok := cpuUnits(aws.Val(t.Cpu)); ok {

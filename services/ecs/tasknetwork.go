@@ -12,7 +12,7 @@ import (
 )
 
 // taskSubnet is where a task's interface is.
-type taskSubnet struct{ ID, Zone, VPC string }
+type taskSubnet struct{ ID, Zone, VPC, CIDR string }
 
 // network checks the network configuration of a task or service, and returns it
 // with the places of its subnets, in an order that differs from call to call.
@@ -39,7 +39,7 @@ func (s *Service) network(ctx context.Context, d *taskDefinitionRecord, in *ecsa
 	}
 	var out []taskSubnet
 	for _, sub := range subnets.Subnets {
-		out = append(out, taskSubnet{ID: *sub.SubnetId, Zone: *sub.AvailabilityZone, VPC: *sub.VpcId})
+		out = append(out, taskSubnet{ID: *sub.SubnetId, Zone: *sub.AvailabilityZone, VPC: *sub.VpcId, CIDR: aws.Val(sub.CidrBlock)})
 		if out[0].VPC != *sub.VpcId {
 			return nil, nil, ecsapi.InvalidParameterException("The specified subnets are not in the same VPC.")
 		}
