@@ -105,8 +105,9 @@ func token(given *string) string {
 	return ids.UUID()
 }
 
-// finished are the states in which a stack can be updated.
-var finished = []string{api.StackStatusCreateComplete, api.StackStatusUpdateComplete, api.StackStatusUpdateRollbackComplete, api.StackStatusImportComplete}
+// finished are the states in which a stack can be updated: those at rest, and
+// those in which a failure was left as it is, to be mended.
+var finished = []string{api.StackStatusCreateComplete, api.StackStatusUpdateComplete, api.StackStatusUpdateRollbackComplete, api.StackStatusCreateFailed, api.StackStatusUpdateFailed}
 
 // UpdateStack accepts a new template, parameters or tags.
 func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*api.UpdateStackOutput, error) {

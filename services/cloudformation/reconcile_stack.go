@@ -86,6 +86,7 @@ type run struct {
 	st      *stackRecord
 	records *records
 	imports importSet
+	secrets []string // that must not get into events
 }
 
 func (s *Service) newRun(ctx context.Context, st *stackRecord) (*run, error) {
@@ -93,7 +94,7 @@ func (s *Service) newRun(ctx context.Context, st *stackRecord) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &run{s: s, st: st, records: newRecords(list)}, nil
+	return &run{s: s, st: st, records: newRecords(list), secrets: s.secrets(st)}, nil
 }
 
 // identity puts into the context the identity that makes the resources: the role's that the stack

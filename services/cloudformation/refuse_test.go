@@ -91,9 +91,21 @@ func TestOnFailure(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.is(f.run("s"), want)
-		if onFailure == api.OnFailureDoNothing && len(f.fake.things) == 0 {
+		if onFailure != api.OnFailureDoNothing {
+			continue
+		}
+		if len(f.fake.things) == 0 {
 			t.Error("all was removed")
 		}
+		// What failed is mended by an update, and nothing else is made again.
+		f.fake.fail = nil
+		vpcs := f.fake.count("CreateVpc")
+		f.is(f.update("s", strings.Replace(workshop(t), "5.7.22", "8.0.43", 1)), api.StackStatusUpdateComplete)
+		if f.fake.count("CreateVpc") != vpcs {
+			t.Error("the VPC was made again")
+		}
+		f.is(f.delete("s"), api.StackStatusDeleteComplete)
+		f.nothing()
 	}
 }
 

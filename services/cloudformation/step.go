@@ -83,17 +83,27 @@ func (r *run) save(ctx context.Context, rec *resourceRecord, event bool) error {
 	return err
 }
 
+// secrets are the values of NoEcho parameters, as they stand in JSON.
+func (s *Service) secrets(st *stackRecord) []string {
+	t, err := s.parse(st.Template)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for name, p := range t.Parameters {
+		if v := st.Values[name]; p.NoEcho && v != "" {
+			if raw, err := json.Marshal(v); err == nil {
+				out = append(out, string(raw[1:len(raw)-1]))
+			}
+		}
+	}
+	return out
+}
+
 // mask hides the values of NoEcho parameters in what others may read.
 func (r *run) mask(text string) string {
-	t, err := r.s.parse(r.st.Template)
-	if err != nil {
-		return text
-	}
-	for name, p := range t.Parameters {
-		if v := r.st.Values[name]; p.NoEcho && len(v) > 0 {
-			raw, _ := json.Marshal(v)
-			text = strings.ReplaceAll(text, string(raw[1:len(raw)-1]), "****")
-		}
+	for _, secret := range r.secrets {
+		text = strings.ReplaceAll(text, secret, "****")
 	}
 	return text
 }
@@ -211,7 +221,7 @@ func (r *run) fail(ctx context.Context, rec *resourceRecord, reason string) {
 func (r *run) bring(ctx context.Context, d *definition, id string, tags map[string]string) error {
 	rec, known := r.records.get(id)
 	res := d.t.Resources[id]
-	if !known || !rec.exists() {
+	if !known || !rec.exists() || rec.Status == api.ResourceStatusCreateFailed && rec.PhysicalID == "" {
 		rec = r.fresh(d, id)
 	}
 	started := rec.Status == api.ResourceStatusCreateInProgress
