@@ -114,7 +114,14 @@ func (l *serviceLoop) forget(ctx context.Context, r *serviceRecord) (controller.
 	if left := aws.Val(r.Ended).Add(serviceKept).Sub(l.Clock.Now()); left > 0 {
 		return controller.Result{After: left}, nil
 	}
-	return controller.Result{}, l.services().Delete(ctx, r.ids()...)
+	return controller.Result{}, store.Update(ctx, l.Store, func(tx *store.Tx) error {
+		// A new service may have taken its place meanwhile.
+		have, found, err := l.services().TxGet(tx, r.ids()...)
+		if err == nil && found && aws.Val(have.Status) == statusInactive {
+			l.services().TxDelete(tx, r.ids()...)
+		}
+		return err
+	})
 }
 
 // pass is one look at a service.
@@ -126,8 +133,9 @@ type pass struct {
 	health     targetHealth
 	plan       deploy.Actions
 	now        time.Time
-	generation int // of what the plan was made for
-	events     []string
+	generation int      // of what the plan was made for
+	done       []string // events of what was done to targets
+	events     []string // the others, said when the pass is written
 	started    []taskRecord
 	stopped    map[string]stopRequest
 }
@@ -185,7 +193,7 @@ func (p *pass) register() error {
 	return p.perGroup(p.plan.Register, func(t target) bool { return p.health[t].State == deploy.Absent }, func(group string, targets []elbapi.TargetDescription) error {
 		_, err := p.ELB.RegisterTargets(p.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		if err == nil {
-			p.say(registeredText(len(targets), group))
+			p.done = append(p.done, registeredText(len(targets), group))
 		}
 		return gone(err)
 	})
@@ -209,12 +217,12 @@ func (p *pass) deregister() error {
 		_, err := p.ELB.DeregisterTargets(p.ctx, &elbapi.DeregisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		if err == nil {
 			draining = max(draining, len(targets))
-			p.say(deregisteredText(len(targets), group))
+			p.done = append(p.done, deregisteredText(len(targets), group))
 		}
 		return gone(err)
 	})
 	if draining > 0 {
-		p.say(drainingText(draining))
+		p.done = append(p.done, drainingText(draining))
 	}
 	return err
 }
@@ -310,10 +318,18 @@ func (p *pass) start() error {
 		return err
 	}
 	var names []string
+	placed := map[string]int{}
+	for i := range p.tasks {
+		if t := &p.tasks[i]; !stopping(t) && aws.Val(t.StartedBy) == aws.Val(primary.Id) {
+			placed[aws.Val(t.CapacityProviderName)]++
+		}
+	}
 	for i, x := range starts {
+		provider := nextProvider(primary.CapacityProviderStrategy, placed)
+		placed[provider]++
 		t := p.newTask(p.rec.Place, taskRequest{
 			Cluster: p.rec.Cluster, Definition: &definition, VPC: primary.NetworkConfiguration.AwsvpcConfiguration, Subnet: subnetIn(primary.Subnets, x.Zone, len(p.tasks)+i),
-			Group: p.rec.group(), StartedBy: aws.Val(primary.Id), CapacityProvider: provider(primary.CapacityProviderStrategy),
+			Group: p.rec.group(), StartedBy: aws.Val(primary.Id), CapacityProvider: provider,
 			Tags: p.rec.taskTags(&definition), ExecuteCommand: aws.Val(p.rec.EnableExecuteCommand),
 		})
 		t.Digests = primary.Images
@@ -333,14 +349,6 @@ func subnetIn(subnets []taskSubnet, zone string, turn int) taskSubnet {
 		}
 	}
 	return in[turn%len(in)]
-}
-
-// provider is the capacity provider of new tasks; "" for the launch type.
-func provider(strategy []ecsapi.CapacityProviderStrategyItem) string {
-	if len(strategy) == 0 {
-		return ""
-	}
-	return aws.Val(strategy[0].CapacityProvider)
 }
 
 // taskTags are the tags of the service's new tasks.
@@ -371,16 +379,17 @@ func (p *pass) commit() error {
 		if err != nil || !found {
 			return err
 		}
-		if again = have.Generation != p.generation; again {
-			for _, e := range p.events {
-				if !strings.HasPrefix(e, "has started") && !strings.HasPrefix(e, "has stopped") {
-					have.say(p.now, "%s", e)
-				}
-			}
-			return p.services().TxPut(tx, have, p.rec.ids()...)
-		}
 		next := *p.rec
+		if again = have.Generation != p.generation; again {
+			next = have
+		}
 		next.Tags, next.Events = have.Tags, have.Events
+		for _, e := range p.done {
+			next.say(p.now, "%s", e)
+		}
+		if again {
+			return p.services().TxPut(tx, next, p.rec.ids()...)
+		}
 		for _, e := range p.events {
 			next.say(p.now, "%s", e)
 		}

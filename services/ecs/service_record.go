@@ -59,6 +59,7 @@ type note struct {
 	Retired bool          `json:",omitempty"`
 	Reason  deploy.Reason `json:",omitempty"`
 	Healthy bool          `json:",omitempty"` // it was, once
+	Useful  bool          `json:",omitempty"` // it counted as a start that went well
 	Ailing  bool          `json:",omitempty"` // its bad health was announced
 	Counted bool          `json:",omitempty"` // its end was looked at
 	Told    bool          `json:",omitempty"` // why it did not start was announced

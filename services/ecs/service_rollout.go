@@ -39,11 +39,13 @@ func (p *pass) noteHealth(t *taskRecord, n *note) {
 	healthy := x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.balanced() || x.Target == deploy.TargetHealthy)
 	if healthy {
 		n.Ailing = false
-		if !n.Healthy {
-			n.Healthy = true
-			if r := p.rec.rollout(aws.Val(t.StartedBy)); r != nil && (p.rec.balanced() || r.Checked) {
-				r.Failures = 0
-			}
+		n.Healthy = true
+		// Where nobody checks, only lasting tells that a task has started well.
+		// It counts once: others may go on failing beside it.
+		r := p.rec.rollout(aws.Val(t.StartedBy))
+		if r != nil && !n.Useful && (p.rec.balanced() || r.Checked || p.now.Sub(x.Started) >= shortLife) {
+			n.Useful = true
+			r.Failures = 0
 		}
 		return
 	}
@@ -75,8 +77,6 @@ func (p *pass) noteEnd(t *taskRecord, n *note) {
 			if r.Failures == inconsistent {
 				p.say(inconsistentText)
 			}
-		} else if r != nil && !checked && t.StartedAt != nil {
-			r.Failures = 0
 		}
 	}
 	if !n.Told && t.StartedAt == nil && aws.Val(t.LastStatus) == taskStopped && aws.Val(t.StopCode) == ecsapi.TaskStopCodeTaskFailedToStart {
@@ -218,11 +218,12 @@ func (p *pass) end() {
 }
 
 // resolveImages finds out, once a deployment, which digests the tags of its
-// images have now. What is not in ECR, or not there yet, keeps its tag: the
-// task says what is wrong with it.
+// images have now. For another registry that is what the first task finds. What
+// is not there yet keeps its tag: the task says what is wrong with it.
 func (p *pass) resolveImages(d *taskDefinitionRecord) error {
 	r := p.rec.primary()
 	if r.Images != nil {
+		p.firstPulls(r, d)
 		return nil
 	}
 	images := map[string]string{}
@@ -245,5 +246,6 @@ func (p *pass) resolveImages(d *taskDefinitionRecord) error {
 		}
 	}
 	r.Images = images
+	p.firstPulls(r, d)
 	return nil
 }

@@ -360,6 +360,38 @@ func TestBreakerRollsBack(t *testing.T) {
 	}
 }
 
+// A task that nobody checks and that ends at once does not start again and
+// again at the speed of the machine.
+func TestACrashLoopIsSlowedDown(t *testing.T) {
+	y := newYard(t)
+	in := creation()
+	in.LoadBalancers, in.DesiredCount = nil, aws.Ptr[int32](1)
+	y.must(second(y.ecs.CreateService(y.ctx, in)))
+	for range 60 { // two minutes
+		y.step()
+		for _, a := range y.running() {
+			_, err := y.ecs.tasks.Update(y.ctx, func(t *taskRecord) error {
+				if aws.Val(t.LastStatus) == taskRunning {
+					t.LastStatus, t.DesiredStatus, t.StoppedAt = aws.Ptr(taskStopped), aws.Ptr(taskStopped), aws.Ptr(y.clock.Now())
+				}
+				return nil
+			}, "000000000000", "us-east-1", a[len(a)-taskIDLength:])
+			y.must(err)
+		}
+	}
+	tasks, err := y.ecs.tasks.List(y.ctx)
+	y.must(err)
+	if len(tasks) < 4 || len(tasks) > 8 {
+		t.Errorf("%d tasks in two minutes", len(tasks))
+	}
+	if !slices.Contains(y.events(), "(service web) is unable to consistently start tasks successfully.") {
+		t.Error(strings.Join(y.events(), "\n"))
+	}
+	if s := y.service(); *s.Deployments[0].FailedTasks < 3 {
+		t.Errorf("%+v", s.Deployments[0])
+	}
+}
+
 func TestDeletion(t *testing.T) {
 	y := newYard(t)
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
