@@ -177,7 +177,7 @@ func (s *Service) act(ctx context.Context, st step, t *taskRecord, d *taskDefini
 	case release:
 		return s.release(ctx, t)
 	case forget:
-		return s.tasks.Delete(ctx, t.ids()...)
+		return s.forget(ctx, t)
 	}
 	return nil
 }
@@ -233,7 +233,7 @@ func (s *Service) beginStop(ctx context.Context, t *taskRecord) error {
 
 // release takes back what a task had.
 func (s *Service) release(ctx context.Context, t *taskRecord) error {
-	s.forgetSessions(t)
+	s.forgetTask(t)
 	if err := s.Runtime.DeleteGroup(ctx, t.group()); err != nil {
 		return err
 	}
@@ -257,6 +257,32 @@ func (s *Service) release(ctx context.Context, t *taskRecord) error {
 			}
 		}
 	})
+}
+
+// forget removes a task's record, and lets go of images that no other task has
+// used for as long: until then they start without being unpacked again.
+func (s *Service) forget(ctx context.Context, t *taskRecord) error {
+	if err := s.tasks.Delete(ctx, t.ids()...); err != nil {
+		return err
+	}
+	others, err := s.tasks.List(ctx)
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{"": true}
+	for i := range others {
+		for _, c := range others[i].Containers {
+			used[aws.Val(c.ImageDigest)] = true
+		}
+	}
+	for _, c := range t.Containers {
+		if digest := aws.Val(c.ImageDigest); !used[digest] {
+			if err := s.Runtime.ReleaseImage(ctx, digest); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // observe looks at a task's containers, and keeps their log forwarders going.

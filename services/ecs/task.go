@@ -193,7 +193,10 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	}
 	group := "family:" + *d.Family
 	if in.Group != nil {
-		group = *in.Group
+		// Such a task would count as the service's.
+		if group = *in.Group; strings.HasPrefix(group, "service:") {
+			return nil, ecsapi.InvalidParameterException("The group name must not begin with 'service:'.")
+		}
 	}
 	out := &ecsapi.RunTaskOutput{Failures: []ecsapi.Failure{}}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {

@@ -74,13 +74,16 @@ func (s *Service) asRole(ctx context.Context, t *taskRecord, role string) (conte
 	return identity.With(ctx, session.caller), nil
 }
 
-// forgetSessions lets go of a task's sessions.
-func (s *Service) forgetSessions(t *taskRecord) {
+// forgetTask lets go of what is remembered of a task besides its record.
+func (s *Service) forgetTask(t *taskRecord) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key := range s.sessions {
 		if key[:taskIDLength] == t.ID {
 			delete(s.sessions, key)
 		}
+	}
+	for _, c := range t.Containers {
+		delete(s.logged, aws.Val(c.RuntimeId))
 	}
 }
