@@ -38,7 +38,7 @@ func (x *execution) Resize(_ context.Context, w, h uint16) error {
 }
 func (x *execution) Signal(context.Context, syscall.Signal) error { return nil }
 func (x *execution) Wait(ctx context.Context) (int, error)        { return x.wait(ctx) }
-func (r *fakeRuntime) process() container.Process { r.mu.Lock(); defer r.mu.Unlock(); return r.last }
+func (r *fakeRuntime) process() container.Process                 { r.mu.Lock(); defer r.mu.Unlock(); return r.last }
 
 func (r *fakeRuntime) Exec(_ context.Context, id string, p container.Process, io_ container.Stdio) (container.Execution, error) {
 	r.mu.Lock()

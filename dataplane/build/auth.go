@@ -27,6 +27,8 @@ type credentials struct {
 	auth.UnimplementedAuthServer
 	config Config
 	own    func(ctx context.Context, host string) (user, password string, err error)
+	// noSaved: logins that are saved on this machine are not looked at.
+	noSaved bool
 }
 
 // Register implements session.Attachable.
@@ -39,6 +41,9 @@ func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequ
 			user, password, err := c.own(ctx, req.Host)
 			return &auth.CredentialsResponse{Username: user, Secret: password}, err
 		}
+	}
+	if c.noSaved {
+		return &auth.CredentialsResponse{}, nil
 	}
 	user, password, err := savedLogin(loginFiles(os.Getenv), req.Host)
 	return &auth.CredentialsResponse{Username: user, Secret: password}, err

@@ -36,6 +36,9 @@ type Request struct {
 	// Credentials returns user and password for a registry of Config; for other
 	// hosts docker's own configuration is asked.
 	Credentials func(ctx context.Context, host string) (user, password string, err error)
+	// NoSavedLogins leaves docker's own configuration alone: for builds on behalf
+	// of somebody who may not use what this user has saved.
+	NoSavedLogins bool
 
 	Progress io.Writer // a terminal is drawn on, else lines are written; nil for none
 }
@@ -147,7 +150,7 @@ func (r *Request) solve(c Config) (client.SolveOpt, error) {
 	return client.SolveOpt{
 		Frontend: "dockerfile.v0", FrontendAttrs: attrs,
 		LocalMounts: map[string]fsutil.FS{"context": source, "dockerfile": directory},
-		Session:     []session.Attachable{&credentials{config: c, own: r.Credentials}},
+		Session:     []session.Attachable{&credentials{config: c, own: r.Credentials, noSaved: r.NoSavedLogins}},
 	}, nil
 }
 

@@ -93,6 +93,16 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request, in *Instance) 
 		s.putToken(w, r, in)
 		return
 	}
+	if r.Method == http.MethodPost && path == "minato/build" && s.Build != nil {
+		// Never without a token: something that follows redirects or is made to
+		// fetch a URL cannot start a build.
+		if !s.tokens.valid(r.Header.Get(tokenHeader), in.ID, s.Clock.Now()) {
+			plainError(w, http.StatusUnauthorized)
+			return
+		}
+		s.Build(w, r, in.ID)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		plainError(w, http.StatusMethodNotAllowed)
 		return

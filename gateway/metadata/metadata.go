@@ -68,8 +68,11 @@ type Options struct {
 	Locator   Locator
 	Tasks     Tasks
 	Instances Instances
-	Clock     clock.Clock
-	Log       *slog.Logger
+	// Build answers POST /minato/build of an instance; nil answers 404. See
+	// daemon/relay.
+	Build func(w http.ResponseWriter, r *http.Request, instance string)
+	Clock clock.Clock
+	Log   *slog.Logger
 }
 
 // Server answers at both addresses, for all VPCs.
