@@ -282,3 +282,24 @@ func (r *trickle) Read(p []byte) (int, error) {
 	r.b = r.b[n:]
 	return n, nil
 }
+
+// Whatever is in a segment, reading it ends, and nothing is made up.
+func FuzzTail(f *testing.F) {
+	f.Add(appendRecord(nil, Record{Stream: Stdout, Line: []byte("x"), Time: time.Unix(1, 0)}))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, segmentName(0)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read := int64(0)
+		_ = Tail(t.Context(), dir, 0, over, func(r Record, next int64) error {
+			if next != read+headerBytes+int64(len(r.Line)) || next > int64(len(b)) {
+				t.Fatalf("a record of %d bytes from %d to %d", len(r.Line), read, next)
+			}
+			read = next
+			return nil
+		})
+		Complete(dir)
+	})
+}
