@@ -137,7 +137,7 @@ func (d *daemon) buildServices() error {
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
 	})
 	d.services.ecs = ecs.New(ecs.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Runtime: d.runtime, Network: d.network,
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
 		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })

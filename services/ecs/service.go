@@ -52,6 +52,8 @@ type Deps struct {
 
 	Runtime container.Runtime
 	Network Interfaces
+	// Images gets what is not in ECR.
+	Images Images
 
 	// Registry is the address at which a VPC reaches ECR, if its routes lead
 	// there: a task whose interface cannot connect to it cannot pull.

@@ -13,6 +13,7 @@ import (
 	"minato/aws"
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
+	"minato/aws/identity"
 	"minato/dataplane/container"
 )
 
@@ -78,7 +79,7 @@ func (s *Service) supported(d *taskDefinitionRecord) error {
 		case c.LogConfiguration != nil && (c.LogConfiguration.Options["awslogs-multiline-pattern"] != "" || c.LogConfiguration.Options["awslogs-datetime-format"] != ""):
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: awslogs-multiline-pattern and awslogs-datetime-format: not served by minato")
 		case c.RepositoryCredentials != nil:
-			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: repositoryCredentials: not served by minato")
+			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: repositoryCredentials need AWS Secrets Manager: not served by minato")
 		}
 	}
 	return nil
@@ -123,13 +124,10 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
 		ref := parseImage(*c.Image)
-		if ref.account == "" {
-			return nil, failure(nil, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: registries other than Amazon ECR: not served by minato", ref.text)
-		}
 		if settled := t.Digests[*c.Name]; settled != "" {
 			ref.digest = settled
 		}
-		if !reached {
+		if ref.account != "" && !reached {
 			if err := s.reachRegistry(ctx, t, ref.region); err != nil {
 				return nil, err
 			}
@@ -140,7 +138,13 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 		}
 		key := ref.text + "@" + ref.digest
 		if byRef[key] == "" {
-			digest, err := s.resolve(ctx, t, d, ref)
+			get := s.pullOutside
+			if ref.account != "" {
+				get = func(ctx context.Context, t *taskRecord, ref imageRef) (string, error) {
+					return s.resolve(ctx, t, d, ref)
+				}
+			}
+			digest, err := get(ctx, t, ref)
 			if err != nil {
 				return nil, err
 			}
@@ -230,6 +234,11 @@ func (s *Service) resolve(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	if err != nil {
 		return "", err
 	}
+	// The registry that the image's name says, which need not be that of the
+	// task's region.
+	caller := identity.From(ctx)
+	caller.Region = ref.region
+	ctx = identity.With(ctx, caller)
 	id := ecrapi.ImageIdentifier{}
 	if ref.digest != "" {
 		id.ImageDigest = &ref.digest

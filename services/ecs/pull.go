@@ -1,0 +1,121 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"time"
+
+	"minato/aws"
+)
+
+// Images gets images of registries other than Amazon ECR.
+type Images interface {
+	// Resolve asks a registry which digest a reference stands for now.
+	Resolve(ctx context.Context, from ImageSource) (digest string, err error)
+	// Ensure makes an image of that reference and digest present for the runtime.
+	Ensure(ctx context.Context, from ImageSource, digest string) error
+}
+
+// ImageSource is an image and the way to it: that of the task which is to run it.
+type ImageSource struct {
+	Ref string // as in the task definition: "nginx", "public.ecr.aws/x/y:1"
+	VPC string // whose resolver knows the registry's name
+	// Dial connects from the task's interface to an address in digits, by the
+	// task's own routes and groups.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// PullFailure is the error of Images for what the image, its registry or the way
+// to it is to blame for. Its text is what ECS says after "CannotPullContainerError: ".
+type PullFailure struct{ Cause error }
+
+// Error implements error.
+func (f *PullFailure) Error() string { return f.Cause.Error() }
+
+// Unwrap returns the cause.
+func (f *PullFailure) Unwrap() error { return f.Cause }
+
+// stopPoll is how often a task that pulls looks whether it is to end meanwhile.
+const stopPoll = time.Second
+
+// pullOutside gets an image of a registry that is not ECR and returns its digest.
+// It is asked for without a login: repositoryCredentials are refused before.
+func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref imageRef) (string, error) {
+	from := ImageSource{Ref: ref.text, VPC: t.Subnet.VPC, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+		return s.Runtime.Dial(ctx, t.group(), address)
+	}}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go s.watchForStop(ctx, t, cancel)
+	digest := ref.digest
+	var err error
+	if digest == "" {
+		digest, err = s.Images.Resolve(ctx, from)
+	}
+	if err == nil {
+		err = s.Images.Ensure(ctx, from, digest)
+	}
+	var failed *PullFailure
+	switch {
+	case err == nil:
+		return digest, nil
+	case errors.Is(context.Cause(ctx), errStopped):
+		return "", failure(err, "%v", errStopped) // never shown: the reason of the stop is there already
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.As(err, &failed):
+		return "", failure(err, "CannotPullContainerError: %v", failed)
+	}
+	return "", err
+}
+
+// errStopped ends the pull of a task that is to end.
+var errStopped = errors.New("the task was stopped while its images were pulled")
+
+// watchForStop ends a pull, which can take minutes, when its task is to end.
+func (s *Service) watchForStop(ctx context.Context, t *taskRecord, cancel context.CancelCauseFunc) {
+	for sleep(ctx, stopPoll) == nil {
+		now, found, err := s.tasks.Get(ctx, t.ids()...)
+		if err == nil && (!found || now.Stop != nil) {
+			cancel(errStopped)
+			return
+		}
+	}
+}
+
+// firstPulls adds to a deployment's images those of other registries that one of
+// its tasks has got already: as with ECR's, a tag that moves during a deployment
+// changes nothing.
+func (p *pass) firstPulls(r *rollout, d *taskDefinitionRecord) {
+	for i := range d.ContainerDefinitions {
+		c := &d.ContainerDefinitions[i]
+		if isECR(aws.Val(c.Image)) || r.Images[aws.Val(c.Name)] != "" {
+			continue
+		}
+		if digest := pulled(p.tasks, aws.Val(r.Id), aws.Val(c.Name)); digest != "" {
+			images := maps.Clone(r.Images)
+			images[aws.Val(c.Name)] = digest
+			r.Images = images
+		}
+	}
+}
+
+// pulled is the digest that a deployment's first task found for a container.
+func pulled(tasks []taskRecord, deployment, name string) string {
+	var digest string
+	var first time.Time
+	for i := range tasks {
+		t := &tasks[i]
+		if aws.Val(t.StartedBy) != deployment || t.PullStoppedAt == nil || digest != "" && !t.PullStoppedAt.Before(first) {
+			continue
+		}
+		for _, c := range t.Containers {
+			if aws.Val(c.Name) == name && aws.Val(c.ImageDigest) != "" {
+				digest, first = *c.ImageDigest, *t.PullStoppedAt
+			}
+		}
+	}
+	return digest
+}
