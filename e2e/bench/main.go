@@ -1,0 +1,127 @@
+// Command bench measures minato against its budgets (DESIGN.md) and against the
+// programs people use for the same: `make bench` runs all of it and ends with
+// lines `NAME VALUE`. docs/performance.md tells the methods.
+//
+// It starts instances of its own (e2e/harness) and the peers that are installed
+// (scripts/bench-setup); a peer that is missing is said to be. All traffic goes
+// to loopback and to the instances' own addresses, every wait and every load is
+// bounded, and everything started is stopped, also after Ctrl-C.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+// proxyRole is the first argument of the process that runs the load balancer's
+// engine by itself, to be compared with other proxies.
+const proxyRole = "proxy-engine"
+
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == proxyRole {
+		fail(serveProxy(os.Args[2], os.Args[3]))
+		return
+	}
+	only := flag.String("run", "", "measure only what matches this expression: up, describe, runtask, adopt, push, stack, rollout, recovery, proxy")
+	binary := flag.String("minato", "bin/minato", "the program to measure")
+	temp := flag.String("dir", "", "where instances and files are made (default: a new folder below $TMPDIR)")
+	flag.Parse()
+	match, err := regexp.Compile(*only)
+	fail(err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	fail(run(ctx, *binary, *temp, match))
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run: where it works and what it has found so far.
+type bench struct {
+	report
+	binary string // minato
+	answer string // the static program of the image, see answer
+	dir    string
+	world  *world // the instance that most measurements share; made when first needed
+}
+
+// run measures what matches and prints the figures, also when something failed.
+func run(ctx context.Context, binary, temp string, match *regexp.Regexp) (err error) {
+	if os.Getuid() != 0 {
+		return fmt.Errorf("instances make network namespaces and containers: run this as root")
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return err
+	}
+	if _, err := os.Stat(binary); err != nil {
+		return fmt.Errorf("%w: make build first", err)
+	}
+	dir, err := os.MkdirTemp(temp, "minato-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{binary: binary, answer: filepath.Join(dir, "answer"), dir: dir}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.answer, "minato/e2e/bench/answer")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	b.machine()
+	failed := 0
+	for _, m := range []struct {
+		name string
+		run  func(*bench, context.Context) error
+	}{
+		{"up", (*bench).up},
+		{"describe", (*bench).describe},
+		{"runtask", (*bench).runTask},
+		{"adopt", (*bench).adopt},
+		{"stack", (*bench).stack},
+		{"rollout", (*bench).rollout},
+		{"recovery", (*bench).recovery},
+		{"push", (*bench).push},
+		{"proxy", (*bench).proxies},
+	} {
+		if !match.MatchString(m.name) {
+			continue
+		}
+		b.say("%s (load average %s)", m.name, loadAverage())
+		limit, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		err := m.run(b, limit)
+		cancel()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			failed++
+			b.leave("%s failed: %v", m.name, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if b.world != nil {
+		if err := b.world.close(); err != nil {
+			failed++
+			b.leave("the instance did not go: %v", err)
+		}
+	}
+	b.print(os.Stdout)
+	if failed > 0 {
+		return fmt.Errorf("%d measurements failed", failed)
+	}
+	return nil
+}

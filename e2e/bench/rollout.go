@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+)
+
+const (
+	rolled        = "rolled"
+	rolledTasks   = 6
+	rolloutRounds = 3
+	visitRate     = 200 // requests a second
+)
+
+// front returns the address of a load balancer with a service of six tasks
+// behind it, made when first needed.
+func (w *world) front(ctx context.Context) (url string, err error) {
+	out, err := w.elb.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{Names: []string{"bench"}})
+	if err == nil {
+		return w.frontURL(ctx, *out.LoadBalancers[0].LoadBalancerArn)
+	}
+	lb, err := w.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("bench"), Subnets: w.subnets[:2], SecurityGroups: []string{w.group}})
+	if err != nil {
+		return "", err
+	}
+	arn := lb.LoadBalancers[0].LoadBalancerArn
+	// What every guide sets for quick deployments: a check each 5 s, drained for 5 s.
+	tg, err := w.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
+		Name: aws.String("bench"), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: &w.vpc, TargetType: elbtypes.TargetTypeEnumIp,
+		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2),
+	})
+	if err != nil {
+		return "", err
+	}
+	group := tg.TargetGroups[0].TargetGroupArn
+	if _, err := w.elb.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: group, Attributes: []elbtypes.TargetGroupAttribute{
+		{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("5")},
+	}}); err != nil {
+		return "", err
+	}
+	if _, err := w.elb.CreateListener(ctx, &elb.CreateListenerInput{
+		LoadBalancerArn: arn, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80),
+		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: group}},
+	}); err != nil {
+		return "", err
+	}
+	if _, err := w.ecs.CreateService(ctx, &ecs.CreateServiceInput{
+		Cluster: aws.String(cluster), ServiceName: aws.String(rolled), TaskDefinition: aws.String(family), DesiredCount: aws.Int32(rolledTasks),
+		LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: w.awsvpc(),
+		LoadBalancers: []ecstypes.LoadBalancer{{TargetGroupArn: group, ContainerName: aws.String("answer"), ContainerPort: aws.Int32(80)}},
+	}); err != nil {
+		return "", err
+	}
+	if err := w.stable(ctx, rolled, rolledTasks); err != nil {
+		return "", err
+	}
+	return w.frontURL(ctx, *arn)
+}
+
+func (w *world) frontURL(ctx context.Context, arn string) (string, error) {
+	_, id, ok := strings.Cut(arn, ":loadbalancer/")
+	if !ok {
+		return "", fmt.Errorf("%s is no load balancer", arn)
+	}
+	address, err := w.publicAddress(ctx, "description", "ELB "+id)
+	if err != nil {
+		return "", err
+	}
+	url := "http://" + address.String() + "/"
+	return url, until(20*time.Second, "the load balancer answers", func() (bool, error) {
+		err := answers(url)
+		return err == nil, err
+	})
+}
+
+// rollout measures a forced new deployment until the old tasks are gone and the
+// service is stable, while visitors come.
+func (b *bench) rollout(ctx context.Context) error {
+	w, err := b.shared(ctx)
+	if err != nil {
+		return err
+	}
+	url, err := w.front(ctx)
+	if err != nil {
+		return err
+	}
+	var took []float64
+	var made, failed int
+	for range rolloutRounds {
+		load, stop := context.WithCancel(ctx)
+		result := make(chan visitors, 1)
+		go func() { result <- visit(load, url, visitRate) }()
+		d, err := w.rollOnce(ctx)
+		if err == nil {
+			time.Sleep(500 * time.Millisecond) // what breaks late counts too
+		}
+		stop()
+		v := <-result
+		if err != nil {
+			return err
+		}
+		took, made, failed = append(took, d.Seconds()), made+v.made, failed+v.failed
+		if v.failed > 0 {
+			b.leave("rollout: %d of %d requests failed, the first: %s", v.failed, v.made, v.firstFailure)
+		}
+	}
+	b.add("rollout_6_seconds", median(took), 2)
+	b.add("rollout_6_requests", float64(made), 0)
+	b.add("rollout_6_failed_requests", float64(failed), 0)
+	return nil
+}
+
+func (w *world) rollOnce(ctx context.Context) (time.Duration, error) {
+	old, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	if _, err := w.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(cluster), Service: aws.String(rolled), ForceNewDeployment: true}); err != nil {
+		return 0, err
+	}
+	if err := w.stable(ctx, rolled, rolledTasks); err != nil {
+		return 0, err
+	}
+	err = until(60*time.Second, "the old tasks have stopped", func() (bool, error) {
+		out, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(cluster), Tasks: old})
+		if err != nil {
+			return false, err
+		}
+		for _, t := range out.Tasks {
+			if *t.LastStatus != "STOPPED" {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	return time.Since(begin), err
+}
+
+// recovery measures from the restart after SIGKILL of daemon and containerd to
+// the load balancer's first answer; the same tasks must be there.
+func (b *bench) recovery(ctx context.Context) error {
+	w, err := b.shared(ctx)
+	if err != nil {
+		return err
+	}
+	url, err := w.front(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
+	if err != nil {
+		return err
+	}
+	var took []float64
+	for range 3 {
+		if err := kill(w.in); err != nil {
+			return err
+		}
+		begin := time.Now()
+		up := make(chan error, 1)
+		go func() { up <- w.in.Up() }()
+		err := until(30*time.Second, "the load balancer answers again", func() (bool, error) {
+			err := answers(url)
+			return err == nil, err
+		})
+		took = append(took, time.Since(begin).Seconds())
+		if e := <-up; e != nil {
+			return e
+		}
+		if err != nil {
+			return err
+		}
+		time.Sleep(time.Second) // let it settle: what follows is the next round's
+	}
+	after, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
+	if err != nil {
+		return err
+	}
+	if kept := common(before, after); kept != len(before) {
+		b.leave("recovery: %d of %d tasks outlived it", kept, len(before))
+	}
+	b.add("recovery_seconds", median(took), 2)
+	return nil
+}
+
+func common(a, b []string) int {
+	n := 0
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"minato/e2e/harness"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+const taskRounds = 20
+
+// runTask measures RunTask to RUNNING and answering at its public address, with
+// the image cached; and, in turns, docker run of the same image to answering on
+// its bridge. The tasks stay, for adopt.
+func (b *bench) runTask(ctx context.Context) error {
+	w, err := b.shared(ctx)
+	if err != nil {
+		return err
+	}
+	if _, _, err := w.runOne(ctx); err != nil { // unpacks the image
+		return err
+	}
+	if err := w.stopTasks(ctx); err != nil {
+		return err
+	}
+	docker, err := b.docker(ctx)
+	if err != nil {
+		b.leave("runtask_over_docker_run: %v", err)
+	} else {
+		defer docker.stop()
+		if _, err := docker.run(ctx); err != nil {
+			b.leave("runtask_over_docker_run: %v", err)
+			docker = nil
+		}
+	}
+	var ours, running, theirs []float64
+	for range taskRounds {
+		state, all, err := w.runOne(ctx)
+		if err != nil {
+			return err
+		}
+		running, ours = append(running, milliseconds(state)), append(ours, milliseconds(all))
+		if docker == nil {
+			continue
+		}
+		d, err := docker.run(ctx)
+		if err != nil {
+			return err
+		}
+		theirs = append(theirs, milliseconds(d))
+	}
+	b.add("runtask_ms_p50", median(ours), 0)
+	b.add("runtask_ms_max", quantile(ours, 1), 0)
+	b.add("runtask_running_ms_p50", median(running), 0)
+	if docker != nil {
+		b.add("docker_run_ms_p50", median(theirs), 0)
+		b.add("runtask_over_docker_run", median(ours)/median(theirs), 2)
+	}
+	return nil
+}
+
+// runOne runs a task and returns when it was RUNNING, and when it answered.
+func (w *world) runOne(ctx context.Context) (running, all time.Duration, err error) {
+	begin := time.Now()
+	out, err := w.ecs.RunTask(ctx, &ecs.RunTaskInput{
+		Cluster: aws.String(cluster), TaskDefinition: aws.String(family), LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: w.awsvpc(),
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(out.Tasks) != 1 {
+		return 0, 0, fmt.Errorf("RunTask: %v", out.Failures)
+	}
+	var eni string
+	err = until(30*time.Second, "the task runs", func() (bool, error) {
+		d, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(cluster), Tasks: []string{*out.Tasks[0].TaskArn}})
+		if err != nil || len(d.Tasks) != 1 {
+			return false, err
+		}
+		t := d.Tasks[0]
+		if *t.LastStatus != "RUNNING" {
+			return false, fmt.Errorf("it is %s %s", *t.LastStatus, aws.ToString(t.StoppedReason))
+		}
+		for _, a := range t.Attachments {
+			for _, kv := range a.Details {
+				if aws.ToString(kv.Name) == "networkInterfaceId" {
+					eni = aws.ToString(kv.Value)
+				}
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	running = time.Since(begin)
+	address, err := w.publicAddress(ctx, "network-interface-id", eni)
+	if err != nil {
+		return 0, 0, err
+	}
+	url := "http://" + address.String() + "/"
+	err = until(10*time.Second, "the task answers", func() (bool, error) {
+		err := answers(url)
+		return err == nil, err
+	})
+	return running, time.Since(begin), err
+}
+
+// adopt measures a start while the tasks of runTask run on, after the daemon and
+// containerd were killed.
+func (b *bench) adopt(ctx context.Context) error {
+	w, err := b.shared(ctx)
+	if err != nil {
+		return err
+	}
+	tasks, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
+	if err != nil {
+		return err
+	}
+	for range taskRounds - len(tasks) {
+		if _, _, err := w.runOne(ctx); err != nil {
+			return err
+		}
+	}
+	mib, err := memory(w.in)
+	if err != nil {
+		return err
+	}
+	var took []float64
+	for range 3 {
+		if err := kill(w.in); err != nil {
+			return err
+		}
+		begin := time.Now()
+		if err := w.in.Up(); err != nil {
+			return err
+		}
+		took = append(took, milliseconds(time.Since(begin)))
+		time.Sleep(time.Second) // let it settle: what follows is the next round's
+	}
+	now, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
+	if err != nil {
+		return err
+	}
+	if len(now) < taskRounds {
+		return fmt.Errorf("%d of %d tasks are left after the restart", len(now), taskRounds)
+	}
+	b.add("up_20_tasks_ready_ms", median(took), 0)
+	b.add("with_20_tasks_mib", mib, 1)
+	return w.stopTasks(ctx)
+}
+
+// kill ends the daemon and containerd as a power cut would, and returns when
+// they are gone.
+func kill(in *harness.Instance) error {
+	s, err := status(in)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Processes {
+		if p.Role != "daemon" && p.Role != "containerd" {
+			continue
+		}
+		if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
+			return err
+		}
+		if err := until(10*time.Second, p.Role+" is gone", func() (bool, error) { return gone(p.PID), nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gone tells whether a process has ended; a zombie has.
+func gone(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return err != nil || len(b) == 0
+}
