@@ -15,7 +15,7 @@ type Config struct {
 	Listen          string       // address of the API, such as 127.0.0.1:4566
 	Region          string       // the one region that runs here
 	Account         string       // 12 digits
-	PublicCIDR      netip.Prefix // pool of public addresses
+	PublicCIDR      netip.Prefix // pool of public addresses; invalid is what the instance has, or the default
 	Pace            float64      // divides waits in which nothing works
 	HostNames       bool         // put AWS's names into /etc/hosts and our CA into /etc/docker/certs.d
 	LAN             bool         // let tasks reach private ranges of the machine's LAN
@@ -24,11 +24,15 @@ type Config struct {
 	Record          string       // file that every HTTP operation is written to, for docs/coverage.md
 }
 
+// DefaultPublicCIDR is the pool of public addresses of an instance that was told
+// no other: half of the benchmarking range of RFC 2544, which is on no LAN.
+var DefaultPublicCIDR = netip.MustParsePrefix("198.18.0.0/16")
+
 // Defaults are the flags' defaults.
 func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:4566", Region: "us-east-1", Account: "000000000000",
-		PublicCIDR: netip.MustParsePrefix("198.18.0.0/16"), Pace: 1, HostNames: true, RetiredVersions: "refuse",
+		Pace: 1, HostNames: true, RetiredVersions: "refuse",
 	}
 }
 
@@ -48,7 +52,7 @@ func (c Config) Check() error {
 		return fmt.Errorf("--pace %v: 1 is AWS's own pace, more is faster; less is not possible", c.Pace)
 	case c.RetiredVersions != "refuse" && c.RetiredVersions != "accept":
 		return fmt.Errorf("--retired-versions %q: refuse or accept", c.RetiredVersions)
-	case !c.PublicCIDR.IsValid() || !c.PublicCIDR.Addr().Is4() || c.PublicCIDR.Bits() > 24 || c.PublicCIDR.Bits() < 12:
+	case c.PublicCIDR.IsValid() && (!c.PublicCIDR.Addr().Is4() || c.PublicCIDR.Bits() > 24 || c.PublicCIDR.Bits() < 12):
 		return fmt.Errorf("--public-cidr %v: an IPv4 range from /12 to /24, such as 198.18.0.0/16", c.PublicCIDR)
 	}
 	addr, err := netip.ParseAddrPort(c.Listen)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -101,6 +102,9 @@ func start(ctx context.Context, cfg Config, stop func()) (d *daemon, state insta
 		return d, state, err
 	}
 	d.onClose(lock.Close)
+	if err := d.settlePool(); err != nil {
+		return d, state, err
+	}
 	if err := d.preflight(); err != nil {
 		return d, state, err
 	}
@@ -158,9 +162,34 @@ func (d *daemon) preflight() error {
 	return host.Preflight(host.Needs{DataDir: d.cfg.DataDir, Pool: d.cfg.PublicCIDR, Ours: d.oursOnHost})
 }
 
+// settlePool finds the range of public addresses: it stays what the instance
+// was made with, since addresses of it are given away.
+func (d *daemon) settlePool() error {
+	made, err := d.in.Pool()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !d.cfg.PublicCIDR.IsValid() && made.IsValid():
+		d.cfg.PublicCIDR = made
+	case !d.cfg.PublicCIDR.IsValid():
+		d.cfg.PublicCIDR = DefaultPublicCIDR
+	case made.IsValid() && made != d.cfg.PublicCIDR.Masked():
+		return host.Problem{
+			What: fmt.Sprintf("this instance was made with the public range %s, and addresses of it are given away", made),
+			Mend: "leave --public-cidr out, or start anew: minato down --purge",
+		}
+	}
+	d.cfg.PublicCIDR = d.cfg.PublicCIDR.Masked()
+	return nil
+}
+
 // openPlanes opens the network, then the store and containerd beside each other.
 func (d *daemon) openPlanes() error {
-	var err error
+	err := d.in.WritePool(d.cfg.PublicCIDR)
+	if err != nil {
+		return err
+	}
 	if d.network, err = linux.Open(d.networkOptions()); err != nil {
 		return err
 	}

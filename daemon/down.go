@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -39,12 +38,10 @@ func Down(ctx context.Context, in instance.Instance, purge bool) (left []string,
 	defer lock.Close()
 	d := &daemon{cfg: Defaults(), in: in, log: newLog(), clock: clock.Real(1)}
 	d.cfg.DataDir = in.DataDir
-	if s, err := in.State(); err == nil {
-		if d.cfg.PublicCIDR, err = netip.ParsePrefix(s.PublicCIDR); err != nil {
-			return nil, fmt.Errorf("%s: %w", in.Path("instance.json"), err)
-		}
+	if d.cfg.PublicCIDR, err = in.Pool(); err != nil {
+		return nil, err
 	}
-	errs := []error{build.Stop(ctx, build.At(in.DataDir, in.RunDir())), d.stopContainers(ctx, purge), d.stopNetwork(ctx), d.restoreHost(), in.RemoveRunDir()}
+	errs := []error{build.Stop(ctx, build.At(in.DataDir, in.RunDir())), d.stopContainers(ctx, purge), linux.Purge(d.networkOptions()), d.restoreHost(), in.RemoveRunDir()}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -82,14 +79,6 @@ func (d *daemon) stopContainers(ctx context.Context, purge bool) error {
 		return rt.Purge(ctx)
 	}
 	return rt.Shutdown(ctx)
-}
-
-func (d *daemon) stopNetwork(ctx context.Context) error {
-	n, err := linux.Open(d.networkOptions())
-	if err != nil {
-		return fmt.Errorf("network: %w", err)
-	}
-	return errors.Join(n.Purge(ctx), n.Close())
 }
 
 // restoreHost takes back names and trust.

@@ -19,6 +19,7 @@ import (
 	"minato/aws/validate"
 	"minato/controller"
 	"minato/daemon/instance"
+	"minato/daemon/relay"
 	"minato/dataplane/database"
 	"minato/dataplane/host"
 	"minato/dataplane/network"
@@ -146,7 +147,11 @@ func (d *daemon) buildServices() error {
 	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
-	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Clock: d.clock, Log: d.log}), d.network)
+	builds, err := d.newRelay()
+	if err != nil {
+		return err
+	}
+	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Build: builds.Serve, Clock: d.clock, Log: d.log}), d.network)
 	d.onClose(func() error { d.metadata.Close(); return nil })
 	return d.seed()
 }
@@ -187,7 +192,9 @@ func (d *daemon) startReconcilers() error {
 	d.elb.Register(d.control)
 	d.rds.Reconcile(d.control)
 	d.bus.Subscribe("rds/instance/", func(string) { d.tellDatabases() })
-	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, guest.Config{Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside()})
+	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, guest.Config{
+		Dir: d.in.Path("workspaces"), CA: d.ca.PEM(), Endpoint: d.endpointInside(), Variables: []string{relay.Variable + "=" + relayAddress}, Tools: d.guestTools,
+	})
 	d.instances.AddTo(d.control)
 	d.cloud9.AddReconcilers(d.control)
 	d.control.Add("stacks", d.stacks, controller.Options{Workers: 8})

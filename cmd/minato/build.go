@@ -17,6 +17,7 @@ import (
 	ecrapi "minato/aws/api/ecr"
 	"minato/aws/sigv4"
 	"minato/daemon/instance"
+	"minato/daemon/relay"
 	"minato/dataplane/build"
 )
 
@@ -58,6 +59,12 @@ func runBuild(ctx context.Context, c *cli, args []string) error {
 		return err
 	}
 	r.Context = dir
+	if address := os.Getenv(relay.Variable); address != "" { // in a workspace
+		digest, err := relay.Build(ctx, address, dir, r.Dockerfile, r.Output, relay.Request{
+			Tag: r.Tag, Target: r.Target, Platform: r.Platform, NoCache: r.NoCache, Args: r.Args, Labels: r.Labels, Push: r.Push,
+		}, c.stderr)
+		return c.built(&r, digest, err)
+	}
 	in, err := instance.Open(c.dataDir)
 	if err != nil {
 		return err
@@ -77,14 +84,18 @@ func runBuild(ctx context.Context, c *cli, args []string) error {
 		r.Credentials = func(ctx context.Context, _ string) (string, string, error) { return ecrLogin(ctx, in, state) }
 	}
 	result, err := build.Run(ctx, config, r)
-	if err != nil {
-		return err
-	}
+	return c.built(&r, result.Digest, err)
+}
+
+// built says what became of a build.
+func (c *cli) built(r *build.Request, digest string, err error) error {
 	switch {
+	case err != nil:
+		return err
 	case r.Output == "" && !r.Push:
 		fmt.Fprintln(c.stderr, "built; the image is in the builder's cache only: -o FILE writes it, --push pushes it")
 	default:
-		fmt.Fprintln(c.stdout, result.Digest)
+		fmt.Fprintln(c.stdout, digest)
 	}
 	return nil
 }

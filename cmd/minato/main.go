@@ -141,6 +141,21 @@ func (c *cli) parse(args []string) error {
 	return fmt.Errorf("%w: %w", err, errUsage)
 }
 
+// parseMixed is parse for subcommands whose flags may also stand behind their
+// arguments, which it returns.
+func (c *cli) parseMixed(args []string) ([]string, error) {
+	var rest []string
+	for {
+		if err := c.parse(args); err != nil {
+			return nil, err
+		}
+		if args = c.flags.Args(); len(args) == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, args[0]), args[1:]
+	}
+}
+
 // instance finds the instance of --data-dir.
 func (c *cli) instance() (instance.Instance, error) { return instance.Find(c.dataDir) }
 

@@ -29,12 +29,11 @@ type readyLine struct {
 
 func runUp(ctx context.Context, c *cli, args []string) error {
 	cfg := daemon.Defaults()
-	cidr := cfg.PublicCIDR.String()
 	detach := c.flags.Bool("d", false, "run in the background; returns when it is ready")
 	c.flags.StringVar(&cfg.Listen, "listen", cfg.Listen, "the address of the API")
 	c.flags.StringVar(&cfg.Region, "region", cfg.Region, "the region that runs here")
 	c.flags.StringVar(&cfg.Account, "account", cfg.Account, "the account")
-	c.flags.StringVar(&cidr, "public-cidr", cidr, "the pool of public addresses")
+	cidr := c.flags.String("public-cidr", "", "the pool of public addresses (default "+daemon.DefaultPublicCIDR.String()+", and then what it was made with)")
 	c.flags.Float64Var(&cfg.Pace, "pace", cfg.Pace, "divide waits in which nothing works (health-check intervals, drain delays) by N")
 	c.flags.BoolVar(&cfg.HostNames, "host-names", cfg.HostNames, "put AWS's names into /etc/hosts and our CA into /etc/docker/certs.d")
 	c.flags.BoolVar(&cfg.LAN, "lan", cfg.LAN, "let tasks reach private addresses of this machine's LAN")
@@ -52,8 +51,10 @@ func runUp(ctx context.Context, c *cli, args []string) error {
 	}
 	cfg.DataDir = dataDir
 	cfg.Record = os.Getenv("MINATO_RECORD")
-	if cfg.PublicCIDR, err = netip.ParsePrefix(cidr); err != nil {
-		return fmt.Errorf("--public-cidr %q is no range of addresses: %w", cidr, errUsage)
+	if *cidr != "" {
+		if cfg.PublicCIDR, err = netip.ParsePrefix(*cidr); err != nil {
+			return fmt.Errorf("--public-cidr %q is no range of addresses: %w", *cidr, errUsage)
+		}
 	}
 	if err := cfg.Check(); err != nil {
 		return fmt.Errorf("%w: %w", err, errUsage)

@@ -12,17 +12,18 @@ import (
 
 func runWhy(ctx context.Context, c *cli, args []string) error {
 	output := c.flags.String("o", "", "json for JSON")
-	if err := c.parse(args); err != nil {
+	names, err := c.parseMixed(args)
+	if err != nil {
 		return err
 	}
-	if c.flags.NArg() != 1 {
+	if len(names) != 1 {
 		return fmt.Errorf("why takes one name or ARN: %w", errUsage)
 	}
 	in, err := c.instance()
 	if err != nil {
 		return err
 	}
-	found, err := control.NewClient(in).Why(ctx, c.flags.Arg(0))
+	found, err := control.NewClient(in).Why(ctx, names[0])
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -120,6 +121,28 @@ func (in Instance) State() (State, error) {
 		err = fmt.Errorf("%w: %s has never been up", ErrNotRunning, in.DataDir)
 	}
 	return s, err
+}
+
+// Pool is the range of public addresses the instance was made with; invalid
+// when it was never up.
+func (in Instance) Pool() (netip.Prefix, error) {
+	b, err := os.ReadFile(in.Path("public-cidr"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return netip.Prefix{}, nil
+	}
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	p, err := netip.ParsePrefix(strings.TrimSpace(string(b)))
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", in.Path("public-cidr"), err)
+	}
+	return p, nil
+}
+
+// WritePool records the range, before anything on the host is made with it.
+func (in Instance) WritePool(p netip.Prefix) error {
+	return writeFile(in.Path("public-cidr"), []byte(p.String()+"\n"), 0o644)
 }
 
 // WriteKeys records the admin's keys, readable by root only.
