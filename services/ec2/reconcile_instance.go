@@ -173,7 +173,10 @@ func (r *InstanceReconciler) start(ctx context.Context, rec *instanceRecord) err
 	if err := r.runtime.EnsureGroup(ctx, rec.group(r.net.NetnsPath(rec.Interface), dns)); err != nil {
 		return err
 	}
-	c := r.guest.Container(rec.container(), *rec.InstanceId, rec.Region)
+	c, err := r.guest.Container(rec.container(), *rec.InstanceId, rec.Region)
+	if err != nil {
+		return err
+	}
 	if err := r.runtime.Ensure(ctx, c); err != nil {
 		return err
 	}

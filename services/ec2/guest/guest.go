@@ -26,6 +26,9 @@ type Config struct {
 	CA        []byte   // PEM of minato's own authority, added to the public ones
 	Endpoint  string   // of the API, as AWS_ENDPOINT_URL; "" leaves it out
 	Variables []string // further ones of the environment, NAME=value
+	// Tools returns a directory of programs for all instances, below Dir, made when
+	// the first instance starts; nil for none.
+	Tools func() (string, error)
 }
 
 // What the user of an instance is called, and where it is at home.
@@ -72,9 +75,9 @@ func (c *Config) MakeHome(instance string) error {
 }
 
 // Container is the container with an id, of an instance in a region.
-func (c *Config) Container(id, instance, region string) container.Container {
+func (c *Config) Container(id, instance, region string) (container.Container, error) {
 	uid := uidOf(instance)
-	return container.Container{
+	out := container.Container{
 		ID: id, Group: id, Labels: map[string]string{"instance": instance},
 		Root:       c.root(uid),
 		Entrypoint: []string{"/bin/sleep"}, Command: []string{"infinity"},
@@ -87,12 +90,18 @@ func (c *Config) Container(id, instance, region string) container.Container {
 		},
 		ReadOnlyRoot: true, DropCaps: []string{"ALL"}, NoNewPrivs: true, Init: true, NoLog: true,
 	}
+	if c.Tools == nil {
+		return out, nil
+	}
+	tools, err := c.Tools()
+	out.Mounts = append(out.Mounts, container.Mount{Source: tools, Target: toolsDir, ReadOnly: true})
+	return out, err
 }
 
 // Env is the environment of an instance's processes.
 func (c *Config) Env(region string) []string {
 	env := []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "HOME=" + home, "USER=" + user, "LOGNAME=" + user, "SHELL=/bin/bash",
+		"PATH=" + toolsDir + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "HOME=" + home, "USER=" + user, "LOGNAME=" + user, "SHELL=/bin/bash",
 		"LANG=C.UTF-8", "AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region,
 		// Programs that bring authorities of their own are shown ours.
 		"AWS_CA_BUNDLE=" + caBundle, "SSL_CERT_FILE=" + caBundle,
