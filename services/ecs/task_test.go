@@ -49,6 +49,7 @@ type quay struct {
 	ecs     *Service
 	runtime *containertest.Fake
 	logs    *logBook
+	abroad  *abroad
 	store   store.Store
 	ctx     context.Context
 	stop    func()
@@ -220,6 +221,7 @@ func newQuay(t *testing.T) *quay {
 		logs: &logBook{groups: map[string]bool{"/chat": true}, streams: map[string][]string{}, callers: map[string]bool{}},
 		ctx:  identity.With(context.Background(), identity.Caller{Kind: identity.User, Account: account, Region: "us-east-1", ARN: "arn:aws:iam::000000000000:user/admin", PrincipalID: "arn:aws:iam::000000000000:user/admin"}),
 	}
+	q.abroad = &abroad{runtime: q.runtime, digests: map[string]string{}}
 	q.runtime.AddImage(container.Image{Digest: knownDigest, Entrypoint: []string{"/program"}, Command: []string{"sleep"}})
 	q.start()
 	t.Cleanup(func() { q.stop() })
@@ -232,7 +234,7 @@ func (q *quay) start() {
 	control := controller.New(clock.Real(1), slog.New(slog.DiscardHandler), controller.NewBus())
 	control.WatchStore(q.store)
 	q.ecs = New(Deps{
-		Store: q.store, Clock: clock.Real(1), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Runtime: q.runtime, Network: q,
+		Store: q.store, Clock: clock.Real(1), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Runtime: q.runtime, Network: q, Images: q.abroad,
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"),
 	})
 	q.ecs.AddReconcilers(control)
@@ -420,9 +422,6 @@ func TestTasksThatDoNotStart(t *testing.T) {
 		{"no address", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) {
 			q.denied["CreateNetworkInterface"] = aws.Errorf("InsufficientFreeAddressesInSubnet", "full")
 		}, "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-a': InsufficientFreeAddressesInSubnet: full"},
-		{"another registry", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
-			d.ContainerDefinitions[0].Image = aws.Ptr("nginx")
-		}, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref nginx: registries other than Amazon ECR: not served by minato"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
