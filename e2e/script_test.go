@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,13 +19,22 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// scratch holds what all tests share.
+var scratch string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := requirements(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "minato-e2e"); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	os.RemoveAll(scratch) // a leftover in /tmp is nobody's failure
 	if code == 0 {
 		if err := checkCoverage(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -78,6 +88,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// testServer builds ./server, the program in the tests' images, once.
+var testServer = sync.OnceValues(func() (string, error) {
+	name := filepath.Join(scratch, "server")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", name, "./server")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the tests' server: %w\n%s", err, out)
+	}
+	return name, nil
+})
+
 type instanceKey struct{}
 
 // registryName is AWS's name for the account's registry.
@@ -100,6 +121,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("REGISTRY_AUTH_FILE", filepath.Join(env.WorkDir, "auth.json"))
 	env.Setenv("MINATO_RECORD", in.Record)
 	env.Setenv("SSL_CERT_FILE", filepath.Join(in.DataDir, "ca", "ca.crt"))
+	server, err := testServer()
+	if err != nil {
+		return err
+	}
+	env.Setenv("SERVER", server)
 	hosts := fmt.Sprintf("127.0.0.1 localhost\n%s %s\n", in.ServiceAddress(), registryName)
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "hosts"), []byte(hosts), 0o644); err != nil {
 		return err
@@ -108,6 +134,9 @@ func setup(env *testscript.Env) error {
 		if err := tearDown(in); err != nil {
 			env.T().Log(err)
 			env.T().Fatal("the instance did not go without a trace")
+		}
+		if err := in.Release(); err != nil {
+			env.T().Fatal(err)
 		}
 	})
 	return nil

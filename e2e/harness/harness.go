@@ -14,10 +14,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 
 	"minato/daemon/instance"
 	"minato/dataplane/network"
+
+	"golang.org/x/sys/unix"
 )
 
 // Instance is one minato under test.
@@ -28,26 +29,49 @@ type Instance struct {
 	CIDR    string
 	Record  string // where the daemon writes the operations it served
 	Extra   []string
+
+	lock *os.File // holds the public range
 }
 
-// slots gives every instance of this test process a public range of its own.
-// The ranges are /20s of 240.19.0.0/16, which is nobody's: the benchmarking
-// range is left to the instances that people start.
-var slots atomic.Int32
+// ranges is how many public ranges there are: the /20s of 240.19.0.0/16, which is
+// nobody's: the benchmarking range is left to the instances that people start.
+const ranges = 16
+
+// takeRange locks the first range that no instance of any test process has.
+func takeRange() (netip.Prefix, *os.File, error) {
+	for n := range ranges {
+		f, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("minato-e2e-range-%d.lock", n)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return netip.Prefix{}, nil, err
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+			f.Close()
+			continue // somebody else's
+		}
+		base := netip.AddrFrom4([4]byte{240, 19, byte(n) * 16, 0})
+		return netip.PrefixFrom(base, 20), f, nil
+	}
+	return netip.Prefix{}, nil, errors.New("all public ranges of the tests are in use")
+}
 
 // New prepares an instance below dir; nothing runs yet.
 func New(binary, dir string) (*Instance, error) {
-	n := slots.Add(1) - 1
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	base := netip.AddrFrom4([4]byte{240, 19, byte(n%16) * 16, 0})
+	cidr, lock, err := takeRange()
+	if err != nil {
+		return nil, err
+	}
 	return &Instance{
 		Binary: binary, DataDir: filepath.Join(dir, "data"), Listen: fmt.Sprintf("127.0.0.1:%d", port),
-		CIDR: netip.PrefixFrom(base, 20).String(), Record: filepath.Join(dir, "record"),
+		CIDR: cidr.String(), Record: filepath.Join(dir, "record"), lock: lock,
 	}, nil
 }
+
+// Release gives the instance's public range to others; it must be gone.
+func (i *Instance) Release() error { return i.lock.Close() }
 
 // ServiceAddress is the public address at which the instance's tasks, and the
 // clients of its registry, find AWS's services: the first of the range.
