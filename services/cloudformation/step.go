@@ -432,10 +432,7 @@ func (r *run) createOnce(ctx context.Context, rec *resourceRecord, t resources.T
 		// Not interrupted: whatever it makes must get into the record.
 		id, err := t.Create(context.WithoutCancel(ctx), r.request(rec))
 		if id != "" {
-			rec.PhysicalID = id
-			if rec.Status == api.ResourceStatusCreateInProgress {
-				rec.Reason = "Resource creation Initiated"
-			}
+			rec.PhysicalID, rec.Reason = id, "Resource creation Initiated"
 			if e := r.save(ctx, rec, true); e != nil && err == nil {
 				err = e
 			}
