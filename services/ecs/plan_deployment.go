@@ -10,97 +10,22 @@ import (
 	"minato/services/ecs/deploy"
 )
 
-// target is a place where a task can be reached.
-type target struct {
-	Group string // ARN of the target group
-	IP    string
-	Port  int32
-}
-
-// targetState is how a target stands, and why.
-type targetState struct {
-	State  deploy.Target
-	Reason string // AWS's description, of an unhealthy one
-}
-
-// targetHealth is what ELB says of the targets of a service's groups.
-type targetHealth map[target]targetState
-
-// targetStateOf translates ELB's words.
-func targetStateOf(h *elbapi.TargetHealth) targetState {
-	switch aws.Val(h.State) {
-	case elbapi.TargetHealthStateEnumHealthy:
-		return targetState{State: deploy.TargetHealthy}
-	case elbapi.TargetHealthStateEnumUnhealthy:
-		return targetState{State: deploy.TargetUnhealthy, Reason: aws.Val(h.Description)}
-	case elbapi.TargetHealthStateEnumDraining:
-		return targetState{State: deploy.Draining}
-	case elbapi.TargetHealthStateEnumUnused:
-		if aws.Val(h.Reason) == elbapi.TargetHealthReasonEnumTargetNotRegistered {
-			return targetState{State: deploy.Absent}
-		}
-	}
-	// initial; also unused and unavailable: registered, but nobody knows.
-	return targetState{State: deploy.Initial}
+// targetStateOf is what ELB says of a target.
+func targetStateOf(h *elbapi.TargetHealth) deploy.TargetState {
+	return deploy.StateOf(aws.Val(h.State), aws.Val(h.Reason), aws.Val(h.Description))
 }
 
 // targetsOf are the targets that a task of the service has, one a target group.
-func (r *serviceRecord) targetsOf(t *taskRecord) []target {
+func (r *serviceRecord) targetsOf(t *taskRecord) []deploy.Place {
 	ip := t.Address
 	if ip == "" {
 		return nil
 	}
-	var out []target
+	var out []deploy.Place
 	for _, lb := range r.LoadBalancers {
-		out = append(out, target{aws.Val(lb.TargetGroupArn), ip, aws.Val(lb.ContainerPort)})
+		out = append(out, deploy.Place{Group: aws.Val(lb.TargetGroupArn), IP: ip, Port: aws.Val(lb.ContainerPort)})
 	}
 	return out
-}
-
-// worst is how a task stands over all of its target groups: missing in one it
-// is still to be registered; draining in one it is on its way out.
-func (h targetHealth) worst(targets []target) targetState {
-	rank := map[deploy.Target]int{deploy.TargetHealthy: 0, deploy.Initial: 1, deploy.TargetUnhealthy: 2, deploy.Absent: 3, deploy.Draining: 4}
-	out := targetState{State: deploy.Absent}
-	for i, t := range targets {
-		if x := h[t]; i == 0 || rank[x.State] > rank[out.State] {
-			out = x
-		}
-	}
-	return out
-}
-
-// anywhere is how a retired task stands: it is registered as long as one group
-// still has it.
-func (h targetHealth) anywhere(targets []target) deploy.Target {
-	out := deploy.Absent
-	for _, t := range targets {
-		switch x := h[t].State; {
-		case x == deploy.Absent:
-		case x != deploy.Draining:
-			return x
-		default:
-			out = x
-		}
-	}
-	return out
-}
-
-// The waits between attempts to start tasks that fail: none for the first, then
-// twice as long each time. An attempt is as many failures as there should be
-// tasks.
-const (
-	freeAttempts = 2
-	firstBackoff = 10 * time.Second
-	longBackoff  = 15 * time.Minute
-)
-
-// backoff is how long to wait after failed attempts in a row, at full pace.
-func backoff(attempts int) time.Duration {
-	if attempts <= freeAttempts {
-		return 0
-	}
-	return min(firstBackoff<<min(attempts-freeAttempts-1, 10), longBackoff)
 }
 
 // wanted is the service as the plan sees it.
@@ -111,7 +36,7 @@ func (r *serviceRecord) wanted(paced func(time.Duration) time.Duration) *deploy.
 		Desired: desired, MinPercent: int(aws.Val(c.MinimumHealthyPercent)), MaxPercent: int(aws.Val(c.MaximumPercent)),
 		Grace: paced(r.grace()), Balanced: r.balanced(),
 		Breaker: c.DeploymentCircuitBreaker != nil && aws.Val(c.DeploymentCircuitBreaker.Enable),
-		Backoff: func(n int) time.Duration { return paced(backoff(n / max(desired, 1))) },
+		Backoff: func(n int) time.Duration { return paced(deploy.Backoff(n / max(desired, 1))) },
 	}
 	if p := r.primary(); p != nil {
 		for _, sub := range p.Subnets {
@@ -134,7 +59,7 @@ func (r *serviceRecord) deployments() []deploy.Deployment {
 }
 
 // observed is a task as the plan sees it.
-func (r *serviceRecord) observed(t *taskRecord, h targetHealth) deploy.Task {
+func (r *serviceRecord) observed(t *taskRecord, h deploy.Health) deploy.Task {
 	n := r.Notes[t.ID]
 	out := deploy.Task{
 		ID: t.ID, Deployment: aws.Val(t.StartedBy), Zone: t.Subnet.Zone,
@@ -149,9 +74,9 @@ func (r *serviceRecord) observed(t *taskRecord, h targetHealth) deploy.Task {
 	}
 	targets := r.targetsOf(t)
 	if n.Retired {
-		out.Target = h.anywhere(targets)
+		out.Target = h.Anywhere(targets)
 	} else {
-		out.Target = h.worst(targets).State
+		out.Target = h.Worst(targets).State
 	}
 	return out
 }
@@ -185,4 +110,13 @@ func (n note) failed(t *taskRecord, checked bool, shortest time.Duration) bool {
 		end = t.StoppedAt
 	}
 	return end != nil && end.Sub(*t.StartedAt) < shortest
+}
+
+// shares is a capacity provider strategy as the plan sees it.
+func shares(strategy []ecsapi.CapacityProviderStrategyItem) []deploy.Share {
+	var out []deploy.Share
+	for _, i := range strategy {
+		out = append(out, deploy.Share{Provider: aws.Val(i.CapacityProvider), Base: int(aws.Val(i.Base)), Weight: int(aws.Val(i.Weight))})
+	}
+	return out
 }

@@ -12,6 +12,7 @@ import (
 	elbapi "minato/aws/api/elbv2"
 	"minato/controller"
 	"minato/services/ecs/deploy"
+	"minato/services/ecs/events"
 	"minato/store"
 )
 
@@ -130,7 +131,7 @@ type pass struct {
 	ctx        context.Context // ECS's own identity
 	rec        *serviceRecord  // as it will be written
 	tasks      []taskRecord
-	health     targetHealth
+	health     deploy.Health
 	plan       deploy.Actions
 	now        time.Time
 	generation int      // of what the plan was made for
@@ -170,8 +171,8 @@ func (p *pass) run() error {
 }
 
 // readHealth asks ELB about every target of the service's groups.
-func (p *pass) readHealth() (targetHealth, error) {
-	out := targetHealth{}
+func (p *pass) readHealth() (deploy.Health, error) {
+	out := deploy.Health{}
 	for _, lb := range p.rec.LoadBalancers {
 		group := aws.Val(lb.TargetGroupArn)
 		h, err := p.ELB.DescribeTargetHealth(p.ctx, &elbapi.DescribeTargetHealthInput{TargetGroupArn: &group})
@@ -182,7 +183,7 @@ func (p *pass) readHealth() (targetHealth, error) {
 			return nil, err
 		}
 		for _, d := range h.TargetHealthDescriptions {
-			out[target{group, aws.Val(d.Target.Id), aws.Val(d.Target.Port)}] = targetStateOf(d.TargetHealth)
+			out[deploy.Place{Group: group, IP: aws.Val(d.Target.Id), Port: aws.Val(d.Target.Port)}] = targetStateOf(d.TargetHealth)
 		}
 	}
 	return out, nil
@@ -190,10 +191,10 @@ func (p *pass) readHealth() (targetHealth, error) {
 
 // register registers the targets of tasks that have come to run.
 func (p *pass) register() error {
-	return p.perGroup(p.plan.Register, func(t target) bool { return p.health[t].State == deploy.Absent }, func(group string, targets []elbapi.TargetDescription) error {
+	return p.perGroup(p.plan.Register, func(t deploy.Place) bool { return p.health[t].State == deploy.Absent }, func(group string, targets []elbapi.TargetDescription) error {
 		_, err := p.ELB.RegisterTargets(p.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		if err == nil {
-			p.done = append(p.done, registeredText(len(targets), group))
+			p.done = append(p.done, events.Registered(len(targets), group))
 		}
 		return gone(err)
 	})
@@ -208,7 +209,7 @@ func (p *pass) deregister() error {
 			list = append(list, p.tasks[i].ID)
 		}
 	}
-	registered := func(t target) bool {
+	registered := func(t deploy.Place) bool {
 		x := p.health[t].State
 		return x != deploy.Absent && x != deploy.Draining
 	}
@@ -217,12 +218,12 @@ func (p *pass) deregister() error {
 		_, err := p.ELB.DeregisterTargets(p.ctx, &elbapi.DeregisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		if err == nil {
 			draining = max(draining, len(targets))
-			p.done = append(p.done, deregisteredText(len(targets), group))
+			p.done = append(p.done, events.Deregistered(len(targets), group))
 		}
 		return gone(err)
 	})
 	if draining > 0 {
-		p.done = append(p.done, drainingText(draining))
+		p.done = append(p.done, events.Draining(draining))
 	}
 	return err
 }
@@ -243,7 +244,7 @@ func gone(err error) error {
 
 // perGroup calls f once for each target group with the targets of tasks that a
 // filter keeps.
-func (p *pass) perGroup(ids []string, keep func(target) bool, f func(group string, targets []elbapi.TargetDescription) error) error {
+func (p *pass) perGroup(ids []string, keep func(deploy.Place) bool, f func(group string, targets []elbapi.TargetDescription) error) error {
 	for _, lb := range p.rec.LoadBalancers {
 		var list []elbapi.TargetDescription
 		for i := range p.tasks {
@@ -286,17 +287,17 @@ func (p *pass) stop() {
 			if p.rec.balanced() {
 				group = aws.Val(p.rec.LoadBalancers[0].TargetGroupArn)
 			}
-			request.Reason = failedTargetText(group)
+			request.Reason = events.FailedTarget(group)
 		case deploy.FailedContainer:
-			request.Reason = failedContainerText
+			request.Reason = events.FailedContainer
 		default:
 			i := slices.IndexFunc(p.tasks, func(t taskRecord) bool { return t.ID == id })
-			request.Reason = scaledText(aws.Val(p.tasks[i].StartedBy))
+			request.Reason = events.Scaled(aws.Val(p.tasks[i].StartedBy))
 		}
 		p.stopped[id] = request
 	}
 	if len(p.plan.Stop) > 0 {
-		p.say(stoppedText(p.plan.Stop))
+		p.say(events.Stopped(p.plan.Stop))
 	}
 }
 
@@ -325,7 +326,7 @@ func (p *pass) start() error {
 		}
 	}
 	for i, x := range starts {
-		provider := nextProvider(primary.CapacityProviderStrategy, placed)
+		provider := deploy.NextProvider(shares(primary.CapacityProviderStrategy), placed)
 		placed[provider]++
 		t := p.newTask(p.rec.Place, taskRequest{
 			Cluster: p.rec.Cluster, Definition: &definition, VPC: primary.NetworkConfiguration.AwsvpcConfiguration, Subnet: subnetIn(primary.Subnets, x.Zone, len(p.tasks)+i),
@@ -336,7 +337,7 @@ func (p *pass) start() error {
 		p.started = append(p.started, t)
 		names = append(names, t.ID)
 	}
-	p.say(startedText(names))
+	p.say(events.Started(names))
 	return nil
 }
 

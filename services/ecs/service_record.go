@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
+	"minato/internal/ids"
 	"minato/services/ecs/deploy"
 	"minato/store"
 )
@@ -147,4 +148,17 @@ func (r *serviceRecord) shown(tags bool) ecsapi.Service {
 		out.Tags = nil
 	}
 	return out
+}
+
+// keptEvents is how many events a service shows.
+const keptEvents = 100
+
+// say adds an event in front; ECS begins each with the service's name.
+func (r *serviceRecord) say(now time.Time, format string, args ...any) {
+	e := ecsapi.ServiceEvent{
+		Id: aws.Ptr(ids.UUID()), CreatedAt: &now,
+		Message: aws.Ptr("(service " + aws.Val(r.ServiceName) + ") " + fmt.Sprintf(format, args...)),
+	}
+	r.Events = append([]ecsapi.ServiceEvent{e}, r.Events...)
+	r.Events = r.Events[:min(len(r.Events), keptEvents)]
 }

@@ -7,6 +7,7 @@ import (
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/deploy"
+	"minato/services/ecs/events"
 )
 
 // inconsistent is how many failures in a row make a service say that it cannot
@@ -35,7 +36,7 @@ func (p *pass) noteHealth(t *taskRecord, n *note) {
 		return
 	}
 	x := p.rec.observed(t, p.health)
-	state := p.health.worst(p.rec.targetsOf(t))
+	state := p.health.Worst(p.rec.targetsOf(t))
 	healthy := x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.balanced() || x.Target == deploy.TargetHealthy)
 	if healthy {
 		n.Ailing = false
@@ -56,7 +57,7 @@ func (p *pass) noteHealth(t *taskRecord, n *note) {
 	n.Ailing = true
 	for _, target := range p.rec.targetsOf(t) {
 		if p.health[target].State == deploy.TargetUnhealthy {
-			p.say(unhealthyText(target.Port, target.Group, state.Reason))
+			p.say(events.Unhealthy(target.Port, target.Group, state.Reason))
 		}
 	}
 }
@@ -75,24 +76,16 @@ func (p *pass) noteEnd(t *taskRecord, n *note) {
 			r.Failures++
 			r.LastFailed = p.now
 			if r.Failures == inconsistent {
-				p.say(inconsistentText)
+				p.say(events.Inconsistent)
 			}
 		}
 	}
 	if !n.Told && t.StartedAt == nil && aws.Val(t.LastStatus) == taskStopped && aws.Val(t.StopCode) == ecsapi.TaskStopCodeTaskFailedToStart {
 		n.Told = true
 		if reason := aws.Val(t.StoppedReason); reason != "" {
-			p.say("was unable to place a task. Reason: " + withStop(reason))
+			p.say(events.Unplaced(reason))
 		}
 	}
-}
-
-// withStop ends a sentence.
-func withStop(text string) string {
-	if text[len(text)-1] == '.' {
-		return text
-	}
-	return text + "."
 }
 
 // conclude writes down where the rollouts stand.
@@ -120,7 +113,7 @@ func (p *pass) conclude() {
 		p.rec.Calm = false
 	}
 	if p.plan.Stuck && !p.rec.Stuck {
-		p.say(stuckText)
+		p.say(events.Stuck)
 	}
 	p.rec.Stuck = p.plan.Stuck
 }
@@ -165,11 +158,11 @@ func (p *pass) complete() {
 		r.UpdatedAt = &p.now
 		stable := *r
 		p.rec.Stable = &stable
-		p.say("(deployment " + aws.Val(r.Id) + ") deployment completed.")
+		p.say(events.Completed(aws.Val(r.Id)))
 	}
 	if !p.rec.Calm {
 		p.rec.Calm = true
-		p.say(steadyText)
+		p.say(events.Steady)
 	}
 }
 
@@ -181,7 +174,7 @@ func (p *pass) trip() {
 	failed.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateFailed)
 	failed.RolloutStateReason = aws.Ptr("ECS deployment circuit breaker: tasks failed to start.")
 	failed.UpdatedAt = &p.now
-	p.say("(deployment " + aws.Val(failed.Id) + ") deployment failed: tasks failed to start.")
+	p.say(events.Failed(aws.Val(failed.Id)))
 	breaker, stable := p.rec.DeploymentConfiguration.DeploymentCircuitBreaker, p.rec.Stable
 	if !aws.Val(breaker.Rollback) || stable == nil || aws.Val(stable.Id) == aws.Val(failed.Id) {
 		return
@@ -203,7 +196,7 @@ func (p *pass) trip() {
 	back.RolloutStateReason = aws.Ptr("ECS deployment circuit breaker: rolling back to deploymentId " + aws.Val(back.Id) + ".")
 	p.rec.TaskDefinition, p.rec.NetworkConfiguration = back.TaskDefinition, back.NetworkConfiguration
 	p.rec.LaunchType, p.rec.CapacityProviderStrategy, p.rec.PlatformVersion = back.LaunchType, back.CapacityProviderStrategy, back.PlatformVersion
-	p.say("rolling back to deployment " + aws.Val(back.Id) + ".")
+	p.say(events.RollingBack(aws.Val(back.Id)))
 }
 
 // end makes a service INACTIVE whose tasks are all gone.

@@ -15,7 +15,7 @@ import (
 	elbapi "minato/aws/api/elbv2"
 	"minato/aws/identity"
 	"minato/internal/clock"
-	"minato/services/ecs/deploy"
+	"minato/services/ecs/events"
 	"minato/store"
 	"minato/store/memstore"
 )
@@ -207,7 +207,7 @@ func (y *yard) stable() ecsapi.Service {
 	y.Helper()
 	for range 40 {
 		y.step()
-		if s := y.service(); len(s.Deployments) == 1 && *s.RunningCount == *s.DesiredCount && strings.HasSuffix(*s.Events[0].Message, steadyText) {
+		if s := y.service(); len(s.Deployments) == 1 && *s.RunningCount == *s.DesiredCount && strings.HasSuffix(*s.Events[0].Message, events.Steady) {
 			return s
 		}
 	}
@@ -511,39 +511,12 @@ func TestWordsOfRefusals(t *testing.T) {
 	fails(t, second(y.ecs.UpdateService(y.ctx, &ecsapi.UpdateServiceInput{Cluster: aws.Ptr("chat"), Service: aws.Ptr("nope")})), "ServiceNotFoundException", "Service not found.")
 }
 
-func TestBackoff(t *testing.T) {
-	for n, want := range map[int]time.Duration{0: 0, 2: 0, 3: 10 * time.Second, 4: 20 * time.Second, 9: 640 * time.Second, 10: 15 * time.Minute, 500: 15 * time.Minute} {
-		if got := backoff(n); got != want {
-			t.Errorf("%d attempts: %v", n, got)
-		}
-	}
-}
-
-func TestWorstTarget(t *testing.T) {
-	a, b := target{"a", "10.0.0.1", 80}, target{"b", "10.0.0.1", 80}
-	for _, c := range []struct{ a, b, worst, anywhere deploy.Target }{
-		{deploy.TargetHealthy, deploy.TargetHealthy, deploy.TargetHealthy, deploy.TargetHealthy},
-		{deploy.TargetHealthy, deploy.Absent, deploy.Absent, deploy.TargetHealthy},
-		{deploy.Initial, deploy.TargetUnhealthy, deploy.TargetUnhealthy, deploy.Initial},
-		{deploy.Draining, deploy.Absent, deploy.Draining, deploy.Draining},
-		{deploy.Absent, deploy.Absent, deploy.Absent, deploy.Absent},
-	} {
-		h := targetHealth{a: {State: c.a}, b: {State: c.b}}
-		if got := h.worst([]target{a, b}).State; got != c.worst {
-			t.Errorf("%+v: worst %v", c, got)
-		}
-		if got := h.anywhere([]target{a, b}); got != c.anywhere {
-			t.Errorf("%+v: anywhere %v", c, got)
-		}
-	}
-}
-
 func BenchmarkDescribeServices(b *testing.B) {
 	y := newYard(&testing.T{})
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	_, err := y.ecs.services().Update(y.ctx, func(r *serviceRecord) error {
 		for range keptEvents {
-			r.say(y.clock.Now(), "%s", registeredText(1, groupARN))
+			r.say(y.clock.Now(), "%s", events.Registered(1, groupARN))
 		}
 		return nil
 	}, "000000000000", "us-east-1", "chat", "web")
