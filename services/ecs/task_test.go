@@ -202,17 +202,26 @@ func (q *quay) GetAuthorizationToken(ctx context.Context, _ *ecrapi.GetAuthoriza
 	return &ecrapi.GetAuthorizationTokenOutput{}, q.denied["GetAuthorizationToken"]
 }
 
-func (q *quay) BatchGetImage(_ context.Context, in *ecrapi.BatchGetImageInput) (*ecrapi.BatchGetImageOutput, error) {
+func (q *quay) BatchGetImage(ctx context.Context, in *ecrapi.BatchGetImageInput) (*ecrapi.BatchGetImageOutput, error) {
 	if err := q.denied["BatchGetImage"]; err != nil {
 		return nil, err
 	}
-	if *in.RepositoryName != "chat" {
+	if *in.RepositoryName != "chat" || identity.From(ctx).Region != "us-east-1" {
 		return nil, ecrapi.RepositoryNotFoundException("no")
 	}
 	if tag := aws.Val(in.ImageIds[0].ImageTag); tag != "latest" && aws.Val(in.ImageIds[0].ImageDigest) != knownDigest {
 		return &ecrapi.BatchGetImageOutput{Failures: []ecrapi.ImageFailure{{FailureCode: aws.Ptr("ImageNotFound")}}}, nil
 	}
-	return &ecrapi.BatchGetImageOutput{Images: []ecrapi.Image{{ImageId: &ecrapi.ImageIdentifier{ImageDigest: aws.Ptr(knownDigest)}}}}, nil
+	return &ecrapi.BatchGetImageOutput{Images: []ecrapi.Image{{
+		ImageId: &ecrapi.ImageIdentifier{ImageDigest: aws.Ptr(knownDigest)}, ImageManifest: aws.Ptr(`{"layers":[{"digest":"sha256:layer"}]}`),
+	}}}, nil
+}
+
+func (q *quay) GetDownloadUrlForLayer(ctx context.Context, in *ecrapi.GetDownloadUrlForLayerInput) (*ecrapi.GetDownloadUrlForLayerOutput, error) {
+	if c := identity.From(ctx); c.PrincipalID != execution || *in.LayerDigest != "sha256:layer" {
+		return nil, fmt.Errorf("%s downloaded by %+v", *in.LayerDigest, c)
+	}
+	return &ecrapi.GetDownloadUrlForLayerOutput{}, q.denied["GetDownloadUrlForLayer"]
 }
 
 func newQuay(t *testing.T) *quay {
@@ -406,9 +415,15 @@ func TestTasksThatDoNotStart(t *testing.T) {
 		{"no such repository", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
 			d.ContainerDefinitions[0].Image = aws.Ptr(repository + "2")
 		}, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref " + repository + "2: " + repository + "2: not found"},
+		{"a registry of another region", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
+			d.ContainerDefinitions[0].Image = aws.Ptr("000000000000.dkr.ecr.eu-west-1.amazonaws.com/chat")
+		}, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref 000000000000.dkr.ecr.eu-west-1.amazonaws.com/chat: 000000000000.dkr.ecr.eu-west-1.amazonaws.com/chat: not found"},
 		{"no right to pull", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) {
 			q.denied["BatchGetImage"] = aws.Errorf("AccessDeniedException", "no")
 		}, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref " + repository + ":latest: pulling from host 000000000000.dkr.ecr.us-east-1.amazonaws.com failed with status code [manifests latest]: 403 Forbidden"},
+		{"no right to layers", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) {
+			q.denied["GetDownloadUrlForLayer"] = aws.Errorf("AccessDeniedException", "no")
+		}, "CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected status code https://000000000000.dkr.ecr.us-east-1.amazonaws.com/v2/chat/blobs/sha256:layer: 403 Forbidden"},
 		{
 			"no log group", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) { q.logs.groups = map[string]bool{} },
 			"ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1",
