@@ -250,7 +250,6 @@ func (s *Service) DeleteChangeSet(ctx context.Context, in *api.DeleteChangeSetIn
 // ExecuteChangeSet makes the stack, or updates it; its other change sets are
 // for a stack that is no more, and go.
 func (s *Service) ExecuteChangeSet(ctx context.Context, in *api.ExecuteChangeSetInput) (*api.ExecuteChangeSetOutput, error) {
-	caller, _ := place(ctx)
 	c, err := s.changeSet(ctx, in.ChangeSetName, in.StackName)
 	if err != nil {
 		return nil, err
@@ -261,6 +260,14 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *api.ExecuteChangeSet
 	onFailure := c.OnFailure
 	if aws.Val(in.DisableRollback) {
 		onFailure = api.OnFailureDoNothing
+	}
+	cur, err := s.find(ctx, c.StackARN)
+	if err != nil {
+		return nil, err
+	}
+	maker, err := s.maker(ctx, first(c.RoleARN, cur.RoleARN))
+	if err != nil {
+		return nil, err
 	}
 	others, err := s.changes.List(ctx, c.Account, c.Region, c.StackID)
 	if err != nil {
@@ -280,7 +287,7 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *api.ExecuteChangeSet
 		} else if err := updatable(&st); err != nil {
 			return err
 		}
-		s.begin(&st, status, c, &work{Token: token(in.ClientRequestToken), Caller: caller, OnFailure: onFailure, OldTemplate: st.Template, OldValues: st.Values, OldTags: st.Tags})
+		s.begin(&st, status, c, &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: st.Template, OldValues: st.Values, OldTags: st.Tags})
 		if err := s.stacks.TxPut(tx, st, c.Account, c.Region, c.StackID); err != nil {
 			return err
 		}

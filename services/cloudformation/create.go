@@ -60,13 +60,17 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 	if _, err := s.define(ctx, p, name, *st.StackId, text, st.Values); err != nil {
 		return nil, err
 	}
+	maker, err := s.maker(ctx, in.RoleARN)
+	if err != nil {
+		return nil, err
+	}
 	now := s.clock.Now()
 	st.CreationTime, st.StackStatus, st.Description = &now, aws.Ptr(api.StackStatusCreateInProgress), optional(t.Description)
 	st.Capabilities, st.Tags, st.RoleARN, st.NotificationARNs = in.Capabilities, in.Tags, in.RoleARN, []string{}
 	st.DisableRollback, st.EnableTerminationProtection = aws.Ptr(onFailure == api.OnFailureDoNothing), aws.Ptr(aws.Val(in.EnableTerminationProtection))
 	st.RollbackConfiguration = &api.RollbackConfiguration{}
 	st.DriftInformation = &api.StackDriftInformation{StackDriftStatus: aws.Ptr(api.StackDriftStatusNotChecked)}
-	st.Work = &work{Token: token(in.ClientRequestToken), Caller: caller, OnFailure: onFailure}
+	st.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure}
 	err = store.Update(ctx, s.store, func(tx *store.Tx) error {
 		if _, exists, err := s.names.TxGet(tx, st.Account, st.Region, name); err != nil {
 			return err
@@ -111,7 +115,7 @@ var finished = []string{api.StackStatusCreateComplete, api.StackStatusUpdateComp
 
 // UpdateStack accepts a new template, parameters or tags.
 func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*api.UpdateStackOutput, error) {
-	caller, p := place(ctx)
+	_, p := place(ctx)
 	st, err := s.find(ctx, aws.Val(in.StackName))
 	if err != nil {
 		return nil, err
@@ -158,12 +162,16 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 	if aws.Val(in.DisableRollback) {
 		onFailure = api.OnFailureDoNothing
 	}
+	maker, err := s.maker(ctx, first(in.RoleARN, st.RoleARN))
+	if err != nil {
+		return nil, err
+	}
 	now := s.clock.Now()
 	_, err = s.stacks.Update(ctx, func(cur *stackRecord) error {
 		if err := updatable(cur); err != nil {
 			return err
 		}
-		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: caller, OnFailure: onFailure, OldTemplate: cur.Template, OldValues: cur.Values, OldTags: cur.Tags}
+		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: cur.Template, OldValues: cur.Values, OldTags: cur.Tags}
 		cur.Template, cur.Values, cur.Tags, cur.Description = text, values, newTags, optional(t.Description)
 		cur.LastUpdatedTime, cur.StackStatus, cur.StackStatusReason = &now, aws.Ptr(api.StackStatusUpdateInProgress), nil
 		if in.Capabilities != nil {
@@ -182,6 +190,14 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 		return nil, err
 	}
 	return &api.UpdateStackOutput{StackId: st.StackId}, nil
+}
+
+// first returns a, or b when a is not given.
+func first(a, b *string) *string {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 // updatable refuses an update of a stack that is not at rest.

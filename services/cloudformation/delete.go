@@ -11,7 +11,6 @@ import (
 // DeleteStack accepts the deletion of a stack; of one that does not exist it
 // is done already.
 func (s *Service) DeleteStack(ctx context.Context, in *api.DeleteStackInput) (*api.DeleteStackOutput, error) {
-	caller, _ := place(ctx)
 	st, err := s.find(ctx, aws.Val(in.StackName))
 	if aws.IsCode(err, "ValidationError") {
 		return &api.DeleteStackOutput{}, nil
@@ -21,6 +20,10 @@ func (s *Service) DeleteStack(ctx context.Context, in *api.DeleteStackInput) (*a
 	}
 	if len(in.RetainResources) > 0 && st.status() != api.StackStatusDeleteFailed {
 		return nil, validation("Invalid operation on stack [%s]. RetainResources is only valid for stacks in the DELETE_FAILED state", aws.Val(st.StackId))
+	}
+	maker, err := s.maker(ctx, first(in.RoleARN, st.RoleARN))
+	if err != nil {
+		return nil, err
 	}
 	now := s.clock.Now()
 	key := s.stacks.Key(st.Account, st.Region, st.ID)
@@ -38,7 +41,7 @@ func (s *Service) DeleteStack(ctx context.Context, in *api.DeleteStackInput) (*a
 		if aws.Val(cur.EnableTerminationProtection) {
 			return validation("Stack [%s] cannot be deleted while TerminationProtection is enabled", cur.name())
 		}
-		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: caller, Retain: in.RetainResources}
+		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, Retain: in.RetainResources}
 		cur.StackStatus, cur.StackStatusReason, cur.DeletionTime = aws.Ptr(api.StackStatusDeleteInProgress), nil, &now
 		if in.RoleARN != nil {
 			cur.RoleARN = in.RoleARN

@@ -16,6 +16,7 @@ import (
 	"minato/aws/api/iam"
 	"minato/aws/api/logs"
 	"minato/aws/api/rds"
+	"minato/aws/api/sts"
 	"minato/aws/identity"
 	"minato/aws/validate"
 )
@@ -234,6 +235,11 @@ func (f *fakeAPI) answerOthers(in any) (any, error) {
 		return &elbv2.DescribeLoadBalancersOutput{LoadBalancers: []elbv2.LoadBalancer{{LoadBalancerArn: &in.LoadBalancerArns[0], DNSName: aws.Ptr("chat.elb")}}}, nil
 	case *elbv2.DeleteLoadBalancerInput:
 		return nil, f.drop(in.LoadBalancerArn, "LoadBalancerNotFound")
+	case *sts.AssumeRoleInput:
+		if !strings.HasSuffix(*in.RoleArn, "/deploy") {
+			return nil, aws.Errorf("AccessDenied", "the role does not trust you")
+		}
+		return &sts.AssumeRoleOutput{AssumedRoleUser: &sts.AssumedRoleUser{Arn: aws.Ptr("arn:aws:sts::000000000000:assumed-role/deploy/" + *in.RoleSessionName)}}, nil
 	case *cloud9.CreateEnvironmentEC2Input:
 		f.name("0123456789abcdef", in.SubnetId)
 		return &cloud9.CreateEnvironmentEC2Output{EnvironmentId: aws.Ptr("0123456789abcdef")}, nil

@@ -8,7 +8,6 @@ import (
 
 	"minato/aws"
 	api "minato/aws/api/cloudformation"
-	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/controller"
 	"minato/store"
@@ -97,16 +96,10 @@ func (s *Service) newRun(ctx context.Context, st *stackRecord) (*run, error) {
 	return &run{s: s, st: st, records: newRecords(list), secrets: s.secrets(st)}, nil
 }
 
-// identity puts into the context the identity that makes the resources: the role's that the stack
-// was given, else that of whoever asked for the operation.
+// identity puts into the context whose rights make the resources.
 func (r *run) identity(ctx context.Context) context.Context {
 	c := r.st.Work.Caller
-	if role := aws.Val(r.st.RoleARN); role != "" {
-		a, _ := arn.Parse(role)
-		c = identity.Caller{Kind: identity.AssumedRole, Account: r.st.Account, Region: r.st.Region, Partition: "aws",
-			ARN: r.st.place().AssumedRole(a.Last(), "AWSCloudFormation"), PrincipalID: role}
-	}
-	c.Via = "cloudformation.amazonaws.com"
+	c.Via = principal
 	return identity.With(ctx, c)
 }
 

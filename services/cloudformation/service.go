@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	api "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
+	stsapi "minato/aws/api/sts"
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/gateway"
@@ -32,6 +33,7 @@ type Service struct {
 	log   *slog.Logger
 	types map[string]resources.Type
 	ec2   ec2api.API
+	sts   stsapi.API
 
 	mu      sync.Mutex
 	running map[string]context.CancelCauseFunc // phases under way, by the stack's key
@@ -45,7 +47,7 @@ func New(d Deps) *Service {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{tables: newTables(d.Store), store: d.Store, clock: d.Clock, log: d.Log, types: resources.Table(d.Invoker),
-		ec2: ec2api.NewClient(d.Invoker), running: map[string]context.CancelCauseFunc{}}
+		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), running: map[string]context.CancelCauseFunc{}}
 }
 
 // Registration is what the gateway needs to serve the API.
@@ -58,6 +60,25 @@ func place(ctx context.Context) (identity.Caller, arn.Place) {
 	c := identity.From(ctx)
 	return c, arn.Place{Partition: "aws", Region: c.Region, Account: c.Account}
 }
+
+// maker is with whose rights a stack's resources are made: those of the role
+// that the stack was given, which must trust CloudFormation, else the caller's.
+func (s *Service) maker(ctx context.Context, role *string) (identity.Caller, error) {
+	caller := identity.From(ctx)
+	if aws.Val(role) == "" {
+		return caller, nil
+	}
+	asService := identity.With(ctx, identity.ServiceCaller(principal, caller.Account, caller.Region))
+	out, err := s.sts.AssumeRole(asService, &stsapi.AssumeRoleInput{RoleArn: role, RoleSessionName: aws.Ptr("AWSCloudFormation")})
+	if err != nil {
+		return identity.Caller{}, validation("Role %s is invalid or cannot be assumed", *role).Because(err)
+	}
+	return identity.Caller{Kind: identity.AssumedRole, Account: caller.Account, Region: caller.Region, Partition: "aws", PrincipalID: *role,
+		ARN: aws.Val(out.AssumedRoleUser.Arn), UserID: aws.Val(out.AssumedRoleUser.AssumedRoleId)}, nil
+}
+
+// principal is the service's name in policies.
+const principal = "cloudformation.amazonaws.com"
 
 func (s *stackRecord) place() arn.Place { return arn.In(s.Region, s.Account) }
 

@@ -261,8 +261,14 @@ func TestCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.is(g.run("s"), api.StackStatusCreateComplete)
+	delete(g.fake.callers, identity.ServiceCaller("cloudformation.amazonaws.com", "000000000000", "us-east-1").ARN)
 	if !g.fake.callers["arn:aws:sts::000000000000:assumed-role/deploy/AWSCloudFormation"] || len(g.fake.callers) != 1 {
 		t.Errorf("callers %v", g.fake.callers)
+	}
+	stranger := "arn:aws:iam::000000000000:role/stranger"
+	if _, err := g.CreateStack(g.ctx, &api.CreateStackInput{StackName: aws.Ptr("t"), TemplateBody: aws.Ptr(logGroup), RoleARN: &stranger}); err == nil ||
+		!strings.Contains(err.Error(), "Role arn:aws:iam::000000000000:role/stranger is invalid or cannot be assumed") {
+		t.Error(err)
 	}
 	checks := g.checks(identity.With(context.Background(), identity.Caller{Account: "000000000000", Region: "us-east-1"}), api.Model.Operations["CreateStack"], &api.CreateStackInput{StackName: aws.Ptr("s"), RoleARN: &role})
 	if len(checks) != 2 || checks[0].Resource != "arn:aws:cloudformation:us-east-1:000000000000:stack/s/*" || checks[1].Action != "iam:PassRole" || checks[1].Resource != role {
