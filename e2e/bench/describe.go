@@ -109,7 +109,7 @@ func (w *world) moto(ctx context.Context, service string) (*motoServer, func(), 
 		return nil, nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	stop, err := start(exec.Command(path, "-H", "127.0.0.1", "-p", fmt.Sprint(port)), address)
+	stop, err := start(ctx, exec.Command(path, "-H", "127.0.0.1", "-p", fmt.Sprint(port)), address)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,7 +156,7 @@ func once(ctx context.Context, address string, raw []byte) (keep bool, err error
 
 // stable waits until a service has one deployment and all its tasks.
 func (w *world) stable(ctx context.Context, service string, n int32) error {
-	return until(90*time.Second, "service "+service+" is stable", func() (bool, error) {
+	return until(ctx, 90*time.Second, "service "+service+" is stable", func() (bool, error) {
 		out, err := w.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: aws.String(cluster), Services: []string{service}})
 		if err != nil {
 			return false, err
@@ -173,7 +173,7 @@ func (w *world) stable(ctx context.Context, service string, n int32) error {
 }
 
 // start runs a program in the background until it listens; stop ends it.
-func start(cmd *exec.Cmd, address string) (stop func(), err error) {
+func start(ctx context.Context, cmd *exec.Cmd, address string) (stop func(), err error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -185,7 +185,7 @@ func start(cmd *exec.Cmd, address string) (stop func(), err error) {
 		close(ended)
 	}()
 	stop = func() { terminate(cmd, ended) }
-	err = until(20*time.Second, cmd.Path+" listens on "+address, func() (bool, error) {
+	err = until(ctx, 20*time.Second, cmd.Path+" listens on "+address, func() (bool, error) {
 		select {
 		case <-ended:
 			return false, fmt.Errorf("it ended: %s", out.Bytes())

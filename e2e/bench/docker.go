@@ -61,7 +61,7 @@ func (b *bench) docker(ctx context.Context) (*docker, error) {
 		d.cmd.Wait() // how it ended is in its log
 		close(d.ended)
 	}()
-	err = until(30*time.Second, "dockerd answers", func() (bool, error) {
+	err = until(ctx, 30*time.Second, "dockerd answers", func() (bool, error) {
 		select {
 		case <-d.ended:
 			return true, nil
@@ -124,7 +124,7 @@ func (d *docker) run(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	address := seen.NetworkSettings.Networks["bridge"].IPAddress
-	err := until(10*time.Second, "the container answers", func() (bool, error) {
+	err := until(ctx, 10*time.Second, "the container answers", func() (bool, error) {
 		err := d.visit(net.JoinHostPort(address, "80"))
 		return err == nil, err
 	})

@@ -38,7 +38,7 @@ func (b *bench) proxies(ctx context.Context) error {
 		return err
 	}
 	upstream := fmt.Sprintf("127.0.0.1:%d", port)
-	stop, err := start(exec.Command(b.answer, "-listen", upstream), upstream)
+	stop, err := start(ctx, exec.Command(b.answer, "-listen", upstream), upstream)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (b *bench) proxies(ctx context.Context) error {
 			b.leave("proxy_over_%s: %v", p.name, err)
 			continue
 		}
-		stop, err := start(cmd, listen)
+		stop, err := start(ctx, cmd, listen)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (b *bench) push(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(file)
-	peer, stop, err := b.distribution()
+	peer, stop, err := b.distribution(ctx)
 	if err != nil {
 		b.leave("push_over_distribution: %v", err)
 	} else {
@@ -97,7 +97,7 @@ func pushOnce(repo name.Repository, l v1.Layer, options []remote.Option) (mbPerS
 }
 
 // distribution starts docker-registry with its files beside the instance's.
-func (b *bench) distribution() (*name.Repository, func(), error) {
+func (b *bench) distribution(ctx context.Context) (*name.Repository, func(), error) {
 	path, err := exec.LookPath("docker-registry")
 	if err != nil {
 		return nil, nil, errors.New("docker-registry is not installed")
@@ -113,7 +113,7 @@ func (b *bench) distribution() (*name.Repository, func(), error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, nil, err
 	}
-	stop, err := start(exec.Command(path, "serve", config), address)
+	stop, err := start(ctx, exec.Command(path, "serve", config), address)
 	if err != nil {
 		return nil, nil, err
 	}

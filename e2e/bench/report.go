@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -87,7 +88,7 @@ func quantile(v []float64, q float64) float64 {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // until asks every few milliseconds until it holds or the time is up.
-func until(limit time.Duration, what string, holds func() (bool, error)) error {
+func until(ctx context.Context, limit time.Duration, what string, holds func() (bool, error)) error {
 	deadline := time.Now().Add(limit)
 	for {
 		ok, err := holds()
@@ -99,6 +100,9 @@ func until(limit time.Duration, what string, holds func() (bool, error)) error {
 				return fmt.Errorf("%s: not within %s: %w", what, limit, err)
 			}
 			return fmt.Errorf("%s: not within %s", what, limit)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

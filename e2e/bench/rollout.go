@@ -27,7 +27,7 @@ func (w *world) front(ctx context.Context) (url string, err error) {
 	if err == nil {
 		return w.frontURL(ctx, *out.LoadBalancers[0].LoadBalancerArn)
 	}
-	lb, err := w.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("bench"), Subnets: w.subnets[:2], SecurityGroups: []string{w.group}})
+	lb, err := w.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("bench"), Subnets: w.subnets, SecurityGroups: []string{w.group}})
 	if err != nil {
 		return "", err
 	}
@@ -75,7 +75,7 @@ func (w *world) frontURL(ctx context.Context, arn string) (string, error) {
 		return "", err
 	}
 	url := "http://" + address.String() + "/"
-	return url, until(20*time.Second, "the load balancer answers", func() (bool, error) {
+	return url, until(ctx, 20*time.Second, "the load balancer answers", func() (bool, error) {
 		err := answers(url)
 		return err == nil, err
 	})
@@ -130,7 +130,7 @@ func (w *world) rollOnce(ctx context.Context) (time.Duration, error) {
 	if err := w.stable(ctx, rolled, rolledTasks); err != nil {
 		return 0, err
 	}
-	err = until(60*time.Second, "the old tasks have stopped", func() (bool, error) {
+	err = until(ctx, 60*time.Second, "the old tasks have stopped", func() (bool, error) {
 		out, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(cluster), Tasks: old})
 		if err != nil {
 			return false, err
@@ -162,13 +162,13 @@ func (b *bench) recovery(ctx context.Context) error {
 	}
 	var took []float64
 	for range 3 {
-		if err := kill(w.in); err != nil {
+		if err := kill(ctx, w.in); err != nil {
 			return err
 		}
 		begin := time.Now()
 		up := make(chan error, 1)
 		go func() { up <- w.in.Up() }()
-		err := until(30*time.Second, "the load balancer answers again", func() (bool, error) {
+		err := until(ctx, 30*time.Second, "the load balancer answers again", func() (bool, error) {
 			err := answers(url)
 			return err == nil, err
 		})

@@ -80,7 +80,7 @@ func (w *world) runOne(ctx context.Context) (running, all time.Duration, err err
 		return 0, 0, fmt.Errorf("RunTask: %v", out.Failures)
 	}
 	var eni string
-	err = until(30*time.Second, "the task runs", func() (bool, error) {
+	err = until(ctx, 30*time.Second, "the task runs", func() (bool, error) {
 		d, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(cluster), Tasks: []string{*out.Tasks[0].TaskArn}})
 		if err != nil || len(d.Tasks) != 1 {
 			return false, err
@@ -107,7 +107,7 @@ func (w *world) runOne(ctx context.Context) (running, all time.Duration, err err
 		return 0, 0, err
 	}
 	url := "http://" + address.String() + "/"
-	err = until(10*time.Second, "the task answers", func() (bool, error) {
+	err = until(ctx, 10*time.Second, "the task answers", func() (bool, error) {
 		err := answers(url)
 		return err == nil, err
 	})
@@ -136,7 +136,7 @@ func (b *bench) adopt(ctx context.Context) error {
 	}
 	var took []float64
 	for range 3 {
-		if err := kill(w.in); err != nil {
+		if err := kill(ctx, w.in); err != nil {
 			return err
 		}
 		begin := time.Now()
@@ -160,7 +160,7 @@ func (b *bench) adopt(ctx context.Context) error {
 
 // kill ends the daemon and containerd as a power cut would, and returns when
 // they are gone.
-func kill(in *harness.Instance) error {
+func kill(ctx context.Context, in *harness.Instance) error {
 	s, err := status(in)
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func kill(in *harness.Instance) error {
 		if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
 			return err
 		}
-		if err := until(10*time.Second, p.Role+" is gone", func() (bool, error) { return gone(p.PID), nil }); err != nil {
+		if err := until(ctx, 10*time.Second, p.Role+" is gone", func() (bool, error) { return gone(p.PID), nil }); err != nil {
 			return err
 		}
 	}

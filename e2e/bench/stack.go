@@ -83,7 +83,7 @@ func stackTemplate(file string) (string, int, error) {
 
 func (w *world) stackReaches(ctx context.Context, want string) error {
 	ended := error(nil)
-	err := until(90*time.Second, "the stack is "+want, func() (bool, error) {
+	err := until(ctx, 90*time.Second, "the stack is "+want, func() (bool, error) {
 		out, err := w.cfn.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("bench")})
 		if err != nil {
 			return want == "DELETE_COMPLETE" && strings.Contains(err.Error(), "does not exist"), err

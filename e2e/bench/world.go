@@ -180,7 +180,7 @@ func (w *world) stopTasks(ctx context.Context) error {
 			return err
 		}
 	}
-	return until(60*time.Second, "tasks stop", func() (bool, error) {
+	return until(ctx, 60*time.Second, "tasks stop", func() (bool, error) {
 		out, err := w.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{cluster}})
 		return err == nil && len(out.Clusters) == 1 && out.Clusters[0].RunningTasksCount+out.Clusters[0].PendingTasksCount == 0, err
 	})
