@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -42,13 +43,17 @@ func crowd(tb testing.TB, s *containertest.Subject, n int, command ...string) []
 	return out
 }
 
-// Many at once start, end and go.
+// Many at once start, end at once and go; how is on disk before it is told.
 func TestCrowd(t *testing.T) {
 	s := open(t, testOptions(t))
 	all := crowd(t, s, 12, "exit", "7")
 	for _, id := range all {
 		if st, err := s.Wait(t.Context(), id); err != nil || st.ExitCode != 7 || st.Reason != "" {
 			t.Errorf("%+v, %v", st, err)
+		}
+		var kept container.Status
+		if err := readJSON(filepath.Join(s.Runtime.(*Runtime).ctrs[id].dir, statusFile), &kept); err != nil || kept.State != container.Ended || kept.ExitCode != 7 {
+			t.Errorf("on disk: %+v, %v", kept, err)
 		}
 	}
 	var wg sync.WaitGroup

@@ -96,7 +96,7 @@ func (r *Runtime) create(ctx context.Context, c *ctr) error {
 		}
 		opts = append(opts, client.WithImageName(runName(c.rec.Image)), client.WithSnapshotter(snapshotter), client.WithNewSnapshot(c.rec.ID, img))
 	}
-	if err := errors.Join(writeJSON(filepath.Join(c.dir, containerFile), c.rec), writeJSON(filepath.Join(c.dir, statusFile), r.statusOf(c))); err != nil {
+	if err := errors.Join(writeJSON(filepath.Join(c.dir, containerFile), c.rec), r.save(c)); err != nil {
 		return err
 	}
 	specOpts, err := r.specOpts(c, image)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 
 	"minato/dataplane/container"
@@ -28,7 +29,8 @@ type ctr struct {
 	group *group
 	dir   string
 
-	op chan struct{} // one operation (Ensure, Start, Delete) at a time
+	op   chan struct{} // one operation (Ensure, Start, Delete) at a time
+	file sync.Mutex    // held while status.json is written
 
 	status  container.Status // guarded
 	watched bool             // guarded: a goroutine waits for its end

@@ -72,11 +72,20 @@ func (r *Runtime) adopt(ctx context.Context) error {
 func (r *Runtime) markRunning(c *ctr, pid int) error {
 	r.mu.Lock()
 	c.status.State, c.status.PID, c.status.Started = container.Running, pid, time.Now().UTC()
-	s := c.status
 	r.changedLocked(c)
 	r.mu.Unlock()
+	// Written before anybody waits for its end, which is written to the same file.
+	err := r.save(c)
 	r.startWatch(c)
-	return writeJSON(filepath.Join(c.dir, statusFile), s)
+	return err
+}
+
+// save writes a container's status as it is now: of several at once the last one
+// writes the newest.
+func (r *Runtime) save(c *ctr) error {
+	c.file.Lock()
+	defer c.file.Unlock()
+	return writeJSON(filepath.Join(c.dir, statusFile), r.statusOf(c))
 }
 
 func (r *Runtime) startWatch(c *ctr) {
@@ -189,12 +198,14 @@ type exit struct {
 	reason string
 }
 
-// finish writes down how a container ended; only the first one to say so counts.
+// finish writes down how a container ended; only the first one to say so counts,
+// and it is on disk when finish returns.
 func (r *Runtime) finish(c *ctr, e exit) {
 	oom := r.cg.oomKills(r.cgroupOf(c)) > 0
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if c.status.State == container.Ended {
+		r.mu.Unlock()
+		<-c.ended
 		return
 	}
 	if e.at.IsZero() || e.at.Unix() <= 0 {
@@ -203,16 +214,18 @@ func (r *Runtime) finish(c *ctr, e exit) {
 	if e.reason == "" {
 		e.reason = c.reason
 	}
-	s := c.status
+	s := &c.status
 	s.State, s.PID, s.ExitCode, s.Ended, s.OOMKilled, s.Reason = container.Ended, 0, e.code, e.at.UTC(), oom, e.reason
 	if s.Started.IsZero() {
 		s.Started = s.Ended
 	}
-	if err := writeJSON(filepath.Join(c.dir, statusFile), s); err != nil {
-		// A full disk: containerd still has the exit status, until Delete.
+	r.mu.Unlock()
+	if err := r.save(c); err != nil {
+		// A full disk: it is known as long as we live.
 		r.o.Log.Error("a container's end cannot be written down", "container", c.rec.ID, "err", err)
 	}
-	c.status = s
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	close(c.ended)
 	r.changedLocked(c)
 }
