@@ -397,7 +397,7 @@ func TestDeletion(t *testing.T) {
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	y.stable()
 	ask := &ecsapi.DeleteServiceInput{Cluster: aws.Ptr("chat"), Service: aws.Ptr("web")}
-	fails(t, second(y.ecs.DeleteService(y.ctx, ask)), "InvalidParameterException", "The service cannot be stopped while the primary deployment is scaled above 0.")
+	fails(t, second(y.ecs.DeleteService(y.ctx, ask)), "InvalidParameterException", "The service cannot be stopped while it is scaled above 0.")
 	ask.Force = aws.Ptr(true)
 	y.must(second(y.ecs.DeleteService(y.ctx, ask)))
 	fails(t, second(y.ecs.CreateService(y.ctx, creation())), "InvalidParameterException", "Unable to Start a service that is still Draining.")

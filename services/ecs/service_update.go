@@ -197,7 +197,7 @@ func (s *Service) DeleteService(ctx context.Context, in *ecsapi.DeleteServiceInp
 		case aws.Val(rec.Status) != statusActive:
 			return nil // on its way, or gone: deleting twice is fine
 		case aws.Val(rec.DesiredCount) > 0 && !aws.Val(in.Force):
-			return invalid("The service cannot be stopped while the primary deployment is scaled above 0.")
+			return invalid("The service cannot be stopped while it is scaled above 0.")
 		}
 		rec.Status, rec.DesiredCount = aws.Ptr(serviceDraining), aws.Ptr[int32](0)
 		rec.Generation++
