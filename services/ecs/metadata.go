@@ -11,6 +11,8 @@ import (
 	"minato/aws/arn"
 	"minato/dataplane/container"
 	"minato/gateway/metadata"
+	"minato/services/ecs/awslogs"
+	"minato/services/ecs/definition"
 )
 
 var _ metadata.Tasks = (*Service)(nil)
@@ -64,8 +66,8 @@ func (s *Service) Task(ctx context.Context, eni, metadataID string) (*metadata.T
 	for _, tag := range t.Tags {
 		out.TaskTags[aws.Val(tag.Key)] = aws.Val(tag.Value)
 	}
-	units, _ := cpuUnits(aws.Val(t.Cpu))
-	memory, _ := memoryMiB(aws.Val(t.Memory))
+	units, _ := definition.CPUUnits(aws.Val(t.Cpu))
+	memory, _ := definition.MemoryMiB(aws.Val(t.Memory))
 	out.Limits = &metadata.Limits{CPU: float64(units) / 1024, Memory: int64(memory)}
 	for i := range t.Containers {
 		c, err := s.metadataOf(ctx, t, &d, i)
@@ -101,7 +103,7 @@ func (s *Service) metadataOf(ctx context.Context, t *taskRecord, d *taskDefiniti
 		}
 		if options := logOptions(&d.TaskDefinition, name); options != nil {
 			out.LogDriver, out.LogOptions = "awslogs", map[string]string{
-				logGroup: options[logGroup], logRegion: options[logRegion], "awslogs-stream": logStream(t, options, name),
+				awslogs.OptionGroup: options[awslogs.OptionGroup], awslogs.OptionRegion: options[awslogs.OptionRegion], "awslogs-stream": logStream(t, options, name),
 			}
 		}
 		if hasCheck(def.HealthCheck) {
@@ -127,7 +129,7 @@ func (s *Service) metadataOf(ctx context.Context, t *taskRecord, d *taskDefiniti
 
 // networkOf is a task's place in its VPC.
 func networkOf(t *taskRecord) metadata.TaskNetwork {
-	n := metadata.TaskNetwork{NetworkMode: networkAwsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{resolver}, IPv4SubnetCIDRBlock: t.Subnet.CIDR}
+	n := metadata.TaskNetwork{NetworkMode: definition.Awsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{resolver}, IPv4SubnetCIDRBlock: t.Subnet.CIDR}
 	if subnet, err := netip.ParsePrefix(t.Subnet.CIDR); err == nil {
 		n.SubnetGatewayIpv4Address = netip.PrefixFrom(subnet.Masked().Addr().Next(), subnet.Bits()).String()
 	}

@@ -11,6 +11,7 @@ import (
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/internal/ids"
+	"minato/services/ecs/definition"
 	"minato/store"
 )
 
@@ -275,7 +276,7 @@ func checkOverrides(d *taskDefinitionRecord, o *ecsapi.TaskOverride) error {
 		if o.Memory != nil {
 			memory = *o.Memory
 		}
-		return fargateSize(cpu, memory)
+		return definition.FargateSize(cpu, memory)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
+	"minato/services/ecs/definition"
 )
 
 const (
@@ -34,10 +35,10 @@ func (s *Service) containerGroup(t *taskRecord) container.Group {
 		g.DNS.Search = []string{domain}
 	}
 	g.Hosts = []container.HostEntry{{Addr: t.Address, Names: []string{g.Hostname}}}
-	if units, ok := cpuUnits(aws.Val(t.Cpu)); ok {
+	if units, ok := definition.CPUUnits(aws.Val(t.Cpu)); ok {
 		g.Limits.CPUs = float64(units) / 1024
 	}
-	if m, ok := memoryMiB(aws.Val(t.Memory)); ok {
+	if m, ok := definition.MemoryMiB(aws.Val(t.Memory)); ok {
 		g.Limits.Memory = int64(m) * mib
 	}
 	return g

@@ -12,13 +12,11 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
 	"minato/aws/identity"
+	"minato/services/ecs/definition"
 	"minato/store"
 )
 
-const (
-	networkAwsvpc = "awsvpc"
-	revisionWidth = 10 // digits in the key, so that revisions sort
-)
+const revisionWidth = 10 // digits in the key, so that revisions sort
 
 func (d *taskDefinitionRecord) ids(p arn.Place) []string {
 	return definitionIDs(p, *d.Family, *d.Revision)
@@ -41,7 +39,7 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 		RequiresCompatibilities: in.RequiresCompatibilities, RuntimePlatform: in.RuntimePlatform,
 		TaskRoleArn: in.TaskRoleArn, Volumes: in.Volumes, Status: aws.Ptr(statusActive),
 	}}
-	if err := checkDefinition(&d.TaskDefinition); err != nil {
+	if err := definition.Check(&d.TaskDefinition); err != nil {
 		return nil, err
 	}
 	fillDefinition(&d.TaskDefinition)
@@ -76,18 +74,18 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 // fillDefinition sets what ECS shows of members that were left out.
 func fillDefinition(d *ecsapi.TaskDefinition) {
 	d.Compatibilities = []string{ecsapi.CompatibilityEc2}
-	if aws.Val(d.NetworkMode) == networkAwsvpc && d.Cpu != nil && d.Memory != nil && fargateSize(*d.Cpu, *d.Memory) == nil {
+	if aws.Val(d.NetworkMode) == definition.Awsvpc && d.Cpu != nil && d.Memory != nil && definition.FargateSize(*d.Cpu, *d.Memory) == nil {
 		d.Compatibilities = append(d.Compatibilities, ecsapi.CompatibilityFargate)
 	}
 	if d.NetworkMode == nil {
 		d.NetworkMode = aws.Ptr("bridge")
 	}
 	if d.Cpu != nil {
-		units, _ := cpuUnits(*d.Cpu)
+		units, _ := definition.CPUUnits(*d.Cpu)
 		d.Cpu = aws.Ptr(strconv.Itoa(units))
 	}
 	if d.Memory != nil {
-		mib, _ := memoryMiB(*d.Memory)
+		mib, _ := definition.MemoryMiB(*d.Memory)
 		d.Memory = aws.Ptr(strconv.Itoa(mib))
 	}
 	for i := range d.ContainerDefinitions {
@@ -104,7 +102,7 @@ func fillDefinition(d *ecsapi.TaskDefinition) {
 			if m.Protocol == nil {
 				m.Protocol = aws.Ptr("tcp")
 			}
-			if m.HostPort == nil && *d.NetworkMode == networkAwsvpc {
+			if m.HostPort == nil && *d.NetworkMode == definition.Awsvpc {
 				m.HostPort = m.ContainerPort
 			}
 		}

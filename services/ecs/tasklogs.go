@@ -12,14 +12,6 @@ import (
 	"minato/services/ecs/awslogs"
 )
 
-// Options of the log driver awslogs.
-const (
-	logGroup        = "awslogs-group"
-	logRegion       = "awslogs-region"
-	logStreamPrefix = "awslogs-stream-prefix"
-	logCreateGroup  = "awslogs-create-group"
-)
-
 // logPause is the wait after logs could not be delivered, growing to the second.
 const (
 	logPauseMin = 200 * time.Millisecond
@@ -42,7 +34,7 @@ func logOptions(d *ecsapi.TaskDefinition, name string) map[string]string {
 
 // logStream is a container's log stream: prefix/container/task.
 func logStream(t *taskRecord, options map[string]string, name string) string {
-	if prefix := options[logStreamPrefix]; prefix != "" {
+	if prefix := options[awslogs.OptionStreamPrefix]; prefix != "" {
 		return prefix + "/" + name + "/" + t.ID
 	}
 	return *t.containerOf(name).RuntimeId
@@ -61,8 +53,8 @@ func (s *Service) makeLogStreams(ctx context.Context, t *taskRecord, d *taskDefi
 		if err != nil {
 			return err
 		}
-		group := options[logGroup]
-		if options[logCreateGroup] == "true" {
+		group := options[awslogs.OptionGroup]
+		if options[awslogs.OptionCreateGroup] == "true" {
 			_, err := s.Logs.CreateLogGroup(asRole, &logsapi.CreateLogGroupInput{LogGroupName: &group})
 			if err != nil && !aws.IsCode(err, "ResourceAlreadyExistsException") {
 				return loggerFailure("create log group", "failed to create Cloudwatch log group", err)
@@ -96,7 +88,7 @@ func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name strin
 	}
 	task, role := *t, t.executionRole(d)
 	f := &awslogs.Forwarder{
-		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options[logGroup], Stream: logStream(t, options, name),
+		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options[awslogs.OptionGroup], Stream: logStream(t, options, name),
 		As: func(ctx context.Context) (context.Context, error) { return s.asRole(ctx, &task, role) },
 	}
 	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, &task, f) })

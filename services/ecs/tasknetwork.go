@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/definition"
 )
 
 // taskSubnet is where a task's interface is.
@@ -18,7 +19,7 @@ type taskSubnet struct{ ID, Zone, VPC, CIDR string }
 // with the places of its subnets, in an order that differs from call to call.
 func (s *Service) network(ctx context.Context, d *taskDefinitionRecord, in *ecsapi.NetworkConfiguration) (*ecsapi.AwsVpcConfiguration, []taskSubnet, error) {
 	if in == nil || in.AwsvpcConfiguration == nil {
-		if aws.Val(d.NetworkMode) == networkAwsvpc {
+		if aws.Val(d.NetworkMode) == definition.Awsvpc {
 			return nil, nil, ecsapi.InvalidParameterException("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 		}
 		return nil, nil, notServed("the network mode " + aws.Val(d.NetworkMode))

@@ -13,6 +13,14 @@ import (
 	"minato/dataplane/container"
 )
 
+// The options of the log driver.
+const (
+	OptionGroup        = "awslogs-group"
+	OptionRegion       = "awslogs-region"
+	OptionStreamPrefix = "awslogs-stream-prefix"
+	OptionCreateGroup  = "awslogs-create-group"
+)
+
 // Bounds of a batch, CloudWatch Logs' own, and how long a line may wait for
 // others.
 const (

@@ -1,4 +1,6 @@
-package ecs
+// Package definition is what ECS asks of a task definition before it registers
+// it, in ECS's words, and how it reads sizes.
+package definition
 
 import (
 	"regexp"
@@ -8,15 +10,20 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/awslogs"
 )
+
+// Awsvpc is the network mode in which a task has an interface of its own.
+const Awsvpc = "awsvpc"
 
 var (
 	vcpuPattern = regexp.MustCompile(`(?i)^(\d*\.?\d+)\s*vcpu$`)
+	ecrImage    = regexp.MustCompile(`^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/`)
 	gbPattern   = regexp.MustCompile(`(?i)^(\d*\.?\d+)\s*gb$`)
 )
 
-// cpuUnits reads a task's cpu: units or "1 vCPU".
-func cpuUnits(text string) (int, bool) {
+// CPUUnits reads a task's cpu: units or "1 vCPU".
+func CPUUnits(text string) (int, bool) {
 	if m := vcpuPattern.FindStringSubmatch(text); m != nil {
 		f, err := strconv.ParseFloat(m[1], 64)
 		return int(f * 1024), err == nil && f > 0
@@ -25,8 +32,8 @@ func cpuUnits(text string) (int, bool) {
 	return n, err == nil && n > 0
 }
 
-// memoryMiB reads a task's memory: MiB or "2 GB".
-func memoryMiB(text string) (int, bool) {
+// MemoryMiB reads a task's memory: MiB or "2 GB".
+func MemoryMiB(text string) (int, bool) {
 	if m := gbPattern.FindStringSubmatch(text); m != nil {
 		f, err := strconv.ParseFloat(m[1], 64)
 		return int(f * 1024), err == nil && f > 0
@@ -43,18 +50,18 @@ var fargateSizes = []struct{ cpu, from, to, step int }{
 	{4096, 8192, 30720, 1024},
 	{8192, 16384, 61440, 4096},
 	{16384, 32768, 122880, 8192},
-	{32768, 61440, 249856, 4096}, // 60 GB, 128 GB to 244 GB; see fargateSize
+	{32768, 61440, 249856, 4096}, // 60 GB, 128 GB to 244 GB; see FargateSize
 }
 
 const troubleshooting = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 
-// fargateSize checks a task's size against those that Fargate has.
-func fargateSize(cpu, memory string) error {
-	c, ok := cpuUnits(cpu)
+// FargateSize checks a task's size against those that Fargate has.
+func FargateSize(cpu, memory string) error {
+	c, ok := CPUUnits(cpu)
 	if !ok {
 		return ecsapi.ClientException("Invalid 'cpu' setting for task. " + troubleshooting)
 	}
-	m, ok := memoryMiB(memory)
+	m, ok := MemoryMiB(memory)
 	if !ok {
 		return ecsapi.ClientException("Invalid 'memory' setting for task. " + troubleshooting)
 	}
@@ -72,8 +79,8 @@ func fargateSize(cpu, memory string) error {
 
 var familyPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
 
-// checkDefinition refuses what ECS refuses, in its words.
-func checkDefinition(d *ecsapi.TaskDefinition) error {
+// Check refuses what ECS refuses, in its words.
+func Check(d *ecsapi.TaskDefinition) error {
 	if !familyPattern.MatchString(aws.Val(d.Family)) {
 		return ecsapi.ClientException("Family contains invalid characters.")
 	}
@@ -81,12 +88,12 @@ func checkDefinition(d *ecsapi.TaskDefinition) error {
 		return ecsapi.ClientException("Container list cannot be empty.")
 	}
 	if d.Cpu != nil {
-		if _, ok := cpuUnits(*d.Cpu); !ok {
+		if _, ok := CPUUnits(*d.Cpu); !ok {
 			return ecsapi.ClientException("Invalid 'cpu' setting for task. " + troubleshooting)
 		}
 	}
 	if d.Memory != nil {
-		if _, ok := memoryMiB(*d.Memory); !ok {
+		if _, ok := MemoryMiB(*d.Memory); !ok {
 			return ecsapi.ClientException("Invalid 'memory' setting for task. " + troubleshooting)
 		}
 	}
@@ -125,12 +132,12 @@ func checkFargate(d *ecsapi.TaskDefinition) error {
 		return ecsapi.ClientException("Fargate requires that 'cpu' be defined at the task level.")
 	case d.Memory == nil:
 		return ecsapi.ClientException("Fargate requires that 'memory' be defined at the task level.")
-	case aws.Val(d.NetworkMode) != networkAwsvpc:
+	case aws.Val(d.NetworkMode) != Awsvpc:
 		return ecsapi.ClientException("Fargate only supports network mode 'awsvpc'.")
 	case len(d.PlacementConstraints) > 0:
 		return ecsapi.ClientException("Fargate does not support task placement constraints.")
 	}
-	if err := fargateSize(*d.Cpu, *d.Memory); err != nil {
+	if err := FargateSize(*d.Cpu, *d.Memory); err != nil {
 		return err
 	}
 	for _, v := range d.Volumes {
@@ -145,7 +152,7 @@ func checkFargate(d *ecsapi.TaskDefinition) error {
 			return ecsapi.ClientException("Fargate compatible task definitions do not support privileged")
 		case len(c.Links) > 0:
 			return ecsapi.ClientException("Links are not supported when networkMode=awsvpc.")
-		case isECR(aws.Val(c.Image)) && d.ExecutionRoleArn == nil:
+		case ecrImage.MatchString(aws.Val(c.Image)) && d.ExecutionRoleArn == nil:
 			return ecsapi.ClientException("Fargate requires task definition to have execution role ARN to support ECR images.")
 		}
 		if l := c.LogConfiguration; l != nil {
@@ -154,7 +161,7 @@ func checkFargate(d *ecsapi.TaskDefinition) error {
 				if d.ExecutionRoleArn == nil {
 					return ecsapi.ClientException("Fargate requires task definition to have execution role ARN to support log driver awslogs.")
 				}
-				if l.Options[logStreamPrefix] == "" {
+				if l.Options[awslogs.OptionStreamPrefix] == "" {
 					return ecsapi.ClientException("Log driver awslogs requires options: awslogs-stream-prefix")
 				}
 			case ecsapi.LogDriverSplunk, ecsapi.LogDriverAwsfirelens:
@@ -186,7 +193,7 @@ func checkContainer(d *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) err
 	case c.StopTimeout != nil && (*c.StopTimeout < 0 || *c.StopTimeout > 120) && slices.Contains(d.RequiresCompatibilities, ecsapi.CompatibilityFargate):
 		return ecsapi.ClientException("Invalid setting for container '%s'. The stopTimeout value must be between 0 and 120 seconds.", *c.Name)
 	}
-	if aws.Val(d.NetworkMode) == networkAwsvpc {
+	if aws.Val(d.NetworkMode) == Awsvpc {
 		for _, m := range c.PortMappings {
 			if m.HostPort != nil && *m.HostPort != 0 && *m.HostPort != aws.Val(m.ContainerPort) {
 				return ecsapi.ClientException("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
@@ -195,7 +202,7 @@ func checkContainer(d *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) err
 	}
 	if l := c.LogConfiguration; l != nil && aws.Val(l.LogDriver) == ecsapi.LogDriverAwslogs {
 		var missing []string
-		for _, o := range []string{logGroup, logRegion} {
+		for _, o := range []string{awslogs.OptionGroup, awslogs.OptionRegion} {
 			if l.Options[o] == "" {
 				missing = append(missing, o)
 			}
@@ -219,12 +226,12 @@ func checkSums(d *ecsapi.TaskDefinition) error {
 		}
 	}
 	if d.Cpu != nil {
-		if units, _ := cpuUnits(*d.Cpu); cpu > units {
+		if units, _ := CPUUnits(*d.Cpu); cpu > units {
 			return ecsapi.ClientException("The total cpu of all containers must not exceed the cpu of the task: %d > %d.", cpu, units)
 		}
 	}
 	if d.Memory != nil {
-		if mib, _ := memoryMiB(*d.Memory); memory > mib {
+		if mib, _ := MemoryMiB(*d.Memory); memory > mib {
 			return ecsapi.ClientException("Invalid setting for task. The total memory of all containers must not exceed the memory of the task: %d > %d.", memory, mib)
 		}
 	}
