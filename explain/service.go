@@ -49,26 +49,28 @@ func (x *Explainer) service(ctx context.Context, cluster, name string) (*Explana
 	for _, d := range s.Deployments {
 		e.Proof = append(e.Proof, fmt.Sprintf("deployment %s is %s, rollout %s: %d running, %d pending, %d failed tasks", aws.Val(d.Id), aws.Val(d.Status), aws.Val(d.RolloutState), aws.Val(d.RunningCount), aws.Val(d.PendingCount), aws.Val(d.FailedTasks)))
 	}
+	short := running < desired // of tasks, or of healthy targets
 	for _, lb := range s.LoadBalancers {
-		causes, proof, err := x.targets(ctx, aws.Val(lb.TargetGroupArn))
+		seen, err := x.targets(ctx, aws.Val(lb.TargetGroupArn))
 		if notFound(err) {
-			causes, err = []Cause{{What: "the service's target group " + aws.Val(lb.TargetGroupArn) + " does not exist any more"}}, nil
+			seen.causes, err = []Cause{{What: "the service's target group " + aws.Val(lb.TargetGroupArn) + " does not exist any more"}}, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		e.Causes = append(e.Causes, causes...)
-		e.Proof = append(e.Proof, proof...)
+		e.Causes = append(e.Causes, seen.causes...)
+		e.Proof = append(e.Proof, seen.proof...)
+		short = short || seen.healthy < int(desired)
 	}
-	if running < desired || len(s.Deployments) > 1 || len(e.Causes) > 0 {
+	if short || len(s.Deployments) > 1 || len(e.Causes) > 0 {
 		causes, err := x.stopped(ctx, cluster, name, since(s))
 		if err != nil {
 			return nil, err
 		}
 		e.Causes = append(e.Causes, causes...)
 	}
-	if len(e.Causes) == 0 && (running < desired || len(s.Deployments) > 1) {
-		c := Cause{What: fmt.Sprintf("the deployment is under way: %d of %d tasks run, and nothing has failed so far", running, desired)}
+	if len(e.Causes) == 0 && (short || len(s.Deployments) > 1) {
+		c := Cause{What: fmt.Sprintf("the deployment is under way: %d of %d tasks run, and nothing has failed so far", running, desired), Evidence: e.Proof}
 		for i, ev := range s.Events {
 			if i == 3 {
 				break

@@ -33,34 +33,40 @@ func (x *Explainer) targetGroupsNamed(ctx context.Context, name string) ([]Expla
 // targetGroup explains the health of a group's targets.
 func (x *Explainer) targetGroup(ctx context.Context, arn string) (*Explanation, error) {
 	e := &Explanation{Subject: arn, Kind: "target group"}
-	causes, healthy, err := x.targets(ctx, arn)
+	seen, err := x.targets(ctx, arn)
 	if err != nil {
 		return nil, err
 	}
-	e.Causes, e.Proof = causes, healthy
-	if len(causes) == 0 && len(healthy) == 0 {
+	e.Causes, e.Proof = seen.causes, seen.proof
+	if len(seen.causes) == 0 && len(seen.proof) == 0 {
 		e.Causes = []Cause{{What: "the target group has no targets", Remedy: []string{"aws elbv2 register-targets --target-group-arn " + arn + " --targets Id=ADDRESS, or a service with this target group"}}}
 	}
 	return e.conclude("nothing is wrong: every target is healthy"), nil
 }
 
-// targets looks at each target of a group: causes of the unhealthy, proof of
-// the healthy.
-func (x *Explainer) targets(ctx context.Context, arn string) ([]Cause, []string, error) {
+// seen is what a group's targets show: causes of the unhealthy, proof of the
+// others, and how many are healthy.
+type seen struct {
+	causes  []Cause
+	proof   []string
+	healthy int
+}
+
+// targets looks at each target of a group.
+func (x *Explainer) targets(ctx context.Context, arn string) (seen, error) {
+	var out seen
 	groups, err := x.ELB.DescribeTargetGroups(ctx, &elbv2.DescribeTargetGroupsInput{TargetGroupArns: []string{arn}})
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	if len(groups.TargetGroups) == 0 {
-		return nil, nil, fmt.Errorf("%w: %s", ErrNotFound, arn)
+		return out, fmt.Errorf("%w: %s", ErrNotFound, arn)
 	}
 	group := groups.TargetGroups[0]
 	health, err := x.ELB.DescribeTargetHealth(ctx, &elbv2.DescribeTargetHealthInput{TargetGroupArn: &arn})
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
-	var causes []Cause
-	var proof []string
 	for _, d := range health.TargetHealthDescriptions {
 		h := d.TargetHealth
 		if d.Target == nil || h == nil {
@@ -69,18 +75,19 @@ func (x *Explainer) targets(ctx context.Context, arn string) ([]Cause, []string,
 		where := fmt.Sprintf("%s:%d", aws.Val(d.Target.Id), aws.Val(d.Target.Port))
 		switch aws.Val(h.State) {
 		case elbv2.TargetHealthStateEnumHealthy:
-			proof = append(proof, fmt.Sprintf("%s answers health checks on %s", where, aws.Val(group.HealthCheckPath)))
+			out.healthy++
+			out.proof = append(out.proof, fmt.Sprintf("%s answers health checks on %s", where, aws.Val(group.HealthCheckPath)))
 		case elbv2.TargetHealthStateEnumDraining:
-			proof = append(proof, where+" is being drained")
+			out.proof = append(out.proof, where+" is being drained")
 		default:
 			c, err := x.unhealthy(ctx, group, d, where)
 			if err != nil {
-				return nil, nil, err
+				return out, err
 			}
-			causes = append(causes, c...)
+			out.causes = append(out.causes, c...)
 		}
 	}
-	return causes, proof, nil
+	return out, nil
 }
 
 // unhealthy looks for the cause of one target's state.
