@@ -26,7 +26,7 @@ import (
 
 const (
 	pushSize   = 500_000_000
-	pushRounds = 3
+	pushRounds = 5
 )
 
 // push measures pushing a layer of 500 MB that cannot be compressed to minato's
