@@ -31,6 +31,9 @@ func (d *daemon) controlHandler(stop func()) http.Handler {
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		control.Reply(w, struct{}{}, nil)
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			d.log.Debug("the answer to stop", "error", err)
+		}
 		stop()
 	})
 	d.shellHandler(mux)

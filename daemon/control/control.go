@@ -100,7 +100,11 @@ func (c *Client) Why(ctx context.Context, name string) ([]explain.Explanation, e
 
 // Stop asks the daemon to end; what it started goes on running.
 func (c *Client) Stop(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "/stop", nil, nil)
+	err := c.call(ctx, http.MethodPost, "/stop", nil, nil)
+	if errors.Is(err, io.EOF) {
+		return nil // it ended before it could answer
+	}
+	return err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, body io.Reader, out any) error {
