@@ -142,7 +142,13 @@ func (r *Runtime) Purge(ctx context.Context) error {
 		eg.Go(func() error { return r.DeleteGroup(ctx, id) })
 	}
 	err := errors.Join(eg.Wait(), r.halt(ctx))
-	return errors.Join(err, removeTraces(r.o, r.cg))
+	if traces := removeTraces(r.o, r.cg); traces != nil {
+		return errors.Join(err, traces)
+	}
+	if err != nil {
+		r.o.Log.Info("what could not end in good order was removed all the same", "error", err)
+	}
+	return nil
 }
 
 // PurgeTraces removes what a runtime with these options left on the host, for
@@ -160,7 +166,22 @@ func PurgeTraces(o Options) error {
 	return removeTraces(o, cg)
 }
 
+// purgeTries is how often what is left is removed: the kernel lets go of the
+// mounts of a killed process a moment after its end.
+const purgeTries = 10
+
 func removeTraces(o Options, cg *cgroups) error {
+	var err error
+	for range purgeTries {
+		if err = removeTracesOnce(o, cg); !errors.Is(err, syscall.EBUSY) {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
+}
+
+func removeTracesOnce(o Options, cg *cgroups) error {
 	errs := []error{cg.kill(o.cgroup()), cg.remove(o.cgroup())}
 	for _, dir := range []string{o.RunDir, o.DataDir} {
 		errs = append(errs, unmountBelow(dir))
