@@ -22,7 +22,7 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 		return nil, err
 	}
 	if err := unserved(map[string]bool{"NotificationARNs": len(in.NotificationARNs) > 0, "StackPolicyBody": in.StackPolicyBody != nil, "StackPolicyURL": in.StackPolicyURL != nil,
-		"RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0, "TimeoutInMinutes": in.TimeoutInMinutes != nil}); err != nil {
+		"RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0}); err != nil {
 		return nil, err
 	}
 	if in.OnFailure != nil && in.DisableRollback != nil {
@@ -68,7 +68,7 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 	st.CreationTime, st.StackStatus, st.Description = &now, aws.Ptr(api.StackStatusCreateInProgress), optional(t.Description)
 	st.Capabilities, st.Tags, st.RoleARN, st.NotificationARNs = in.Capabilities, in.Tags, in.RoleARN, []string{}
 	st.DisableRollback, st.EnableTerminationProtection = aws.Ptr(onFailure == api.OnFailureDoNothing), aws.Ptr(aws.Val(in.EnableTerminationProtection))
-	st.RollbackConfiguration = &api.RollbackConfiguration{}
+	st.RollbackConfiguration, st.TimeoutInMinutes = &api.RollbackConfiguration{}, in.TimeoutInMinutes
 	st.DriftInformation = &api.StackDriftInformation{StackDriftStatus: aws.Ptr(api.StackDriftStatusNotChecked)}
 	st.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure}
 	err = store.Update(ctx, s.store, func(tx *store.Tx) error {

@@ -42,6 +42,9 @@ func (s *Service) define(ctx context.Context, p arn.Place, name, id, body string
 			d.env.Parameters[k] = declared.Value(v)
 		}
 	}
+	if err := t.CheckRules(&d.env); err != nil {
+		return nil, asValidation(err)
+	}
 	if d.conditions, err = t.EvalConditions(&d.env); err != nil {
 		return nil, asValidation(err)
 	}

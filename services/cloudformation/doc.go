@@ -11,7 +11,7 @@
 //
 // What it does not: nested stacks, custom resources, transforms and
 // macros, dynamic references, templates from S3, drift, stack policies. Each is
-// refused by name. The section Rules is read over.
+// refused by name.
 //
 // An operation writes the stack's record and returns. The reconciler runs the
 // stack's phase: it walks the resources (plan_walk.go, pure) in parallel and

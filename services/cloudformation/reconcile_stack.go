@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"minato/aws"
@@ -17,6 +18,7 @@ import (
 var (
 	errSuperseded = errors.New("the stack's record asks for something else now")
 	errCancelled  = errors.New("another resource of the stack failed")
+	errTimeout    = errors.New("the stack's time is over")
 )
 
 // phase brings a stack from one status to the next.
@@ -85,7 +87,9 @@ type run struct {
 	st      *stackRecord
 	records *records
 	imports importSet
-	secrets []string // that must not get into events
+	secrets []string     // that must not get into events
+	active  atomic.Int32 // steps that run
+	stuck   atomic.Int32 // those of them that wait for another to mend their error
 }
 
 func (s *Service) newRun(ctx context.Context, st *stackRecord) (*run, error) {
@@ -133,7 +137,12 @@ func (r *run) creating(ctx context.Context) error {
 	var failed []string
 	why := ""
 	if err == nil {
-		failed = r.forward(ctx, d, r.st.Tags)
+		timed, cancel := r.timed(ctx)
+		failed = r.forward(timed, d, r.st.Tags)
+		if errors.Is(context.Cause(timed), errTimeout) {
+			why, failed = "Stack creation time exceeded the specified timeout.", nil
+		}
+		cancel()
 	} else {
 		why = err.Error()
 	}
@@ -141,7 +150,7 @@ func (r *run) creating(ctx context.Context) error {
 		return nil
 	}
 	var out *outcome
-	if err == nil && len(failed) == 0 {
+	if why == "" && len(failed) == 0 {
 		if out, err = r.outputs(ctx, d); err != nil {
 			why = err.Error()
 		}
@@ -167,6 +176,16 @@ func (r *run) creating(ctx context.Context) error {
 		})
 	}
 	return r.become(ctx, api.StackStatusRollbackInProgress, reason+" Rollback requested by user.", nil)
+}
+
+// timed is ctx until the stack's TimeoutInMinutes is over.
+func (r *run) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	minutes := aws.Val(r.st.TimeoutInMinutes)
+	if minutes == 0 {
+		return ctx, func() {}
+	}
+	end := r.st.CreationTime.Add(time.Duration(minutes) * time.Minute)
+	return context.WithTimeoutCause(ctx, end.Sub(r.s.clock.Now()), errTimeout)
 }
 
 // rollingBack removes what a failed creation made.

@@ -189,3 +189,23 @@ func TestWall(t *testing.T) {
 	}
 	f.is(f.delete("chat"), api.StackStatusDeleteComplete)
 }
+
+// TestNoGateway has an error that nothing in the stack will mend: it is not
+// waited for.
+func TestNoGateway(t *testing.T) {
+	f := newFixture(t)
+	start := time.Now()
+	st := f.create("s", `
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  A: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.0.0/24}}
+  Eip: {Type: AWS::EC2::EIP}
+  Nat: {Type: AWS::EC2::NatGateway, Properties: {SubnetId: !Ref A, AllocationId: !GetAtt Eip.AllocationId}}
+`)
+	f.is(st, api.StackStatusRollbackComplete)
+	f.has(f.history("s"), `^Nat CREATE_FAILED Resource handler returned message: "Network vpc has no Internet gateway attached`)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	f.nothing()
+}

@@ -123,6 +123,7 @@ func (r *run) walk(ctx context.Context, steps []step, stopAtFailure bool, do fun
 	for {
 		if context.Cause(ctx) == nil {
 			for _, id := range w.start() {
+				r.active.Add(1)
 				go func() {
 					limit <- struct{}{}
 					defer func() { <-limit }()
@@ -134,6 +135,7 @@ func (r *run) walk(ctx context.Context, steps []step, stopAtFailure bool, do fun
 			break
 		}
 		got := <-results
+		r.active.Add(-1)
 		w.finish(got.id, got.err == nil)
 		if got.err != nil && stopAtFailure {
 			cancel(errCancelled)
@@ -249,7 +251,7 @@ func (r *run) bring(ctx context.Context, d *definition, id string, tags map[stri
 		return nil
 	}
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errCancelled):
+	case errors.Is(cause, errCancelled), errors.Is(cause, errTimeout):
 		what := "Resource creation cancelled"
 		if rec.Status == api.ResourceStatusUpdateInProgress {
 			what = "Resource update cancelled"
@@ -390,14 +392,16 @@ func (r *run) request(rec *resourceRecord) *resources.Request {
 		PhysicalID: rec.PhysicalID, Properties: rec.Properties, Tags: rec.StackTags, Attributes: rec.Attributes}
 }
 
-// create makes the resource, or goes on waiting for one that is being made.
+// create makes the resource, or goes on waiting for one that is being made. An
+// error that another resource of the stack may still mend, such as a gateway
+// that is not attached yet, is tried again as long as others are at work.
 func (r *run) create(ctx context.Context, rec *resourceRecord) error {
 	t := r.s.types[rec.Type]
 	deadline := r.s.clock.Now().Add(retryLimit)
 	var pause time.Duration
-	for {
+	for alone := 0; ; {
 		err := r.createOnce(ctx, rec, t)
-		if err == nil || !retryable(err, t.Retry) || r.s.clock.Now().After(deadline) {
+		if err == nil || !retryable(err, t.Retry) || alone >= 5 || r.s.clock.Now().After(deadline) {
 			return err
 		}
 		if rec.PhysicalID != "" { // half made
@@ -409,7 +413,15 @@ func (r *run) create(ctx context.Context, rec *resourceRecord) error {
 				return err
 			}
 		}
-		if err := r.sleep(ctx, &pause); err != nil {
+		r.stuck.Add(1)
+		err = r.sleep(ctx, &pause)
+		if r.stuck.Load() < r.active.Load() {
+			alone = 0
+		} else {
+			alone++ // nobody is left who could mend it
+		}
+		r.stuck.Add(-1)
+		if err != nil {
 			return err
 		}
 	}

@@ -329,3 +329,23 @@ Resources:
 	f.is(f.delete("s"), api.StackStatusDeleteComplete)
 	f.nothing()
 }
+
+// TestTimeout gives a stack a minute that is over already.
+func TestTimeout(t *testing.T) {
+	f := newFixture(t)
+	f.fake.slow["CreateDBInstance"] = 1 << 20
+	if _, err := f.CreateStack(f.ctx, &api.CreateStackInput{StackName: aws.Ptr("s"), TemplateBody: aws.Ptr(workshop(t)), TimeoutInMinutes: aws.Ptr(int32(1))}); err != nil {
+		t.Fatal(err)
+	}
+	st, _ := f.find(f.ctx, "s")
+	if _, err := f.stacks.Update(f.ctx, func(cur *stackRecord) error {
+		cur.CreationTime = aws.Ptr(time.Now().Add(300*time.Millisecond - time.Minute))
+		return nil
+	}, st.Account, st.Region, st.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.is(f.run("s"), api.StackStatusRollbackComplete)
+	f.has(f.history("s"), `^Database CREATE_FAILED Resource creation cancelled$`)
+	f.has(f.history("s"), `^s ROLLBACK_IN_PROGRESS Stack creation time exceeded the specified timeout\. Rollback requested by user\.$`)
+	f.nothing()
+}

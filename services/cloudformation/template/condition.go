@@ -19,6 +19,8 @@ type conditions struct {
 	env  Env
 	done map[string]bool
 	open map[string]bool
+	// rules says that the functions of rules are allowed too
+	rules bool
 }
 
 func (c *conditions) named(name string) (bool, error) {
@@ -43,6 +45,9 @@ func (c *conditions) named(name string) (bool, error) {
 // truth evaluates one condition expression.
 func (c *conditions) truth(n *Node) (bool, error) {
 	name, arg := n.function()
+	if c.rules && ruleFunctions[name] {
+		return c.ruleFunction(name, arg)
+	}
 	if !conditionFunctions[name] {
 		return false, errorf("Template format error: Every Conditions member must be a condition function (line %d, column %d).", n.Line, n.Column)
 	}

@@ -17,6 +17,7 @@ type Template struct {
 	Conditions  map[string]*Node
 	Resources   map[string]*Resource
 	Outputs     map[string]*Output
+	Rules       map[string]*Rule
 	Transforms  []string
 }
 
@@ -67,8 +68,8 @@ func Parse(body string) (*Template, error) {
 	if root.Kind != Map {
 		return nil, errorf("Template format error: unsupported structure.")
 	}
-	t := &Template{Body: body, Parameters: map[string]*Parameter{}, Conditions: map[string]*Node{}, Resources: map[string]*Resource{}, Outputs: map[string]*Output{}}
-	for _, step := range []func(*Node) error{t.readTop, t.readParameters, t.readMappings, t.readConditions, t.readResources, t.readOutputs} {
+	t := &Template{Body: body, Parameters: map[string]*Parameter{}, Conditions: map[string]*Node{}, Resources: map[string]*Resource{}, Outputs: map[string]*Output{}, Rules: map[string]*Rule{}}
+	for _, step := range []func(*Node) error{t.readTop, t.readParameters, t.readMappings, t.readConditions, t.readResources, t.readOutputs, t.readRules} {
 		if err := step(root); err != nil {
 			return nil, err
 		}

@@ -188,6 +188,44 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+func TestRules(t *testing.T) {
+	tmpl, err := Parse(`
+Parameters:
+  Stage: {Type: String}
+  Type: {Type: String}
+  Zones: {Type: CommaDelimitedList, Default: "a,b"}
+Rules:
+  Prod:
+    RuleCondition: !Equals [!Ref Stage, prod]
+    Assertions:
+      - {Assert: {"Fn::Contains": [[large, huge], !Ref Type]}, AssertDescription: prod is not small}
+  Zones:
+    Assertions: [{Assert: {"Fn::EachMemberIn": [!Ref Zones, [a, b, c]]}}, {Assert: !Not [{"Fn::EachMemberEquals": [!Ref Zones, c]}], AssertDescription: only c}]
+Resources: {A: {Type: T}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{"dev small a": "", "prod large a": "", "prod small a": "Template rule Prod is not satisfied: prod is not small",
+		"dev small x": "Template rule Zones is not satisfied: ", "dev small c,c": "Template rule Zones is not satisfied: only c"} {
+		f := strings.Fields(in)
+		env := world(tmpl)
+		for i, name := range []string{"Stage", "Type", "Zones"} {
+			env.Parameters[name] = tmpl.Parameters[name].Value(f[i])
+		}
+		got := ""
+		if err := tmpl.CheckRules(env); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+	if _, err := Parse("Rules: {A: {}}\nResources: {A: {Type: T}}"); err == nil {
+		t.Error("a rule without assertions is taken")
+	}
+}
+
 func TestCycle(t *testing.T) {
 	tmpl, err := Parse("Resources:\n  A: {Type: T, Properties: {X: !Ref B}}\n  B: {Type: T, Properties: {X: !GetAtt C.Y}}\n  C: {Type: T, Properties: {X: !Sub '${A}'}}\n  D: {Type: T, DependsOn: A}\n  E: {Type: T}\n")
 	if err != nil {
@@ -250,6 +288,9 @@ func FuzzParse(f *testing.F) {
 			for k, v := range values {
 				env.Parameters[k] = tmpl.Parameters[k].Value(v)
 			}
+		}
+		if err := tmpl.CheckRules(env); err != nil {
+			return
 		}
 		if env.Conditions, err = tmpl.EvalConditions(env); err != nil {
 			return
