@@ -225,8 +225,10 @@ func (p *pkg) goType(name string, member bool) string {
 	case "timestamp":
 		return pointer + "time.Time"
 	}
-	return pointer + map[string]string{"string": "string", "character": "string", "integer": "int32", "long": "int64",
-		"float": "float32", "double": "float64", "boolean": "bool"}[s.Type]
+	return pointer + map[string]string{
+		"string": "string", "character": "string", "integer": "int32", "long": "int64",
+		"float": "float32", "double": "float64", "boolean": "bool",
+	}[s.Type]
 }
 
 func (p *pkg) writeEnums(b *bytes.Buffer) error {

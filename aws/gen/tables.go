@@ -12,8 +12,10 @@ import (
 var iamPrefixes = map[string]string{"cloudwatch": "cloudwatch"}
 
 // kinds are the names of the kinds in package aws, by the model's type.
-var kinds = map[string]string{"structure": "Structure", "list": "List", "map": "Map", "string": "String", "character": "String",
-	"integer": "Integer", "long": "Long", "float": "Float", "double": "Double", "boolean": "Boolean", "timestamp": "Timestamp", "blob": "Blob"}
+var kinds = map[string]string{
+	"structure": "Structure", "list": "List", "map": "Map", "string": "String", "character": "String",
+	"integer": "Integer", "long": "Long", "float": "Float", "double": "Double", "boolean": "Boolean", "timestamp": "Timestamp", "blob": "Blob",
+}
 
 // protocols are the names of the protocols in package aws.
 func (p *pkg) protocols() ([]string, error) {
@@ -26,8 +28,10 @@ func (p *pkg) protocols() ([]string, error) {
 		if name == "json" {
 			name += p.m.Metadata.JSONVersion
 		}
-		n, ok := map[string]string{"json1.0": "aws.JSON10", "json1.1": "aws.JSON11", "query": "aws.Query", "ec2": "aws.EC2",
-			"rest-json": "aws.RestJSON", "rest-xml": "aws.RestXML", "smithy-rpc-v2-cbor": "aws.CBOR"}[name]
+		n, ok := map[string]string{
+			"json1.0": "aws.JSON10", "json1.1": "aws.JSON11", "query": "aws.Query", "ec2": "aws.EC2",
+			"rest-json": "aws.RestJSON", "rest-xml": "aws.RestXML", "smithy-rpc-v2-cbor": "aws.CBOR",
+		}[name]
 		if !ok {
 			return nil, fmt.Errorf("protocol %s is not known", name)
 		}

@@ -47,27 +47,43 @@ func TestDecode(t *testing.T) {
 		target, body string
 		want         any
 	}{
-		"json scalars, lists, maps, nested": {ecsTarget + "RegisterTaskDefinition",
+		"json scalars, lists, maps, nested": {
+			ecsTarget + "RegisterTaskDefinition",
 			`{"family":"chat","unknown":{"a":[1]},"volumes":[],"containerDefinitions":[{"name":"c","cpu":256.0,"essential":true,"portMappings":[{"containerPort":80}],"dockerLabels":{"a":"b"},"command":["x",null,"y"],"image":null}]}`,
-			&ecs.RegisterTaskDefinitionInput{Family: aws.Ptr("chat"), Volumes: []ecs.Volume{}, ContainerDefinitions: []ecs.ContainerDefinition{{Name: aws.Ptr("c"), Cpu: aws.Ptr(int32(256)), Essential: aws.Ptr(true),
-				PortMappings: []ecs.PortMapping{{ContainerPort: aws.Ptr(int32(80))}}, DockerLabels: map[string]string{"a": "b"}, Command: []string{"x", "y"}}}}},
+			&ecs.RegisterTaskDefinitionInput{Family: aws.Ptr("chat"), Volumes: []ecs.Volume{}, ContainerDefinitions: []ecs.ContainerDefinition{{
+				Name: aws.Ptr("c"), Cpu: aws.Ptr(int32(256)), Essential: aws.Ptr(true),
+				PortMappings: []ecs.PortMapping{{ContainerPort: aws.Ptr(int32(80))}}, DockerLabels: map[string]string{"a": "b"}, Command: []string{"x", "y"},
+			}}},
+		},
 		"json nothing": {ecsTarget + "ListClusters", ``, &ecs.ListClustersInput{}},
 		"json long":    {logsTarget + "PutLogEvents", `{"logEvents":[{"timestamp":1700000000123,"message":"é\n"}]}`, &logs.PutLogEventsInput{LogEvents: []logs.InputLogEvent{{Timestamp: aws.Ptr(int64(1700000000123)), Message: aws.Ptr("é\n")}}}},
-		"query lists": {"", "Action=CreateRole&Version=2010-05-08&RoleName=r&Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=1&MaxSessionDuration=3600",
-			&iam.CreateRoleInput{RoleName: aws.Ptr("r"), MaxSessionDuration: aws.Ptr(int32(3600)), Tags: []iam.Tag{{Key: aws.Ptr("a"), Value: aws.Ptr("1")}, {Key: aws.Ptr("b")}}}},
-		"query named elements": {"", "Action=CreateDBSubnetGroup&Version=2014-10-31&SubnetIds.SubnetIdentifier.1=subnet-1&SubnetIds.SubnetIdentifier.2=subnet-2",
-			&rds.CreateDBSubnetGroupInput{SubnetIds: []string{"subnet-1", "subnet-2"}}},
+		"query lists": {
+			"", "Action=CreateRole&Version=2010-05-08&RoleName=r&Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=1&MaxSessionDuration=3600",
+			&iam.CreateRoleInput{RoleName: aws.Ptr("r"), MaxSessionDuration: aws.Ptr(int32(3600)), Tags: []iam.Tag{{Key: aws.Ptr("a"), Value: aws.Ptr("1")}, {Key: aws.Ptr("b")}}},
+		},
+		"query named elements": {
+			"", "Action=CreateDBSubnetGroup&Version=2014-10-31&SubnetIds.SubnetIdentifier.1=subnet-1&SubnetIds.SubnetIdentifier.2=subnet-2",
+			&rds.CreateDBSubnetGroupInput{SubnetIds: []string{"subnet-1", "subnet-2"}},
+		},
 		"query elements called member": {"", "Action=CreateDBSubnetGroup&Version=2014-10-31&SubnetIds.member.1=subnet-1", &rds.CreateDBSubnetGroupInput{SubnetIds: []string{"subnet-1"}}},
 		"query empty list":             {"", "Action=SetSecurityGroups&Version=2015-12-01&SecurityGroups=", &elbv2.SetSecurityGroupsInput{SecurityGroups: []string{}}},
-		"query nested lists": {"", "Action=CreateRule&Version=2015-12-01&Conditions.member.1.Field=path-pattern&Conditions.member.1.PathPatternConfig.Values.member.1=%2Fa%2A&Priority=1",
-			&elbv2.CreateRuleInput{Priority: aws.Ptr(int32(1)), Conditions: []elbv2.RuleCondition{{Field: aws.Ptr("path-pattern"), PathPatternConfig: &elbv2.PathPatternConditionConfig{Values: []string{"/a*"}}}}}},
+		"query nested lists": {
+			"", "Action=CreateRule&Version=2015-12-01&Conditions.member.1.Field=path-pattern&Conditions.member.1.PathPatternConfig.Values.member.1=%2Fa%2A&Priority=1",
+			&elbv2.CreateRuleInput{Priority: aws.Ptr(int32(1)), Conditions: []elbv2.RuleCondition{{Field: aws.Ptr("path-pattern"), PathPatternConfig: &elbv2.PathPatternConditionConfig{Values: []string{"/a*"}}}}},
+		},
 		"query time": {"", "Action=DescribeEvents&Version=2014-10-31&StartTime=2026-11-23T22%3A00%3A00.5Z", &rds.DescribeEventsInput{StartTime: &at}},
-		"ec2 flat lists": {"", "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1&VpcId.2=vpc-2&Filter.1.Name=tag%3AName&Filter.1.Value.1=chat",
-			&ec2.DescribeVpcsInput{VpcIds: []string{"vpc-1", "vpc-2"}, Filters: []ec2.Filter{{Name: aws.Ptr("tag:Name"), Values: []string{"chat"}}}}},
-		"ec2 nested": {"", "Action=AuthorizeSecurityGroupIngress&Version=2016-11-15&GroupId=sg-1&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=80&IpPermissions.1.Groups.1.GroupId=sg-2&DryRun=false",
-			&ec2.AuthorizeSecurityGroupIngressInput{GroupId: aws.Ptr("sg-1"), DryRun: aws.Ptr(false), IpPermissions: []ec2.IpPermission{{IpProtocol: aws.Ptr("tcp"), FromPort: aws.Ptr(int32(80)), UserIdGroupPairs: []ec2.UserIdGroupPair{{GroupId: aws.Ptr("sg-2")}}}}}},
-		"ec2 tag specification": {"", "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecification.1.ResourceType=vpc&TagSpecification.1.Tag.1.Key=Name&TagSpecification.1.Tag.1.Value=x",
-			&ec2.CreateVpcInput{CidrBlock: aws.Ptr("10.0.0.0/16"), TagSpecifications: []ec2.TagSpecification{{ResourceType: aws.Ptr("vpc"), Tags: []ec2.Tag{{Key: aws.Ptr("Name"), Value: aws.Ptr("x")}}}}}},
+		"ec2 flat lists": {
+			"", "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1&VpcId.2=vpc-2&Filter.1.Name=tag%3AName&Filter.1.Value.1=chat",
+			&ec2.DescribeVpcsInput{VpcIds: []string{"vpc-1", "vpc-2"}, Filters: []ec2.Filter{{Name: aws.Ptr("tag:Name"), Values: []string{"chat"}}}},
+		},
+		"ec2 nested": {
+			"", "Action=AuthorizeSecurityGroupIngress&Version=2016-11-15&GroupId=sg-1&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=80&IpPermissions.1.Groups.1.GroupId=sg-2&DryRun=false",
+			&ec2.AuthorizeSecurityGroupIngressInput{GroupId: aws.Ptr("sg-1"), DryRun: aws.Ptr(false), IpPermissions: []ec2.IpPermission{{IpProtocol: aws.Ptr("tcp"), FromPort: aws.Ptr(int32(80)), UserIdGroupPairs: []ec2.UserIdGroupPair{{GroupId: aws.Ptr("sg-2")}}}}},
+		},
+		"ec2 tag specification": {
+			"", "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecification.1.ResourceType=vpc&TagSpecification.1.Tag.1.Key=Name&TagSpecification.1.Tag.1.Value=x",
+			&ec2.CreateVpcInput{CidrBlock: aws.Ptr("10.0.0.0/16"), TagSpecifications: []ec2.TagSpecification{{ResourceType: aws.Ptr("vpc"), Tags: []ec2.Tag{{Key: aws.Ptr("Name"), Value: aws.Ptr("x")}}}}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c2, err := router.Route(post(c.target, c.body), []byte(c.body))
@@ -154,22 +170,34 @@ func TestEncode(t *testing.T) {
 		out  any
 		want string
 	}{
-		"json": {ecs.Model, "DescribeClusters", &ecs.DescribeClustersOutput{Failures: []ecs.Failure{}, Clusters: []ecs.Cluster{{ClusterName: aws.Ptr("a\"<é\x01"), RunningTasksCount: aws.Ptr(int32(0))}}},
-			`{"clusters":[{"clusterName":"a\"<é\u0001","runningTasksCount":0}],"failures":[]}`},
+		"json": {
+			ecs.Model, "DescribeClusters", &ecs.DescribeClustersOutput{Failures: []ecs.Failure{}, Clusters: []ecs.Cluster{{ClusterName: aws.Ptr("a\"<é\x01"), RunningTasksCount: aws.Ptr(int32(0))}}},
+			`{"clusters":[{"clusterName":"a\"<é\u0001","runningTasksCount":0}],"failures":[]}`,
+		},
 		"json time":   {ecr.Model, "CreateRepository", &ecr.CreateRepositoryOutput{Repository: &ecr.Repository{CreatedAt: &at}}, `{"repository":{"createdAt":1795471200.123}}`},
 		"json empty":  {ecs.Model, "TagResource", &ecs.TagResourceOutput{}, `{}`},
 		"json none":   {logs.Model, "CreateLogGroup", &logs.CreateLogGroupOutput{}, ``},
 		"json double": {ecs.Model, "DescribeServices", &ecs.DescribeServicesOutput{Services: []ecs.Service{{TaskSets: []ecs.TaskSet{{Scale: &ecs.Scale{Value: aws.Ptr(100.0)}}}}}}, `{"services":[{"taskSets":[{"scale":{"value":100.0}}]}]}`},
-		"query": {iam.Model, "CreateUser", &iam.CreateUserOutput{User: &iam.User{UserName: aws.Ptr("a<b>&"), CreateDate: &at, Tags: []iam.Tag{}}},
-			`<CreateUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><CreateUserResult><User><CreateDate>2026-11-23T22:00:00Z</CreateDate><Tags/><UserName>a&lt;b&gt;&amp;</UserName></User></CreateUserResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></CreateUserResponse>` + "\n"},
-		"query empty list": {elbv2.Model, "DescribeLoadBalancers", &elbv2.DescribeLoadBalancersOutput{},
-			`<DescribeLoadBalancersResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"><DescribeLoadBalancersResult><LoadBalancers/></DescribeLoadBalancersResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DescribeLoadBalancersResponse>` + "\n"},
-		"query no output": {iam.Model, "DeleteUser", &iam.DeleteUserOutput{},
-			`<DeleteUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DeleteUserResponse>` + "\n"},
-		"query named elements": {rds.Model, "CreateDBSubnetGroup", &rds.CreateDBSubnetGroupOutput{DBSubnetGroup: &rds.DBSubnetGroup{Subnets: []rds.Subnet{{SubnetIdentifier: aws.Ptr("s")}}}},
-			`<CreateDBSubnetGroupResponse xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><CreateDBSubnetGroupResult><DBSubnetGroup><Subnets><Subnet><SubnetIdentifier>s</SubnetIdentifier></Subnet></Subnets></DBSubnetGroup></CreateDBSubnetGroupResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></CreateDBSubnetGroupResponse>` + "\n"},
-		"ec2": {ec2.Model, "DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: []ec2.Vpc{{VpcId: aws.Ptr("vpc-1"), IsDefault: aws.Ptr(false), Tags: []ec2.Tag{{Key: aws.Ptr("Name"), Value: aws.Ptr("x")}}}}},
-			head + `<DescribeVpcsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>id</requestId><vpcSet><item><isDefault>false</isDefault><tagSet><item><key>Name</key><value>x</value></item></tagSet><vpcId>vpc-1</vpcId></item></vpcSet></DescribeVpcsResponse>`},
+		"query": {
+			iam.Model, "CreateUser", &iam.CreateUserOutput{User: &iam.User{UserName: aws.Ptr("a<b>&"), CreateDate: &at, Tags: []iam.Tag{}}},
+			`<CreateUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><CreateUserResult><User><CreateDate>2026-11-23T22:00:00Z</CreateDate><Tags/><UserName>a&lt;b&gt;&amp;</UserName></User></CreateUserResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></CreateUserResponse>` + "\n",
+		},
+		"query empty list": {
+			elbv2.Model, "DescribeLoadBalancers", &elbv2.DescribeLoadBalancersOutput{},
+			`<DescribeLoadBalancersResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"><DescribeLoadBalancersResult><LoadBalancers/></DescribeLoadBalancersResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DescribeLoadBalancersResponse>` + "\n",
+		},
+		"query no output": {
+			iam.Model, "DeleteUser", &iam.DeleteUserOutput{},
+			`<DeleteUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DeleteUserResponse>` + "\n",
+		},
+		"query named elements": {
+			rds.Model, "CreateDBSubnetGroup", &rds.CreateDBSubnetGroupOutput{DBSubnetGroup: &rds.DBSubnetGroup{Subnets: []rds.Subnet{{SubnetIdentifier: aws.Ptr("s")}}}},
+			`<CreateDBSubnetGroupResponse xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><CreateDBSubnetGroupResult><DBSubnetGroup><Subnets><Subnet><SubnetIdentifier>s</SubnetIdentifier></Subnet></Subnets></DBSubnetGroup></CreateDBSubnetGroupResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></CreateDBSubnetGroupResponse>` + "\n",
+		},
+		"ec2": {
+			ec2.Model, "DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: []ec2.Vpc{{VpcId: aws.Ptr("vpc-1"), IsDefault: aws.Ptr(false), Tags: []ec2.Tag{{Key: aws.Ptr("Name"), Value: aws.Ptr("x")}}}}},
+			head + `<DescribeVpcsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>id</requestId><vpcSet><item><isDefault>false</isDefault><tagSet><item><key>Name</key><value>x</value></item></tagSet><vpcId>vpc-1</vpcId></item></vpcSet></DescribeVpcsResponse>`,
+		},
 		"ec2 empty":     {ec2.Model, "DescribeVpcs", &ec2.DescribeVpcsOutput{}, head + `<DescribeVpcsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>id</requestId><vpcSet/></DescribeVpcsResponse>`},
 		"ec2 no output": {ec2.Model, "DeleteVpc", &ec2.DeleteVpcOutput{}, head + `<DeleteVpcResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>id</requestId><return>true</return></DeleteVpcResponse>`},
 	} {

@@ -85,8 +85,10 @@ func (ec2Codec) unknown(c *Call) *aws.Error {
 }
 
 // ec2Common are the parameters that belong to the request, not to the input.
-var ec2Common = map[string]bool{"Action": true, "Version": true, "AWSAccessKeyId": true, "Signature": true, "SignatureMethod": true,
-	"SignatureVersion": true, "Timestamp": true, "SecurityToken": true, "Expires": true}
+var ec2Common = map[string]bool{
+	"Action": true, "Version": true, "AWSAccessKeyId": true, "Signature": true, "SignatureMethod": true,
+	"SignatureVersion": true, "Timestamp": true, "SecurityToken": true, "Expires": true,
+}
 
 // decode refuses parameters that the operation has not, as EC2 does.
 func (ec2Codec) decode(c *Call, in reflect.Value) error {

@@ -70,8 +70,10 @@ func TestSDKECS(t *testing.T) {
 		got = in
 		return &ecs.RunTaskOutput{Tasks: []ecs.Task{{TaskArn: aws.Ptr("arn"), CreatedAt: &created, Containers: []ecs.Container{{ExitCode: aws.Ptr(int32(0))}}}}, Failures: []ecs.Failure{}}, nil
 	})
-	out, err := sdkecs.NewFromConfig(cfg).RunTask(context.Background(), &sdkecs.RunTaskInput{TaskDefinition: sdk.String("chat"), Count: sdk.Int32(2), LaunchType: ecstypes.LaunchTypeFargate,
-		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}})
+	out, err := sdkecs.NewFromConfig(cfg).RunTask(context.Background(), &sdkecs.RunTaskInput{
+		TaskDefinition: sdk.String("chat"), Count: sdk.Int32(2), LaunchType: ecstypes.LaunchTypeFargate,
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +113,10 @@ func TestSDKIAM(t *testing.T) {
 		return nil, iam.NoSuchEntityException("The role with name %s cannot be found.", "x")
 	})
 	client := sdkiam.NewFromConfig(cfg)
-	out, err := client.CreateRole(context.Background(), &sdkiam.CreateRoleInput{RoleName: sdk.String("r"), AssumeRolePolicyDocument: sdk.String("{}"),
-		Tags: []iamtypes.Tag{{Key: sdk.String("a"), Value: sdk.String("1")}, {Key: sdk.String("b"), Value: sdk.String("2")}}})
+	out, err := client.CreateRole(context.Background(), &sdkiam.CreateRoleInput{
+		RoleName: sdk.String("r"), AssumeRolePolicyDocument: sdk.String("{}"),
+		Tags: []iamtypes.Tag{{Key: sdk.String("a"), Value: sdk.String("1")}, {Key: sdk.String("b"), Value: sdk.String("2")}},
+	})
 	if err != nil || *out.Role.RoleName != "r" || !out.Role.CreateDate.Equal(created) {
 		t.Errorf("%+v %v", out, err)
 	}

@@ -113,28 +113,44 @@ func TestRefused(t *testing.T) {
 		at               time.Time
 		query, json, ec2 string
 	}{
-		"no signature": {func(r *http.Request) { r.Header.Del("Authorization") }, now,
-			"MissingAuthenticationToken", "MissingAuthenticationTokenException", "AuthFailure"},
-		"another scheme": {func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, now,
-			"IncompleteSignature", "IncompleteSignatureException", "IncompleteSignature"},
-		"no date": {func(r *http.Request) { r.Header.Del("X-Amz-Date") }, now,
-			"IncompleteSignature", "IncompleteSignatureException", "IncompleteSignature"},
-		"another target": {func(r *http.Request) { r.Header.Set("X-Amz-Target", "A.DeleteEverything") }, now,
-			"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"},
-		"another token": {func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "other") }, now,
-			"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"},
-		"too old": {func(*http.Request) {}, now.Add(5*time.Minute + time.Second),
-			"SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired"},
-		"too new": {func(*http.Request) {}, now.Add(-5*time.Minute - time.Second),
-			"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"},
+		"no signature": {
+			func(r *http.Request) { r.Header.Del("Authorization") }, now,
+			"MissingAuthenticationToken", "MissingAuthenticationTokenException", "AuthFailure",
+		},
+		"another scheme": {
+			func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, now,
+			"IncompleteSignature", "IncompleteSignatureException", "IncompleteSignature",
+		},
+		"no date": {
+			func(r *http.Request) { r.Header.Del("X-Amz-Date") }, now,
+			"IncompleteSignature", "IncompleteSignatureException", "IncompleteSignature",
+		},
+		"another target": {
+			func(r *http.Request) { r.Header.Set("X-Amz-Target", "A.DeleteEverything") }, now,
+			"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure",
+		},
+		"another token": {
+			func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "other") }, now,
+			"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
+		},
+		"too old": {
+			func(*http.Request) {}, now.Add(5*time.Minute + time.Second),
+			"SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired",
+		},
+		"too new": {
+			func(*http.Request) {}, now.Add(-5*time.Minute - time.Second),
+			"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure",
+		},
 		"another day in the scope": {func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "20261123/", "20261122/", 1))
 		}, now, "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"},
 		"host not signed": {func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "host;", "", 1))
 		}, now, "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"},
-		"a hash that is not the body's": {func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", hashOf([]byte("x"))) }, now,
-			"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"},
+		"a hash that is not the body's": {
+			func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", hashOf([]byte("x"))) }, now,
+			"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request(t, "POST", "http://127.0.0.1:4566/", "{}")

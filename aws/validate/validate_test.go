@@ -30,8 +30,10 @@ func TestInput(t *testing.T) {
 		"ecr name":  {ecr.Model, "CreateRepository", &ecr.CreateRepositoryInput{RepositoryName: aws.Ptr("Chat")}, "InvalidParameterException: Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression '"},
 		"ecr enum":  {ecr.Model, "CreateRepository", &ecr.CreateRepositoryInput{RepositoryName: aws.Ptr("chat"), ImageTagMutability: aws.Ptr("x")}, "InvalidParameterException: Invalid parameter at 'imageTagMutability' failed to satisfy constraint: 'must satisfy enum value set: [MUTABLE, IMMUTABLE"},
 		"logs name": {logs.Model, "CreateLogGroup", &logs.CreateLogGroupInput{LogGroupName: aws.Ptr("a b")}, `InvalidParameterException: 1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+`},
-		"logs two": {logs.Model, "CreateLogStream", &logs.CreateLogStreamInput{LogStreamName: aws.Ptr("a:b")},
-			`InvalidParameterException: 2 validation errors detected: Value null at 'logGroupName' failed to satisfy constraint: Member must not be null; Value 'a:b' at 'logStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [^:*]*`},
+		"logs two": {
+			logs.Model, "CreateLogStream", &logs.CreateLogStreamInput{LogStreamName: aws.Ptr("a:b")},
+			`InvalidParameterException: 2 validation errors detected: Value null at 'logGroupName' failed to satisfy constraint: Member must not be null; Value 'a:b' at 'logStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [^:*]*`,
+		},
 		"iam":        {iam.Model, "CreateUser", &iam.CreateUserInput{UserName: aws.Ptr("a b")}, `ValidationError: 1 validation error detected: Value 'a b' at 'userName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]+`},
 		"iam nested": {iam.Model, "CreateUser", &iam.CreateUserInput{UserName: aws.Ptr("a"), Tags: []iam.Tag{{Key: aws.Ptr("k"), Value: aws.Ptr("v")}, {Key: aws.Ptr("k")}}}, `ValidationError: 1 validation error detected: Value null at 'tags.2.member.value' failed to satisfy constraint: Member must not be null`},
 		"path":       {iam.Model, "CreateRole", &iam.CreateRoleInput{RoleName: aws.Ptr("r"), Path: aws.Ptr("/a"), AssumeRolePolicyDocument: aws.Ptr("{}")}, `ValidationError: 1 validation error detected: Value '/a' at 'path' failed`},

@@ -24,8 +24,10 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *api.CreateChangeSetIn
 	if !changeSetName.MatchString(name) {
 		return nil, validation("1 validation error detected: Value '%s' at 'changeSetName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", name)
 	}
-	if err := unserved(map[string]bool{"NotificationARNs": len(in.NotificationARNs) > 0, "ResourcesToImport": len(in.ResourcesToImport) > 0, "ImportExistingResources": aws.Val(in.ImportExistingResources),
-		"ChangeSetType IMPORT": aws.Val(in.ChangeSetType) == api.ChangeSetTypeImport, "RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0}); err != nil {
+	if err := unserved(map[string]bool{
+		"NotificationARNs": len(in.NotificationARNs) > 0, "ResourcesToImport": len(in.ResourcesToImport) > 0, "ImportExistingResources": aws.Val(in.ImportExistingResources),
+		"ChangeSetType IMPORT": aws.Val(in.ChangeSetType) == api.ChangeSetTypeImport, "RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0,
+	}); err != nil {
 		return nil, err
 	}
 	create := aws.Val(in.ChangeSetType) == api.ChangeSetTypeCreate
@@ -39,8 +41,10 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *api.CreateChangeSetIn
 		}
 		return nil, err
 	}
-	c := &changeSetRecord{Account: st.Account, Region: st.Region, StackID: st.ID, StackARN: aws.Val(st.StackId), StackName: st.name(), Name: name, ARN: p.ChangeSet(name, ids.UUID()),
-		Type: api.ChangeSetTypeUpdate, Description: aws.Val(in.Description), Capabilities: in.Capabilities, RoleARN: in.RoleARN, Created: s.clock.Now(), Tags: in.Tags}
+	c := &changeSetRecord{
+		Account: st.Account, Region: st.Region, StackID: st.ID, StackARN: aws.Val(st.StackId), StackName: st.name(), Name: name, ARN: p.ChangeSet(name, ids.UUID()),
+		Type: api.ChangeSetTypeUpdate, Description: aws.Val(in.Description), Capabilities: in.Capabilities, RoleARN: in.RoleARN, Created: s.clock.Now(), Tags: in.Tags,
+	}
 	if create {
 		c.Type = api.ChangeSetTypeCreate
 	}
@@ -208,9 +212,11 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *api.DescribeChangeS
 		return nil, err
 	}
 	shown := s.shown(&stackRecord{Template: c.Template, Values: c.Values})
-	return &api.DescribeChangeSetOutput{ChangeSetId: &c.ARN, ChangeSetName: &c.Name, StackId: &c.StackARN, StackName: &c.StackName, Description: optional(c.Description), Status: &c.Status,
+	return &api.DescribeChangeSetOutput{
+		ChangeSetId: &c.ARN, ChangeSetName: &c.Name, StackId: &c.StackARN, StackName: &c.StackName, Description: optional(c.Description), Status: &c.Status,
 		StatusReason: optional(c.Reason), ExecutionStatus: &c.Execution, CreationTime: &c.Created, Parameters: shown.Parameters, Capabilities: c.Capabilities, Tags: c.Tags, Changes: items, NextToken: next,
-		OnStackFailure: optional(c.OnFailure), NotificationARNs: []string{}, RollbackConfiguration: &api.RollbackConfiguration{}, IncludeNestedStacks: aws.Ptr(false)}, nil
+		OnStackFailure: optional(c.OnFailure), NotificationARNs: []string{}, RollbackConfiguration: &api.RollbackConfiguration{}, IncludeNestedStacks: aws.Ptr(false),
+	}, nil
 }
 
 // ListChangeSets lists the change sets of a stack.
@@ -229,8 +235,10 @@ func (s *Service) ListChangeSets(ctx context.Context, in *api.ListChangeSetsInpu
 	}
 	out := &api.ListChangeSetsOutput{Summaries: []api.ChangeSetSummary{}, NextToken: next}
 	for _, c := range items {
-		out.Summaries = append(out.Summaries, api.ChangeSetSummary{ChangeSetId: aws.Ptr(c.ARN), ChangeSetName: aws.Ptr(c.Name), StackId: aws.Ptr(c.StackARN), StackName: aws.Ptr(c.StackName), CreationTime: aws.Ptr(c.Created),
-			Description: optional(c.Description), Status: aws.Ptr(c.Status), StatusReason: optional(c.Reason), ExecutionStatus: aws.Ptr(c.Execution)})
+		out.Summaries = append(out.Summaries, api.ChangeSetSummary{
+			ChangeSetId: aws.Ptr(c.ARN), ChangeSetName: aws.Ptr(c.Name), StackId: aws.Ptr(c.StackARN), StackName: aws.Ptr(c.StackName), CreationTime: aws.Ptr(c.Created),
+			Description: optional(c.Description), Status: aws.Ptr(c.Status), StatusReason: optional(c.Reason), ExecutionStatus: aws.Ptr(c.Execution),
+		})
 	}
 	return out, nil
 }

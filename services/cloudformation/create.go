@@ -21,8 +21,10 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 	if err != nil {
 		return nil, err
 	}
-	if err := unserved(map[string]bool{"NotificationARNs": len(in.NotificationARNs) > 0, "StackPolicyBody": in.StackPolicyBody != nil, "StackPolicyURL": in.StackPolicyURL != nil,
-		"RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0}); err != nil {
+	if err := unserved(map[string]bool{
+		"NotificationARNs": len(in.NotificationARNs) > 0, "StackPolicyBody": in.StackPolicyBody != nil, "StackPolicyURL": in.StackPolicyURL != nil,
+		"RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0,
+	}); err != nil {
 		return nil, err
 	}
 	if in.OnFailure != nil && in.DisableRollback != nil {
@@ -123,8 +125,10 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 	if err := updatable(st); err != nil {
 		return nil, err
 	}
-	if err := unserved(map[string]bool{"NotificationARNs": len(in.NotificationARNs) > 0, "StackPolicyBody": in.StackPolicyBody != nil, "StackPolicyURL": in.StackPolicyURL != nil,
-		"StackPolicyDuringUpdateBody": in.StackPolicyDuringUpdateBody != nil, "RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0}); err != nil {
+	if err := unserved(map[string]bool{
+		"NotificationARNs": len(in.NotificationARNs) > 0, "StackPolicyBody": in.StackPolicyBody != nil, "StackPolicyURL": in.StackPolicyURL != nil,
+		"StackPolicyDuringUpdateBody": in.StackPolicyDuringUpdateBody != nil, "RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0,
+	}); err != nil {
 		return nil, err
 	}
 	text := st.Template

@@ -33,8 +33,10 @@ func (s *Service) define(ctx context.Context, p arn.Place, name, id, body string
 	}
 	d := &definition{t: t, env: template.Env{
 		Parameters: map[string]any{}, Mappings: t.Mappings,
-		Pseudo: map[string]any{"AWS::AccountId": p.Account, "AWS::Region": p.Region, "AWS::Partition": p.Partition, "AWS::URLSuffix": "amazonaws.com",
-			"AWS::StackName": name, "AWS::StackId": id, "AWS::NotificationARNs": []any{}},
+		Pseudo: map[string]any{
+			"AWS::AccountId": p.Account, "AWS::Region": p.Region, "AWS::Partition": p.Partition, "AWS::URLSuffix": "amazonaws.com",
+			"AWS::StackName": name, "AWS::StackId": id, "AWS::NotificationARNs": []any{},
+		},
 		Zones: sync1(func(region string) ([]string, error) { return s.zones(ctx, region) }),
 	}}
 	for k, v := range values {
@@ -146,8 +148,10 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // namedIAM are the types that need a capability, with the properties that name
 // them: those need the stronger one.
-var namedIAM = map[string]string{"AWS::IAM::Role": "RoleName", "AWS::IAM::User": "UserName", "AWS::IAM::Group": "GroupName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
-	"AWS::IAM::InstanceProfile": "InstanceProfileName", "AWS::IAM::Policy": "", "AWS::IAM::AccessKey": "", "AWS::IAM::UserToGroupAddition": ""}
+var namedIAM = map[string]string{
+	"AWS::IAM::Role": "RoleName", "AWS::IAM::User": "UserName", "AWS::IAM::Group": "GroupName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+	"AWS::IAM::InstanceProfile": "InstanceProfileName", "AWS::IAM::Policy": "", "AWS::IAM::AccessKey": "", "AWS::IAM::UserToGroupAddition": "",
+}
 
 // capability returns the capability that a template needs, "" for none.
 func capability(t *template.Template) (name string, because []string) {

@@ -96,9 +96,11 @@ func (s *Service) ListStacks(ctx context.Context, in *api.ListStacksInput) (*api
 	}
 	out := &api.ListStacksOutput{StackSummaries: []api.StackSummary{}, NextToken: next}
 	for _, st := range items {
-		out.StackSummaries = append(out.StackSummaries, api.StackSummary{StackId: st.StackId, StackName: st.StackName, StackStatus: st.StackStatus, StackStatusReason: st.StackStatusReason,
+		out.StackSummaries = append(out.StackSummaries, api.StackSummary{
+			StackId: st.StackId, StackName: st.StackName, StackStatus: st.StackStatus, StackStatusReason: st.StackStatusReason,
 			CreationTime: st.CreationTime, LastUpdatedTime: st.LastUpdatedTime, DeletionTime: st.DeletionTime, TemplateDescription: st.Description,
-			DriftInformation: &api.StackDriftInformationSummary{StackDriftStatus: aws.Ptr(api.StackDriftStatusNotChecked)}})
+			DriftInformation: &api.StackDriftInformationSummary{StackDriftStatus: aws.Ptr(api.StackDriftStatusNotChecked)},
+		})
 	}
 	return out, nil
 }
@@ -153,8 +155,10 @@ func (s *Service) DescribeStackResources(ctx context.Context, in *api.DescribeSt
 		if want := aws.Val(in.LogicalResourceId); want != "" && want != r.LogicalID {
 			continue
 		}
-		out.StackResources = append(out.StackResources, api.StackResource{StackId: st.StackId, StackName: st.StackName, LogicalResourceId: aws.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID),
-			ResourceType: aws.Ptr(r.Type), ResourceStatus: aws.Ptr(r.Status), ResourceStatusReason: optional(r.Reason), Timestamp: aws.Ptr(r.Changed), DriftInformation: notChecked})
+		out.StackResources = append(out.StackResources, api.StackResource{
+			StackId: st.StackId, StackName: st.StackName, LogicalResourceId: aws.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID),
+			ResourceType: aws.Ptr(r.Type), ResourceStatus: aws.Ptr(r.Status), ResourceStatusReason: optional(r.Reason), Timestamp: aws.Ptr(r.Changed), DriftInformation: notChecked,
+		})
 	}
 	return out, nil
 }
@@ -199,8 +203,10 @@ func (s *Service) DescribeStackResource(ctx context.Context, in *api.DescribeSta
 	if !found {
 		return nil, validation("Resource %s does not exist for stack %s", id, st.name())
 	}
-	return &api.DescribeStackResourceOutput{StackResourceDetail: &api.StackResourceDetail{StackId: st.StackId, StackName: st.StackName, LogicalResourceId: &id, PhysicalResourceId: optional(r.PhysicalID),
-		ResourceType: &r.Type, ResourceStatus: &r.Status, ResourceStatusReason: optional(r.Reason), LastUpdatedTimestamp: &r.Changed, Metadata: aws.Ptr("{}"), DriftInformation: notChecked}}, nil
+	return &api.DescribeStackResourceOutput{StackResourceDetail: &api.StackResourceDetail{
+		StackId: st.StackId, StackName: st.StackName, LogicalResourceId: &id, PhysicalResourceId: optional(r.PhysicalID),
+		ResourceType: &r.Type, ResourceStatus: &r.Status, ResourceStatusReason: optional(r.Reason), LastUpdatedTimestamp: &r.Changed, Metadata: aws.Ptr("{}"), DriftInformation: notChecked,
+	}}, nil
 }
 
 // ListStackResources lists the resources of a stack.
@@ -219,9 +225,11 @@ func (s *Service) ListStackResources(ctx context.Context, in *api.ListStackResou
 	}
 	out := &api.ListStackResourcesOutput{StackResourceSummaries: []api.StackResourceSummary{}, NextToken: next}
 	for _, r := range items {
-		out.StackResourceSummaries = append(out.StackResourceSummaries, api.StackResourceSummary{LogicalResourceId: aws.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID),
+		out.StackResourceSummaries = append(out.StackResourceSummaries, api.StackResourceSummary{
+			LogicalResourceId: aws.Ptr(r.LogicalID), PhysicalResourceId: optional(r.PhysicalID),
 			ResourceType: aws.Ptr(r.Type), ResourceStatus: aws.Ptr(r.Status), ResourceStatusReason: optional(r.Reason), LastUpdatedTimestamp: aws.Ptr(r.Changed),
-			DriftInformation: &api.StackResourceDriftInformationSummary{StackResourceDriftStatus: aws.Ptr(api.StackResourceDriftStatusNotChecked)}})
+			DriftInformation: &api.StackResourceDriftInformationSummary{StackResourceDriftStatus: aws.Ptr(api.StackResourceDriftStatusNotChecked)},
+		})
 	}
 	return out, nil
 }

@@ -3,11 +3,11 @@ package cloudformation
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"minato/aws"
 	api "minato/aws/api/cloudformation"
 	"minato/aws/arn"
-	"strings"
 )
 
 // stackOf is the name in a stack's id.

@@ -157,8 +157,10 @@ func stackEvent(s *stackRecord, status, reason string) api.StackEvent {
 
 // resourceEvent is an event of a resource, as its record says.
 func resourceEvent(r *resourceRecord, now time.Time, properties string) api.StackEvent {
-	return api.StackEvent{LogicalResourceId: &r.LogicalID, PhysicalResourceId: aws.Ptr(r.PhysicalID), ResourceType: &r.Type, ResourceStatus: aws.Ptr(r.Status), ResourceStatusReason: optional(r.Reason),
-		ResourceProperties: optional(properties), EventId: aws.Ptr(r.LogicalID + "-" + r.Status + "-" + now.UTC().Format("2006-01-02T15:04:05.000Z"))}
+	return api.StackEvent{
+		LogicalResourceId: &r.LogicalID, PhysicalResourceId: aws.Ptr(r.PhysicalID), ResourceType: &r.Type, ResourceStatus: aws.Ptr(r.Status), ResourceStatusReason: optional(r.Reason),
+		ResourceProperties: optional(properties), EventId: aws.Ptr(r.LogicalID + "-" + r.Status + "-" + now.UTC().Format("2006-01-02T15:04:05.000Z")),
+	}
 }
 
 // optional is nil for an empty text.

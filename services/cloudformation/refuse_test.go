@@ -12,8 +12,10 @@ import (
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown types": {`{"Resources":{"A":{"Type":"AWS::Moon::Base"},"B":{"Type":"AWS::Sun::Spot"}}}`, "ValidationError: Template format error: Unrecognized resource types: [AWS::Moon::Base, AWS::Sun::Spot]"},
-		"unknown attribute": {`{"Resources":{"A":{"Type":"AWS::EC2::VPC"}},"Outputs":{"O":{"Value":{"Fn::GetAtt":["A","Colour"]}}}}`,
-			"ValidationError: Template error: resource A does not support attribute type Colour in Fn::GetAtt"},
+		"unknown attribute": {
+			`{"Resources":{"A":{"Type":"AWS::EC2::VPC"}},"Outputs":{"O":{"Value":{"Fn::GetAtt":["A","Colour"]}}}}`,
+			"ValidationError: Template error: resource A does not support attribute type Colour in Fn::GetAtt",
+		},
 		"broken":           {`{"Resources":`, "ValidationError: Template format error: JSON not well-formed. (line 1, column 14)"},
 		"capability":       {`{"Resources":{"A":{"Type":"AWS::IAM::Role","Properties":{"AssumeRolePolicyDocument":{}}}}}`, "InsufficientCapabilitiesException: Requires capabilities : [CAPABILITY_IAM]"},
 		"named capability": {`{"Resources":{"A":{"Type":"AWS::IAM::Role","Properties":{"RoleName":"x","AssumeRolePolicyDocument":{}}}}}`, "InsufficientCapabilitiesException: Requires capabilities : [CAPABILITY_NAMED_IAM]"},

@@ -2,17 +2,19 @@ package cloudformation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	api "minato/aws/api/cloudformation"
 	"minato/services/cloudformation/resources"
-	"slices"
 )
 
 // busy are the errors after which a deletion is tried again: something else
 // still uses the resource, and is being removed too.
-var busy = []string{"DependencyViolation", "ResourceInUse", "ResourceInUseException", "InvalidDBSubnetGroupStateFault", "InvalidDBParameterGroupState", "InvalidDBInstanceState",
-	"DeleteConflict", "InvalidIPAddress.InUse", "AuthFailure", "InvalidAddress.InUse", "OperationNotPermitted", "ClusterContainsServicesException", "ClusterContainsTasksException", "ClusterContainsContainerInstancesException"}
+var busy = []string{
+	"DependencyViolation", "ResourceInUse", "ResourceInUseException", "InvalidDBSubnetGroupStateFault", "InvalidDBParameterGroupState", "InvalidDBInstanceState",
+	"DeleteConflict", "InvalidIPAddress.InUse", "AuthFailure", "InvalidAddress.InUse", "OperationNotPermitted", "ClusterContainsServicesException", "ClusterContainsTasksException", "ClusterContainsContainerInstancesException",
+}
 
 // remove deletes the resources that are to go, in the reverse of the order in
 // which they were made, and returns those that could not be deleted.

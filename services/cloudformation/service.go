@@ -46,8 +46,10 @@ func New(d Deps) *Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{tables: newTables(d.Store), store: d.Store, clock: d.Clock, log: d.Log, types: resources.Table(d.Invoker),
-		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), running: map[string]context.CancelCauseFunc{}}
+	return &Service{
+		tables: newTables(d.Store), store: d.Store, clock: d.Clock, log: d.Log, types: resources.Table(d.Invoker),
+		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), running: map[string]context.CancelCauseFunc{},
+	}
 }
 
 // Registration is what the gateway needs to serve the API.
@@ -73,8 +75,10 @@ func (s *Service) maker(ctx context.Context, role *string) (identity.Caller, err
 	if err != nil {
 		return identity.Caller{}, validation("Role %s is invalid or cannot be assumed", *role).Because(err)
 	}
-	return identity.Caller{Kind: identity.AssumedRole, Account: caller.Account, Region: caller.Region, Partition: "aws", PrincipalID: *role,
-		ARN: aws.Val(out.AssumedRoleUser.Arn), UserID: aws.Val(out.AssumedRoleUser.AssumedRoleId)}, nil
+	return identity.Caller{
+		Kind: identity.AssumedRole, Account: caller.Account, Region: caller.Region, Partition: "aws", PrincipalID: *role,
+		ARN: aws.Val(out.AssumedRoleUser.Arn), UserID: aws.Val(out.AssumedRoleUser.AssumedRoleId),
+	}, nil
 }
 
 // principal is the service's name in policies.

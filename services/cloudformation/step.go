@@ -388,8 +388,10 @@ func (r *run) request(rec *resourceRecord) *resources.Request {
 	if rec.Old != nil {
 		old = rec.Old.PhysicalID
 	}
-	return &resources.Request{Old: old, Resumed: !rec.begun, LogicalID: rec.LogicalID, StackName: r.st.name(), StackID: aws.Val(r.st.StackId), Place: r.st.place(), Suffix: rec.Suffix, Token: r.st.Work.Token,
-		PhysicalID: rec.PhysicalID, Properties: rec.Properties, Tags: rec.StackTags, Attributes: rec.Attributes}
+	return &resources.Request{
+		Old: old, Resumed: !rec.begun, LogicalID: rec.LogicalID, StackName: r.st.name(), StackID: aws.Val(r.st.StackId), Place: r.st.place(), Suffix: rec.Suffix, Token: r.st.Work.Token,
+		PhysicalID: rec.PhysicalID, Properties: rec.Properties, Tags: rec.StackTags, Attributes: rec.Attributes,
+	}
 }
 
 // create makes the resource, or goes on waiting for one that is being made. An

@@ -86,8 +86,10 @@ func (s *Service) GetTemplateSummary(ctx context.Context, in *api.GetTemplateSum
 	}
 	for _, name := range sortedKeys(t.Parameters) {
 		p := t.Parameters[name]
-		out.Parameters = append(out.Parameters, api.ParameterDeclaration{ParameterKey: aws.Ptr(name), ParameterType: &p.Type, DefaultValue: p.Default, NoEcho: aws.Ptr(p.NoEcho),
-			Description: optional(p.Description), ParameterConstraints: &api.ParameterConstraints{AllowedValues: p.AllowedValues}})
+		out.Parameters = append(out.Parameters, api.ParameterDeclaration{
+			ParameterKey: aws.Ptr(name), ParameterType: &p.Type, DefaultValue: p.Default, NoEcho: aws.Ptr(p.NoEcho),
+			Description: optional(p.Description), ParameterConstraints: &api.ParameterConstraints{AllowedValues: p.AllowedValues},
+		})
 	}
 	return out, nil
 }

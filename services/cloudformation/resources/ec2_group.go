@@ -83,8 +83,10 @@ func (v groupResources) create(ctx context.Context, r *Request) (string, error) 
 		return "", err
 	}
 	if id == "" {
-		out, err := v.api.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: aws.Ptr(r.name("GroupName", 255)), Description: r.ptr("GroupDescription"),
-			VpcId: r.ptr("VpcId"), TagSpecifications: ec2Tags(r, "security-group")})
+		out, err := v.api.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+			GroupName: aws.Ptr(r.name("GroupName", 255)), Description: r.ptr("GroupDescription"),
+			VpcId: r.ptr("VpcId"), TagSpecifications: ec2Tags(r, "security-group"),
+		})
 		if err != nil {
 			return "", err
 		}

@@ -15,8 +15,10 @@ func natTypes(inv aws.Invoker) map[string]Type {
 	return map[string]Type{
 		"AWS::EC2::EIP": {Create: v.allocate, Ready: v.readyAddress, Update: v.updateAddress, Delete: v.release},
 		// A template seldom says that the gateway must be attached first.
-		"AWS::EC2::NatGateway": {Create: v.createNAT, Ready: v.readyNAT, Update: v.updateNAT, Delete: v.deleteNAT, Gone: v.goneNAT,
-			Retry: []string{"Gateway.NotAttached"}},
+		"AWS::EC2::NatGateway": {
+			Create: v.createNAT, Ready: v.readyNAT, Update: v.updateNAT, Delete: v.deleteNAT, Gone: v.goneNAT,
+			Retry: []string{"Gateway.NotAttached"},
+		},
 	}
 }
 
@@ -80,8 +82,10 @@ func (v natResources) createNAT(ctx context.Context, r *Request) (string, error)
 	if id, err := left(ctx, v.api, r, "natgateway"); err != nil || id != "" {
 		return id, err
 	}
-	out, err := v.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{SubnetId: r.ptr("SubnetId"), AllocationId: r.ptr("AllocationId"), ConnectivityType: r.ptr("ConnectivityType"),
-		PrivateIpAddress: r.ptr("PrivateIpAddress"), ClientToken: r.token(), TagSpecifications: ec2Tags(r, "natgateway")})
+	out, err := v.api.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
+		SubnetId: r.ptr("SubnetId"), AllocationId: r.ptr("AllocationId"), ConnectivityType: r.ptr("ConnectivityType"),
+		PrivateIpAddress: r.ptr("PrivateIpAddress"), ClientToken: r.token(), TagSpecifications: ec2Tags(r, "natgateway"),
+	})
 	if err != nil {
 		return "", err
 	}

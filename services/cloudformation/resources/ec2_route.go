@@ -15,8 +15,10 @@ func routeTypes(inv aws.Invoker) map[string]Type {
 	v := routeResources{ec2.NewClient(inv)}
 	return map[string]Type{
 		"AWS::EC2::RouteTable": {Create: v.createTable, Ready: v.readyTable, Update: v.updateTable, Delete: v.deleteTable},
-		"AWS::EC2::Route": {Create: v.createRoute, Ready: v.readyRoute, Update: v.updateRoute, Delete: v.deleteRoute,
-			Retry: []string{"InvalidGatewayID.NotFound", "Gateway.NotAttached"}},
+		"AWS::EC2::Route": {
+			Create: v.createRoute, Ready: v.readyRoute, Update: v.updateRoute, Delete: v.deleteRoute,
+			Retry: []string{"InvalidGatewayID.NotFound", "Gateway.NotAttached"},
+		},
 		"AWS::EC2::SubnetRouteTableAssociation": {Create: v.associate, Ready: v.readyAssociation, Delete: v.disassociate},
 	}
 }
@@ -47,10 +49,12 @@ func (v routeResources) deleteTable(ctx context.Context, r *Request) error {
 
 // target are the properties that say where a route leads.
 func target(r *Request) ec2.CreateRouteInput {
-	return ec2.CreateRouteInput{RouteTableId: r.ptr("RouteTableId"), DestinationCidrBlock: r.ptr("DestinationCidrBlock"), DestinationIpv6CidrBlock: r.ptr("DestinationIpv6CidrBlock"),
+	return ec2.CreateRouteInput{
+		RouteTableId: r.ptr("RouteTableId"), DestinationCidrBlock: r.ptr("DestinationCidrBlock"), DestinationIpv6CidrBlock: r.ptr("DestinationIpv6CidrBlock"),
 		DestinationPrefixListId: r.ptr("DestinationPrefixListId"), GatewayId: r.ptr("GatewayId"), NatGatewayId: r.ptr("NatGatewayId"), NetworkInterfaceId: r.ptr("NetworkInterfaceId"),
 		InstanceId: r.ptr("InstanceId"), VpcPeeringConnectionId: r.ptr("VpcPeeringConnectionId"), TransitGatewayId: r.ptr("TransitGatewayId"), VpcEndpointId: r.ptr("VpcEndpointId"),
-		EgressOnlyInternetGatewayId: r.ptr("EgressOnlyInternetGatewayId"), LocalGatewayId: r.ptr("LocalGatewayId"), CarrierGatewayId: r.ptr("CarrierGatewayId")}
+		EgressOnlyInternetGatewayId: r.ptr("EgressOnlyInternetGatewayId"), LocalGatewayId: r.ptr("LocalGatewayId"), CarrierGatewayId: r.ptr("CarrierGatewayId"),
+	}
 }
 
 // destination is the route's destination, whichever kind it is.
@@ -82,8 +86,10 @@ func (v routeResources) updateRoute(ctx context.Context, r *Request) error {
 
 func (v routeResources) deleteRoute(ctx context.Context, r *Request) error {
 	table, _, _ := strings.Cut(r.PhysicalID, "|")
-	_, err := v.api.DeleteRoute(ctx, &ec2.DeleteRouteInput{RouteTableId: &table, DestinationCidrBlock: r.ptr("DestinationCidrBlock"),
-		DestinationIpv6CidrBlock: r.ptr("DestinationIpv6CidrBlock"), DestinationPrefixListId: r.ptr("DestinationPrefixListId")})
+	_, err := v.api.DeleteRoute(ctx, &ec2.DeleteRouteInput{
+		RouteTableId: &table, DestinationCidrBlock: r.ptr("DestinationCidrBlock"),
+		DestinationIpv6CidrBlock: r.ptr("DestinationIpv6CidrBlock"), DestinationPrefixListId: r.ptr("DestinationPrefixListId"),
+	})
 	return gone(err, "InvalidRoute.NotFound", "InvalidRouteTableID.NotFound")
 }
 

@@ -35,8 +35,11 @@ func left(ctx context.Context, api ec2.API, r *Request, kind string) (string, er
 	}
 	count := map[string]int{}
 	for key, value := range map[string]string{tagLogicalID: r.LogicalID, tagStackID: r.StackID} {
-		out, err := api.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2.Filter{{Name: aws.Ptr("resource-type"), Values: []string{kind}},
-			{Name: aws.Ptr("key"), Values: []string{key}}, {Name: aws.Ptr("value"), Values: []string{value}}}})
+		out, err := api.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2.Filter{
+			{Name: aws.Ptr("resource-type"), Values: []string{kind}},
+			{Name: aws.Ptr("key"), Values: []string{key}},
+			{Name: aws.Ptr("value"), Values: []string{value}},
+		}})
 		if err != nil {
 			return "", err
 		}
@@ -151,7 +154,8 @@ func (v vpcResources) readyVPC(ctx context.Context, r *Request) (map[string]any,
 	}
 	attributes["CidrBlockAssociations"] = blocks
 	groups, err := v.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2.Filter{
-		{Name: aws.Ptr("vpc-id"), Values: []string{r.PhysicalID}}, {Name: aws.Ptr("group-name"), Values: []string{"default"}}}})
+		{Name: aws.Ptr("vpc-id"), Values: []string{r.PhysicalID}}, {Name: aws.Ptr("group-name"), Values: []string{"default"}},
+	}})
 	if err != nil {
 		return nil, false, err
 	}
@@ -172,8 +176,10 @@ func (v vpcResources) createSubnet(ctx context.Context, r *Request) (string, err
 		return "", err
 	}
 	if id == "" {
-		out, err := v.api.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: r.ptr("VpcId"), CidrBlock: r.ptr("CidrBlock"), AvailabilityZone: r.ptr("AvailabilityZone"),
-			AvailabilityZoneId: r.ptr("AvailabilityZoneId"), TagSpecifications: ec2Tags(r, "subnet")})
+		out, err := v.api.CreateSubnet(ctx, &ec2.CreateSubnetInput{
+			VpcId: r.ptr("VpcId"), CidrBlock: r.ptr("CidrBlock"), AvailabilityZone: r.ptr("AvailabilityZone"),
+			AvailabilityZoneId: r.ptr("AvailabilityZoneId"), TagSpecifications: ec2Tags(r, "subnet"),
+		})
 		if err != nil {
 			return "", err
 		}
@@ -207,8 +213,10 @@ func (v vpcResources) readySubnet(ctx context.Context, r *Request) (map[string]a
 		return nil, false, err
 	}
 	s := out.Subnets[0]
-	return map[string]any{"SubnetId": r.PhysicalID, "VpcId": aws.Val(s.VpcId), "CidrBlock": aws.Val(s.CidrBlock), "AvailabilityZone": aws.Val(s.AvailabilityZone),
-		"AvailabilityZoneId": aws.Val(s.AvailabilityZoneId), "Ipv6CidrBlocks": []any{}}, aws.Val(s.State) == "available", nil
+	return map[string]any{
+		"SubnetId": r.PhysicalID, "VpcId": aws.Val(s.VpcId), "CidrBlock": aws.Val(s.CidrBlock), "AvailabilityZone": aws.Val(s.AvailabilityZone),
+		"AvailabilityZoneId": aws.Val(s.AvailabilityZoneId), "Ipv6CidrBlocks": []any{},
+	}, aws.Val(s.State) == "available", nil
 }
 
 func (v vpcResources) deleteSubnet(ctx context.Context, r *Request) error {

@@ -105,8 +105,10 @@ func (v balancerResources) ready(ctx context.Context, r *Request) (map[string]an
 		groups = append(groups, g)
 	}
 	a, _ := arn.Parse(r.PhysicalID)
-	return map[string]any{"DNSName": aws.Val(lb.DNSName), "CanonicalHostedZoneID": aws.Val(lb.CanonicalHostedZoneId), "LoadBalancerName": aws.Val(lb.LoadBalancerName),
-		"LoadBalancerFullName": a.ID(), "LoadBalancerArn": r.PhysicalID, "SecurityGroups": groups}, state != elb.LoadBalancerStateEnumProvisioning, nil
+	return map[string]any{
+		"DNSName": aws.Val(lb.DNSName), "CanonicalHostedZoneID": aws.Val(lb.CanonicalHostedZoneId), "LoadBalancerName": aws.Val(lb.LoadBalancerName),
+		"LoadBalancerFullName": a.ID(), "LoadBalancerArn": r.PhysicalID, "SecurityGroups": groups,
+	}, state != elb.LoadBalancerStateEnumProvisioning, nil
 }
 
 func (v balancerResources) update(ctx context.Context, r *Request) error {

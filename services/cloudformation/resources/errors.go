@@ -31,8 +31,10 @@ func (e *CallError) Unwrap() error { return e.Err }
 type named struct{ aws.Invoker }
 
 // sdkNames are the services' names in messages.
-var sdkNames = map[string]string{"rds": "Rds", "ec2": "Ec2", "ecs": "Ecs", "ecr": "Ecr", "iam": "Iam", "elbv2": "ElasticLoadBalancingV2",
-	"logs": "CloudWatchLogs", "cloud9": "AWSCloud9", "sts": "Sts", "cloudformation": "CloudFormation"}
+var sdkNames = map[string]string{
+	"rds": "Rds", "ec2": "Ec2", "ecs": "Ecs", "ecr": "Ecr", "iam": "Iam", "elbv2": "ElasticLoadBalancingV2",
+	"logs": "CloudWatchLogs", "cloud9": "AWSCloud9", "sts": "Sts", "cloudformation": "CloudFormation",
+}
 
 // Invoke calls the operation.
 func (n *named) Invoke(ctx context.Context, op *aws.Operation, in any) (any, error) {

@@ -96,8 +96,10 @@ func (v policyResources) delete(ctx context.Context, r *Request) error {
 }
 
 func (v policyResources) createManaged(ctx context.Context, r *Request) (string, error) {
-	out, err := v.api.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.Ptr(r.name("ManagedPolicyName", 128)), Path: r.ptr("Path"), Description: r.ptr("Description"),
-		PolicyDocument: aws.Ptr(document(r.Properties["PolicyDocument"]))})
+	out, err := v.api.CreatePolicy(ctx, &iam.CreatePolicyInput{
+		PolicyName: aws.Ptr(r.name("ManagedPolicyName", 128)), Path: r.ptr("Path"), Description: r.ptr("Description"),
+		PolicyDocument: aws.Ptr(document(r.Properties["PolicyDocument"])),
+	})
 	if err != nil {
 		return "", err
 	}

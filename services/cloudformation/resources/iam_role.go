@@ -33,8 +33,10 @@ func inline(properties map[string]any) map[string]string {
 
 func (v roleResources) create(ctx context.Context, r *Request) (string, error) {
 	name := r.name("RoleName", 64)
-	in := &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.Ptr(document(r.Properties["AssumeRolePolicyDocument"])), Path: r.ptr("Path"),
-		Description: r.ptr("Description"), PermissionsBoundary: r.ptr("PermissionsBoundary")}
+	in := &iam.CreateRoleInput{
+		RoleName: &name, AssumeRolePolicyDocument: aws.Ptr(document(r.Properties["AssumeRolePolicyDocument"])), Path: r.ptr("Path"),
+		Description: r.ptr("Description"), PermissionsBoundary: r.ptr("PermissionsBoundary"),
+	}
 	in.Tags = tags(r, func(k, v string) iam.Tag { return iam.Tag{Key: &k, Value: &v} })
 	duration, err := integer(r.Properties, "MaxSessionDuration")
 	if err != nil {

@@ -44,8 +44,10 @@ func updateRDSTags(ctx context.Context, api rds.API, r *Request, arn string) err
 
 func (v rdsResources) createSubnets(ctx context.Context, r *Request) (string, error) {
 	name := strings.ToLower(r.name("DBSubnetGroupName", 255))
-	_, err := v.api.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{DBSubnetGroupName: &name, DBSubnetGroupDescription: r.ptr("DBSubnetGroupDescription"),
-		SubnetIds: list(r.Properties, "SubnetIds"), Tags: rdsTags(r)})
+	_, err := v.api.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
+		DBSubnetGroupName: &name, DBSubnetGroupDescription: r.ptr("DBSubnetGroupDescription"),
+		SubnetIds: list(r.Properties, "SubnetIds"), Tags: rdsTags(r),
+	})
 	if err = r.again(err, "DBSubnetGroupName"); err != nil {
 		return "", err
 	}

@@ -22,8 +22,10 @@ func dbInstanceTypes(inv aws.Invoker) map[string]Type {
 
 // unsupported are the properties that ask for what minato's RDS has not; to
 // ignore them would be a lie.
-var unsupported = []string{"AssociatedRoles", "AutomaticBackupReplicationRegion", "DBClusterIdentifier", "DBClusterSnapshotIdentifier", "DBSnapshotIdentifier", "RestoreTime",
-	"SourceDBClusterIdentifier", "SourceDBInstanceAutomatedBackupsArn", "SourceDBInstanceIdentifier", "SourceDbiResourceId", "CustomIAMInstanceProfile"}
+var unsupported = []string{
+	"AssociatedRoles", "AutomaticBackupReplicationRegion", "DBClusterIdentifier", "DBClusterSnapshotIdentifier", "DBSnapshotIdentifier", "RestoreTime",
+	"SourceDBClusterIdentifier", "SourceDBInstanceAutomatedBackupsArn", "SourceDBInstanceIdentifier", "SourceDbiResourceId", "CustomIAMInstanceProfile",
+}
 
 // integers reads a property that the schema calls a string and the API a number.
 func integer(properties map[string]any, name string) (*int32, error) {

@@ -69,19 +69,25 @@ func answers() map[string]any {
 		"DescribeAddresses":             &ec2.DescribeAddressesOutput{Addresses: []ec2.Address{{AllocationId: aws.Ptr("eipalloc-1")}}},
 		"DescribeNatGateways":           &ec2.DescribeNatGatewaysOutput{NatGateways: []ec2.NatGateway{{State: aws.Ptr("failed"), FailureMessage: aws.Ptr("it broke")}}},
 		"CreateNatGateway":              &ec2.CreateNatGatewayOutput{NatGateway: &ec2.NatGateway{NatGatewayId: aws.Ptr("nat-1")}},
-		"DescribeDBInstances": &rds.DescribeDBInstancesOutput{DBInstances: []rds.DBInstance{{DBInstanceStatus: aws.Ptr("available"), DBInstanceArn: aws.Ptr("arn:db"),
-			Endpoint: &rds.Endpoint{Address: aws.Ptr("db.rds"), Port: aws.Ptr(int32(3306))}}}},
+		"DescribeDBInstances": &rds.DescribeDBInstancesOutput{DBInstances: []rds.DBInstance{{
+			DBInstanceStatus: aws.Ptr("available"), DBInstanceArn: aws.Ptr("arn:db"),
+			Endpoint: &rds.Endpoint{Address: aws.Ptr("db.rds"), Port: aws.Ptr(int32(3306))},
+		}}},
 		"DescribeDBParameters": &rds.DescribeDBParametersOutput{Parameters: []rds.Parameter{{ParameterName: aws.Ptr("max_connections"), ApplyType: aws.Ptr("dynamic")}}},
 		"CreateTargetGroup":    &elbv2.CreateTargetGroupOutput{TargetGroups: []elbv2.TargetGroup{{TargetGroupArn: &tg}}},
 		"DescribeTargetGroups": &elbv2.DescribeTargetGroupsOutput{TargetGroups: []elbv2.TargetGroup{{TargetGroupName: aws.Ptr("s-R-X"), LoadBalancerArns: []string{lb}}}},
 		"CreateLoadBalancer":   &elbv2.CreateLoadBalancerOutput{LoadBalancers: []elbv2.LoadBalancer{{LoadBalancerArn: &lb}}},
-		"DescribeLoadBalancers": &elbv2.DescribeLoadBalancersOutput{LoadBalancers: []elbv2.LoadBalancer{{LoadBalancerArn: &lb, DNSName: aws.Ptr("x.elb"), LoadBalancerName: aws.Ptr("s-R-X"),
-			State: &elbv2.LoadBalancerState{Code: aws.Ptr("active")}}}},
+		"DescribeLoadBalancers": &elbv2.DescribeLoadBalancersOutput{LoadBalancers: []elbv2.LoadBalancer{{
+			LoadBalancerArn: &lb, DNSName: aws.Ptr("x.elb"), LoadBalancerName: aws.Ptr("s-R-X"),
+			State: &elbv2.LoadBalancerState{Code: aws.Ptr("active")},
+		}}},
 		"CreateListener": &elbv2.CreateListenerOutput{Listeners: []elbv2.Listener{{ListenerArn: aws.Ptr("arn:listener")}}},
 		"CreateRule":     &elbv2.CreateRuleOutput{Rules: []elbv2.Rule{{RuleArn: aws.Ptr("arn:rule")}}},
 		"CreateService":  &ecs.CreateServiceOutput{Service: &ecs.Service{ServiceArn: &svc}},
-		"DescribeServices": &ecs.DescribeServicesOutput{Services: []ecs.Service{{ServiceName: aws.Ptr("web"), Status: aws.Ptr("ACTIVE"), RunningCount: aws.Ptr(int32(1)), DesiredCount: aws.Ptr(int32(2)),
-			Deployments: []ecs.Deployment{{Status: aws.Ptr("PRIMARY"), RolloutState: aws.Ptr("IN_PROGRESS")}}}}},
+		"DescribeServices": &ecs.DescribeServicesOutput{Services: []ecs.Service{{
+			ServiceName: aws.Ptr("web"), Status: aws.Ptr("ACTIVE"), RunningCount: aws.Ptr(int32(1)), DesiredCount: aws.Ptr(int32(2)),
+			Deployments: []ecs.Deployment{{Status: aws.Ptr("PRIMARY"), RolloutState: aws.Ptr("IN_PROGRESS")}},
+		}}},
 		"RegisterTaskDefinition": &ecs.RegisterTaskDefinitionOutput{TaskDefinition: &ecs.TaskDefinition{TaskDefinitionArn: aws.Ptr("arn:td:1")}},
 		"DescribeRepositories":   &ecr.DescribeRepositoriesOutput{Repositories: []ecr.Repository{{RepositoryArn: aws.Ptr("arn:repo"), RepositoryUri: aws.Ptr("uri")}}},
 		"CreatePolicy":           &iam.CreatePolicyOutput{Policy: &iam.Policy{Arn: &policy}},
@@ -101,22 +107,33 @@ func TestTypes(t *testing.T) {
 		id                     string
 		create, update, delete string
 	}{
-		{"AWS::EC2::VPC", `{"CidrBlock":"10.0.0.0/16","EnableDnsSupport":"true","EnableDnsHostnames":"true"}`, `{"CidrBlock":"10.0.0.0/16"}`, "vpc-1",
+		{
+			"AWS::EC2::VPC", `{"CidrBlock":"10.0.0.0/16","EnableDnsSupport":"true","EnableDnsHostnames":"true"}`, `{"CidrBlock":"10.0.0.0/16"}`, "vpc-1",
 			"CreateVpc {\"CidrBlock\":\"10.0.0.0/16\"," + ec2Tags("vpc") + "}\n" + `ModifyVpcAttribute {"EnableDnsHostnames":{"Value":true},"VpcId":"vpc-1"}`,
-			`ModifyVpcAttribute {"EnableDnsHostnames":{"Value":false},"VpcId":"vpc-1"}`, `DeleteVpc {"VpcId":"vpc-1"}`},
-		{"AWS::EC2::Subnet", `{"VpcId":"v","CidrBlock":"10.0.0.0/24","MapPublicIpOnLaunch":"true"}`, `{"VpcId":"v","CidrBlock":"10.0.0.0/24"}`, "subnet-1",
+			`ModifyVpcAttribute {"EnableDnsHostnames":{"Value":false},"VpcId":"vpc-1"}`, `DeleteVpc {"VpcId":"vpc-1"}`,
+		},
+		{
+			"AWS::EC2::Subnet", `{"VpcId":"v","CidrBlock":"10.0.0.0/24","MapPublicIpOnLaunch":"true"}`, `{"VpcId":"v","CidrBlock":"10.0.0.0/24"}`, "subnet-1",
 			"CreateSubnet {\"CidrBlock\":\"10.0.0.0/24\"," + ec2Tags("subnet") + ",\"VpcId\":\"v\"}\n" + `ModifySubnetAttribute {"MapPublicIpOnLaunch":{"Value":true},"SubnetId":"subnet-1"}`,
-			`ModifySubnetAttribute {"MapPublicIpOnLaunch":{"Value":false},"SubnetId":"subnet-1"}`, `DeleteSubnet {"SubnetId":"subnet-1"}`},
-		{"AWS::EC2::VPCGatewayAttachment", `{"VpcId":"v","InternetGatewayId":"igw"}`, ``, "IGW|v",
-			`AttachInternetGateway {"InternetGatewayId":"igw","VpcId":"v"}`, ``, `DetachInternetGateway {"InternetGatewayId":"igw","VpcId":"v"}`},
-		{"AWS::EC2::Route", `{"RouteTableId":"rtb","DestinationCidrBlock":"0.0.0.0/0","GatewayId":"igw"}`, `{"RouteTableId":"rtb","DestinationCidrBlock":"0.0.0.0/0","NatGatewayId":"nat"}`, "rtb|0.0.0.0/0",
+			`ModifySubnetAttribute {"MapPublicIpOnLaunch":{"Value":false},"SubnetId":"subnet-1"}`, `DeleteSubnet {"SubnetId":"subnet-1"}`,
+		},
+		{
+			"AWS::EC2::VPCGatewayAttachment", `{"VpcId":"v","InternetGatewayId":"igw"}`, ``, "IGW|v",
+			`AttachInternetGateway {"InternetGatewayId":"igw","VpcId":"v"}`, ``, `DetachInternetGateway {"InternetGatewayId":"igw","VpcId":"v"}`,
+		},
+		{
+			"AWS::EC2::Route", `{"RouteTableId":"rtb","DestinationCidrBlock":"0.0.0.0/0","GatewayId":"igw"}`, `{"RouteTableId":"rtb","DestinationCidrBlock":"0.0.0.0/0","NatGatewayId":"nat"}`, "rtb|0.0.0.0/0",
 			`CreateRoute {"DestinationCidrBlock":"0.0.0.0/0","GatewayId":"igw","RouteTableId":"rtb"}`,
-			`ReplaceRoute {"DestinationCidrBlock":"0.0.0.0/0","NatGatewayId":"nat","RouteTableId":"rtb"}`, `DeleteRoute {"DestinationCidrBlock":"0.0.0.0/0","RouteTableId":"rtb"}`},
-		{"AWS::EC2::EIP", `{"Domain":"vpc"}`, `{"Domain":"vpc","Tags":[{"Key":"a","Value":"b"}]}`, "198.18.0.1",
+			`ReplaceRoute {"DestinationCidrBlock":"0.0.0.0/0","NatGatewayId":"nat","RouteTableId":"rtb"}`, `DeleteRoute {"DestinationCidrBlock":"0.0.0.0/0","RouteTableId":"rtb"}`,
+		},
+		{
+			"AWS::EC2::EIP", `{"Domain":"vpc"}`, `{"Domain":"vpc","Tags":[{"Key":"a","Value":"b"}]}`, "198.18.0.1",
 			"AllocateAddress {\"Domain\":\"vpc\"," + ec2Tags("elastic-ip") + "}",
 			"DescribeAddresses {\"PublicIps\":[\"198.18.0.1\"]}\n" + `CreateTags {"Resources":["eipalloc-1"],"Tags":[{"Key":"a","Value":"b"}]}`,
-			"DescribeAddresses {\"PublicIps\":[\"198.18.0.1\"]}\n" + `ReleaseAddress {"AllocationId":"eipalloc-1"}`},
-		{"AWS::EC2::SecurityGroup", `{"GroupDescription":"d","VpcId":"v","SecurityGroupIngress":[{"IpProtocol":"tcp","FromPort":"80","ToPort":80,"CidrIp":"0.0.0.0/0"}]}`,
+			"DescribeAddresses {\"PublicIps\":[\"198.18.0.1\"]}\n" + `ReleaseAddress {"AllocationId":"eipalloc-1"}`,
+		},
+		{
+			"AWS::EC2::SecurityGroup", `{"GroupDescription":"d","VpcId":"v","SecurityGroupIngress":[{"IpProtocol":"tcp","FromPort":"80","ToPort":80,"CidrIp":"0.0.0.0/0"}]}`,
 			`{"GroupDescription":"d","VpcId":"v","SecurityGroupIngress":[{"IpProtocol":"tcp","FromPort":80,"ToPort":80,"SourceSecurityGroupId":"sg-2"}],"SecurityGroupEgress":[{"IpProtocol":"-1","CidrIp":"10.0.0.0/8"}]}`, "sg-1",
 			"CreateSecurityGroup {\"Description\":\"d\",\"GroupName\":\"s-R-X\"," + ec2Tags("security-group") + ",\"VpcId\":\"v\"}\n" +
 				`AuthorizeSecurityGroupIngress {"GroupId":"sg-1","IpPermissions":[{"FromPort":80,"IpProtocol":"tcp","IpRanges":[{"CidrIp":"0.0.0.0/0"}],"ToPort":80}]}`,
@@ -124,61 +141,90 @@ func TestTypes(t *testing.T) {
 				`AuthorizeSecurityGroupIngress {"GroupId":"sg-1","IpPermissions":[{"FromPort":80,"IpProtocol":"tcp","ToPort":80,"UserIdGroupPairs":[{"GroupId":"sg-2"}]}]}` + "\n" +
 				`RevokeSecurityGroupEgress {"GroupId":"sg-1","IpPermissions":[{"IpProtocol":"-1","IpRanges":[{"CidrIp":"0.0.0.0/0"}]}]}` + "\n" +
 				`AuthorizeSecurityGroupEgress {"GroupId":"sg-1","IpPermissions":[{"IpProtocol":"-1","IpRanges":[{"CidrIp":"10.0.0.0/8"}]}]}`,
-			`DeleteSecurityGroup {"GroupId":"sg-1"}`},
-		{"AWS::EC2::SecurityGroupIngress", `{"GroupId":"sg","IpProtocol":"tcp","FromPort":80,"ToPort":80,"SourceSecurityGroupId":"sg-2"}`, ``, "sgr-1",
+			`DeleteSecurityGroup {"GroupId":"sg-1"}`,
+		},
+		{
+			"AWS::EC2::SecurityGroupIngress", `{"GroupId":"sg","IpProtocol":"tcp","FromPort":80,"ToPort":80,"SourceSecurityGroupId":"sg-2"}`, ``, "sgr-1",
 			`AuthorizeSecurityGroupIngress {"GroupId":"sg","IpPermissions":[{"FromPort":80,"IpProtocol":"tcp","ToPort":80,"UserIdGroupPairs":[{"GroupId":"sg-2"}]}]}`, ``,
-			`RevokeSecurityGroupIngress {"GroupId":"sg","IpPermissions":[{"FromPort":80,"IpProtocol":"tcp","ToPort":80,"UserIdGroupPairs":[{"GroupId":"sg-2"}]}]}`},
-		{"AWS::RDS::DBInstance", `{"DBInstanceIdentifier":"Chat","Engine":"MySQL","EngineVersion":"8.0.43","DBInstanceClass":"db.t3.micro","AllocatedStorage":"20","MasterUsername":"root","MasterUserPassword":"secretsecret","VPCSecurityGroups":["sg"]}`,
+			`RevokeSecurityGroupIngress {"GroupId":"sg","IpPermissions":[{"FromPort":80,"IpProtocol":"tcp","ToPort":80,"UserIdGroupPairs":[{"GroupId":"sg-2"}]}]}`,
+		},
+		{
+			"AWS::RDS::DBInstance", `{"DBInstanceIdentifier":"Chat","Engine":"MySQL","EngineVersion":"8.0.43","DBInstanceClass":"db.t3.micro","AllocatedStorage":"20","MasterUsername":"root","MasterUserPassword":"secretsecret","VPCSecurityGroups":["sg"]}`,
 			`{"DBInstanceIdentifier":"Chat","Engine":"MySQL","EngineVersion":"8.0.43","DBInstanceClass":"db.t3.small","AllocatedStorage":"30","MasterUsername":"root","MasterUserPassword":"secretsecret","VPCSecurityGroups":["sg","sg2"]}`, "chat",
 			`CreateDBInstance {"AllocatedStorage":20,"DBInstanceClass":"db.t3.micro","DBInstanceIdentifier":"chat","Engine":"MySQL","EngineVersion":"8.0.43","MasterUserPassword":"secretsecret","MasterUsername":"root","VpcSecurityGroupIds":["sg"]}`,
 			`ModifyDBInstance {"AllocatedStorage":30,"ApplyImmediately":true,"DBInstanceClass":"db.t3.small","DBInstanceIdentifier":"chat","VpcSecurityGroupIds":["sg","sg2"]}`,
-			"DeleteDBInstance {\"DBInstanceIdentifier\":\"chat\",\"SkipFinalSnapshot\":true}\n" + `DescribeDBInstances {"DBInstanceIdentifier":"chat"}`},
-		{"AWS::RDS::DBParameterGroup", `{"Family":"mysql8.0","Description":"d","Parameters":{"b":"2","a":1}}`, `{"Family":"mysql8.0","Description":"d","Parameters":{"a":1,"max_connections":"5"}}`, "s-r-x",
+			"DeleteDBInstance {\"DBInstanceIdentifier\":\"chat\",\"SkipFinalSnapshot\":true}\n" + `DescribeDBInstances {"DBInstanceIdentifier":"chat"}`,
+		},
+		{
+			"AWS::RDS::DBParameterGroup", `{"Family":"mysql8.0","Description":"d","Parameters":{"b":"2","a":1}}`, `{"Family":"mysql8.0","Description":"d","Parameters":{"a":1,"max_connections":"5"}}`, "s-r-x",
 			`CreateDBParameterGroup {"DBParameterGroupFamily":"mysql8.0","DBParameterGroupName":"s-r-x","Description":"d"}` + "\n" +
 				`ModifyDBParameterGroup {"DBParameterGroupName":"s-r-x","Parameters":[{"ApplyMethod":"pending-reboot","ParameterName":"a","ParameterValue":"1"},{"ApplyMethod":"pending-reboot","ParameterName":"b","ParameterValue":"2"}]}`,
 			"DescribeDBParameters {\"DBParameterGroupName\":\"s-r-x\"}\n" +
 				`ModifyDBParameterGroup {"DBParameterGroupName":"s-r-x","Parameters":[{"ApplyMethod":"immediate","ParameterName":"max_connections","ParameterValue":"5"}]}` + "\n" +
 				`ResetDBParameterGroup {"DBParameterGroupName":"s-r-x","Parameters":[{"ApplyMethod":"pending-reboot","ParameterName":"b"}]}`,
-			`DeleteDBParameterGroup {"DBParameterGroupName":"s-r-x"}`},
-		{"AWS::ElasticLoadBalancingV2::LoadBalancer", `{"Subnets":["a","b"],"SecurityGroups":["sg"],"LoadBalancerAttributes":[{"Key":"k","Value":"v"}]}`, `{"Subnets":["a","c"],"SecurityGroups":["sg2"]}`,
+			`DeleteDBParameterGroup {"DBParameterGroupName":"s-r-x"}`,
+		},
+		{
+			"AWS::ElasticLoadBalancingV2::LoadBalancer", `{"Subnets":["a","b"],"SecurityGroups":["sg"],"LoadBalancerAttributes":[{"Key":"k","Value":"v"}]}`, `{"Subnets":["a","c"],"SecurityGroups":["sg2"]}`,
 			"arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/s-R-X/1",
 			"CreateLoadBalancer {\"Name\":\"s-R-X\",\"SecurityGroups\":[\"sg\"],\"Subnets\":[\"a\",\"b\"]}\n" + `ModifyLoadBalancerAttributes {"Attributes":[{"Key":"k","Value":"v"}],"LoadBalancerArn":"ID"}`,
-			"SetSecurityGroups {\"LoadBalancerArn\":\"ID\",\"SecurityGroups\":[\"sg2\"]}\n" + `SetSubnets {"LoadBalancerArn":"ID","Subnets":["a","c"]}`, `DeleteLoadBalancer {"LoadBalancerArn":"ID"}`},
-		{"AWS::ElasticLoadBalancingV2::TargetGroup", `{"VpcId":"v","Port":"80","Protocol":"HTTP","TargetType":"ip","Matcher":{"HttpCode":200},"Targets":[{"Id":"10.0.0.1","Port":80}]}`,
+			"SetSecurityGroups {\"LoadBalancerArn\":\"ID\",\"SecurityGroups\":[\"sg2\"]}\n" + `SetSubnets {"LoadBalancerArn":"ID","Subnets":["a","c"]}`, `DeleteLoadBalancer {"LoadBalancerArn":"ID"}`,
+		},
+		{
+			"AWS::ElasticLoadBalancingV2::TargetGroup", `{"VpcId":"v","Port":"80","Protocol":"HTTP","TargetType":"ip","Matcher":{"HttpCode":200},"Targets":[{"Id":"10.0.0.1","Port":80}]}`,
 			`{"VpcId":"v","Port":"80","Protocol":"HTTP","TargetType":"ip","HealthCheckPath":"/x","Targets":[]}`, "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/s-R-X/1",
 			`CreateTargetGroup {"Matcher":{"HttpCode":"200"},"Name":"s-R-X","Port":80,"Protocol":"HTTP","TargetType":"ip","VpcId":"v"}` + "\n" + `RegisterTargets {"TargetGroupArn":"ID","Targets":[{"Id":"10.0.0.1","Port":80}]}`,
-			"ModifyTargetGroup {\"HealthCheckPath\":\"/x\",\"TargetGroupArn\":\"ID\"}\n" + `DeregisterTargets {"TargetGroupArn":"ID","Targets":[{"Id":"10.0.0.1","Port":80}]}`, `DeleteTargetGroup {"TargetGroupArn":"ID"}`},
-		{"AWS::ElasticLoadBalancingV2::ListenerRule", `{"ListenerArn":"l","Priority":"1","Conditions":[{"Field":"path-pattern","Values":["/a"]}],"Actions":[{"Type":"forward","TargetGroupArn":"tg"}]}`,
+			"ModifyTargetGroup {\"HealthCheckPath\":\"/x\",\"TargetGroupArn\":\"ID\"}\n" + `DeregisterTargets {"TargetGroupArn":"ID","Targets":[{"Id":"10.0.0.1","Port":80}]}`, `DeleteTargetGroup {"TargetGroupArn":"ID"}`,
+		},
+		{
+			"AWS::ElasticLoadBalancingV2::ListenerRule", `{"ListenerArn":"l","Priority":"1","Conditions":[{"Field":"path-pattern","Values":["/a"]}],"Actions":[{"Type":"forward","TargetGroupArn":"tg"}]}`,
 			`{"ListenerArn":"l","Priority":2,"Conditions":[{"Field":"path-pattern","Values":["/a"]}],"Actions":[{"Type":"forward","TargetGroupArn":"tg"}]}`, "arn:rule",
 			`CreateRule {"Actions":[{"TargetGroupArn":"tg","Type":"forward"}],"Conditions":[{"Field":"path-pattern","Values":["/a"]}],"ListenerArn":"l","Priority":1}`,
 			"SetRulePriorities {\"RulePriorities\":[{\"Priority\":2,\"RuleArn\":\"arn:rule\"}]}\n" + `ModifyRule {"Actions":[{"TargetGroupArn":"tg","Type":"forward"}],"Conditions":[{"Field":"path-pattern","Values":["/a"]}],"RuleArn":"arn:rule"}`,
-			`DeleteRule {"RuleArn":"arn:rule"}`},
-		{"AWS::ECS::TaskDefinition", `{"Cpu":256,"ContainerDefinitions":[{"Name":"web","Image":"i","Essential":"true","PortMappings":[{"ContainerPort":"80"}],"DockerLabels":{"UPPER":"Case"}}]}`, ``, "arn:td:1",
+			`DeleteRule {"RuleArn":"arn:rule"}`,
+		},
+		{
+			"AWS::ECS::TaskDefinition", `{"Cpu":256,"ContainerDefinitions":[{"Name":"web","Image":"i","Essential":"true","PortMappings":[{"ContainerPort":"80"}],"DockerLabels":{"UPPER":"Case"}}]}`, ``, "arn:td:1",
 			`RegisterTaskDefinition {"containerDefinitions":[{"dockerLabels":{"UPPER":"Case"},"essential":true,"image":"i","name":"web","portMappings":[{"containerPort":80}]}],"cpu":"256","family":"s-R-X"}`, ``,
-			`DeregisterTaskDefinition {"taskDefinition":"arn:td:1"}`},
-		{"AWS::ECS::Service", `{"Cluster":"chat","TaskDefinition":"td:1","LaunchType":"FARGATE","PlacementStrategies":[{"Type":"random"}]}`, `{"Cluster":"chat","TaskDefinition":"td:2","DesiredCount":"3","LaunchType":"FARGATE","PlacementStrategies":[{"Type":"random"}]}`,
+			`DeregisterTaskDefinition {"taskDefinition":"arn:td:1"}`,
+		},
+		{
+			"AWS::ECS::Service", `{"Cluster":"chat","TaskDefinition":"td:1","LaunchType":"FARGATE","PlacementStrategies":[{"Type":"random"}]}`, `{"Cluster":"chat","TaskDefinition":"td:2","DesiredCount":"3","LaunchType":"FARGATE","PlacementStrategies":[{"Type":"random"}]}`,
 			"arn:aws:ecs:us-east-1:000000000000:service/chat/web",
 			`CreateService {"clientToken":"baea3417551b355d425e36e90b2bcccd","cluster":"chat","desiredCount":1,"launchType":"FARGATE","placementStrategy":[{"type":"random"}],"serviceName":"s-R-X","taskDefinition":"td:1"}`,
-			`UpdateService {"cluster":"chat","desiredCount":3,"placementStrategy":[{"type":"random"}],"service":"ID","taskDefinition":"td:2"}`, `DeleteService {"cluster":"chat","force":true,"service":"ID"}`},
-		{"AWS::ECR::Repository", `{"ImageTagMutability":"IMMUTABLE","RepositoryPolicyText":{"Version":"2012-10-17"},"EmptyOnDelete":"true"}`, `{}`, "s-r-x",
+			`UpdateService {"cluster":"chat","desiredCount":3,"placementStrategy":[{"type":"random"}],"service":"ID","taskDefinition":"td:2"}`, `DeleteService {"cluster":"chat","force":true,"service":"ID"}`,
+		},
+		{
+			"AWS::ECR::Repository", `{"ImageTagMutability":"IMMUTABLE","RepositoryPolicyText":{"Version":"2012-10-17"},"EmptyOnDelete":"true"}`, `{}`, "s-r-x",
 			"CreateRepository {\"imageTagMutability\":\"IMMUTABLE\",\"repositoryName\":\"s-r-x\"}\n" + `SetRepositoryPolicy {"policyText":"{\"Version\":\"2012-10-17\"}","repositoryName":"s-r-x"}`,
-			"PutImageTagMutability {\"imageTagMutability\":\"MUTABLE\",\"repositoryName\":\"s-r-x\"}\n" + `DeleteRepositoryPolicy {"repositoryName":"s-r-x"}`, `DeleteRepository {"force":true,"repositoryName":"s-r-x"}`},
-		{"AWS::IAM::Role", `{"AssumeRolePolicyDocument":{"a":1},"ManagedPolicyArns":["arn:aws:iam::aws:policy/A"],"Policies":[{"PolicyName":"p","PolicyDocument":{"b":2}}]}`, `{"AssumeRolePolicyDocument":{"a":2},"ManagedPolicyArns":["arn:aws:iam::aws:policy/B"]}`, "s-R-X",
+			"PutImageTagMutability {\"imageTagMutability\":\"MUTABLE\",\"repositoryName\":\"s-r-x\"}\n" + `DeleteRepositoryPolicy {"repositoryName":"s-r-x"}`, `DeleteRepository {"force":true,"repositoryName":"s-r-x"}`,
+		},
+		{
+			"AWS::IAM::Role", `{"AssumeRolePolicyDocument":{"a":1},"ManagedPolicyArns":["arn:aws:iam::aws:policy/A"],"Policies":[{"PolicyName":"p","PolicyDocument":{"b":2}}]}`, `{"AssumeRolePolicyDocument":{"a":2},"ManagedPolicyArns":["arn:aws:iam::aws:policy/B"]}`, "s-R-X",
 			"CreateRole {\"AssumeRolePolicyDocument\":\"{\\\"a\\\":1}\",\"RoleName\":\"s-R-X\"}\nAttachRolePolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"RoleName\":\"s-R-X\"}\n" + `PutRolePolicy {"PolicyDocument":"{\"b\":2}","PolicyName":"p","RoleName":"s-R-X"}`,
 			"UpdateAssumeRolePolicy {\"PolicyDocument\":\"{\\\"a\\\":2}\",\"RoleName\":\"s-R-X\"}\nAttachRolePolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/B\",\"RoleName\":\"s-R-X\"}\nDetachRolePolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"RoleName\":\"s-R-X\"}\n" + `DeleteRolePolicy {"PolicyName":"p","RoleName":"s-R-X"}`,
-			"DetachRolePolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"RoleName\":\"s-R-X\"}\nDeleteRolePolicy {\"PolicyName\":\"p\",\"RoleName\":\"s-R-X\"}\n" + `DeleteRole {"RoleName":"s-R-X"}`},
-		{"AWS::IAM::Policy", `{"PolicyName":"p","PolicyDocument":{"a":1},"Roles":["r"],"Users":["u"]}`, `{"PolicyName":"p","PolicyDocument":{"a":1},"Groups":["g"],"Roles":["r"]}`, "s-R-X",
+			"DetachRolePolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"RoleName\":\"s-R-X\"}\nDeleteRolePolicy {\"PolicyName\":\"p\",\"RoleName\":\"s-R-X\"}\n" + `DeleteRole {"RoleName":"s-R-X"}`,
+		},
+		{
+			"AWS::IAM::Policy", `{"PolicyName":"p","PolicyDocument":{"a":1},"Roles":["r"],"Users":["u"]}`, `{"PolicyName":"p","PolicyDocument":{"a":1},"Groups":["g"],"Roles":["r"]}`, "s-R-X",
 			"PutRolePolicy {\"PolicyDocument\":\"{\\\"a\\\":1}\",\"PolicyName\":\"p\",\"RoleName\":\"r\"}\n" + `PutUserPolicy {"PolicyDocument":"{\"a\":1}","PolicyName":"p","UserName":"u"}`,
 			"PutRolePolicy {\"PolicyDocument\":\"{\\\"a\\\":1}\",\"PolicyName\":\"p\",\"RoleName\":\"r\"}\nPutGroupPolicy {\"GroupName\":\"g\",\"PolicyDocument\":\"{\\\"a\\\":1}\",\"PolicyName\":\"p\"}\n" + `DeleteUserPolicy {"PolicyName":"p","UserName":"u"}`,
-			"DeleteRolePolicy {\"PolicyName\":\"p\",\"RoleName\":\"r\"}\n" + `DeleteUserPolicy {"PolicyName":"p","UserName":"u"}`},
-		{"AWS::IAM::InstanceProfile", `{"Roles":["a"]}`, `{"Roles":["b"]}`, "s-R-X",
+			"DeleteRolePolicy {\"PolicyName\":\"p\",\"RoleName\":\"r\"}\n" + `DeleteUserPolicy {"PolicyName":"p","UserName":"u"}`,
+		},
+		{
+			"AWS::IAM::InstanceProfile", `{"Roles":["a"]}`, `{"Roles":["b"]}`, "s-R-X",
 			"CreateInstanceProfile {\"InstanceProfileName\":\"s-R-X\"}\n" + `AddRoleToInstanceProfile {"InstanceProfileName":"s-R-X","RoleName":"a"}`,
 			"RemoveRoleFromInstanceProfile {\"InstanceProfileName\":\"s-R-X\",\"RoleName\":\"a\"}\n" + `AddRoleToInstanceProfile {"InstanceProfileName":"s-R-X","RoleName":"b"}`,
-			"RemoveRoleFromInstanceProfile {\"InstanceProfileName\":\"s-R-X\",\"RoleName\":\"a\"}\n" + `DeleteInstanceProfile {"InstanceProfileName":"s-R-X"}`},
-		{"AWS::Logs::LogGroup", `{"RetentionInDays":"7"}`, `{}`, "s-R-X",
-			"CreateLogGroup {\"logGroupName\":\"s-R-X\"}\n" + `PutRetentionPolicy {"logGroupName":"s-R-X","retentionInDays":7}`, `DeleteRetentionPolicy {"logGroupName":"s-R-X"}`, `DeleteLogGroup {"logGroupName":"s-R-X"}`},
-		{"AWS::Cloud9::EnvironmentEC2", `{"Name":"w","InstanceType":"t3.micro","ImageId":"amazonlinux-2023-x86_64","AutomaticStopTimeMinutes":"30"}`, `{"Name":"v","InstanceType":"t3.micro","ImageId":"amazonlinux-2023-x86_64","AutomaticStopTimeMinutes":"30"}`, "0123456789abcdef",
-			`CreateEnvironmentEC2 {"automaticStopTimeMinutes":30,"clientRequestToken":"baea3417551b355d425e36e90b2bcccd","imageId":"amazonlinux-2023-x86_64","instanceType":"t3.micro","name":"w"}`, `UpdateEnvironment {"environmentId":"ID","name":"v"}`, `DeleteEnvironment {"environmentId":"ID"}`},
+			"RemoveRoleFromInstanceProfile {\"InstanceProfileName\":\"s-R-X\",\"RoleName\":\"a\"}\n" + `DeleteInstanceProfile {"InstanceProfileName":"s-R-X"}`,
+		},
+		{
+			"AWS::Logs::LogGroup", `{"RetentionInDays":"7"}`, `{}`, "s-R-X",
+			"CreateLogGroup {\"logGroupName\":\"s-R-X\"}\n" + `PutRetentionPolicy {"logGroupName":"s-R-X","retentionInDays":7}`, `DeleteRetentionPolicy {"logGroupName":"s-R-X"}`, `DeleteLogGroup {"logGroupName":"s-R-X"}`,
+		},
+		{
+			"AWS::Cloud9::EnvironmentEC2", `{"Name":"w","InstanceType":"t3.micro","ImageId":"amazonlinux-2023-x86_64","AutomaticStopTimeMinutes":"30"}`, `{"Name":"v","InstanceType":"t3.micro","ImageId":"amazonlinux-2023-x86_64","AutomaticStopTimeMinutes":"30"}`, "0123456789abcdef",
+			`CreateEnvironmentEC2 {"automaticStopTimeMinutes":30,"clientRequestToken":"baea3417551b355d425e36e90b2bcccd","imageId":"amazonlinux-2023-x86_64","instanceType":"t3.micro","name":"w"}`, `UpdateEnvironment {"environmentId":"ID","name":"v"}`, `DeleteEnvironment {"environmentId":"ID"}`,
+		},
 	} {
 		t.Run(c.typ, func(t *testing.T) {
 			api := &recorder{t: t, answers: answers()}
@@ -348,8 +394,10 @@ func TestName(t *testing.T) {
 
 // TestHandlerCode has the codes of the handlers' contract.
 func TestHandlerCode(t *testing.T) {
-	for code, want := range map[string]string{"AccessDeniedException": "AccessDenied", "UnauthorizedOperation": "AccessDenied", "DBInstanceAlreadyExists": "AlreadyExists", "InvalidGroup.Duplicate": "AlreadyExists",
-		"NoSuchEntity": "NotFound", "InvalidVpcID.NotFound": "NotFound", "VpcLimitExceeded": "ServiceLimitExceeded", "TooManyTargetGroups": "ServiceLimitExceeded", "InvalidParameterCombination": "InvalidRequest"} {
+	for code, want := range map[string]string{
+		"AccessDeniedException": "AccessDenied", "UnauthorizedOperation": "AccessDenied", "DBInstanceAlreadyExists": "AlreadyExists", "InvalidGroup.Duplicate": "AlreadyExists",
+		"NoSuchEntity": "NotFound", "InvalidVpcID.NotFound": "NotFound", "VpcLimitExceeded": "ServiceLimitExceeded", "TooManyTargetGroups": "ServiceLimitExceeded", "InvalidParameterCombination": "InvalidRequest",
+	} {
 		if got := handlerCode(aws.Errorf(code, "")); got != want {
 			t.Errorf("%s: %s", code, got)
 		}

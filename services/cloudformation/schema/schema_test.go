@@ -31,8 +31,12 @@ func TestNormalize(t *testing.T) {
 	}{
 		"strings for numbers and booleans": {"AWS::EC2::VPC", map[string]any{"CidrBlock": "10.0.0.0/16", "EnableDnsSupport": "true"}, map[string]any{"CidrBlock": "10.0.0.0/16", "EnableDnsSupport": true}, ""},
 		"numbers for strings":              {"AWS::RDS::DBInstance", map[string]any{"AllocatedStorage": json.Number("20")}, map[string]any{"AllocatedStorage": "20"}, ""},
-		"nested": {"AWS::EC2::SecurityGroup", map[string]any{"GroupDescription": "x", "SecurityGroupIngress": []any{map[string]any{"IpProtocol": json.Number("6"), "FromPort": "80"}}},
-			map[string]any{"GroupDescription": "x", "SecurityGroupIngress": []any{map[string]any{"IpProtocol": "6", "FromPort": json.Number("80")}}}, ""},
+		"nested": {
+			"AWS::EC2::SecurityGroup",
+			map[string]any{"GroupDescription": "x", "SecurityGroupIngress": []any{map[string]any{"IpProtocol": json.Number("6"), "FromPort": "80"}}},
+			map[string]any{"GroupDescription": "x", "SecurityGroupIngress": []any{map[string]any{"IpProtocol": "6", "FromPort": json.Number("80")}}},
+			"",
+		},
 		"unknown values":  {"AWS::EC2::Subnet", map[string]any{"VpcId": Unknown{}, "MapPublicIpOnLaunch": Unknown{}}, map[string]any{"VpcId": Unknown{}, "MapPublicIpOnLaunch": Unknown{}}, ""},
 		"unknown name":    {"AWS::EC2::VPC", map[string]any{"Cidr": "x"}, nil, "#: extraneous key [Cidr] is not permitted"},
 		"nested unknown":  {"AWS::EC2::VPC", map[string]any{"Tags": []any{map[string]any{"Key": "a", "Value": "b", "Colour": "c"}}}, nil, "#/Tags/0: extraneous key [Colour] is not permitted"},

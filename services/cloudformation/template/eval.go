@@ -25,9 +25,11 @@ type Env struct {
 type noValue struct{}
 
 // functions are the intrinsic functions that are known.
-var functions = map[string]bool{"Fn::GetAtt": true, "Fn::Sub": true, "Fn::Join": true, "Fn::Select": true, "Fn::Split": true, "Fn::GetAZs": true,
+var functions = map[string]bool{
+	"Fn::GetAtt": true, "Fn::Sub": true, "Fn::Join": true, "Fn::Select": true, "Fn::Split": true, "Fn::GetAZs": true,
 	"Fn::FindInMap": true, "Fn::Base64": true, "Fn::Cidr": true, "Fn::ImportValue": true, "Fn::If": true,
-	"Fn::Equals": true, "Fn::And": true, "Fn::Or": true, "Fn::Not": true}
+	"Fn::Equals": true, "Fn::And": true, "Fn::Or": true, "Fn::Not": true,
+}
 
 // conditionFunctions are those that give a truth value.
 var conditionFunctions = map[string]bool{"Fn::Equals": true, "Fn::And": true, "Fn::Or": true, "Fn::Not": true, "Condition": true}

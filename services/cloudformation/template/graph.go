@@ -231,8 +231,10 @@ func (t *Template) checkNode(n *Node, block string) error {
 }
 
 // pseudo are the pseudo parameters.
-var pseudo = map[string]bool{"AWS::AccountId": true, "AWS::NotificationARNs": true, "AWS::NoValue": true, "AWS::Partition": true,
-	"AWS::Region": true, "AWS::StackId": true, "AWS::StackName": true, "AWS::URLSuffix": true}
+var pseudo = map[string]bool{
+	"AWS::AccountId": true, "AWS::NotificationARNs": true, "AWS::NoValue": true, "AWS::Partition": true,
+	"AWS::Region": true, "AWS::StackId": true, "AWS::StackName": true, "AWS::URLSuffix": true,
+}
 
 func checkFunctions(n *Node) error {
 	if len(n.Keys) == 1 && strings.HasPrefix(n.Keys[0], "Fn::") && !functions[n.Keys[0]] {

@@ -42,12 +42,16 @@ type Output struct {
 }
 
 // sections are the members that a template may have.
-var sections = map[string]bool{"AWSTemplateFormatVersion": true, "Description": true, "Metadata": true, "Parameters": true, "Mappings": true,
-	"Conditions": true, "Resources": true, "Outputs": true, "Transform": true, "Rules": true, "Hooks": true}
+var sections = map[string]bool{
+	"AWSTemplateFormatVersion": true, "Description": true, "Metadata": true, "Parameters": true, "Mappings": true,
+	"Conditions": true, "Resources": true, "Outputs": true, "Transform": true, "Rules": true, "Hooks": true,
+}
 
 // attributes are the members that a resource may have.
-var attributes = map[string]bool{"Type": true, "Properties": true, "DependsOn": true, "Condition": true, "DeletionPolicy": true,
-	"UpdateReplacePolicy": true, "Metadata": true, "CreationPolicy": true, "UpdatePolicy": true}
+var attributes = map[string]bool{
+	"Type": true, "Properties": true, "DependsOn": true, "Condition": true, "DeletionPolicy": true,
+	"UpdateReplacePolicy": true, "Metadata": true, "CreationPolicy": true, "UpdatePolicy": true,
+}
 
 var logicalID = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 

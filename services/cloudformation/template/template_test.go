@@ -15,7 +15,8 @@ func resources(p string) string {
 
 // world is an Env in which A has the id "a-1".
 func world(t *Template) *Env {
-	e := &Env{Mappings: t.Mappings, Parameters: map[string]any{}, Pseudo: map[string]any{"AWS::Region": "us-east-1", "AWS::StackName": "s"},
+	e := &Env{
+		Mappings: t.Mappings, Parameters: map[string]any{}, Pseudo: map[string]any{"AWS::Region": "us-east-1", "AWS::StackName": "s"},
 		Ref:    func(id string) (any, error) { return strings.ToLower(id) + "-1", nil },
 		GetAtt: func(id, attribute string) (any, error) { return id + "/" + attribute, nil },
 		Zones:  func(region string) ([]string, error) { return []string{region + "a", region + "b", region + "c"}, nil },
@@ -179,8 +180,10 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%s: %v %v", stage, deps, err)
 		}
 	}
-	for given, want := range map[string]string{"Stage=test": "Parameter 'Stage' must be one of AllowedValues", "Port=x": "Parameter 'Port' must be a number.",
-		"Port=0": "Parameter 'Port' failed to satisfy constraint: Member must have value greater than or equal to 1", "Colour=red": "Parameters: [Colour] do not exist in the template"} {
+	for given, want := range map[string]string{
+		"Stage=test": "Parameter 'Stage' must be one of AllowedValues", "Port=x": "Parameter 'Port' must be a number.",
+		"Port=0": "Parameter 'Port' failed to satisfy constraint: Member must have value greater than or equal to 1", "Colour=red": "Parameters: [Colour] do not exist in the template",
+	} {
 		k, v, _ := strings.Cut(given, "=")
 		if _, err := tmpl.Resolve(map[string]string{k: v}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", given, err)
@@ -206,8 +209,10 @@ Resources: {A: {Type: T}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for in, want := range map[string]string{"dev small a": "", "prod large a": "", "prod small a": "Template rule Prod is not satisfied: prod is not small",
-		"dev small x": "Template rule Zones is not satisfied: ", "dev small c,c": "Template rule Zones is not satisfied: only c"} {
+	for in, want := range map[string]string{
+		"dev small a": "", "prod large a": "", "prod small a": "Template rule Prod is not satisfied: prod is not small",
+		"dev small x": "Template rule Zones is not satisfied: ", "dev small c,c": "Template rule Zones is not satisfied: only c",
+	} {
 		f := strings.Fields(in)
 		env := world(tmpl)
 		for i, name := range []string{"Stage", "Type", "Zones"} {

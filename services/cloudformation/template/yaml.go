@@ -116,7 +116,8 @@ func (p *yamlParser) short(tag string, arg *Node) (*Node, error) {
 	if name == "Fn::GetAtt" && arg.Kind == String {
 		resource, attribute, _ := strings.Cut(arg.Text, ".")
 		arg = &Node{Kind: List, Line: arg.Line, Column: arg.Column, Items: []*Node{
-			{Kind: String, Text: resource, Line: arg.Line, Column: arg.Column}, {Kind: String, Text: attribute, Line: arg.Line, Column: arg.Column}}}
+			{Kind: String, Text: resource, Line: arg.Line, Column: arg.Column}, {Kind: String, Text: attribute, Line: arg.Line, Column: arg.Column},
+		}}
 	}
 	return &Node{Kind: Map, Line: arg.Line, Column: arg.Column, Keys: []string{name}, Fields: map[string]*Node{name: arg}}, nil
 }
