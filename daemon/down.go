@@ -41,7 +41,11 @@ func Down(ctx context.Context, in instance.Instance, purge bool) (left []string,
 	if d.cfg.PublicCIDR, err = in.Pool(); err != nil {
 		return nil, err
 	}
-	errs := []error{build.Stop(ctx, build.At(in.DataDir, in.RunDir())), d.stopContainers(ctx, purge), linux.Purge(d.networkOptions()), d.restoreHost(), in.RemoveRunDir()}
+	var errs []error
+	for _, c := range builders(in) {
+		errs = append(errs, build.Stop(ctx, c))
+	}
+	errs = append(errs, d.stopContainers(ctx, purge), linux.Purge(d.networkOptions()), d.restoreHost(), in.RemoveRunDir())
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

@@ -9,15 +9,22 @@ import (
 	"minato/aws"
 	ecrapi "minato/aws/api/ecr"
 	"minato/aws/identity"
+	"minato/daemon/instance"
 	"minato/daemon/relay"
 	"minato/dataplane/build"
 	"minato/gateway/metadata"
 	"minato/services/ec2/guest"
 )
 
+// builders are the instance's builders: that of this machine's root, and that of
+// the workspaces.
+func builders(in instance.Instance) []build.Config {
+	return []build.Config{build.At(in.DataDir, in.RunDir()), build.Confined(in.DataDir, in.RunDir())}
+}
+
 // newRelay makes the relay by which workspaces build.
 func (d *daemon) newRelay() (*relay.Server, error) {
-	config := build.At(d.in.DataDir, d.in.RunDir())
+	config := build.Confined(d.in.DataDir, d.in.RunDir())
 	config.Registries = []build.Registry{{Suffix: ".dkr.ecr." + d.cfg.Region + ".amazonaws.com", Address: d.cfg.Listen}}
 	return relay.New(relay.Server{
 		Dir:   d.in.Path("workspaces", ".builds"),

@@ -24,8 +24,10 @@ import (
 func (d *daemon) status(ctx context.Context) (control.Status, error) {
 	s := control.Status{State: d.state(), Instance: d.in.ID, DataDir: d.in.DataDir, Since: d.since, Items: []control.Item{}}
 	s.Processes = []control.Process{{Role: "daemon", PID: os.Getpid()}, {Role: "containerd", PID: d.runtime.EnginePID()}}
-	if pid, ok := build.Running(build.At(d.in.DataDir, d.in.RunDir())); ok {
-		s.Processes = append(s.Processes, control.Process{Role: "builder", PID: pid})
+	for _, c := range builders(d.in) {
+		if pid, ok := build.Running(c); ok {
+			s.Processes = append(s.Processes, control.Process{Role: "builder", PID: pid})
+		}
 	}
 	for _, items := range []func(context.Context) ([]control.Item, error){d.ecsItems, d.balancerItems, d.databaseItems, d.workspaceItems} {
 		some, err := items(ctx)

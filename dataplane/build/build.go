@@ -52,6 +52,9 @@ func Run(ctx context.Context, c Config, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if c.Confined {
+		confineSources(&opt)
+	}
 	builder, err := connect(ctx, c)
 	if err != nil {
 		return Result{}, err

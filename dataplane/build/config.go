@@ -26,6 +26,8 @@ type Config struct {
 	// Registries are those that are reached at another address than their name
 	// says: our own.
 	Registries []Registry
+	// Confined: see the function of that name.
+	Confined bool
 }
 
 // Registry is a registry of ours: hosts whose names end in Suffix are served
@@ -44,7 +46,7 @@ func (c Config) check() error {
 	return nil
 }
 
-func (c Config) socket() string { return filepath.Join(c.RunDir, "builder.sock") }
+func (c Config) socket() string { return filepath.Join(c.RunDir, filepath.Base(c.Root)+".sock") }
 
 // registriesFile is read for every connection to a registry, because the
 // builder may outlive the daemon and its port.

@@ -17,6 +17,10 @@
 // speak HTTP through a proxy has no network. There is no host network and no
 // insecure entitlement, whatever the Dockerfile asks for.
 //
+// A second builder of the same instance is confined: for whoever is not root of
+// this machine (confined.go), what FROM and ADD fetch is held to the same
+// addresses as RUN, git included.
+//
 // Images of our own registry are reached at the address the configuration
 // names, without TLS and without the host's names, over loopback.
 package build

@@ -117,18 +117,19 @@ func (n *egressNamespace) ProxyEnv() []string {
 func (n *egressNamespace) ProxyCACert() []byte { return nil }
 
 // errNotPublic is why a connection was refused.
-var errNotPublic = errors.New("a RUN step reaches public addresses only")
+var errNotPublic = errors.New("public addresses only")
 
 // publicDialer dials what is neither this machine nor near it. The address is
-// checked when it is connected to, after names were resolved.
-func publicDialer() dialFunc {
+// checked when it is connected to, after names were resolved. who is named in
+// the refusal.
+func publicDialer(who string) dialFunc {
 	d := &net.Dialer{Timeout: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return err
 		}
 		if !public(to.Addr()) {
-			return fmt.Errorf("%w, not %s", errNotPublic, to.Addr())
+			return fmt.Errorf("%s reaches %w, not %s", who, errNotPublic, to.Addr())
 		}
 		return nil
 	}}

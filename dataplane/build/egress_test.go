@@ -40,7 +40,7 @@ func TestProxy(t *testing.T) {
 		want map[string]string
 	}{
 		"open":   {(&net.Dialer{}).DialContext, map[string]string{plain.URL: "plain " + plain.Listener.Addr().String(), secure.URL: "secure"}},
-		"public": {publicDialer(), map[string]string{plain.URL: "a RUN step reaches public addresses only, not 127.0.0.1"}},
+		"public": {publicDialer("a RUN step"), map[string]string{plain.URL: "a RUN step reaches public addresses only, not 127.0.0.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proxy := httptest.NewServer(newProxy(c.dial))

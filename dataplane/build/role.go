@@ -59,6 +59,9 @@ func serve(ctx context.Context, c Config) error {
 		return err
 	}
 	defer unlock()
+	if c.Confined {
+		confine()
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	controller, err := newController(ctx, c)

@@ -109,7 +109,7 @@ func newWorker(ctx context.Context, c Config) (*base.Worker, error) {
 		return nil, err
 	}
 	networks := map[pb.NetMode]network.Provider{
-		pb.NetMode_UNSET: &egressProvider{dial: publicDialer()},
+		pb.NetMode_UNSET: &egressProvider{dial: publicDialer("a RUN step")},
 		pb.NetMode_NONE:  network.NewNoneProvider(),
 	}
 	executor, err := runcexecutor.New(runcexecutor.Opt{
@@ -183,6 +183,9 @@ func (c Config) registryHosts(host string) ([]docker.RegistryHost, error) {
 	address, err := c.address(host)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
+	}
+	if address == "" && c.Confined {
+		return confinedHosts(host)
 	}
 	if address == "" {
 		return resolver.NewRegistryConfig(nil)(host)
