@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
 	"log"
@@ -73,7 +74,7 @@ func (s *server) serve(c net.Conn) {
 		c.Close()
 	}()
 	r := bufio.NewReaderSize(c, 8<<10)
-	for !s.ending.Load() {
+	for last := false; !last && !s.ending.Load(); {
 		for {
 			line, err := r.ReadSlice('\n')
 			if err != nil {
@@ -81,6 +82,9 @@ func (s *server) serve(c net.Conn) {
 			}
 			if len(line) == 2 { // the empty line: requests with bodies are not sent here
 				break
+			}
+			if bytes.EqualFold(line, []byte("Connection: close\r\n")) { // health checks
+				last = true
 			}
 		}
 		if _, err := c.Write(s.answer); err != nil {
