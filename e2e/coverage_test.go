@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,8 +103,8 @@ func checkCoverage() error {
 
 // partial tells whether only some tests were asked for.
 func partial() bool {
-	for _, a := range os.Args[1:] {
-		if strings.HasPrefix(a, "-test.run=") || strings.HasPrefix(a, "-test.skip=") || a == "-test.short=true" {
+	for _, name := range []string{"test.run", "test.skip"} {
+		if flag.Lookup(name).Value.String() != "" {
 			return true
 		}
 	}

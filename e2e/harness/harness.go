@@ -91,9 +91,19 @@ func freePort() (int, error) {
 // Up starts the daemon in the background and waits until it is ready. The host
 // names stay with one instance at a time, so tests that want them ask for it.
 func (i *Instance) Up(flags ...string) error {
-	args := append([]string{"up", "-d", "--data-dir", i.DataDir, "--listen", i.Listen, "--public-cidr", i.CIDR, "--pace", "20"}, i.Extra...)
-	_, err := i.run(append(args, flags...)...)
+	_, err := output(i.Command(flags...))
 	return err
+}
+
+// Command is the command that Up runs, for tests in which it fails.
+func (i *Instance) Command(flags ...string) *exec.Cmd {
+	args := append([]string{"up", "-d", "--data-dir", i.DataDir, "--listen", i.Listen, "--public-cidr", i.CIDR, "--pace", "20"}, i.Extra...)
+	return i.command(append(args, flags...)...)
+}
+
+// AWS runs the aws CLI as the instance's admin.
+func (i *Instance) AWS(args ...string) ([]byte, error) {
+	return i.run(append([]string{"aws"}, args...)...)
 }
 
 // Down stops the instance and removes every trace of it.
@@ -112,14 +122,20 @@ func (i *Instance) Env() (map[string]string, error) {
 	return env, json.Unmarshal(out, &env)
 }
 
-func (i *Instance) run(args ...string) ([]byte, error) {
+func (i *Instance) run(args ...string) ([]byte, error) { return output(i.command(args...)) }
+
+func (i *Instance) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(i.Binary, args...)
-	cmd.Env = append(os.Environ(), "MINATO_RECORD="+i.Record)
+	cmd.Env = append(os.Environ(), "MINATO_RECORD="+i.Record, "MINATO_DATA_DIR="+i.DataDir)
+	return cmd
+}
+
+func output(cmd *exec.Cmd) ([]byte, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return out, fmt.Errorf("minato %s: %w\n%s%s", strings.Join(args, " "), err, out, stderr.Bytes())
+		return out, fmt.Errorf("%s: %w\n%s%s", strings.Join(cmd.Args, " "), err, out, stderr.Bytes())
 	}
 	return out, nil
 }
