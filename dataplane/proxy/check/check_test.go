@@ -128,3 +128,32 @@ func TestProbeRefusedAndNotReady(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A target that keeps the connection open after its whole answer is known to be
+// well at once, not when the check has waited for the end of the connection.
+func TestProbeDoesNotWaitForTheConnectionsEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		buf := make([]byte, 4096)
+		conn.Read(buf)
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+		io.WriteString(conn, "llo")
+		conn.Read(buf) // keeps the connection until the check closes it
+	}()
+	patient := settings
+	patient.Timeout = 30 * time.Second
+	begin := time.Now()
+	r, err := Probe(t.Context(), sockets{}, "", netip.Addr{}, netip.MustParseAddrPort(l.Addr().String()), patient)
+	if took := time.Since(begin); err != nil || !r.Passed || took > drainFor/2 {
+		t.Fatalf("%+v %v after %v", r, err, took)
+	}
+}

@@ -121,7 +121,21 @@ func ask(conn net.Conn, target netip.AddrPort, path string, deadline time.Time) 
 			deadline = d
 		}
 		conn.SetDeadline(deadline)
-		io.CopyN(io.Discard, conn, 256<<10)
+		io.CopyN(io.Discard, conn, remaining(&resp, len(buf)-n))
 		return resp.Status, nil
 	}
+}
+
+// remaining is how much of a body is worth reading after have bytes of it: as
+// far as its stated end, because a target that keeps the connection although it
+// was asked to close it would otherwise cost the whole of drainFor.
+func remaining(r *http1.Response, have int) int64 {
+	const most = 256 << 10
+	switch r.Framing {
+	case http1.NoBody:
+		return 0
+	case http1.Length:
+		return min(max(r.Length-int64(have), 0), most)
+	}
+	return most
 }
