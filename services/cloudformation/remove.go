@@ -68,11 +68,20 @@ func (r *run) drop(ctx context.Context, id string) error {
 	return err
 }
 
+// snapshot tells whether a final snapshot is kept: when the policy says so, and
+// of a database when there is no policy; not of what a failed creation made.
+func (r *run) snapshot(rec *resourceRecord) bool {
+	if r.st.status() == api.StackStatusRollbackInProgress {
+		return false
+	}
+	return rec.DeletionPolicy == "Snapshot" || rec.DeletionPolicy == "" && rec.Type == "AWS::RDS::DBInstance"
+}
+
 // dropVersions deletes a resource and what a replacement left of it.
 func (r *run) dropVersions(ctx context.Context, rec *resourceRecord) error {
 	if rec.PhysicalID != "" {
 		req := r.request(rec)
-		req.Snapshot = rec.DeletionPolicy == "Snapshot"
+		req.Snapshot = r.snapshot(rec)
 		if err := r.destroy(ctx, req, r.s.types[rec.Type]); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	api "minato/aws/api/cloudformation"
 	"minato/aws/api/ec2"
 	"minato/aws/api/logs"
+	"minato/aws/api/rds"
 	"minato/aws/identity"
 )
 
@@ -348,4 +349,29 @@ func TestTimeout(t *testing.T) {
 	f.has(f.history("s"), `^Database CREATE_FAILED Resource creation cancelled$`)
 	f.has(f.history("s"), `^s ROLLBACK_IN_PROGRESS Stack creation time exceeded the specified timeout\. Rollback requested by user\.$`)
 	f.nothing()
+}
+
+// TestSnapshot keeps a database's data unless the template says Delete, and not
+// of a database that a failed creation made.
+func TestSnapshot(t *testing.T) {
+	free := strings.Replace(workshop(t), `"DeletionPolicy": "Delete"`, `"Metadata": {}`, 1)
+	last := func(f *fixture) *rds.DeleteDBInstanceInput {
+		in := f.fake.inputs["DeleteDBInstance"]
+		return in[len(in)-1].(*rds.DeleteDBInstanceInput)
+	}
+	for text, want := range map[string]bool{workshop(t): true, free: false} {
+		f := newFixture(t)
+		f.is(f.create("chat", text), api.StackStatusCreateComplete)
+		f.is(f.delete("chat"), api.StackStatusDeleteComplete)
+		if in := last(f); aws.Val(in.SkipFinalSnapshot) != want || (in.FinalDBSnapshotIdentifier == nil) != want {
+			t.Errorf("skip %v, snapshot %s", aws.Val(in.SkipFinalSnapshot), aws.Val(in.FinalDBSnapshotIdentifier))
+		}
+	}
+	f := newFixture(t)
+	f.fake.slow["CreateDBInstance"], f.fake.slow["CreateNatGateway"] = 1<<20, 1<<20
+	f.fake.fail["CreateEnvironmentEC2"] = aws.Errorf("X", "no")
+	f.is(f.create("chat", free), api.StackStatusRollbackComplete)
+	if f.fake.count("DeleteDBInstance") > 0 && !aws.Val(last(f).SkipFinalSnapshot) {
+		t.Error("a rolled back database left a snapshot")
+	}
 }

@@ -3,7 +3,9 @@ package resources
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -404,5 +406,28 @@ func TestHandlerCode(t *testing.T) {
 	}
 	if got := handlerCode(aws.Internal(nil)); got != "ServiceInternalError" {
 		t.Error(got)
+	}
+}
+
+// TestDocumented sees to it that the guide lists every type, and no other.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/cloudformation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, name := range regexp.MustCompile(`AWS::\w+::\w+`).FindAllString(string(text), -1) {
+		listed[name] = true
+	}
+	for name := range Table(&recorder{t: t}) {
+		if !listed[name] {
+			t.Errorf("the guide lacks %s", name)
+		}
+		delete(listed, name)
+	}
+	delete(listed, "AWS::CDK::Metadata")
+	delete(listed, "AWS::SSM::Parameter")
+	if len(listed) > 0 {
+		t.Errorf("the guide lists what is not served: %v", sorted(listed))
 	}
 }
