@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // canonicalRequest is the text whose hash is signed.
@@ -170,11 +171,40 @@ func unreserved(c byte) bool {
 func signature(secret string, scope Scope, date, canonical string) string {
 	hash := sha256.Sum256([]byte(canonical))
 	toSign := algorithm + "\n" + date + "\n" + scope.String() + "\n" + hex.EncodeToString(hash[:])
-	key := mac([]byte("AWS4"+secret), scope.Date)
+	return hex.EncodeToString(mac(signingKey(secret, scope), toSign))
+}
+
+// derived remembers signing keys: the same secret signs a whole day's requests
+// to a service with the same one.
+var derived = struct {
+	sync.RWMutex
+	m map[keyScope][]byte
+}{m: map[keyScope][]byte{}}
+
+type keyScope struct{ secret, date, region, service string }
+
+// maxDerived bounds the remembered keys; beyond it all are forgotten.
+const maxDerived = 1024
+
+func signingKey(secret string, scope Scope) []byte {
+	id := keyScope{secret, scope.Date, scope.Region, scope.Service}
+	derived.RLock()
+	key := derived.m[id]
+	derived.RUnlock()
+	if key != nil {
+		return key
+	}
+	key = mac([]byte("AWS4"+secret), scope.Date)
 	for _, part := range []string{scope.Region, scope.Service, terminator} {
 		key = mac(key, part)
 	}
-	return hex.EncodeToString(mac(key, toSign))
+	derived.Lock()
+	defer derived.Unlock()
+	if len(derived.m) >= maxDerived {
+		clear(derived.m)
+	}
+	derived.m[id] = key
+	return key
 }
 
 func mac(key []byte, text string) []byte {
