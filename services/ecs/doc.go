@@ -5,6 +5,10 @@
 // service-linked role of ECS for network interfaces, the task's execution role for
 // images and logs.
 //
+// Images of other registries come by Images, over the task's own interface:
+// without a login, since repositoryCredentials need Secrets Manager, which is not
+// here; a task that asks for them fails and says so.
+//
 // Not here: container instances. The EC2 and EXTERNAL launch types fail as they
 // do on AWS in a cluster without instances.
 //
