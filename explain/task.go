@@ -96,9 +96,12 @@ func (x *Explainer) taskCauses(ctx context.Context, t ecs.Task) ([]Cause, error)
 	case strings.Contains(whole, "i/o timeout"), strings.Contains(whole, "deadline exceeded"), strings.Contains(whole, "waiting for connection"), strings.Contains(whole, "no route to host"):
 		return x.unreachable(ctx, t, evidence)
 	case strings.Contains(reason, "CannotPullContainerError"):
+		remedy := "compare the image of the task definition with what its registry has"
+		if strings.Contains(whole, ".dkr.ecr.") {
+			remedy += ": aws ecr describe-images --repository-name REPOSITORY"
+		}
 		return []Cause{{
-			What: "the image cannot be pulled: " + strings.TrimPrefix(reason, "CannotPullContainerError: "), Evidence: evidence,
-			Remedy: []string{"compare the image of the task definition with what is there: aws ecr describe-images --repository-name REPOSITORY"},
+			What: "the image cannot be pulled: " + strings.TrimPrefix(reason, "CannotPullContainerError: "), Evidence: evidence, Remedy: []string{remedy},
 		}}, nil
 	case strings.Contains(whole, "OutOfMemory"):
 		return []Cause{{
