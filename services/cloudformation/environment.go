@@ -2,6 +2,7 @@ package cloudformation
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -133,32 +134,74 @@ func (r *run) outputs(ctx context.Context, d *definition) (*outcome, error) {
 	return out, nil
 }
 
-// publish writes a stack's outputs and exports; an export of another stack
-// with the same name is a fault.
-func (r *run) publish(tx *store.Tx, st *stackRecord, out *outcome) error {
-	before := map[string]bool{}
-	for _, o := range st.Outputs {
-		if o.ExportName != nil {
-			before[*o.ExportName] = true
-		}
-	}
-	for _, name := range sortedKeys(out.exports) {
-		x, exists, err := r.s.exports.TxGet(tx, st.Account, st.Region, name)
+// batch is how many records one transaction changes: well within the store's
+// limit, with the reads that it checks.
+const batch = 40
+
+// publish writes a stack's exports, before the stack says that it is complete;
+// repeating it does no harm. An export of another stack with the same name is a
+// fault.
+func (r *run) publish(ctx context.Context, out *outcome) error {
+	ctx = context.WithoutCancel(ctx)
+	id := aws.Val(r.st.StackId)
+	for names := range slices.Chunk(sortedKeys(out.exports), batch) {
+		err := store.Update(ctx, r.s.store, func(tx *store.Tx) error {
+			for _, name := range names {
+				x, exists, err := r.s.exports.TxGet(tx, r.st.Account, r.st.Region, name)
+				if err != nil {
+					return err
+				}
+				if exists && x.StackID != id {
+					return validation("Export with name %s is already exported by stack %s.", name, stackOf(x.StackID))
+				}
+				if err := r.s.exports.TxPut(tx, exportRecord{StackID: id, Name: name, Value: out.exports[name]}, r.st.Account, r.st.Region, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		if exists && x.StackID != aws.Val(st.StackId) {
-			return validation("Export with name %s is already exported by stack %s.", name, stackOf(x.StackID))
+	}
+	return r.unpublish(ctx, out.exports)
+}
+
+// unpublish removes the stack's exports but for those that it keeps.
+func (r *run) unpublish(ctx context.Context, kept map[string]string) error {
+	all, err := r.s.exports.List(ctx, r.st.Account, r.st.Region)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, x := range all {
+		if _, keep := kept[x.Name]; !keep && x.StackID == aws.Val(r.st.StackId) {
+			names = append(names, x.Name)
 		}
-		if err := r.s.exports.TxPut(tx, exportRecord{StackID: aws.Val(st.StackId), Name: name, Value: out.exports[name]}, st.Account, st.Region, name); err != nil {
+	}
+	for chunk := range slices.Chunk(names, batch) {
+		err := store.Update(ctx, r.s.store, func(tx *store.Tx) error {
+			for _, name := range chunk {
+				x, exists, err := r.s.exports.TxGet(tx, r.st.Account, r.st.Region, name)
+				if err != nil {
+					return err
+				}
+				if exists && x.StackID == aws.Val(r.st.StackId) {
+					r.s.exports.TxDelete(tx, r.st.Account, r.st.Region, name)
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		delete(before, name)
 	}
-	for _, name := range sortedKeys(before) {
-		r.s.exports.TxDelete(tx, st.Account, st.Region, name)
-	}
-	st.Outputs, st.Imports = out.outputs, out.imports
+	return nil
+}
+
+// show puts the outcome into the stack's record.
+func (o *outcome) show(_ *store.Tx, st *stackRecord) error {
+	st.Outputs, st.Imports = o.outputs, o.imports
 	return nil
 }
 

@@ -156,8 +156,14 @@ func (r *run) creating(ctx context.Context) error {
 		}
 	}
 	if why == "" && len(failed) == 0 {
-		err := r.become(ctx, api.StackStatusCreateComplete, "", func(tx *store.Tx, st *stackRecord) error { return r.publish(tx, st, out) })
-		if err == nil || !aws.IsCode(err, "ValidationError") {
+		err := r.publish(ctx, out)
+		if err == nil {
+			return r.become(ctx, api.StackStatusCreateComplete, "", out.show)
+		}
+		if !aws.IsCode(err, "ValidationError") {
+			return err
+		}
+		if err := r.unpublish(ctx, nil); err != nil {
 			return err
 		}
 		why = aws.AsError(err).Message
@@ -190,6 +196,9 @@ func (r *run) timed(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // rollingBack removes what a failed creation made.
 func (r *run) rollingBack(ctx context.Context) error {
+	if err := r.unpublish(ctx, nil); err != nil {
+		return err
+	}
 	failed := r.remove(ctx, func(rec *resourceRecord) bool { return true })
 	if ended(ctx) {
 		return nil
@@ -218,13 +227,17 @@ func (r *run) deleting(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.become(ctx, api.StackStatusDeleteComplete, "", func(tx *store.Tx, st *stackRecord) error {
-		for _, c := range sets {
-			r.s.changes.TxDelete(tx, c.Account, c.Region, c.StackID, c.Name)
+	for _, c := range sets {
+		if err := r.s.changes.Delete(ctx, c.Account, c.Region, c.StackID, c.Name); err != nil {
+			return err
 		}
-		st.Imports = nil
+	}
+	if err := r.unpublish(ctx, nil); err != nil {
+		return err
+	}
+	return r.become(ctx, api.StackStatusDeleteComplete, "", func(tx *store.Tx, st *stackRecord) error {
 		r.s.names.TxDelete(tx, st.Account, st.Region, st.name())
-		return r.publish(tx, st, &outcome{})
+		return new(outcome).show(tx, st)
 	})
 }
 
@@ -250,11 +263,12 @@ func (r *run) updating(ctx context.Context) error {
 	} else if used != "" {
 		return r.updateFailed(ctx, "Export "+used+" cannot be updated as it is in use by "+by)
 	}
-	err = r.become(ctx, api.StackStatusUpdateCompleteCleanupInProgress, "", func(tx *store.Tx, st *stackRecord) error { return r.publish(tx, st, out) })
-	if aws.IsCode(err, "ValidationError") {
+	if err := r.publish(ctx, out); aws.IsCode(err, "ValidationError") {
 		return r.updateFailed(ctx, aws.AsError(err).Message)
+	} else if err != nil {
+		return err
 	}
-	return err
+	return r.become(ctx, api.StackStatusUpdateCompleteCleanupInProgress, "", out.show)
 }
 
 // updateFailed begins to go back, or leaves the stack as it is when that was
@@ -287,9 +301,12 @@ func (r *run) revertingUpdate(ctx context.Context) error {
 	if err != nil {
 		return r.become(ctx, api.StackStatusUpdateRollbackFailed, err.Error(), nil)
 	}
+	if err := r.publish(ctx, out); err != nil {
+		return err
+	}
 	return r.become(ctx, api.StackStatusUpdateRollbackCompleteCleanupInProgress, "", func(tx *store.Tx, st *stackRecord) error {
 		st.Template, st.Values, st.Tags = w.OldTemplate, w.OldValues, w.OldTags
-		return r.publish(tx, st, out)
+		return out.show(tx, st)
 	})
 }
 

@@ -2,6 +2,7 @@ package cloudformation
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -373,5 +374,73 @@ func TestSnapshot(t *testing.T) {
 	f.is(f.create("chat", free), api.StackStatusRollbackComplete)
 	if f.fake.count("DeleteDBInstance") > 0 && !aws.Val(last(f).SkipFinalSnapshot) {
 		t.Error("a rolled back database left a snapshot")
+	}
+}
+
+// TestDeleteFailed says which resource can not be deleted, deletes the others,
+// and leaves it when told to.
+func TestDeleteFailed(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("s", logGroup), api.StackStatusCreateComplete)
+	if _, err := f.DeleteStack(f.ctx, &api.DeleteStackInput{StackName: aws.Ptr("s"), RetainResources: []string{"Group"}}); err == nil || !strings.Contains(err.Error(), "only valid for stacks in the DELETE_FAILED state") {
+		t.Error(err)
+	}
+	f.fake.fail["DeleteLogGroup"] = aws.Errorf("OperationAbortedException", "try again later")
+	st := f.delete("s")
+	f.is(st, api.StackStatusDeleteFailed)
+	if got := aws.Val(st.StackStatusReason); got != "The following resource(s) failed to delete: [Other]. " {
+		t.Errorf("%q", got)
+	}
+	f.has(f.history("s"), `^Other DELETE_FAILED Resource handler returned message: "try again later`)
+	if _, err := f.DeleteStack(f.ctx, &api.DeleteStackInput{StackName: aws.Ptr("s"), RetainResources: []string{"Other"}}); err != nil {
+		t.Fatal(err)
+	}
+	delete(f.fake.fail, "DeleteLogGroup")
+	f.is(f.run(aws.Val(st.StackId)), api.StackStatusDeleteComplete)
+	if got := sortedKeys(f.fake.things); !slices.Equal(got, []string{"/chat/other"}) {
+		t.Errorf("there are %v", got)
+	}
+}
+
+// TestGoneBehindItsBack deletes a stack whose resources somebody else deleted.
+func TestGoneBehindItsBack(t *testing.T) {
+	f := newFixture(t)
+	f.is(f.create("chat", workshop(t)), api.StackStatusCreateComplete)
+	f.fake.things = map[string][]string{}
+	f.is(f.delete("chat"), api.StackStatusDeleteComplete)
+}
+
+// TestManyExports has more exports than a transaction of the store holds, one
+// of them taken: none is left.
+func TestManyExports(t *testing.T) {
+	f := newFixture(t)
+	many := func(n int) string {
+		text := "Resources:\n  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}\nOutputs:\n"
+		for i := range n {
+			text += fmt.Sprintf("  O%d: {Value: x, Export: {Name: name-%03d}}\n", i, i)
+		}
+		return text
+	}
+	f.is(f.create("many", many(150)), api.StackStatusCreateComplete)
+	f.is(f.update("many", many(100)), api.StackStatusUpdateComplete)
+	count := func() int {
+		list, err := f.exports.List(f.ctx, "000000000000", "us-east-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if count() != 100 {
+		t.Errorf("%d exports", count())
+	}
+	f.is(f.create("twin", strings.ReplaceAll(many(101), "name-0", "other-0")), api.StackStatusCreateComplete)
+	f.is(f.create("third", strings.ReplaceAll(many(101), "name-0", "third-0")), api.StackStatusRollbackComplete)
+	if count() != 201 {
+		t.Errorf("%d exports", count())
+	}
+	f.is(f.delete("many"), api.StackStatusDeleteComplete)
+	f.is(f.delete("twin"), api.StackStatusDeleteComplete)
+	if count() != 0 {
+		t.Errorf("%d exports", count())
 	}
 }
