@@ -40,7 +40,8 @@ type Caller struct {
 // ServiceCaller is the identity a service of ours uses for calls that nobody
 // asked for at that moment: its service-linked role.
 func ServiceCaller(principal, account, region string) Caller {
-	return Caller{Kind: Service, Account: account, Region: region, Partition: "aws", Service: principal,
+	return Caller{
+		Kind: Service, Account: account, Region: region, Partition: "aws", Service: principal,
 		ARN: "arn:aws:sts::" + account + ":assumed-role/" + strings.TrimSuffix(principal, ".amazonaws.com") + "/minato",
 	}
 }
