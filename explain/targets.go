@@ -116,6 +116,11 @@ func (x *Explainer) unhealthy(ctx context.Context, group elbv2.TargetGroup, d el
 		c.What = fmt.Sprintf("the connection for the health check %s to %s is refused or broken: nothing listens on that port there", check, where)
 		c.Remedy = []string{"compare the container's port with the one the application listens on (containerPort, PORT)"}
 	case elbv2.TargetHealthReasonEnumTargetNotInUse:
+		if strings.Contains(said, "Availability Zone") {
+			c.What = fmt.Sprintf("target %s stands in an availability zone that the load balancer does not cover", where)
+			c.Remedy = []string{"aws elbv2 set-subnets --load-balancer-arn LOAD-BALANCER --subnets … with a subnet of that zone too, or run the tasks in the load balancer's zones"}
+			break
+		}
 		c.What = "no listener forwards to the target group, so its targets are not checked"
 		c.Remedy = []string{"aws elbv2 create-listener --load-balancer-arn LOAD-BALANCER --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn=" + aws.Val(group.TargetGroupArn)}
 	default:

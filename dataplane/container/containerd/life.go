@@ -70,6 +70,9 @@ func (r *Runtime) register(rec container.Container) (*ctr, error) {
 // create writes the container's record and makes it known to containerd, with
 // its writable layer.
 func (r *Runtime) create(ctx context.Context, c *ctr) error {
+	if err := r.shimReady(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.dir, 0o711); err != nil {
 		return err
 	}

@@ -29,7 +29,10 @@ type Runtime struct {
 	o    Options
 	runc string
 	shim string
-	cg   *cgroups
+	// shimReady returns when the shim is written, which takes longer than the
+	// rest of the first start: only the first container waits for it.
+	shimReady func() error
+	cg        *cgroups
 	eng  *engine
 
 	ctx    context.Context // of everything in the background
@@ -50,11 +53,14 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{o: o, runc: runc, shim: o.Shim, groups: map[string]*group{}, ctrs: map[string]*ctr{}}
+	r := &Runtime{o: o, runc: runc, shim: o.Shim, shimReady: func() error { return nil }, groups: map[string]*group{}, ctrs: map[string]*ctr{}}
 	if r.shim == "" {
-		if r.shim, err = writeShim(filepath.Join(o.DataDir, "bin")); err != nil {
+		path, write, err := findShim(filepath.Join(o.DataDir, "bin"))
+		if err != nil {
 			return nil, err
 		}
+		r.shim, r.shimReady = path, sync.OnceValue(write)
+		r.wg.Go(func() { _ = r.shimReady() }) // whoever needs it is told of an error
 	}
 	if r.cg, err = findCgroups(); err != nil {
 		return nil, err
