@@ -135,8 +135,14 @@ func value(p *string) []string {
 
 func boolean(p *bool) []string { return []string{strconv.FormatBool(aws.Val(p))} }
 
+// minPage is the fewest items a page may be asked to have.
+const minPage = 5
+
 // page cuts a listing. A token names the place to go on from.
 func page[T any](items []T, max *int32, token *string) ([]T, *string, error) {
+	if max != nil && *max < minPage {
+		return nil, nil, aws.Errorf("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than %d.", *max, minPage)
+	}
 	from := 0
 	if token != nil {
 		b, err := base64.RawURLEncoding.DecodeString(*token)

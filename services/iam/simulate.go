@@ -20,6 +20,14 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *iamapi.Simula
 	if len(in.PolicyInputList)+len(in.PermissionsBoundaryPolicyInputList) > 0 || in.ResourceHandlingOption != nil {
 		return nil, iamapi.InvalidInputException("Additional policies and resource handling options are not supported here.")
 	}
+	if in.ResourceOwner != nil || in.CallerArn != nil && *in.CallerArn != *in.PolicySourceArn {
+		return nil, iamapi.InvalidInputException("Another owner of the resource and another caller than PolicySourceArn are not supported here.")
+	}
+	if in.ResourcePolicy != nil {
+		if _, err := policy.Compile(*in.ResourcePolicy, policy.Resource); err != nil {
+			return nil, iamapi.InvalidInputException("ResourcePolicy: %v", err).Because(err)
+		}
+	}
 	caller, err := s.simulated(ctx, *in.PolicySourceArn)
 	if err != nil {
 		return nil, err
