@@ -195,6 +195,11 @@ func (s *Service) checkLaunch(ctx context.Context, in *ec2api.RunInstancesInput)
 	case hi > maxRun:
 		return nil, aws.Errorf("InstanceLimitExceeded", "Your request for %d instances exceeds the limit of %d of one call.", hi, maxRun)
 	}
+	if in.Placement != nil {
+		if name, asked := aws.Asked(in.Placement, "Affinity", "AvailabilityZoneId", "GroupId", "HostId", "HostResourceGroupArn", "PartitionNumber"); asked {
+			return nil, unsupported(name + " of Placement")
+		}
+	}
 	if in.InstanceType == nil {
 		in.InstanceType = aws.Ptr("t3.micro")
 	}
@@ -248,6 +253,9 @@ func (l *launch) fromInterface(in *ec2api.RunInstancesInput) error {
 		return unsupported("an existing network interface for RunInstances")
 	case in.SubnetId != nil || len(in.SecurityGroupIds) > 0:
 		return aws.Errorf("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID or security groups may not be specified on the same request")
+	}
+	if err := checkInterfaceSpecification(&n); err != nil {
+		return err
 	}
 	l.subnet, l.groups, l.address, l.public = aws.Val(n.SubnetId), n.Groups, aws.Val(n.PrivateIpAddress), n.AssociatePublicIpAddress
 	return nil

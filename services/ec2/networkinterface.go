@@ -115,6 +115,9 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2api.CreateN
 	if len(in.PrivateIpAddresses) > 1 || aws.Val(in.SecondaryPrivateIpAddressCount) > 0 {
 		return nil, unsupported("a secondary private address")
 	}
+	if t := in.InterfaceType; t != nil && *t != "interface" {
+		return nil, unsupported("the interface type " + *t)
+	}
 	want := aws.Val(in.PrivateIpAddress)
 	if len(in.PrivateIpAddresses) == 1 {
 		want = aws.Val(in.PrivateIpAddresses[0].PrivateIpAddress)

@@ -82,7 +82,7 @@ func New(d Deps) *Service {
 func (s *Service) Registration() gateway.Registration {
 	handlers := ec2api.Handlers(s)
 	for name, h := range handlers {
-		handlers[name] = dryRun(h)
+		handlers[name] = dryRun(refusing(name, h))
 	}
 	return gateway.Registration{Service: ec2api.Model, Handlers: handlers, Checks: s.checks}
 }

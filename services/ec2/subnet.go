@@ -177,6 +177,9 @@ func (s *Service) ModifySubnetAttribute(ctx context.Context, in *ec2api.ModifySu
 	if in.AssignIpv6AddressOnCreation != nil && aws.Val(in.AssignIpv6AddressOnCreation.Value) {
 		return nil, unsupported("IPv6")
 	}
+	if t := in.PrivateDnsHostnameTypeOnLaunch; t != nil && *t != ec2api.HostnameTypeIpName {
+		return nil, unsupported("the host name type " + *t)
+	}
 	return &ec2api.ModifySubnetAttributeOutput{}, update(ctx, s, s.subnets, aws.Val(in.SubnetId), noSubnet, func(r *subnetRecord) error {
 		if in.MapPublicIpOnLaunch != nil {
 			r.MapPublicIpOnLaunch = aws.Ptr(aws.Val(in.MapPublicIpOnLaunch.Value))
