@@ -95,10 +95,27 @@ func checkCoverage() error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(have, want) {
-		return fmt.Errorf("docs/coverage.md is stale: %s; make coverage writes it anew", firstDifference(have, want))
+	if claim := unproven(string(have), string(want)); claim != "" {
+		return fmt.Errorf("docs/coverage.md says %q, and this run did not see it: make coverage writes it anew", claim)
 	}
 	return nil
+}
+
+// unproven returns the first line of the document that this run did not bear
+// out: an operation or a count that is another now, or one said to be served
+// that was not seen so. That a run saw more than is claimed is no fault.
+func unproven(have, want string) string {
+	x, y := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i, line := range x {
+		if i < len(y) && (line == y[i] || strings.Replace(line, "answers", "**served**", 1) == y[i]) {
+			continue
+		}
+		return line
+	}
+	if len(x) != len(y) {
+		return "nothing of " + y[len(x)]
+	}
+	return ""
 }
 
 // partial tells whether only some tests were asked for.
@@ -109,14 +126,4 @@ func partial() bool {
 		}
 	}
 	return testing.Short()
-}
-
-func firstDifference(a, b []byte) string {
-	x, y := strings.Split(string(a), "\n"), strings.Split(string(b), "\n")
-	for i := range min(len(x), len(y)) {
-		if x[i] != y[i] {
-			return fmt.Sprintf("line %d has %q, this run saw %q", i+1, x[i], y[i])
-		}
-	}
-	return fmt.Sprintf("%d lines, this run saw %d", len(x), len(y))
 }
