@@ -75,6 +75,9 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 	if len(name) > 255 || strings.IndexFunc(name, notIdentifier) >= 0 || name == "" {
 		return nil, ecsapi.InvalidParameterException("Invalid identifier: Name must only contain letters, numbers, hyphens, and underscores.")
 	}
+	if in.ServiceConnectDefaults != nil {
+		return nil, notServed("Service Connect")
+	}
 	if err := checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
 		return nil, err
 	}
@@ -206,6 +209,9 @@ func (s *Service) ListClusters(ctx context.Context, in *ecsapi.ListClustersInput
 
 // UpdateCluster changes a cluster's settings and configuration.
 func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInput) (*ecsapi.UpdateClusterOutput, error) {
+	if in.ServiceConnectDefaults != nil {
+		return nil, notServed("Service Connect")
+	}
 	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) {
 		c.Settings = clusterSettings(c.Settings, in.Settings)
 		if in.Configuration != nil {

@@ -83,6 +83,9 @@ func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
 		if o.Memory != nil {
 			t.Memory = o.Memory
 		}
+		if o.EphemeralStorage != nil {
+			t.EphemeralStorage = o.EphemeralStorage
+		}
 	} else {
 		t.Overrides = &ecsapi.TaskOverride{}
 	}
@@ -149,6 +152,12 @@ func (s *Service) tasksOf(ctx context.Context, cluster string) ([]taskRecord, er
 
 // RunTask makes tasks.
 func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi.RunTaskOutput, error) {
+	switch {
+	case len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0:
+		return nil, invalid("Placement constraints and strategies are not supported for the FARGATE launch type.")
+	case len(in.VolumeConfigurations) > 0:
+		return nil, notServed("EBS volumes")
+	}
 	cluster, err := s.cluster(ctx, in.Cluster)
 	if err != nil {
 		return nil, err
@@ -260,7 +269,13 @@ func checkOverrides(d *taskDefinitionRecord, o *ecsapi.TaskOverride) error {
 	if o == nil {
 		return nil
 	}
+	if len(o.InferenceAcceleratorOverrides) > 0 {
+		return notServed("inference accelerators")
+	}
 	for _, c := range o.ContainerOverrides {
+		if name, asked := aws.Asked(c, "EnvironmentFiles", "ResourceRequirements"); asked {
+			return notServed("the container override " + strings.ToLower(name[:1]) + name[1:])
+		}
 		if c.Name == nil {
 			return ecsapi.InvalidParameterException("Container override name should not be null.")
 		}

@@ -20,7 +20,7 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 			return err
 		}
 	}
-	if err := s.supported(d); err != nil {
+	if err := supported(d); err != nil {
 		return err
 	}
 	if err := s.Runtime.EnsureGroup(ctx, s.containerGroup(t)); err != nil {
@@ -50,15 +50,26 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 
 // supported refuses what a task definition may ask for on AWS and minato does
 // not do, before anything runs without it.
-func (s *Service) supported(d *taskDefinitionRecord) error {
+func supported(d *taskDefinitionRecord) error {
 	for _, v := range d.Volumes {
-		if v.EfsVolumeConfiguration != nil || v.FsxWindowsFileServerVolumeConfiguration != nil || v.DockerVolumeConfiguration != nil || aws.Val(v.ConfiguredAtLaunch) {
+		if _, asked := aws.Asked(v, "EfsVolumeConfiguration", "FsxWindowsFileServerVolumeConfiguration", "DockerVolumeConfiguration", "S3filesVolumeConfiguration", "ConfiguredAtLaunch"); asked {
 			return failure(nil, "ResourceInitializationError: the volume %s: not served by minato", aws.Val(v.Name))
 		}
 	}
+	if p := d.RuntimePlatform; p != nil && p.OperatingSystemFamily != nil && *p.OperatingSystemFamily != ecsapi.OSFamilyLinux {
+		return failure(nil, "ResourceInitializationError: the operating system family %s: not served by minato", *p.OperatingSystemFamily)
+	}
+	if d.ProxyConfiguration != nil {
+		return failure(nil, "ResourceInitializationError: proxyConfiguration: not served by minato")
+	}
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
+		if name, asked := aws.Asked(c, "CredentialSpecs", "DnsSearchDomains", "DnsServers", "FirelensConfiguration", "Hostname", "ResourceRequirements", "RestartPolicy", "VolumesFrom"); asked {
+			return failure(nil, "ResourceInitializationError: %s of the container %s: not served by minato", strings.ToLower(name[:1])+name[1:], aws.Val(c.Name))
+		}
 		switch {
+		case c.LogConfiguration != nil && len(c.LogConfiguration.SecretOptions) > 0:
+			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secretOptions of a log configuration: not served by minato")
 		case len(c.Secrets) > 0:
 			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secrets of containers: not served by minato")
 		case len(c.EnvironmentFiles) > 0:
