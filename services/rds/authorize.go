@@ -47,7 +47,10 @@ func about(p arn.Place, in any) []string {
 		switch {
 		case name == "":
 		case arn.Is(name):
-			out = append(out, name)
+			// Of an ARN the operations take the name, so the question is about
+			// what has it here, wherever the ARN says that it is.
+			a, _ := arn.Parse(name)
+			out = append(out, build(strings.ToLower(a.ID())))
 		default:
 			out = append(out, build(strings.ToLower(name)))
 		}

@@ -113,6 +113,16 @@ func refuseUnserved(in *rdsapi.CreateDBInstanceInput) error {
 			return notServed(c.what)
 		}
 	}
+	if name, asked := aws.Asked(in, "CustomIamInstanceProfile", "DBSystemId", "EnableCustomerOwnedIp", "MasterUserSecretKmsKeyId", "NcharCharacterSetName",
+		"ProcessorFeatures", "TagSpecifications", "TdeCredentialPassword", "Timezone"); asked {
+		return notServed(name)
+	}
+	if m := in.DatabaseInsightsMode; m != nil && *m != rdsapi.DatabaseInsightsModeStandard {
+		return notServed("DatabaseInsightsMode " + *m)
+	}
+	if m := in.MasterUserAuthenticationType; m != nil && *m != rdsapi.MasterUserAuthenticationTypePassword {
+		return notServed("MasterUserAuthenticationType " + *m)
+	}
 	if in.CharacterSetName != nil {
 		return invalidCombination("CharacterSetName cannot be specified for this engine.")
 	}

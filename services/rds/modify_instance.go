@@ -77,6 +77,16 @@ func refuseUnservedChange(in *rdsapi.ModifyDBInstanceInput) error {
 			return notServed(c.what)
 		}
 	}
+	if name, asked := aws.Asked(in, "AutomationMode", "AwsBackupRecoveryPointArn", "DBSecurityGroups", "DedicatedLogVolume", "EnableCustomerOwnedIp", "MasterUserSecretKmsKeyId",
+		"MultiTenant", "ProcessorFeatures", "ReplicaMode", "RotateMasterUserPassword", "TagSpecifications", "TdeCredentialArn", "TdeCredentialPassword"); asked {
+		return notServed(name)
+	}
+	if m := in.DatabaseInsightsMode; m != nil && *m != rdsapi.DatabaseInsightsModeStandard {
+		return notServed("DatabaseInsightsMode " + *m)
+	}
+	if m := in.MasterUserAuthenticationType; m != nil && *m != rdsapi.MasterUserAuthenticationTypePassword {
+		return notServed("MasterUserAuthenticationType " + *m)
+	}
 	return nil
 }
 

@@ -116,11 +116,16 @@ func TestRefusals(t *testing.T) {
 		{with(func(in input) { in.PubliclyAccessible = aws.Ptr(true) }), "InvalidVPCNetworkStateFault", "DNS hostnames"},
 		{with(func(in input) { in.MultiAZ = aws.Ptr(true) }), "InvalidParameterCombination", "MultiAZ is not supported"},
 		{with(func(in input) { in.StorageEncrypted = aws.Ptr(true) }), "InvalidParameterCombination", "StorageEncrypted is not supported"},
+		{with(func(in input) { in.Timezone = aws.Ptr("UTC") }), "InvalidParameterCombination", "Timezone is not supported"},
+		{with(func(in input) { in.DatabaseInsightsMode = aws.Ptr("advanced") }), "InvalidParameterCombination", "DatabaseInsightsMode advanced is not supported"},
+		{with(func(in input) { in.MasterUserAuthenticationType = aws.Ptr("iam-db-auth") }), "InvalidParameterCombination", "MasterUserAuthenticationType iam-db-auth is not supported"},
 	} {
 		_, err := w.CreateDBInstance(w.ctx, c.in)
 		refused(t, err, c.code, c.text)
 	}
-	_, err := w.CreateDBSubnetGroup(w.ctx, &rdsapi.CreateDBSubnetGroupInput{DBSubnetGroupName: aws.Ptr("one"), DBSubnetGroupDescription: aws.Ptr("d"), SubnetIds: []string{"subnet-a"}})
+	_, err := w.ModifyDBInstance(w.ctx, &rdsapi.ModifyDBInstanceInput{DBInstanceIdentifier: w.order().DBInstanceIdentifier, RotateMasterUserPassword: aws.Ptr(true)})
+	refused(t, err, "InvalidParameterCombination", "RotateMasterUserPassword is not supported")
+	_, err = w.CreateDBSubnetGroup(w.ctx, &rdsapi.CreateDBSubnetGroupInput{DBSubnetGroupName: aws.Ptr("one"), DBSubnetGroupDescription: aws.Ptr("d"), SubnetIds: []string{"subnet-a"}})
 	refused(t, err, "DBSubnetGroupDoesNotCoverEnoughAZs", "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: us-east-1a. Add subnets to cover at least 2 AZs.")
 	_, err = w.CreateDBSubnetGroup(w.ctx, &rdsapi.CreateDBSubnetGroupInput{DBSubnetGroupName: aws.Ptr("two"), DBSubnetGroupDescription: aws.Ptr("d"), SubnetIds: []string{"subnet-a", "subnet-x"}})
 	refused(t, err, "InvalidSubnet", "not in the same Vpc")
@@ -213,6 +218,8 @@ func TestLife(t *testing.T) {
 	if s := snaps.DBSnapshots[0]; *s.Status != "available" || *s.PercentProgress != 100 || *s.MasterUsername != "root" {
 		t.Errorf("%+v", s)
 	}
+	_, larger := w.RestoreDBInstanceFromDBSnapshot(w.ctx, &rdsapi.RestoreDBInstanceFromDBSnapshotInput{DBInstanceIdentifier: aws.Ptr("again"), DBSnapshotIdentifier: aws.Ptr("last"), AllocatedStorage: aws.Ptr(int32(1000))})
+	refused(t, larger, "InvalidParameterCombination", "AllocatedStorage of a restoration is not supported")
 	must(w.RestoreDBInstanceFromDBSnapshot(w.ctx, &rdsapi.RestoreDBInstanceFromDBSnapshotInput{DBInstanceIdentifier: aws.Ptr("again"), DBSnapshotIdentifier: aws.Ptr("last"), DBSubnetGroupName: aws.Ptr("chat-db")}))
 	w.reach("again", "available")
 	if srv := w.databases.only(t); srv.spec.Snapshot == "" || srv.master != "" || srv.spec.Master.User != "root" {

@@ -207,6 +207,11 @@ func (s *Service) RestoreDBInstanceFromDBSnapshot(ctx context.Context, in *rdsap
 	if aws.Val(from.Status) != statusAvailable {
 		return nil, rdsapi.InvalidDBSnapshotStateFault("Cannot restore from snapshot %s because it is in the %s state.", name, aws.Val(from.Status))
 	}
+	if name, asked := aws.Asked(in, "AdditionalStorageVolumes", "AllocatedStorage", "BackupRetentionPeriod", "BackupTarget", "CACertificateIdentifier", "CustomIamInstanceProfile",
+		"DBClusterSnapshotIdentifier", "DBName", "DedicatedLogVolume", "DomainFqdn", "EnableCustomerOwnedIp", "MasterUserSecretKmsKeyId", "PreferredBackupWindow", "ProcessorFeatures",
+		"StorageThroughput", "TagSpecifications", "TdeCredentialArn", "TdeCredentialPassword"); asked {
+		return nil, notServed(name + " of a restoration")
+	}
 	or := func(v, otherwise *string) *string {
 		if aws.Val(v) != "" {
 			return v
