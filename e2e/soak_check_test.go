@@ -27,8 +27,20 @@ import (
 // with its shim or its log writer a task ends too.
 type soakVictim struct{ pid, dies int }
 
-// victims chooses. It returns none when nothing of the kind runs.
-func (w *soakWorld) victims(kind string, pick int) ([]soakVictim, error) {
+// victims chooses. While a rollout goes on there is always one of each kind, but
+// the one chosen may be just coming or going: then it chooses again.
+func (w *soakWorld) victims(kind string, pick int) (out []soakVictim, err error) {
+	err = soakUntil(2*time.Second, func() error {
+		if out, err = w.choose(kind, pick); err == nil && len(out) == 0 {
+			err = fmt.Errorf("no %s runs", kind)
+		}
+		return err
+	})
+	return out, err
+}
+
+// choose returns none when what was chosen is gone.
+func (w *soakWorld) choose(kind string, pick int) ([]soakVictim, error) {
 	var out []soakVictim
 	switch kind {
 	case "daemon", "containerd":

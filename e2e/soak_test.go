@@ -70,6 +70,10 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("round %d of seed %d, %s killed: %d requests failed that should not:\n%s", n+1, seed, kind, len(failed), strings.Join(failed[:min(10, len(failed))], "\n"))
 		}
 	}
+	visitors.stop() // those under way are waited for
+	if failed := visitors.unexcused(); len(failed) > 0 {
+		t.Errorf("%d requests failed after the last round of seed %d:\n%s", len(failed), seed, strings.Join(failed, "\n"))
+	}
 	if visitors.succeeded() == 0 {
 		t.Error("no request was answered")
 	}
