@@ -11,7 +11,7 @@ LDFLAGS := -s -w
 # one package at a time, because they share two cores and one kernel.
 HOST_PKGS := ./e2e/... ./dataplane/container/... ./dataplane/network/... ./dataplane/build/... ./dataplane/database/...
 
-.PHONY: setup build generate coverage test test-unit test-host lint fmt demo bench soak clean check-go
+.PHONY: setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench soak clean check-go
 
 check-go:
 	@v=$$($(GO) env GOVERSION 2>/dev/null | sed 's/^go//'); case "$$v" in \
@@ -20,6 +20,9 @@ check-go:
 
 setup: check-go
 	./scripts/setup
+
+setup-tests: check-go
+	./scripts/setup tests
 
 build: check-go bin/minato examples/workshop/chat/bin/chat
 
@@ -45,7 +48,7 @@ lint: check-go
 fmt:
 	$(GO) tool gofumpt -w $$(git ls-files '*.go' | grep -v '\.gen\.go$$')
 
-test: build lint test-unit test-host
+test: setup-tests build lint test-unit test-host
 
 # -race everywhere; the end-to-end tests run the binary that `make build` made.
 test-unit:
@@ -54,7 +57,7 @@ test-unit:
 test-host: build
 	$(GO) test -race -p 1 -timeout 40m $(HOST_PKGS)
 
-coverage: build
+coverage: setup-tests build
 	MINATO_COVERAGE=write $(GO) test -count=1 -timeout 40m ./e2e/...
 
 demo: setup build
