@@ -99,11 +99,11 @@ func checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
 		}
 		return out
 	case *cloud9api.ListTagsForResourceInput:
-		return on(aws.Val(in.ResourceARN))
+		return on(p.Environment(idOf(aws.Val(in.ResourceARN))))
 	case *cloud9api.TagResourceInput:
-		return on(aws.Val(in.ResourceARN))
+		return on(p.Environment(idOf(aws.Val(in.ResourceARN))))
 	case *cloud9api.UntagResourceInput:
-		return on(aws.Val(in.ResourceARN))
+		return on(p.Environment(idOf(aws.Val(in.ResourceARN))))
 	}
 	return on("*")
 }

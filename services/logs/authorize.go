@@ -21,11 +21,11 @@ func checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
 	case *logsapi.DescribeLogGroupsInput:
 		return one(op, p.LogStream("", ""), nil)
 	case *logsapi.TagResourceInput:
-		return one(op, aws.Val(in.ResourceArn), requestTags(in.Tags))
+		return one(op, taggedARN(p, in.ResourceArn), requestTags(in.Tags))
 	case *logsapi.UntagResourceInput:
-		return one(op, aws.Val(in.ResourceArn), map[string][]string{"aws:TagKeys": in.TagKeys})
+		return one(op, taggedARN(p, in.ResourceArn), map[string][]string{"aws:TagKeys": in.TagKeys})
 	case *logsapi.ListTagsForResourceInput:
-		return one(op, aws.Val(in.ResourceArn), nil)
+		return one(op, taggedARN(p, in.ResourceArn), nil)
 	case *logsapi.CreateLogGroupInput:
 		out := one(op, p.LogStream(aws.Val(in.LogGroupName), ""), requestTags(in.Tags))
 		if len(in.Tags) > 0 {
@@ -44,6 +44,16 @@ func checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
 	}
 	name, _ := groupName(member(in, "LogGroupName"), member(in, "LogGroupIdentifier"))
 	return one(op, p.LogStream(name, ""), nil)
+}
+
+// taggedARN is the ARN of the caller's group that an ARN names: its name is all
+// that the operations take of it.
+func taggedARN(p arn.Place, resource *string) string {
+	name, ok := groupOfARN(aws.Val(resource))
+	if !ok {
+		return aws.Val(resource)
+	}
+	return p.LogGroup(name)
 }
 
 func one(op *aws.Operation, resource string, context map[string][]string) []gateway.Check {
