@@ -57,7 +57,7 @@ func (s *Service) count(tx *store.Tx, arn string, attachments, boundaries int32)
 	if err != nil {
 		return err
 	}
-	if !found {
+	if !found || aws.Val(p.Arn) != arn {
 		return notAttachable(arn)
 	}
 	*p.AttachmentCount += attachments

@@ -55,7 +55,8 @@ func (s *Service) policy(ctx context.Context, arn string) (managedPolicy, error)
 		return managedPolicy{}, noPolicy(arn)
 	}
 	p, found, err := s.policies.Get(ctx, account(ctx), global, id)
-	if err == nil && !found {
+	if err == nil && (!found || aws.Val(p.Arn) != arn) {
+		// IAM was asked about this ARN, so one with another path means nothing.
 		err = noPolicy(arn)
 	}
 	return p, err
@@ -75,7 +76,7 @@ func (s *Service) changePolicy(ctx context.Context, arn string, f func(tx *store
 		if err != nil {
 			return err
 		}
-		if !found {
+		if !found || aws.Val(p.Arn) != arn {
 			return noPolicy(arn)
 		}
 		if err := f(tx, &p); err != nil {
@@ -205,7 +206,7 @@ func (s *Service) DeletePolicy(ctx context.Context, in *iamapi.DeletePolicyInput
 			return err
 		}
 		switch {
-		case !found:
+		case !found || aws.Val(p.Arn) != *in.PolicyArn:
 			return noPolicy(*in.PolicyArn)
 		case *p.AttachmentCount > 0 || *p.PermissionsBoundaryUsageCount > 0:
 			return iamapi.DeleteConflictException("Cannot delete a policy attached to entities.")
