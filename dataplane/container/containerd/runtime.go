@@ -33,7 +33,7 @@ type Runtime struct {
 	// rest of the first start: only the first container waits for it.
 	shimReady func() error
 	cg        *cgroups
-	eng  *engine
+	eng       *engine
 
 	ctx    context.Context // of everything in the background
 	cancel context.CancelFunc
