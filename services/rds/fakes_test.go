@@ -379,6 +379,24 @@ func (w *world) said(id string) string {
 	return b.String()
 }
 
+// hears waits until the events of an instance hold the texts: an event is
+// written just after the status it tells of.
+func (w *world) hears(id string, texts ...string) {
+	w.Helper()
+	var said string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		said = w.said(id)
+		missing := false
+		for _, text := range texts {
+			missing = missing || !strings.Contains(said, text)
+		}
+		if !missing {
+			return
+		}
+	}
+	w.Errorf("the events do not say %q:\n%s", texts, said)
+}
+
 // refused checks an error's code and text.
 func refused(t *testing.T, err error, code, text string) {
 	t.Helper()
