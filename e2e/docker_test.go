@@ -98,7 +98,6 @@ func (d *dockerd) must(stdin string, args ...string) string {
 // TestDocker is ECR's "view push commands" with the docker client: login,
 // build, tag, push; refused before the login, and pulled again by digest.
 func TestDocker(t *testing.T) {
-	d := startDockerd(t)
 	in, err := harness.New(binary(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +110,9 @@ func TestDocker(t *testing.T) {
 	if err := in.Up(); err != nil {
 		t.Fatal(err)
 	}
+	// After the names are in /etc/hosts: dockerd may go by what it read there
+	// for some seconds.
+	d := startDockerd(t)
 	aws := func(args ...string) []byte {
 		t.Helper()
 		cmd := exec.Command(binary(), append([]string{"aws", "--data-dir", in.DataDir, "--output", "json"}, args...)...)
