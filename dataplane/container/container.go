@@ -314,13 +314,51 @@ type Execution interface {
 	Wait(ctx context.Context) (int, error)
 }
 
-// Stats is what a container uses.
+// Stats is what a container uses and has used.
 type Stats struct {
-	Time        time.Time
-	CPU         time.Duration // used since it started
-	Memory      int64         // bytes, without the page cache that could be given back
-	MemoryLimit int64         // 0: none
-	PIDs        int64
+	Time time.Time
+
+	CPU        time.Duration // used since it started
+	CPUUser    time.Duration // of which outside the kernel
+	CPUKernel  time.Duration // and inside
+	SystemCPU  time.Duration // of all the machine's processors since it started
+	Throttling Throttling
+
+	Memory      int64 // bytes, without the page cache that could be given back
+	MemoryUsage int64 // bytes, page cache included
+	MemoryMax   int64 // the most there was of it; 0 where the kernel does not say
+	MemoryLimit int64 // 0: none
+	MemoryFails int64 // how often the limit was met; 0 where the kernel does not say
+	// MemoryDetail is the kernel's own account, by its names; they differ between
+	// cgroup versions.
+	MemoryDetail map[string]uint64
+
+	PIDs      int64
+	PIDsLimit int64 // 0: none
+
+	BlockIO []BlockIO
+	// Networks are the interfaces of its network namespace, by name, which it may
+	// share; without the loopback interface.
+	Networks map[string]NetworkStats
+}
+
+// Throttling tells how often a CPU limit held a container back.
+type Throttling struct {
+	Periods, Throttled uint64
+	Time               time.Duration
+}
+
+// BlockIO is what was read from and written to a block device.
+type BlockIO struct {
+	Major, Minor          uint64
+	ReadBytes, WriteBytes uint64
+	Reads, Writes         uint64
+}
+
+// NetworkStats are the counters of a network interface.
+type NetworkStats struct {
+	RxBytes, RxPackets, RxErrors, RxDropped uint64
+	TxBytes, TxPackets, TxErrors, TxDropped uint64
 }
 
 // Offset is a place in a container's log. Offsets grow; they mean nothing more.

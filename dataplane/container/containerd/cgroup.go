@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -242,33 +241,4 @@ func (cg *cgroups) field(path, controller, file, key string) int64 {
 		}
 	}
 	return 0
-}
-
-// number reads a file that holds one number; "max" is 0, no limit.
-func (cg *cgroups) number(path, controller, file string) int64 {
-	b, err := os.ReadFile(filepath.Join(cg.dir(path, controller), file))
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil || n > math.MaxInt64/2 { // version 1 says "no limit" so
-		return 0
-	}
-	return n
-}
-
-// stats measures a cgroup.
-func (cg *cgroups) stats(path string) container.Stats {
-	s := container.Stats{Time: time.Now()}
-	if cg.unified != "" {
-		s.CPU = time.Duration(cg.field(path, "cpu", "cpu.stat", "usage_usec")) * time.Microsecond
-		s.Memory = cg.number(path, "memory", "memory.current") - cg.field(path, "memory", "memory.stat", "inactive_file")
-		s.MemoryLimit = cg.number(path, "memory", "memory.max")
-	} else {
-		s.CPU = time.Duration(cg.number(path, "cpuacct", "cpuacct.usage"))
-		s.Memory = cg.number(path, "memory", "memory.usage_in_bytes") - cg.field(path, "memory", "memory.stat", "total_inactive_file")
-		s.MemoryLimit = cg.number(path, "memory", "memory.limit_in_bytes")
-	}
-	s.PIDs = cg.number(path, "pids", "pids.current")
-	return s
 }

@@ -171,15 +171,3 @@ func (x *execution) Wait(ctx context.Context) (int, error) {
 		return 0, errors.Join(ctx.Err(), x.delete(withNamespace(ctx)))
 	}
 }
-
-// Stats implements container.Runtime.
-func (r *Runtime) Stats(_ context.Context, id string) (container.Stats, error) {
-	c, err := r.find(id)
-	if err != nil {
-		return container.Stats{}, err
-	}
-	if s := r.statusOf(c); s.State != container.Running {
-		return container.Stats{}, fmt.Errorf("container %s is %s: %w", id, s.State, container.ErrNotRunning)
-	}
-	return r.cg.stats(r.cgroupOf(c)), nil
-}

@@ -35,7 +35,8 @@ type Fake struct {
 	// DialFunc, if set, is Dial.
 	DialFunc func(ctx context.Context, group, address string) (net.Conn, error)
 
-	dir string
+	dir  string
+	made time.Time
 
 	mu     sync.Mutex
 	images map[string]container.Image
@@ -64,7 +65,7 @@ type fakeSub struct {
 // NewFake returns a runtime without images; every image holds /program.
 func NewFake(tb testing.TB) *Fake {
 	return &Fake{
-		Programs: map[string]Program{"/program": program.Run}, dir: tb.TempDir(),
+		Programs: map[string]Program{"/program": program.Run}, dir: tb.TempDir(), made: time.Now(),
 		images: map[string]container.Image{}, groups: map[string]container.Group{}, ctrs: map[string]*fakeContainer{}, subs: map[*fakeSub]bool{},
 	}
 }
@@ -430,8 +431,19 @@ func (f *Fake) Dial(ctx context.Context, group, address string) (net.Conn, error
 
 // Stats implements container.Runtime.
 func (f *Fake) Stats(_ context.Context, id string) (container.Stats, error) {
-	_, err := f.running(id)
-	return container.Stats{Time: time.Now(), PIDs: 1}, err
+	c, err := f.running(id)
+	if err != nil {
+		return container.Stats{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// A tenth of a processor, and a MiB, from the start on.
+	now := time.Now()
+	used := now.Sub(c.status.Started) / 10
+	return container.Stats{
+		Time: now, CPU: used, CPUUser: used, SystemCPU: now.Sub(f.made) + time.Second, Memory: 1 << 20, MemoryUsage: 1 << 20, MemoryMax: 1 << 20,
+		MemoryLimit: c.spec.Limits.Memory, MemoryDetail: map[string]uint64{"anon": 1 << 20}, PIDs: 1, PIDsLimit: c.spec.Limits.PIDs,
+	}, nil
 }
 
 // Tail implements container.Runtime.

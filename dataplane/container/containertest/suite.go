@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *Subject) {
 		{"logs", testLogs},
 		{"consumed", testConsumed},
 		{"exec", testExec},
+		{"stats", testStats},
 		{"changes", testChanges},
 		{"groups", testGroups},
 		{"reopen", testReopen},
@@ -406,6 +407,41 @@ func testExec(k *kit) {
 	k.ok(k.s.Stop(k.ctx, id, syscall.SIGKILL, 0))
 	if _, err := k.s.Exec(k.ctx, id, container.Process{Args: []string{"/program"}}, container.Stdio{}); !errors.Is(err, container.ErrNotRunning) {
 		k.Errorf("in what has ended: %v", err)
+	}
+}
+
+// testStats: what is counted grows, and a limit is told.
+func testStats(k *kit) {
+	id := k.start(container.Container{Command: []string{"stubborn"}, Limits: container.Limits{Memory: 64 << 20}})
+	first, err := k.s.Stats(k.ctx, id)
+	k.ok(err)
+	var next container.Stats
+	for {
+		// Whatever runs costs some time; an idle program's takes a while to show.
+		if next, err = k.s.Stats(k.ctx, id); err != nil || next.CPU > 0 && next.SystemCPU > first.SystemCPU {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	k.ok(err)
+	switch {
+	case !next.Time.After(first.Time), next.CPU < first.CPU, next.CPUUser+next.CPUKernel == 0 && next.CPU > time.Second:
+		k.Errorf("time does not pass: %+v, then %+v", first, next)
+	case next.Memory <= 0, next.MemoryUsage < next.Memory, next.MemoryLimit != 64<<20, len(next.MemoryDetail) == 0:
+		k.Errorf("memory: %+v", next)
+	case next.PIDs < 1:
+		k.Errorf("processes: %+v", next)
+	}
+	if _, lo := next.Networks["lo"]; lo {
+		k.Errorf("the loopback interface is counted: %+v", next.Networks)
+	}
+	k.ok(k.s.Signal(k.ctx, id, syscall.SIGKILL))
+	k.wait(id)
+	if _, err := k.s.Stats(k.ctx, id); !errors.Is(err, container.ErrNotRunning) {
+		k.Errorf("one that has ended: %v", err)
+	}
+	if _, err := k.s.Stats(k.ctx, "nobody"); !errors.Is(err, container.ErrNotFound) {
+		k.Errorf("one that is not there: %v", err)
 	}
 }
 
