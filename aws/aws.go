@@ -40,10 +40,25 @@ func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
 }
 
+// internalFailure is the code of a fault of ours until it is known which service
+// answers for it.
+const internalFailure = "InternalFailure"
+
 // Internal makes the error for a fault of ours: the user sees AWS's
-// InternalFailure, the log sees the cause.
+// InternalFailure, or what the service calls it (ServedBy); the log sees the
+// cause.
 func Internal(cause error) *Error {
-	return &Error{Code: "InternalFailure", Message: "An internal error has occurred.", Status: http.StatusInternalServerError, Cause: cause}
+	return &Error{Code: internalFailure, Message: "An internal error has occurred.", Status: http.StatusInternalServerError, Cause: cause}
+}
+
+// ServedBy is the error as a service tells it: a fault of ours has its code.
+func (e *Error) ServedBy(s *Service) *Error {
+	if s == nil || s.Fault == "" || e.Code != internalFailure {
+		return e
+	}
+	c := *e
+	c.Code = s.Fault
+	return &c
 }
 
 // Error implements error.
@@ -112,6 +127,7 @@ type Service struct {
 	TargetPrefix string     // X-Amz-Target prefix of JSON protocols
 	XMLNamespace string     // namespace of XML answers
 	Protocols    []Protocol // the protocols a client may choose; the first is the usual one
+	Fault        string     // the code of a fault of the service's own, such as "ServerException"
 	Global       bool       // IAM and STS: one endpoint for all regions
 	Operations   map[string]*Operation
 	Known        map[string]bool // every operation of the full model, served or not

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"minato/daemon/control"
@@ -36,6 +37,11 @@ func (d *daemon) controlHandler(stop func()) http.Handler {
 		}
 		stop()
 	})
+	// Where the time and the memory of a running daemon go:
+	// curl --unix-socket /run/minato/<id>/control http://minato/debug/pprof/profile?seconds=10
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	d.shellHandler(mux)
 	return mux
 }

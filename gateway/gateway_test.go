@@ -123,6 +123,7 @@ func TestDoor(t *testing.T) {
 		{name: "an input that breaks the model", target: "DescribeClusters", body: `{"include":["NONSENSE"]}`, status: 400, want: "Exception"},
 		{name: "a body that is no JSON", target: "ListClusters", body: "{", status: 400, want: "SerializationException"},
 		{name: "a panic", body: "Action=GetSessionToken&Version=2011-06-15", status: 500, want: "InternalFailure"},
+		{name: "a panic, in ECS's words", target: "ListServices", body: "{}", status: 500, want: "ServerException"},
 		{name: "an operation that is not known", body: "Action=Nonsense&Version=2011-06-15", status: 400, want: "InvalidAction"},
 		{name: "a name of somebody else", body: whoAmI, change: func(r *http.Request, _ *sigv4.Signer) { r.Host = "evil.example" }, status: 403, want: "neither"},
 		{name: "AWS's own name", body: whoAmI, change: func(r *http.Request, _ *sigv4.Signer) { r.Host = "sts.us-east-1.amazonaws.com" }, status: 200, want: "user/me"},

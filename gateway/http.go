@@ -56,7 +56,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return // the client is gone
 		}
 	}
-	e := aws.AsError(err)
+	e := aws.AsError(err).ServedBy(call.Service)
 	h.record(call, e.Code)
 	if e.HTTPStatus() >= 500 || e.Cause != nil {
 		h.gateway.opt.Log.Warn("request failed", "operation", call.Name, "request", requestID, "error", e)

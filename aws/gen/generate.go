@@ -260,19 +260,7 @@ func (p *pkg) writeErrors(b *bytes.Buffer) error {
 	}
 	b.WriteString("import \"fmt\"\nimport \"minato/aws\"\n\n")
 	for _, name := range sortedKeys(errors) {
-		s := errors[name]
-		code, status := name, 400
-		if s.Fault {
-			status = 500
-		}
-		if s.Error != nil {
-			if s.Error.Code != "" {
-				code = s.Error.Code
-			}
-			if s.Error.HTTPStatusCode != 0 {
-				status = s.Error.HTTPStatusCode
-			}
-		}
+		code, status := errors[name].errorCode(name)
 		fn := exported(name)
 		if err := p.names.declare(fn, "error "+name); err != nil {
 			return err

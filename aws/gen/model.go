@@ -79,6 +79,23 @@ type errorTrait struct {
 	HTTPStatusCode int    `json:"httpStatusCode,omitempty"`
 }
 
+// errorCode is the code and the HTTP status of the error that a shape is.
+func (s *shape) errorCode(name string) (code string, status int) {
+	code, status = name, 400
+	if s.Fault {
+		status = 500
+	}
+	if s.Error != nil {
+		if s.Error.Code != "" {
+			code = s.Error.Code
+		}
+		if s.Error.HTTPStatusCode != 0 {
+			status = s.Error.HTTPStatusCode
+		}
+	}
+	return code, status
+}
+
 func readModel(file string) (*model, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -40,6 +40,32 @@ func (p *pkg) protocols() ([]string, error) {
 	return names, nil
 }
 
+// fault is the code of a fault of the service's own: the error of that kind that
+// most of its operations have. Services that model none answer AWS's common one,
+// EC2 its own.
+func (p *pkg) fault() string {
+	uses, best := map[string]int{}, ""
+	for _, op := range p.ops() {
+		for _, r := range op.Errors {
+			s := p.m.Shapes[r.Shape]
+			code, status := s.errorCode(r.Shape)
+			if status < 500 {
+				continue
+			}
+			if uses[code]++; uses[code] > uses[best] || uses[code] == uses[best] && code < best {
+				best = code
+			}
+		}
+	}
+	switch {
+	case 2*uses[best] > len(p.ops()):
+		return best
+	case p.m.Metadata.Protocol == "ec2":
+		return "InternalError"
+	}
+	return "InternalFailure"
+}
+
 // writeOperations writes the description of the service and its operations.
 // The structs are static data; only what needs reflection is left to init.
 func (p *pkg) writeOperations(b *bytes.Buffer) error {
@@ -59,7 +85,8 @@ func (p *pkg) writeOperations(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "package %s\n\nimport \"minato/aws\"\n\n", p.name)
 	fmt.Fprintf(b, "// Model describes the service on the wire.\nvar Model = &aws.Service{\n\tName: %q,\n\tServiceID: %q,\n\tSigningName: %q,\n\tIAMPrefix: %q,\n\tAPIVersion: %q,\n",
 		p.name, md.ServiceID, signing, iam, md.APIVersion)
-	fmt.Fprintf(b, "\tTargetPrefix: %q,\n\tXMLNamespace: %q,\n\tProtocols: []aws.Protocol{%s},\n\tGlobal: %v,\n}\n\n", md.TargetPrefix, md.XMLNamespace, strings.Join(protocols, ", "), md.GlobalEndpoint != "")
+	fmt.Fprintf(b, "\tTargetPrefix: %q,\n\tXMLNamespace: %q,\n\tProtocols: []aws.Protocol{%s},\n\tFault: %q,\n\tGlobal: %v,\n}\n\n",
+		md.TargetPrefix, md.XMLNamespace, strings.Join(protocols, ", "), p.fault(), md.GlobalEndpoint != "")
 	b.WriteString("// The operations that minato serves.\nvar (\n")
 	for _, op := range p.ops() {
 		fmt.Fprintf(b, "\top%s = aws.Operation{Name: %q, Method: %q, URI: %q", op.Name, op.Name, op.HTTP.Method, op.HTTP.RequestURI)

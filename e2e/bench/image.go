@@ -21,8 +21,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// makeImage makes an image of one static program, as FROM scratch does.
-func makeImage(program string) (v1.Image, error) {
+// makeImage makes an image of one static program, as FROM scratch does, with
+// arguments.
+func makeImage(program string, args ...string) (v1.Image, error) {
 	b, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func makeImage(program string) (v1.Image, error) {
 		return nil, err
 	}
 	return mutate.ConfigFile(img, &v1.ConfigFile{
-		Architecture: "amd64", OS: "linux", RootFS: mustConfig(img).RootFS, Config: v1.Config{Entrypoint: []string{"/answer"}},
+		Architecture: "amd64", OS: "linux", RootFS: mustConfig(img).RootFS, Config: v1.Config{Entrypoint: append([]string{"/answer"}, args...)},
 	})
 }
 

@@ -30,7 +30,8 @@ func main() {
 		fail(serveProxy(os.Args[2], os.Args[3]))
 		return
 	}
-	only := flag.String("run", "", "measure only what matches this expression: up, describe, runtask, adopt, push, stack, rollout, recovery, proxy")
+	only := flag.String("run", "", "measure only what matches this expression: up, describe, runtask, adopt, push, stack, rollout, recovery, proxy; of the rollout set: rollouts, swarm, breaker, runtasks, idle")
+	set := flag.String("set", "budgets", "what to measure: budgets (make bench) or rollout (make bench-rollout)")
 	binary := flag.String("minato", "bin/minato", "the program to measure")
 	temp := flag.String("dir", "", "where instances and files are made (default: a new folder below $TMPDIR)")
 	flag.Parse()
@@ -38,7 +39,7 @@ func main() {
 	fail(err)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fail(run(ctx, *binary, *temp, match))
+	fail(run(ctx, *binary, *temp, *set, match))
 }
 
 func fail(err error) {
@@ -57,13 +58,44 @@ type bench struct {
 	world  *world // the instance that most measurements share; made when first needed
 }
 
+// measurement is one part of a run.
+type measurement struct {
+	name string
+	run  func(*bench, context.Context) error
+}
+
+// sets are what one command measures.
+var sets = map[string][]measurement{
+	"budgets": {
+		{"up", (*bench).up},
+		{"describe", (*bench).describe},
+		{"runtask", (*bench).runTask},
+		{"adopt", (*bench).adopt},
+		{"stack", (*bench).stack},
+		{"rollout", (*bench).rollout},
+		{"recovery", (*bench).recovery},
+		{"push", (*bench).push},
+		{"proxy", (*bench).proxies},
+	},
+	"rollout": {
+		{"rollouts", (*bench).rollouts},
+		{"swarm", (*bench).swarm},
+		{"breaker", (*bench).breaker},
+		{"runtasks", (*bench).runTasks},
+		{"idle", (*bench).idle},
+	},
+}
+
 // run measures what matches and prints the figures, also when something failed.
-func run(ctx context.Context, binary, temp string, match *regexp.Regexp) (err error) {
+func run(ctx context.Context, binary, temp, set string, match *regexp.Regexp) (err error) {
 	if os.Getuid() != 0 {
 		return fmt.Errorf("instances make network namespaces and containers: run this as root")
 	}
 	if binary, err = filepath.Abs(binary); err != nil {
 		return err
+	}
+	if sets[set] == nil {
+		return fmt.Errorf("there is no set %s", set)
 	}
 	if _, err := os.Stat(binary); err != nil {
 		return fmt.Errorf("%w: make build first", err)
@@ -81,20 +113,7 @@ func run(ctx context.Context, binary, temp string, match *regexp.Regexp) (err er
 	}
 	b.machine()
 	failed := 0
-	for _, m := range []struct {
-		name string
-		run  func(*bench, context.Context) error
-	}{
-		{"up", (*bench).up},
-		{"describe", (*bench).describe},
-		{"runtask", (*bench).runTask},
-		{"adopt", (*bench).adopt},
-		{"stack", (*bench).stack},
-		{"rollout", (*bench).rollout},
-		{"recovery", (*bench).recovery},
-		{"push", (*bench).push},
-		{"proxy", (*bench).proxies},
-	} {
+	for _, m := range sets[set] {
 		if !match.MatchString(m.name) {
 			continue
 		}

@@ -73,7 +73,7 @@ func (b *bench) proxies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	front, err := w.front(ctx)
+	front, err := w.front(ctx, 6)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,16 +17,21 @@ import (
 
 const (
 	rolled        = "rolled"
-	rolledTasks   = 6
 	rolloutRounds = 3
 	visitRate     = 200 // requests a second
 )
 
-// front returns the address of a load balancer with a service of six tasks
-// behind it, made when first needed.
-func (w *world) front(ctx context.Context) (url string, err error) {
+// front returns the address of a load balancer with a service of so many tasks
+// behind it, made when first needed, scaled after that.
+func (w *world) front(ctx context.Context, tasks int) (url string, err error) {
 	out, err := w.elb.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{Names: []string{"bench"}})
 	if err == nil {
+		if _, err := w.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(cluster), Service: aws.String(rolled), DesiredCount: aws.Int32(int32(tasks))}); err != nil {
+			return "", err
+		}
+		if err := w.stable(ctx, rolled, int32(tasks)); err != nil {
+			return "", err
+		}
 		return w.frontURL(ctx, *out.LoadBalancers[0].LoadBalancerArn)
 	}
 	lb, err := w.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("bench"), Subnets: w.subnets, SecurityGroups: []string{w.group}})
@@ -53,16 +60,28 @@ func (w *world) front(ctx context.Context) (url string, err error) {
 		return "", err
 	}
 	if _, err := w.ecs.CreateService(ctx, &ecs.CreateServiceInput{
-		Cluster: aws.String(cluster), ServiceName: aws.String(rolled), TaskDefinition: aws.String(family), DesiredCount: aws.Int32(rolledTasks),
+		Cluster: aws.String(cluster), ServiceName: aws.String(rolled), TaskDefinition: aws.String(family), DesiredCount: aws.Int32(int32(tasks)),
 		LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: w.awsvpc(),
 		LoadBalancers: []ecstypes.LoadBalancer{{TargetGroupArn: group, ContainerName: aws.String("answer"), ContainerPort: aws.Int32(80)}},
 	}); err != nil {
 		return "", err
 	}
-	if err := w.stable(ctx, rolled, rolledTasks); err != nil {
+	if err := w.stable(ctx, rolled, int32(tasks)); err != nil {
 		return "", err
 	}
 	return w.frontURL(ctx, *arn)
+}
+
+// noFront takes the service down to nothing, so that what follows has the
+// machine for itself.
+func (w *world) noFront(ctx context.Context) error {
+	if _, err := w.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(cluster), Service: aws.String(rolled), DesiredCount: aws.Int32(0)}); err != nil {
+		if notThere := (*ecstypes.ServiceNotFoundException)(nil); errors.As(err, &notThere) {
+			return nil
+		}
+		return err
+	}
+	return w.stopTasks(ctx)
 }
 
 func (w *world) frontURL(ctx context.Context, arn string) (string, error) {
@@ -81,14 +100,27 @@ func (w *world) frontURL(ctx context.Context, arn string) (string, error) {
 	})
 }
 
-// rollout measures a forced new deployment until the old tasks are gone and the
-// service is stable, while visitors come.
-func (b *bench) rollout(ctx context.Context) error {
+// rollout measures a forced new deployment of six tasks.
+func (b *bench) rollout(ctx context.Context) error { return b.rolloutOf(ctx, 6) }
+
+// rollouts measures it at every size of the issue.
+func (b *bench) rollouts(ctx context.Context) error {
+	for _, n := range []int{2, 6, 20, 50} {
+		if err := b.rolloutOf(ctx, n); err != nil {
+			return fmt.Errorf("%d tasks: %w", n, err)
+		}
+	}
+	return b.world.noFront(ctx)
+}
+
+// rolloutOf measures a forced new deployment of so many tasks until the old ones
+// are gone and the service is stable, while visitors come.
+func (b *bench) rolloutOf(ctx context.Context, tasks int) error {
 	w, err := b.shared(ctx)
 	if err != nil {
 		return err
 	}
-	url, err := w.front(ctx)
+	url, err := w.front(ctx, tasks)
 	if err != nil {
 		return err
 	}
@@ -98,7 +130,7 @@ func (b *bench) rollout(ctx context.Context) error {
 		load, stop := context.WithCancel(ctx)
 		result := make(chan visitors, 1)
 		go func() { result <- visit(load, url, visitRate) }()
-		d, err := w.rollOnce(ctx)
+		d, err := w.rollOnce(ctx, int32(tasks))
 		if err == nil {
 			time.Sleep(500 * time.Millisecond) // what breaks late counts too
 		}
@@ -109,16 +141,17 @@ func (b *bench) rollout(ctx context.Context) error {
 		}
 		took, made, failed = append(took, d.Seconds()), made+v.made, failed+v.failed
 		if v.failed > 0 {
-			b.leave("rollout: %d of %d requests failed, the first: %s", v.failed, v.made, v.firstFailure)
+			b.leave("rollout of %d: %d of %d requests failed, the first: %s", tasks, v.failed, v.made, v.firstFailure)
 		}
 	}
-	b.add("rollout_6_seconds", median(took), 2)
-	b.add("rollout_6_requests", float64(made), 0)
-	b.add("rollout_6_failed_requests", float64(failed), 0)
+	name := fmt.Sprintf("rollout_%d_", tasks)
+	b.add(name+"seconds", median(took), 2)
+	b.add(name+"requests", float64(made), 0)
+	b.add(name+"failed_requests", float64(failed), 0)
 	return nil
 }
 
-func (w *world) rollOnce(ctx context.Context) (time.Duration, error) {
+func (w *world) rollOnce(ctx context.Context, tasks int32) (time.Duration, error) {
 	old, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
 	if err != nil {
 		return 0, err
@@ -127,7 +160,7 @@ func (w *world) rollOnce(ctx context.Context) (time.Duration, error) {
 	if _, err := w.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(cluster), Service: aws.String(rolled), ForceNewDeployment: true}); err != nil {
 		return 0, err
 	}
-	if err := w.stable(ctx, rolled, rolledTasks); err != nil {
+	if err := w.stable(ctx, rolled, tasks); err != nil {
 		return 0, err
 	}
 	err = until(ctx, 60*time.Second, "the old tasks have stopped", func() (bool, error) {
@@ -135,71 +168,7 @@ func (w *world) rollOnce(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return false, err
 		}
-		for _, t := range out.Tasks {
-			if *t.LastStatus != "STOPPED" {
-				return false, nil
-			}
-		}
-		return true, nil
+		return !slices.ContainsFunc(out.Tasks, func(t ecstypes.Task) bool { return *t.LastStatus != "STOPPED" }), nil
 	})
 	return time.Since(begin), err
-}
-
-// recovery measures from the restart after SIGKILL of daemon and containerd to
-// the load balancer's first answer; the same tasks must be there.
-func (b *bench) recovery(ctx context.Context) error {
-	w, err := b.shared(ctx)
-	if err != nil {
-		return err
-	}
-	url, err := w.front(ctx)
-	if err != nil {
-		return err
-	}
-	before, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
-	if err != nil {
-		return err
-	}
-	var took []float64
-	for range 3 {
-		if err := kill(ctx, w.in); err != nil {
-			return err
-		}
-		begin := time.Now()
-		up := make(chan error, 1)
-		go func() { up <- w.in.Up() }()
-		err := until(ctx, 30*time.Second, "the load balancer answers again", func() (bool, error) {
-			err := answers(url)
-			return err == nil, err
-		})
-		took = append(took, time.Since(begin).Seconds())
-		if e := <-up; e != nil {
-			return e
-		}
-		if err != nil {
-			return err
-		}
-		time.Sleep(time.Second) // let it settle: what follows is the next round's
-	}
-	after, err := w.tasks(ctx, ecstypes.DesiredStatusRunning)
-	if err != nil {
-		return err
-	}
-	if kept := common(before, after); kept != len(before) {
-		b.leave("recovery: %d of %d tasks outlived it", kept, len(before))
-	}
-	b.add("recovery_seconds", median(took), 2)
-	return nil
-}
-
-func common(a, b []string) int {
-	n := 0
-	for _, x := range a {
-		for _, y := range b {
-			if x == y {
-				n++
-			}
-		}
-	}
-	return n
 }

@@ -10,8 +10,6 @@ import (
 
 	"minato/e2e/harness"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
@@ -25,10 +23,7 @@ func (b *bench) runTask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := w.runOne(ctx); err != nil { // unpacks the image
-		return err
-	}
-	if err := w.stopTasks(ctx); err != nil {
+	if err := w.unpacked(ctx); err != nil {
 		return err
 	}
 	docker, err := b.docker(ctx)
@@ -69,49 +64,7 @@ func (b *bench) runTask(ctx context.Context) error {
 
 // runOne runs a task and returns when it was RUNNING, and when it answered.
 func (w *world) runOne(ctx context.Context) (running, all time.Duration, err error) {
-	begin := time.Now()
-	out, err := w.ecs.RunTask(ctx, &ecs.RunTaskInput{
-		Cluster: aws.String(cluster), TaskDefinition: aws.String(family), LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: w.awsvpc(),
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	if len(out.Tasks) != 1 {
-		return 0, 0, fmt.Errorf("RunTask: %v", out.Failures)
-	}
-	var eni string
-	err = until(ctx, 30*time.Second, "the task runs", func() (bool, error) {
-		d, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(cluster), Tasks: []string{*out.Tasks[0].TaskArn}})
-		if err != nil || len(d.Tasks) != 1 {
-			return false, err
-		}
-		t := d.Tasks[0]
-		if *t.LastStatus != "RUNNING" {
-			return false, fmt.Errorf("it is %s %s", *t.LastStatus, aws.ToString(t.StoppedReason))
-		}
-		for _, a := range t.Attachments {
-			for _, kv := range a.Details {
-				if aws.ToString(kv.Name) == "networkInterfaceId" {
-					eni = aws.ToString(kv.Value)
-				}
-			}
-		}
-		return true, nil
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	running = time.Since(begin)
-	address, err := w.publicAddress(ctx, "network-interface-id", eni)
-	if err != nil {
-		return 0, 0, err
-	}
-	url := "http://" + address.String() + "/"
-	err = until(ctx, 10*time.Second, "the task answers", func() (bool, error) {
-		err := answers(url)
-		return err == nil, err
-	})
-	return running, time.Since(begin), err
+	return w.runMany(ctx, family, 1)
 }
 
 // adopt measures a start while the tasks of runTask run on, after the daemon and

@@ -105,30 +105,37 @@ func status(in *harness.Instance) (control.Status, error) {
 	return s, json.Unmarshal(out, &s)
 }
 
-// memory adds the proportional set sizes of an instance's processes: what is
-// private, and the share of what is shared.
+// memory adds the proportional set sizes of the processes that an instance lists.
 func memory(in *harness.Instance) (mib float64, err error) {
 	s, err := status(in)
 	if err != nil {
 		return 0, err
 	}
 	for _, p := range s.Processes {
-		f, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.PID))
+		m, err := pss(p.PID)
 		if err != nil {
 			return 0, err
 		}
-		lines := bufio.NewScanner(bytes.NewReader(f))
-		for lines.Scan() {
-			if rest, ok := bytes.CutPrefix(lines.Bytes(), []byte("Pss:")); ok {
-				kib, err := strconv.Atoi(string(bytes.Fields(rest)[0]))
-				if err != nil {
-					return 0, err
-				}
-				mib += float64(kib) / 1024
-			}
-		}
+		mib += m
 	}
 	return mib, nil
+}
+
+// pss is a process's proportional set size: what is private, and its share of
+// what is shared.
+func pss(pid int) (mib float64, err error) {
+	f, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(f))
+	for lines.Scan() {
+		if rest, ok := bytes.CutPrefix(lines.Bytes(), []byte("Pss:")); ok {
+			kib, err := strconv.Atoi(string(bytes.Fields(rest)[0]))
+			return float64(kib) / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("process %d has no proportional set size", pid)
 }
 
 // freePort is one that nobody listens on now.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -47,6 +48,7 @@ type world struct {
 	elb *elb.Client
 	cfn *cloudformation.Client
 	iam *iam.Client
+	log *cloudwatchlogs.Client
 }
 
 // shared returns the instance that measurements share.
@@ -97,6 +99,7 @@ func (w *world) connect() (err error) {
 	}
 	w.ec2, w.ecs, w.ecr = ec2.NewFromConfig(cfg), ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg)
 	w.elb, w.cfn, w.iam = elb.NewFromConfig(cfg), cloudformation.NewFromConfig(cfg), iam.NewFromConfig(cfg)
+	w.log = cloudwatchlogs.NewFromConfig(cfg)
 	return nil
 }
 
@@ -139,20 +142,25 @@ func (w *world) definition(ctx context.Context) error {
 		Family: aws.String(family), NetworkMode: ecstypes.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
 		RequiresCompatibilities: []ecstypes.Compatibility{ecstypes.CompatibilityFargate}, ExecutionRoleArn: role.Role.Arn,
 		ContainerDefinitions: []ecstypes.ContainerDefinition{{
-			Name: aws.String("answer"), Image: aws.String(w.imageURI()), PortMappings: []ecstypes.PortMapping{{ContainerPort: aws.Int32(80)}},
+			Name: aws.String("answer"), Image: aws.String(imageURI("latest")), PortMappings: []ecstypes.PortMapping{{ContainerPort: aws.Int32(80)}},
 		}},
 	})
 	return err
 }
 
-func (w *world) imageURI() string {
-	return fmt.Sprintf("000000000000.dkr.ecr.%s.amazonaws.com/%s:latest", region, repository)
+func imageURI(tag string) string {
+	return fmt.Sprintf("000000000000.dkr.ecr.%s.amazonaws.com/%s:%s", region, repository, tag)
 }
 
 func (w *world) awsvpc() *ecstypes.NetworkConfiguration {
 	return &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{
 		Subnets: w.subnets, SecurityGroups: []string{w.group}, AssignPublicIp: ecstypes.AssignPublicIpEnabled,
 	}}
+}
+
+func (w *world) logGroup(ctx context.Context, name string) error {
+	_, err := w.log.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
+	return err
 }
 
 // publicAddress is the one of a network interface.
@@ -197,4 +205,12 @@ func (w *world) tasks(ctx context.Context, desired ecstypes.DesiredStatus) ([]st
 		arns = append(arns, page.TaskArns...)
 	}
 	return arns, nil
+}
+
+// unpacked has the image run once, so that it is unpacked.
+func (w *world) unpacked(ctx context.Context) error {
+	if _, _, err := w.runOne(ctx); err != nil {
+		return err
+	}
+	return w.stopTasks(ctx)
 }

@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "AWSCloud9WorkspaceManagementService",
 	XMLNamespace: "",
 	Protocols:    []aws.Protocol{aws.JSON11},
+	Fault:        "InternalServerErrorException",
 	Global:       false,
 }
 

@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "",
 	XMLNamespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
 	Protocols:    []aws.Protocol{aws.Query},
+	Fault:        "InternalFailure",
 	Global:       false,
 }
 

@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "",
 	XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15",
 	Protocols:    []aws.Protocol{aws.EC2},
+	Fault:        "InternalError",
 	Global:       false,
 }
 

@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "AmazonEC2ContainerServiceV20141113",
 	XMLNamespace: "",
 	Protocols:    []aws.Protocol{aws.JSON11},
+	Fault:        "ServerException",
 	Global:       false,
 }
 

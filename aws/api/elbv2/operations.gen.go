@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "",
 	XMLNamespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
 	Protocols:    []aws.Protocol{aws.Query},
+	Fault:        "InternalFailure",
 	Global:       false,
 }
 

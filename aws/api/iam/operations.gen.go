@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "",
 	XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 	Protocols:    []aws.Protocol{aws.Query},
+	Fault:        "ServiceFailure",
 	Global:       true,
 }
 

@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "Logs_20140328",
 	XMLNamespace: "",
 	Protocols:    []aws.Protocol{aws.JSON11},
+	Fault:        "ServiceUnavailableException",
 	Global:       false,
 }
 

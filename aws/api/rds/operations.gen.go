@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "",
 	XMLNamespace: "http://rds.amazonaws.com/doc/2014-10-31/",
 	Protocols:    []aws.Protocol{aws.Query},
+	Fault:        "InternalFailure",
 	Global:       false,
 }
 

@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "",
 	XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 	Protocols:    []aws.Protocol{aws.Query},
+	Fault:        "InternalFailure",
 	Global:       true,
 }
 
