@@ -13,6 +13,7 @@ import (
 	"minato/gateway/metadata"
 	"minato/services/ecs/awslogs"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/spec"
 )
 
 var _ metadata.Tasks = (*Service)(nil)
@@ -129,7 +130,7 @@ func (s *Service) metadataOf(ctx context.Context, t *taskRecord, d *taskDefiniti
 
 // networkOf is a task's place in its VPC.
 func networkOf(t *taskRecord) metadata.TaskNetwork {
-	n := metadata.TaskNetwork{NetworkMode: definition.Awsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{resolver}, IPv4SubnetCIDRBlock: t.Subnet.CIDR}
+	n := metadata.TaskNetwork{NetworkMode: definition.Awsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{spec.Resolver}, IPv4SubnetCIDRBlock: t.Subnet.CIDR}
 	if subnet, err := netip.ParsePrefix(t.Subnet.CIDR); err == nil {
 		n.SubnetGatewayIpv4Address = netip.PrefixFrom(subnet.Masked().Addr().Next(), subnet.Bits()).String()
 	}

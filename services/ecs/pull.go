@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minato/aws"
+	"minato/services/ecs/pull"
 )
 
 // Images gets images of registries other than Amazon ECR.
@@ -42,14 +43,14 @@ const stopPoll = time.Second
 
 // pullOutside gets an image of a registry that is not ECR and returns its digest.
 // It is asked for without a login: repositoryCredentials are refused before.
-func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref imageRef) (string, error) {
-	from := ImageSource{Ref: ref.text, VPC: t.Subnet.VPC, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref) (string, error) {
+	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Dial: func(ctx context.Context, address string) (net.Conn, error) {
 		return s.Runtime.Dial(ctx, t.group(), address)
 	}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go s.watchForStop(ctx, t, cancel)
-	digest := ref.digest
+	digest := ref.Digest
 	var err error
 	if digest == "" {
 		digest, err = s.Images.Resolve(ctx, from)
@@ -66,7 +67,7 @@ func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref imageRef) 
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case errors.As(err, &failed):
-		return "", failure(err, "CannotPullContainerError: %v", failed)
+		return "", failure(err, "%s", pull.Failed(failed))
 	}
 	return "", err
 }
@@ -91,7 +92,7 @@ func (s *Service) watchForStop(ctx context.Context, t *taskRecord, cancel contex
 func (p *pass) firstPulls(r *rollout, d *taskDefinitionRecord) {
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
-		if isECR(aws.Val(c.Image)) || r.Images[aws.Val(c.Name)] != "" {
+		if pull.ParseRef(aws.Val(c.Image)).ECR() || r.Images[aws.Val(c.Name)] != "" {
 			continue
 		}
 		if digest := pulled(p.tasks, aws.Val(r.Id), aws.Val(c.Name)); digest != "" {

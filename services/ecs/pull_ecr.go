@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"runtime"
-	"strings"
 	"time"
 
 	"minato/aws"
 	ecrapi "minato/aws/api/ecr"
 	"minato/aws/identity"
+	"minato/services/ecs/pull"
 )
 
 // How often and how long a task tries to reach ECR. These are real attempts and
@@ -45,8 +45,7 @@ func (s *Service) reachRegistry(ctx context.Context, t *taskRecord, region strin
 			}
 		}
 	}
-	return failure(last, "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried %d time(s): RequestError: send request failed caused by: Post \"https://api.ecr.%s.amazonaws.com/\": dial tcp %s: %s. Please check your task network configuration.",
-		reachRetries, region, s.Registry, dialError(last))
+	return failure(last, "%s", pull.NoWay(region, s.Registry.String(), reachRetries, last))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -58,22 +57,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// dialError is the last part of what net says of a connection that failed.
-func dialError(err error) string {
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		return "i/o timeout"
-	}
-	text := err.Error()
-	return text[strings.LastIndex(text, "connect: ")+len("connect: ")*min(1, strings.Count(text, "connect: ")):]
-}
-
 // logInToRegistry asks for ECR's login as the execution role.
 func (s *Service) logInToRegistry(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) error {
-	const what = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried 1 time(s): "
 	role := t.executionRole(d)
 	if role == "" {
-		return failure(nil, what+"no execution role was given for this task")
+		return failure(nil, "%s", pull.NoLogin("no execution role was given for this task"))
 	}
 	ctx, err := s.asRole(ctx, t, role)
 	if err != nil {
@@ -81,7 +69,7 @@ func (s *Service) logInToRegistry(ctx context.Context, t *taskRecord, d *taskDef
 	}
 	if _, err := s.ECR.GetAuthorizationToken(ctx, &ecrapi.GetAuthorizationTokenInput{}); err != nil {
 		e := aws.AsError(err)
-		return failure(err, "%s%s: %s", what, e.Code, e.Message)
+		return failure(err, "%s", pull.NoLogin(e.Code+": "+e.Message))
 	}
 	return nil
 }
@@ -93,7 +81,7 @@ var manifestTypes = []string{
 }
 
 // resolve asks ECR, as the execution role, what an image's tag stands for.
-func (s *Service) resolve(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, ref imageRef) (string, error) {
+func (s *Service) resolve(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, ref pull.Ref) (string, error) {
 	ctx, err := s.asRole(ctx, t, t.executionRole(d))
 	if err != nil {
 		return "", err
@@ -101,27 +89,26 @@ func (s *Service) resolve(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	// The registry that the image's name says, which need not be that of the
 	// task's region.
 	caller := identity.From(ctx)
-	caller.Region = ref.region
+	caller.Region = ref.Region
 	ctx = identity.With(ctx, caller)
 	id := ecrapi.ImageIdentifier{}
-	if ref.digest != "" {
-		id.ImageDigest = &ref.digest
+	if ref.Digest != "" {
+		id.ImageDigest = &ref.Digest
 	} else {
-		id.ImageTag = &ref.tag
+		id.ImageTag = &ref.Tag
 	}
-	const what = "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
 	out, err := s.ECR.BatchGetImage(ctx, &ecrapi.BatchGetImageInput{
-		RegistryId: &ref.account, RepositoryName: &ref.repository, ImageIds: []ecrapi.ImageIdentifier{id}, AcceptedMediaTypes: manifestTypes,
+		RegistryId: &ref.Account, RepositoryName: &ref.Repository, ImageIds: []ecrapi.ImageIdentifier{id}, AcceptedMediaTypes: manifestTypes,
 	})
 	switch {
 	case aws.IsCode(err, "RepositoryNotFoundException"):
-		return "", failure(err, "%s%s: %s: not found", what, ref.text, ref.text)
+		return "", failure(err, "%s", ref.NotFound())
 	case aws.IsCode(err, "AccessDeniedException"):
-		return "", failure(err, "%s%s: pulling from host %s failed with status code [manifests %s]: 403 Forbidden", what, ref.text, hostOf(ref), ref.reference())
+		return "", failure(err, "%s", ref.Forbidden())
 	case err != nil:
 		return "", err
 	case len(out.Images) == 0 || out.Images[0].ImageId == nil:
-		return "", failure(nil, "%s%s: %s: not found", what, ref.text, ref.text)
+		return "", failure(nil, "%s", ref.NotFound())
 	}
 	return aws.Val(out.Images[0].ImageId.ImageDigest), s.mayDownload(ctx, ref, aws.Val(out.Images[0].ImageManifest))
 }
@@ -137,17 +124,17 @@ type manifest struct {
 
 // mayDownload asks for a layer of an image as whoever pulls it would. The layer
 // is here already, but a role that may not have it cannot pull on AWS either.
-func (s *Service) mayDownload(ctx context.Context, ref imageRef, body string) error {
+func (s *Service) mayDownload(ctx context.Context, ref pull.Ref, body string) error {
 	var m manifest
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
-		return fmt.Errorf("the manifest of %s: %w", ref.text, err)
+		return fmt.Errorf("the manifest of %s: %w", ref.Text, err)
 	}
 	for _, child := range m.Manifests {
 		if child.Platform.OS != "linux" || child.Platform.Architecture != runtime.GOARCH {
 			continue
 		}
 		out, err := s.ECR.BatchGetImage(ctx, &ecrapi.BatchGetImageInput{
-			RegistryId: &ref.account, RepositoryName: &ref.repository, ImageIds: []ecrapi.ImageIdentifier{{ImageDigest: &child.Digest}}, AcceptedMediaTypes: manifestTypes,
+			RegistryId: &ref.Account, RepositoryName: &ref.Repository, ImageIds: []ecrapi.ImageIdentifier{{ImageDigest: &child.Digest}}, AcceptedMediaTypes: manifestTypes,
 		})
 		if err != nil {
 			return err
@@ -156,7 +143,7 @@ func (s *Service) mayDownload(ctx context.Context, ref imageRef, body string) er
 			return nil // what is missing is told when the image is unpacked
 		}
 		if err := json.Unmarshal([]byte(aws.Val(out.Images[0].ImageManifest)), &m); err != nil {
-			return fmt.Errorf("the manifest of %s: %w", ref.text, err)
+			return fmt.Errorf("the manifest of %s: %w", ref.Text, err)
 		}
 		break
 	}
@@ -164,24 +151,12 @@ func (s *Service) mayDownload(ctx context.Context, ref imageRef, body string) er
 		return nil
 	}
 	layer := m.Layers[0].Digest
-	_, err := s.ECR.GetDownloadUrlForLayer(ctx, &ecrapi.GetDownloadUrlForLayerInput{RegistryId: &ref.account, RepositoryName: &ref.repository, LayerDigest: &layer})
+	_, err := s.ECR.GetDownloadUrlForLayer(ctx, &ecrapi.GetDownloadUrlForLayerInput{RegistryId: &ref.Account, RepositoryName: &ref.Repository, LayerDigest: &layer})
 	switch {
 	case aws.IsCode(err, "AccessDeniedException"):
-		return failure(err, "CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected status code https://%s/v2/%s/blobs/%s: 403 Forbidden", hostOf(ref), ref.repository, layer)
+		return failure(err, "%s", ref.LayerForbidden(layer))
 	case aws.IsCode(err, "LayersNotFoundException"):
 		return nil // one that others serve, or missing: told when the image is unpacked
 	}
 	return err
-}
-
-func hostOf(ref imageRef) string {
-	host, _, _ := strings.Cut(ref.registryRepository, "/")
-	return host
-}
-
-func (ref imageRef) reference() string {
-	if ref.digest != "" {
-		return ref.digest
-	}
-	return ref.tag
 }

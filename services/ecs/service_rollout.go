@@ -8,6 +8,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/events"
+	"minato/services/ecs/pull"
 )
 
 // inconsistent is how many failures in a row make a service say that it cannot
@@ -222,12 +223,12 @@ func (p *pass) resolveImages(d *taskDefinitionRecord) error {
 	images := map[string]string{}
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
-		ref := parseImage(aws.Val(c.Image))
-		if ref.account == "" || ref.digest != "" {
+		ref := pull.ParseRef(aws.Val(c.Image))
+		if !ref.ECR() || ref.Digest != "" {
 			continue
 		}
 		out, err := p.ECR.DescribeImages(p.ctx, &ecrapi.DescribeImagesInput{
-			RegistryId: &ref.account, RepositoryName: &ref.repository, ImageIds: []ecrapi.ImageIdentifier{{ImageTag: &ref.tag}},
+			RegistryId: &ref.Account, RepositoryName: &ref.Repository, ImageIds: []ecrapi.ImageIdentifier{{ImageTag: &ref.Tag}},
 		})
 		switch {
 		case aws.IsCode(err, "ImageNotFoundException"), aws.IsCode(err, "RepositoryNotFoundException"):

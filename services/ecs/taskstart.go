@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"runtime"
 	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
+	"minato/services/ecs/pull"
 )
 
 // prepare gets ready what the containers need: images, log streams, the group.
@@ -23,7 +22,7 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	if err := supported(d); err != nil {
 		return err
 	}
-	if err := s.Runtime.EnsureGroup(ctx, s.containerGroup(t)); err != nil {
+	if err := s.Runtime.EnsureGroup(ctx, s.specOf(t).ContainerGroup()); err != nil {
 		return err
 	}
 	if role := t.taskRole(d); role != "" {
@@ -85,37 +84,6 @@ func supported(d *taskDefinitionRecord) error {
 	return nil
 }
 
-// imageRef is an image's reference taken apart.
-type imageRef struct {
-	text               string
-	account, region    string // of ECR; "" for other registries
-	repository         string
-	tag, digest        string
-	registryRepository string // as written, without tag and digest
-}
-
-var ecrHost = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com$`)
-
-func parseImage(text string) imageRef {
-	ref := imageRef{text: text}
-	rest, digest, _ := strings.Cut(text, "@")
-	ref.digest = digest
-	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
-		rest, ref.tag = rest[:i], rest[i+1:]
-	}
-	ref.registryRepository = rest
-	if ref.tag == "" && ref.digest == "" {
-		ref.tag = "latest"
-	}
-	host, repository, _ := strings.Cut(rest, "/")
-	if m := ecrHost.FindStringSubmatch(host); m != nil {
-		ref.account, ref.region, ref.repository = m[1], m[2], repository
-	}
-	return ref
-}
-
-func isECR(image string) bool { return parseImage(image).account != "" }
-
 // pull gets the images of all containers and returns their digests by container.
 func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) (map[string]string, error) {
 	digests := map[string]string{}
@@ -123,12 +91,12 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 	reached := false
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
-		ref := parseImage(*c.Image)
+		ref := pull.ParseRef(*c.Image)
 		if settled := t.Digests[*c.Name]; settled != "" {
-			ref.digest = settled
+			ref.Digest = settled
 		}
-		if ref.account != "" && !reached {
-			if err := s.reachRegistry(ctx, t, ref.region); err != nil {
+		if ref.ECR() && !reached {
+			if err := s.reachRegistry(ctx, t, ref.Region); err != nil {
 				return nil, err
 			}
 			if err := s.logInToRegistry(ctx, t, d); err != nil {
@@ -136,11 +104,11 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 			}
 			reached = true
 		}
-		key := ref.text + "@" + ref.digest
+		key := ref.Text + "@" + ref.Digest
 		if byRef[key] == "" {
 			get := s.pullOutside
-			if ref.account != "" {
-				get = func(ctx context.Context, t *taskRecord, ref imageRef) (string, error) {
+			if ref.ECR() {
+				get = func(ctx context.Context, t *taskRecord, ref pull.Ref) (string, error) {
 					return s.resolve(ctx, t, d, ref)
 				}
 			}
@@ -159,15 +127,15 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 }
 
 // unpack makes an image ready to be run.
-func (s *Service) unpack(ctx context.Context, ref imageRef, digest string) error {
+func (s *Service) unpack(ctx context.Context, ref pull.Ref, digest string) error {
 	_, err := s.Runtime.EnsureUnpacked(ctx, digest)
 	switch {
 	case errors.Is(err, container.ErrPlatform):
-		return failure(err, "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/%s'.", runtime.GOARCH)
+		return failure(err, "%s", pull.NoPlatform())
 	case errors.Is(err, container.ErrNotFound):
-		return failure(err, "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: %s: not found", ref.text, ref.text)
+		return failure(err, "%s", ref.NotFound())
 	case err != nil:
-		return fmt.Errorf("image %s: %w", ref.text, err)
+		return fmt.Errorf("image %s: %w", ref.Text, err)
 	}
 	return nil
 }

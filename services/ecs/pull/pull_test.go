@@ -1,0 +1,45 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+func TestParseRef(t *testing.T) {
+	const ecr = "000000000000.dkr.ecr.eu-west-1.amazonaws.com"
+	for _, c := range []struct {
+		text                           string
+		account, region, repository    string
+		tag, digest, host, inReference string
+	}{
+		{"nginx", "", "", "", "latest", "", "nginx", "latest"},
+		{"nginx:1.27", "", "", "", "1.27", "", "nginx", "1.27"},
+		{"localhost:5000/a/b", "", "", "", "latest", "", "localhost:5000", "latest"},
+		{"public.ecr.aws/x/y:1@sha256:ab", "", "", "", "1", "sha256:ab", "public.ecr.aws", "sha256:ab"},
+		{ecr + "/team/web:2", "000000000000", "eu-west-1", "team/web", "2", "", ecr, "2"},
+		{ecr + "/web@sha256:cd", "000000000000", "eu-west-1", "web", "", "sha256:cd", ecr, "sha256:cd"},
+	} {
+		r := ParseRef(c.text)
+		if r.Text != c.text || r.Account != c.account || r.Region != c.region || r.Repository != c.repository || r.Tag != c.tag || r.Digest != c.digest || r.Host() != c.host || r.Reference() != c.inReference || r.ECR() != (c.account != "") {
+			t.Errorf("%s: %+v", c.text, r)
+		}
+	}
+}
+
+func TestTexts(t *testing.T) {
+	r := ParseRef("000000000000.dkr.ecr.us-east-1.amazonaws.com/web:1")
+	for _, c := range []struct{ got, want string }{
+		{r.NotFound(), "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref " + r.Text + ": " + r.Text + ": not found"},
+		{r.Forbidden(), "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref " + r.Text + ": pulling from host 000000000000.dkr.ecr.us-east-1.amazonaws.com failed with status code [manifests 1]: 403 Forbidden"},
+		{
+			NoWay("us-east-2", "198.18.0.1:443", 3, context.DeadlineExceeded),
+			`ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError: send request failed caused by: Post "https://api.ecr.us-east-2.amazonaws.com/": dial tcp 198.18.0.1:443: i/o timeout. Please check your task network configuration.`,
+		},
+		{dialError(errors.New("dial tcp 1.2.3.4:443: connect: network is unreachable")), "network is unreachable"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s\nwant %s", c.got, c.want)
+		}
+	}
+}
