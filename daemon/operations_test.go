@@ -18,6 +18,7 @@ import (
 	elbv2api "minato/aws/api/elbv2"
 	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
+	secretsapi "minato/aws/api/secretsmanager"
 	stsapi "minato/aws/api/sts"
 	"minato/aws/validate"
 	"minato/controller"
@@ -29,6 +30,7 @@ import (
 	"minato/dataplane/segments"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/internal/seal"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/ec2"
@@ -38,6 +40,7 @@ import (
 	"minato/services/iam"
 	"minato/services/logs"
 	"minato/services/rds"
+	"minato/services/secretsmanager"
 	"minato/services/sts"
 	"minato/store/memstore"
 )
@@ -53,6 +56,10 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = events.Close() })
+	sealer, err := seal.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	runtime, net := containertest.NewFake(t), networktest.NewFake()
 	databases, err := database.New(database.Options{Root: t.TempDir(), Runtime: runtime, Log: log})
 	if err != nil {
@@ -86,6 +93,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 		}),
 		rds.New(rds.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2, Databases: databases, Network: net}),
 		elbv2.New(elbv2.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2, Bus: controller.NewBus(), Names: func([]elbv2.Name) {}}),
+		secretsmanager.New(secretsmanager.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Self: secretsapi.NewClient(g)}),
 		cloud9.New(cloud9.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2}),
 		cloudformation.New(cloudformation.Deps{Store: st, Clock: real, Log: log, Invoker: g}),
 	} {

@@ -15,6 +15,7 @@ import (
 	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
 	rdsapi "minato/aws/api/rds"
+	secretsapi "minato/aws/api/secretsmanager"
 	stsapi "minato/aws/api/sts"
 	"minato/aws/validate"
 	"minato/controller"
@@ -27,6 +28,7 @@ import (
 	"minato/dataplane/segments"
 	"minato/gateway"
 	"minato/gateway/metadata"
+	"minato/internal/seal"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/ec2"
@@ -37,6 +39,7 @@ import (
 	"minato/services/iam"
 	"minato/services/logs"
 	"minato/services/rds"
+	"minato/services/secretsmanager"
 	"minato/services/sts"
 )
 
@@ -44,7 +47,7 @@ import (
 // docs/coverage.md shows it.
 func Services() []*aws.Service {
 	return []*aws.Service{
-		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cloud9api.Model,
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, secretsapi.Model, cloud9api.Model,
 	}
 }
 
@@ -61,6 +64,8 @@ type services struct {
 	stacks *cloudformation.Service
 	cloud9 *cloud9.Service
 
+	secrets *secretsmanager.Service
+
 	instances *ec2.InstanceReconciler
 	metadata  *metadata.Listeners
 }
@@ -73,11 +78,13 @@ type clients struct {
 	ecr  *ecrapi.Client
 	ec2  *ec2api.Client
 	elb  *elbv2api.Client
+
+	secrets *secretsapi.Client
 }
 
 func (d *daemon) clients() clients {
 	g := d.gateway
-	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g)}
+	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g), secretsapi.NewClient(g)}
 }
 
 // buildGateway makes the gateway with who decides: IAM and STS.
@@ -122,7 +129,12 @@ func (d *daemon) buildServices() error {
 	if err != nil {
 		return err
 	}
+	sealer, err := seal.Open(d.in.Path("secrets.key"))
+	if err != nil {
+		return err
+	}
 	call := d.clients()
+	d.services.secrets = secretsmanager.New(secretsmanager.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Self: call.secrets})
 	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
 	d.services.ecr = ecr.New(ecr.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam, OpenRegistry: d.openRegistry,
@@ -144,7 +156,7 @@ func (d *daemon) buildServices() error {
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
 	builds, err := d.newRelay()
@@ -188,6 +200,7 @@ func (d *daemon) startReconcilers() error {
 	d.control.Add("network", net, controller.Options{Workers: 1, Resync: time.Minute})
 	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
 	d.logs.AddReconcilers(d.control)
+	d.secrets.AddReconcilers(d.control)
 	d.ecs.AddReconcilers(d.control)
 	d.elb.Register(d.control)
 	d.rds.Reconcile(d.control)

@@ -11,6 +11,7 @@ import (
 type Check struct {
 	Action   string              // "ecs:RunTask"
 	Resource string              // an ARN, or "*"
+	Shown    string              // how a denial names the resource, where AWS shows what was asked for; "" means Resource
 	Context  map[string][]string // condition keys, such as "iam:PassedToService"
 
 	// ResourcePolicy is the JSON of the resource's own policy, if it has one

@@ -1,5 +1,7 @@
 package arn
 
+import "strings"
+
 // ECSCluster is the ARN of an ECS cluster.
 func (p Place) ECSCluster(name string) string { return p.Of("ecs", "cluster/"+name) }
 
@@ -84,6 +86,14 @@ func (p Place) LogGroup(name string) string { return p.Of("logs", "log-group:"+n
 // LogStream is the ARN of a log stream.
 func (p Place) LogStream(group, name string) string {
 	return p.Of("logs", "log-group:"+group+":log-stream:"+name)
+}
+
+// Secret is the ARN of a secret; the name ends with its six random characters.
+func (p Place) Secret(name string) string { return p.Of("secretsmanager", "secret:"+name) }
+
+// Parameter is the ARN of a parameter of Systems Manager's Parameter Store.
+func (p Place) Parameter(name string) string {
+	return p.Of("ssm", "parameter/"+strings.TrimPrefix(name, "/"))
 }
 
 // Stack is the ARN of a stack, its stack id.

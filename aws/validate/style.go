@@ -20,6 +20,9 @@ var styles = map[string]style{
 	"logs": {fail: coral("InvalidParameterException")},
 	"ec2":  {fail: ec2Error},
 	"rds":  {fail: ec2Error},
+
+	"secretsmanager": {lower: true, fail: coral("ValidationException")},
+	"ssm":            {lower: true, fail: coral("ValidationException")},
 }
 
 // styleOf returns the service's style; the query services say ValidationError,

@@ -38,6 +38,9 @@ func (s *Service) Authorize(ctx context.Context, caller identity.Caller, check g
 	if d.Explicit {
 		cause = fmt.Errorf("denied by statement %d (Sid %q) of %s", d.Index, d.Sid, d.Policy)
 	}
+	if check.Shown != "" {
+		r.Resource = check.Shown
+	}
 	return &aws.Error{Code: "AccessDeniedException", Message: d.Denial(r), Cause: cause}
 }
 

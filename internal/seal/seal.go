@@ -1,0 +1,99 @@
+// Package seal encrypts what must not lie in the open on the disk: secret
+// values, before they become records of the store.
+//
+// AES-256-GCM under one key of the instance, in a file that only root reads. A
+// copy of the store's file alone - a backup, a bug report - so shows no value;
+// who has the whole data directory has the key too.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const keyBytes = 32
+
+// Sealer seals and opens values. It may be used from any goroutine.
+type Sealer struct{ aead cipher.AEAD }
+
+// New returns a sealer with a key of 32 bytes.
+func New(key []byte) (*Sealer, error) {
+	if len(key) != keyBytes {
+		return nil, fmt.Errorf("seal: a key of %d bytes, not %d", len(key), keyBytes)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return &Sealer{aead}, err
+}
+
+// Open returns a sealer with the key of a file, which is made at first use.
+// The key is on the disk before anything is sealed with it.
+func Open(path string) (*Sealer, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = make([]byte, keyBytes)
+		rand.Read(key) // never fails: crypto/rand aborts the program instead
+		err = writeKey(path, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	s, err := New(key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// writeKey makes the file whole or not at all.
+func writeKey(path string, key []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(key)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// Seal encrypts a value. The name is what it is the value of; it is not in the
+// result, and Open needs the same one, so that no record can be given another's
+// value.
+func (s *Sealer) Seal(value []byte, name string) []byte {
+	return s.aead.Seal(nil, nil, value, []byte(name))
+}
+
+// Open decrypts what Seal made for the name.
+func (s *Sealer) Open(sealed []byte, name string) ([]byte, error) {
+	value, err := s.aead.Open(nil, nil, sealed, []byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("seal: the value of %s cannot be opened with this instance's key", name)
+	}
+	return value, nil
+}
