@@ -71,6 +71,16 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 			out = append(out, q.on(q.inCluster("service", in.Cluster, &name), q.clusterKey(in.Cluster))...)
 		}
 		return out
+	case *ecsapi.ListServiceDeploymentsInput:
+		return q.on(q.inCluster("service", in.Cluster, in.Service), q.clusterKey(in.Cluster))
+	case *ecsapi.DescribeServiceDeploymentsInput:
+		return q.each(in.ServiceDeploymentArns)
+	case *ecsapi.DescribeServiceRevisionsInput:
+		return q.each(in.ServiceRevisionArns)
+	case *ecsapi.StopServiceDeploymentInput:
+		return q.on(aws.Val(in.ServiceDeploymentArn), nil)
+	case *ecsapi.PutClusterCapacityProvidersInput:
+		return q.on(q.cluster(in.Cluster), nil)
 	case *ecsapi.TagResourceInput:
 		return q.on(aws.Val(in.ResourceArn), requestTags(nil, in.Tags))
 	case *ecsapi.UntagResourceInput:
@@ -91,6 +101,15 @@ type question struct {
 
 func (q *question) on(resource string, keys map[string][]string) []gateway.Check {
 	return []gateway.Check{{Action: q.action, Resource: resource, Context: keys}}
+}
+
+// each is on for everything that is named.
+func (q *question) each(arns []string) []gateway.Check {
+	var out []gateway.Check
+	for _, a := range arns {
+		out = append(out, q.on(a, nil)...)
+	}
+	return out
 }
 
 // tagged is on for what is made with tags: it asks for ecs:TagResource too.

@@ -9,8 +9,13 @@
 // without a login, since repositoryCredentials need Secrets Manager, which is not
 // here; a task that asks for them fails and says so.
 //
-// Not here: container instances. The EC2 and EXTERNAL launch types fail as they
-// do on AWS in a cluster without instances.
+// Not here: container instances. The EC2 and EXTERNAL launch types do what they
+// do on AWS in a cluster without instances: RunTask fails, a service waits.
+//
+// A service is one record too (services/ecs/rollout). Its reconciler
+// (reconcile_service.go) asks the planner in services/ecs/deploy what to do;
+// what it led to is kept in service revisions and service deployments
+// (services/ecs/revision).
 //
 // A task is one record (taskRecord). Operations write what is wanted (that it is
 // there, or stopRequest); the reconciler (reconcile_task.go) looks at the record,

@@ -9,6 +9,7 @@ import (
 
 	"minato/aws"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/rollout"
 )
 
 // Images gets images of registries other than Amazon ECR.
@@ -89,7 +90,7 @@ func (s *Service) watchForStop(ctx context.Context, t *taskRecord, cancel contex
 // firstPulls adds to a deployment's images those of other registries that one of
 // its tasks has got already: as with ECR's, a tag that moves during a deployment
 // changes nothing.
-func (p *pass) firstPulls(r *rollout, d *taskDefinitionRecord) {
+func (p *pass) firstPulls(r *rollout.Rollout, d *taskDefinitionRecord) {
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
 		if pull.ParseRef(aws.Val(c.Image)).ECR() || r.Images[aws.Val(c.Name)] != "" {

@@ -14,6 +14,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/dataplane/container/containertest"
+	"minato/services/ecs/rollout"
 )
 
 const outsideDigest = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
@@ -148,7 +149,7 @@ func TestFirstPullSettles(t *testing.T) {
 	}}}
 	p := &pass{tasks: []taskRecord{task("old", "sha256:old", &early), task("new", "sha256:late", &late), task("new", "sha256:early", &early), task("new", "", nil)}}
 	before := map[string]string{"chat": knownDigest}
-	r := &rollout{Deployment: ecsapi.Deployment{Id: aws.Ptr("new")}, Images: before}
+	r := &rollout.Rollout{Deployment: ecsapi.Deployment{Id: aws.Ptr("new")}, Images: before}
 	p.firstPulls(r, d)
 	if r.Images["web"] != "sha256:early" || r.Images["chat"] != knownDigest || len(before) != 1 {
 		t.Errorf("%v, %v", r.Images, before)

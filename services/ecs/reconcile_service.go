@@ -13,6 +13,8 @@ import (
 	"minato/controller"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/events"
+	"minato/services/ecs/revision"
+	"minato/services/ecs/rollout"
 	"minato/store"
 )
 
@@ -43,7 +45,7 @@ func (s *Service) addServiceReconciler(c *controller.Controller) {
 		if err != nil || !found {
 			return "" // the resync finds what this missed
 		}
-		name, ok := strings.CutPrefix(aws.Val(t.Group), groupOfService(""))
+		name, ok := strings.CutPrefix(aws.Val(t.Group), rollout.GroupPrefix)
 		if !ok {
 			return ""
 		}
@@ -67,8 +69,8 @@ func (s *Service) ownGroups(r *serviceRecord) {
 	if s.groupOwners == nil {
 		s.groupOwners = map[string]string{}
 	}
-	for _, lb := range r.LoadBalancers {
-		s.groupOwners[aws.Val(lb.TargetGroupArn)] = s.services().Key(r.ids()...)
+	for _, g := range r.Groups() {
+		s.groupOwners[g] = s.services().Key(r.IDs()...)
 	}
 }
 
@@ -94,11 +96,16 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 	}
 	tasks = slices.DeleteFunc(tasks, func(t taskRecord) bool {
 		// An earlier service of this name may have left stopped tasks.
-		return aws.Val(t.Group) != rec.group() || aws.Val(t.CreatedAt).Before(aws.Val(rec.CreatedAt))
+		return aws.Val(t.Group) != rec.Group() || aws.Val(t.CreatedAt).Before(aws.Val(rec.CreatedAt))
 	})
 	p := &pass{serviceLoop: l, ctx: ctx, rec: &rec, tasks: tasks, now: l.Clock.Now().UTC(), generation: rec.Generation}
 	if err := p.run(); err != nil {
 		return controller.Result{}, err
+	}
+	if p.finished {
+		if err := l.forgetHistory(ctx, p.rec, p.now); err != nil {
+			return controller.Result{}, err
+		}
 	}
 	after := lookSteady
 	if !p.plan.Steady {
@@ -115,11 +122,14 @@ func (l *serviceLoop) forget(ctx context.Context, r *serviceRecord) (controller.
 	if left := aws.Val(r.Ended).Add(serviceKept).Sub(l.Clock.Now()); left > 0 {
 		return controller.Result{After: left}, nil
 	}
+	if err := l.forgetHistory(ctx, r, aws.Val(r.Ended).Add(revision.Kept)); err != nil {
+		return controller.Result{}, err
+	}
 	return controller.Result{}, store.Update(ctx, l.Store, func(tx *store.Tx) error {
 		// A new service may have taken its place meanwhile.
-		have, found, err := l.services().TxGet(tx, r.ids()...)
+		have, found, err := l.services().TxGet(tx, r.IDs()...)
 		if err == nil && found && aws.Val(have.Status) == statusInactive {
-			l.services().TxDelete(tx, r.ids()...)
+			l.services().TxDelete(tx, r.IDs()...)
 		}
 		return err
 	})
@@ -133,12 +143,15 @@ type pass struct {
 	tasks      []taskRecord
 	health     deploy.Health
 	plan       deploy.Actions
+	deployment revision.Deployment // the last one; nothing for a service without
 	now        time.Time
 	generation int      // of what the plan was made for
 	done       []string // events of what was done to targets
 	events     []string // the others, said when the pass is written
 	started    []taskRecord
 	stopped    map[string]stopRequest
+	finished   bool                    // the deployment was
+	resolved   []ecsapi.ContainerImage // of the primary rollout, when tasks are started
 }
 
 // say keeps an event for the end of the pass.
@@ -149,12 +162,18 @@ func (p *pass) run() error {
 	if p.health, err = p.readHealth(); err != nil {
 		return err
 	}
+	if p.deployment, _, err = p.deployments().Get(p.ctx, p.rec.History(p.rec.Deployment)...); err != nil {
+		return err
+	}
+	p.deployment.Start(p.now)
 	p.note()
+	p.asked()
 	var seen []deploy.Task
 	for i := range p.tasks {
-		seen = append(seen, p.rec.observed(&p.tasks[i], p.health))
+		seen = append(seen, p.rec.Observed(p.tasks[i].seen(), p.health))
 	}
-	p.plan = deploy.Plan(p.rec.wanted(p.Clock.Paced), p.rec.deployments(), seen, p.now)
+	p.plan = deploy.Plan(p.rec.Wanted(p.Clock.Paced), p.rec.Planned(), seen, p.now)
+	p.noteZones()
 	if err := p.register(); err != nil {
 		return err
 	}
@@ -173,8 +192,7 @@ func (p *pass) run() error {
 // readHealth asks ELB about every target of the service's groups.
 func (p *pass) readHealth() (deploy.Health, error) {
 	out := deploy.Health{}
-	for _, lb := range p.rec.LoadBalancers {
-		group := aws.Val(lb.TargetGroupArn)
+	for _, group := range p.rec.Groups() {
 		h, err := p.ELB.DescribeTargetHealth(p.ctx, &elbapi.DescribeTargetHealthInput{TargetGroupArn: &group})
 		if err != nil {
 			if aws.IsCode(err, "TargetGroupNotFound") {
@@ -245,20 +263,20 @@ func gone(err error) error {
 // perGroup calls f once for each target group with the targets of tasks that a
 // filter keeps.
 func (p *pass) perGroup(ids []string, keep func(deploy.Place) bool, f func(group string, targets []elbapi.TargetDescription) error) error {
-	for _, lb := range p.rec.LoadBalancers {
-		var list []elbapi.TargetDescription
-		for i := range p.tasks {
-			if !slices.Contains(ids, p.tasks[i].ID) {
-				continue
-			}
-			for _, t := range p.rec.targetsOf(&p.tasks[i]) {
-				if t.Group == aws.Val(lb.TargetGroupArn) && t.Port == aws.Val(lb.ContainerPort) && keep(t) {
-					list = append(list, elbapi.TargetDescription{Id: aws.Ptr(t.IP), Port: aws.Ptr(t.Port)})
-				}
+	lists := map[string][]elbapi.TargetDescription{}
+	for i := range p.tasks {
+		if !slices.Contains(ids, p.tasks[i].ID) {
+			continue
+		}
+		for _, t := range p.rec.TargetsOf(p.tasks[i].seen()) {
+			if keep(t) {
+				lists[t.Group] = append(lists[t.Group], elbapi.TargetDescription{Id: aws.Ptr(t.IP), Port: aws.Ptr(t.Port)})
 			}
 		}
-		if len(list) > 0 {
-			if err := f(aws.Val(lb.TargetGroupArn), list); err != nil {
+	}
+	for _, group := range p.rec.Groups() {
+		if list := lists[group]; len(list) > 0 {
+			if err := f(group, list); err != nil {
 				return err
 			}
 		}
@@ -271,8 +289,23 @@ func (p *pass) retire() {
 	for _, r := range p.plan.Retire {
 		n := p.rec.Notes[r.Task]
 		n.Retired, n.Reason = true, r.Reason
+		if r.Reason == deploy.FailedTarget {
+			n.Group = p.failing(r.Task)
+		}
 		p.rec.Notes[r.Task] = n
 	}
+}
+
+// failing is the target group whose checks a task fails.
+func (p *pass) failing(id string) string {
+	for i := range p.tasks {
+		for _, t := range p.rec.TargetsOf(p.tasks[i].seen()) {
+			if p.tasks[i].ID == id && p.health[t].State == deploy.TargetUnhealthy {
+				return t.Group
+			}
+		}
+	}
+	return ""
 }
 
 // stop has retired tasks stopped whose targets are gone.
@@ -283,11 +316,7 @@ func (p *pass) stop() {
 		request := stopRequest{Code: ecsapi.TaskStopCodeServiceSchedulerInitiated}
 		switch p.rec.Notes[id].Reason {
 		case deploy.FailedTarget:
-			group := ""
-			if p.rec.balanced() {
-				group = aws.Val(p.rec.LoadBalancers[0].TargetGroupArn)
-			}
-			request.Reason = events.FailedTarget(group)
+			request.Reason = events.FailedTarget(p.rec.Notes[id].Group)
 		case deploy.FailedContainer:
 			request.Reason = events.FailedContainer
 		default:
@@ -297,8 +326,19 @@ func (p *pass) stop() {
 		p.stopped[id] = request
 	}
 	if len(p.plan.Stop) > 0 {
-		p.say(events.Stopped(p.plan.Stop))
+		p.say(events.Stopped(p.plan.Stop, p.evened(p.plan.Stop)))
 	}
+}
+
+// evened is the zone of the task that goes, or comes, to even out the zones; ""
+// for any other reason.
+func (p *pass) evened(ids []string) string {
+	all := slices.Concat(p.tasks, p.started)
+	i := slices.IndexFunc(all, func(t taskRecord) bool { return t.ID == ids[0] })
+	if !p.rec.Rebalancing || len(ids) != 1 || i < 0 {
+		return ""
+	}
+	return all[i].Subnet.Zone
 }
 
 // start makes the records of new tasks.
@@ -307,7 +347,14 @@ func (p *pass) start() error {
 	if len(starts) == 0 {
 		return nil
 	}
-	primary := p.rec.primary()
+	primary := p.rec.Primary()
+	if t := aws.Val(primary.LaunchType); t == ecsapi.LaunchTypeEc2 || t == ecsapi.LaunchTypeExternal {
+		if !p.rec.Unplaceable {
+			p.say(events.NoInstances)
+		}
+		p.rec.Unplaceable = true
+		return nil
+	}
 	definition, found, err := p.definition(p.ctx, p.rec.Place, aws.Val(primary.TaskDefinition))
 	if err != nil {
 		return err
@@ -318,6 +365,7 @@ func (p *pass) start() error {
 	if err := p.resolveImages(&definition); err != nil {
 		return err
 	}
+	p.resolved = primary.Resolved(&definition.TaskDefinition)
 	var names []string
 	placed := map[string]int{}
 	for i := range p.tasks {
@@ -326,48 +374,19 @@ func (p *pass) start() error {
 		}
 	}
 	for i, x := range starts {
-		provider := deploy.NextProvider(shares(primary.CapacityProviderStrategy), placed)
+		provider := deploy.NextProvider(rollout.Shares(primary.CapacityProviderStrategy), placed)
 		placed[provider]++
 		t := p.newTask(p.rec.Place, taskRequest{
-			Cluster: p.rec.Cluster, Definition: &definition, VPC: primary.NetworkConfiguration.AwsvpcConfiguration, Subnet: subnetIn(primary.Subnets, x.Zone, len(p.tasks)+i),
-			Group: p.rec.group(), StartedBy: aws.Val(primary.Id), CapacityProvider: provider,
-			Tags: p.rec.taskTags(&definition), ExecuteCommand: aws.Val(p.rec.EnableExecuteCommand),
+			Cluster: p.rec.Cluster, Definition: &definition, VPC: primary.NetworkConfiguration.AwsvpcConfiguration, Subnet: rollout.In(primary.Subnets, x.Zone, len(p.tasks)+i),
+			Group: p.rec.Group(), StartedBy: aws.Val(primary.Id), CapacityProvider: provider,
+			Tags: p.rec.TaskTags(definition.Tags), ExecuteCommand: aws.Val(p.rec.EnableExecuteCommand),
 		})
 		t.Digests = primary.Images
 		p.started = append(p.started, t)
 		names = append(names, t.ID)
 	}
-	p.say(events.Started(names))
+	p.say(events.Started(names, p.evened(names)))
 	return nil
-}
-
-// subnetIn picks a zone's subnets by turns.
-func subnetIn(subnets []taskSubnet, zone string, turn int) taskSubnet {
-	var in []taskSubnet
-	for _, s := range subnets {
-		if s.Zone == zone {
-			in = append(in, s)
-		}
-	}
-	return in[turn%len(in)]
-}
-
-// taskTags are the tags of the service's new tasks.
-func (r *serviceRecord) taskTags(d *taskDefinitionRecord) []ecsapi.Tag {
-	var out []ecsapi.Tag
-	switch aws.Val(r.PropagateTags) {
-	case ecsapi.PropagateTagsService:
-		out = slices.Clone(r.Tags)
-	case ecsapi.PropagateTagsTaskDefinition:
-		out = slices.Clone(d.Tags)
-	}
-	if aws.Val(r.EnableECSManagedTags) {
-		out = mergeTags(out, []ecsapi.Tag{
-			{Key: aws.Ptr("aws:ecs:clusterName"), Value: &r.Cluster},
-			{Key: aws.Ptr("aws:ecs:serviceName"), Value: r.ServiceName},
-		})
-	}
-	return out
 }
 
 // commit writes the pass. When an operation has changed the service meanwhile,
@@ -376,7 +395,7 @@ func (p *pass) commit() error {
 	again := false
 	err := store.Update(p.ctx, p.Store, func(tx *store.Tx) error {
 		again = false
-		have, found, err := p.services().TxGet(tx, p.rec.ids()...)
+		have, found, err := p.services().TxGet(tx, p.rec.IDs()...)
 		if err != nil || !found {
 			return err
 		}
@@ -386,13 +405,21 @@ func (p *pass) commit() error {
 		}
 		next.Tags, next.Events = have.Tags, have.Events
 		for _, e := range p.done {
-			next.say(p.now, "%s", e)
+			next.Say(p.now, "%s", e)
 		}
 		if again {
-			return p.services().TxPut(tx, next, p.rec.ids()...)
+			return p.services().TxPut(tx, next, p.rec.IDs()...)
 		}
 		for _, e := range p.events {
-			next.say(p.now, "%s", e)
+			next.Say(p.now, "%s", e)
+		}
+		if p.rec.Deployment != "" {
+			if err := p.deployments().TxPut(tx, p.deployment, p.rec.History(p.rec.Deployment)...); err != nil {
+				return err
+			}
+		}
+		if err := p.putImages(tx); err != nil {
+			return err
 		}
 		for id, request := range p.stopped {
 			if _, _, err := p.stopTask(tx, p.rec.Place, id, request); err != nil {
@@ -404,7 +431,7 @@ func (p *pass) commit() error {
 				return err
 			}
 		}
-		return p.services().TxPut(tx, next, p.rec.ids()...)
+		return p.services().TxPut(tx, next, p.rec.IDs()...)
 	})
 	if err == nil && again {
 		p.plan.Steady, p.plan.Wake = false, p.now

@@ -10,6 +10,8 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
+	"minato/services/ecs/definition"
+	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
 
@@ -19,10 +21,12 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 	if err != nil {
 		return nil, err
 	}
-	rec, err := s.newService(ctx, &cluster, in)
+	rec, definition, subnets, err := s.newService(ctx, &cluster, in)
 	if err != nil {
 		return nil, err
 	}
+	began := s.now()
+	made := rec.Make(&definition.TaskDefinition, subnets)
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		// Reading the cluster here makes the commit fail if it is deleted
 		// meanwhile.
@@ -33,13 +37,18 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 		if !found || aws.Val(c.Status) != statusActive {
 			return clusterNotFound()
 		}
-		have, found, err := s.services().TxGet(tx, rec.ids()...)
+		have, found, err := s.services().TxGet(tx, rec.IDs()...)
 		if err != nil {
 			return err
 		}
 		switch status := aws.Val(have.Status); {
 		case !found || status == statusInactive:
-			return s.services().TxPut(tx, *rec, rec.ids()...)
+			fresh := *rec
+			if err := s.begin(tx, &fresh, made, began); err != nil {
+				return err
+			}
+			*rec = fresh
+			return s.services().TxPut(tx, fresh, rec.IDs()...)
 		case status == serviceDraining:
 			return invalid("Unable to Start a service that is still Draining.")
 		case have.Request != rec.Request:
@@ -51,7 +60,7 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 	if err != nil {
 		return nil, err
 	}
-	return &ecsapi.CreateServiceOutput{Service: aws.Ptr(rec.shown(true))}, nil
+	return &ecsapi.CreateServiceOutput{Service: aws.Ptr(rec.Shown(true))}, nil
 }
 
 // digest tells whether two requests are the same, whatever their tokens.
@@ -67,59 +76,23 @@ func digest(in *ecsapi.CreateServiceInput) string {
 }
 
 // newService checks a request and makes the record of it.
-func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ecsapi.CreateServiceInput) (*serviceRecord, error) {
-	if err := refuseUnserved(in.ServiceConnectConfiguration, in.ServiceRegistries, in.VolumeConfigurations, in.VpcLatticeConfigurations); err != nil {
-		return nil, err
+func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ecsapi.CreateServiceInput) (*serviceRecord, *taskDefinitionRecord, []taskSubnet, error) {
+	fail := func(err error) (*serviceRecord, *taskDefinitionRecord, []taskSubnet, error) {
+		return nil, nil, nil, err
 	}
-	if in.DeploymentController != nil && aws.Val(in.DeploymentController.Type) != ecsapi.DeploymentControllerTypeEcs {
-		return nil, notServed("the deployment controller " + aws.Val(in.DeploymentController.Type))
-	}
-	switch {
-	case in.SchedulingStrategy != nil && *in.SchedulingStrategy != ecsapi.SchedulingStrategyReplica:
-		return nil, notServed("the scheduling strategy " + *in.SchedulingStrategy)
-	case len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0:
-		return nil, invalid("Placement constraints and strategies are not supported for the FARGATE launch type.")
-	case in.TaskDefinition == nil:
-		return nil, invalid("TaskDefinition can not be blank.")
-	case in.DesiredCount == nil:
-		return nil, invalid("Desired count can not be blank.")
-	case *in.DesiredCount < 0:
-		return nil, invalid("Desired count must be non-negative.")
-	case in.HealthCheckGracePeriodSeconds != nil && len(in.LoadBalancers) == 0:
-		return nil, invalid("Health check grace period is only valid for services configured to use load balancers")
+	if err := serviceconfig.Create(in); err != nil {
+		return fail(err)
 	}
 	if err := checkTags(in.Tags); err != nil {
-		return nil, err
+		return fail(err)
 	}
-	configuration, err := deploymentConfiguration(nil, in.DeploymentConfiguration)
+	configuration, err := serviceconfig.Deployment(nil, in.DeploymentConfiguration, serviceconfig.Daemon(in.SchedulingStrategy))
 	if err != nil {
-		return nil, err
-	}
-	version, err := platform(in.PlatformVersion)
-	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	definition, err := s.runnableDefinition(ctx, *in.TaskDefinition)
 	if err != nil {
-		return nil, err
-	}
-	provider, err := s.capacity(cluster, &definition, in.LaunchType, in.CapacityProviderStrategy)
-	if err != nil {
-		return nil, err
-	}
-	launch, strategy := aws.Ptr(ecsapi.LaunchTypeFargate), []ecsapi.CapacityProviderStrategyItem(nil)
-	if provider != "" {
-		launch, strategy = nil, in.CapacityProviderStrategy
-		if len(strategy) == 0 {
-			strategy = cluster.DefaultCapacityProviderStrategy
-		}
-	}
-	_, subnets, err := s.network(ctx, &definition, in.NetworkConfiguration)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.checkBalancers(ctx, &definition, in.LoadBalancers); err != nil {
-		return nil, err
+		return fail(err)
 	}
 	p, now := at(ctx), s.now()
 	rec := &serviceRecord{
@@ -127,14 +100,13 @@ func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ec
 		Service: ecsapi.Service{
 			ServiceName: in.ServiceName, ServiceArn: aws.Ptr(p.ECSService(aws.Val(cluster.ClusterName), aws.Val(in.ServiceName))),
 			ClusterArn: cluster.ClusterArn, Status: aws.Ptr(statusActive), CreatedAt: now, CreatedBy: aws.Ptr(identity.From(ctx).PrincipalID),
-			DesiredCount: in.DesiredCount, PendingCount: aws.Ptr[int32](0), RunningCount: aws.Ptr[int32](0),
-			TaskDefinition: definition.TaskDefinitionArn, LaunchType: launch, CapacityProviderStrategy: strategy,
-			PlatformVersion: version, PlatformFamily: aws.Ptr("Linux"),
+			DesiredCount: aws.Ptr(aws.Val(in.DesiredCount)), PendingCount: aws.Ptr[int32](0), RunningCount: aws.Ptr[int32](0),
+			TaskDefinition: definition.TaskDefinitionArn, LaunchType: in.LaunchType,
 			NetworkConfiguration: in.NetworkConfiguration, LoadBalancers: in.LoadBalancers, HealthCheckGracePeriodSeconds: in.HealthCheckGracePeriodSeconds,
 			DeploymentConfiguration: configuration, DeploymentController: &ecsapi.DeploymentController{Type: aws.Ptr(ecsapi.DeploymentControllerTypeEcs)},
 			SchedulingStrategy: aws.Ptr(ecsapi.SchedulingStrategyReplica), EnableECSManagedTags: aws.Ptr(aws.Val(in.EnableECSManagedTags)),
 			EnableExecuteCommand: aws.Ptr(aws.Val(in.EnableExecuteCommand)), PropagateTags: aws.Ptr(ecsapi.PropagateTagsNone),
-			AvailabilityZoneRebalancing: aws.Ptr(ecsapi.AvailabilityZoneRebalancingDisabled), Tags: in.Tags,
+			AvailabilityZoneRebalancing: aws.Ptr(ecsapi.AvailabilityZoneRebalancingEnabled), Tags: in.Tags,
 			PlacementConstraints: []ecsapi.PlacementConstraint{}, PlacementStrategy: []ecsapi.PlacementStrategy{},
 			ServiceRegistries: []ecsapi.ServiceRegistry{},
 		},
@@ -147,40 +119,71 @@ func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ec
 	if in.PropagateTags != nil {
 		rec.PropagateTags = in.PropagateTags
 	}
-	if in.AvailabilityZoneRebalancing != nil {
-		rec.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing
+	if in.SchedulingStrategy != nil {
+		rec.SchedulingStrategy = in.SchedulingStrategy
 	}
-	if rec.balanced() {
+	switch {
+	case in.AvailabilityZoneRebalancing != nil:
+		rec.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing
+	case serviceconfig.Daemon(in.SchedulingStrategy):
+		rec.AvailabilityZoneRebalancing = aws.Ptr(ecsapi.AvailabilityZoneRebalancingDisabled)
+	}
+	if rec.Balanced() {
 		// The role under which ECS registers targets is its service-linked one.
 		rec.RoleArn = aws.Ptr(p.Role("/aws-service-role/"+Principal+"/", "AWSServiceRoleForECS"))
 	}
-	rec.begin(rec.rolloutOf(&definition, subnets), now)
-	return rec, nil
-}
-
-// rolloutOf makes a rollout of the service as it is wanted now.
-func (r *serviceRecord) rolloutOf(d *taskDefinitionRecord, subnets []taskSubnet) rollout {
-	return rollout{
-		Deployment: ecsapi.Deployment{
-			TaskDefinition: d.TaskDefinitionArn, LaunchType: r.LaunchType, CapacityProviderStrategy: r.CapacityProviderStrategy,
-			PlatformVersion: r.PlatformVersion, PlatformFamily: r.PlatformFamily, NetworkConfiguration: r.NetworkConfiguration,
-		},
-		Subnets: subnets,
-		Checked: slices.ContainsFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return c.HealthCheck != nil }),
+	if err := s.place(rec, cluster, &definition, in); err != nil {
+		return fail(err)
 	}
+	subnets, err := s.surroundings(ctx, rec, &definition)
+	return rec, &definition, subnets, err
 }
 
-// refuseUnserved names what a service may have on AWS and not here.
-func refuseUnserved(connect *ecsapi.ServiceConnectConfiguration, registries []ecsapi.ServiceRegistry, volumes []ecsapi.ServiceVolumeConfiguration, lattice []ecsapi.VpcLatticeConfiguration) error {
-	switch {
-	case connect != nil && aws.Val(connect.Enabled):
-		return notServed("Service Connect")
-	case len(registries) > 0:
-		return notServed("service discovery registries")
-	case len(volumes) > 0:
-		return notServed("EBS volumes")
-	case len(lattice) > 0:
-		return notServed("VPC Lattice")
+// place settles on what the service's tasks run.
+func (s *Service) place(rec *serviceRecord, cluster *clusterRecord, d *taskDefinitionRecord, in *ecsapi.CreateServiceInput) (err error) {
+	if in.LaunchType == nil && len(in.CapacityProviderStrategy) == 0 && len(cluster.DefaultCapacityProviderStrategy) == 0 {
+		rec.LaunchType = aws.Ptr(ecsapi.LaunchTypeEc2)
+	}
+	if t := aws.Val(rec.LaunchType); (t == ecsapi.LaunchTypeEc2 || t == ecsapi.LaunchTypeExternal) && len(in.CapacityProviderStrategy) == 0 {
+		if !slices.Contains(d.Compatibilities, t) {
+			return invalid("Task definition does not support launch_type %s.", t)
+		}
+		if in.PlatformVersion != nil {
+			return invalid("The platform version must be null when specifying an EC2 launch type.")
+		}
+		rec.PlacementConstraints = append(rec.PlacementConstraints, in.PlacementConstraints...)
+		rec.PlacementStrategy = append(rec.PlacementStrategy, in.PlacementStrategy...)
+		return nil
+	}
+	if len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0 {
+		return serviceconfig.Placement()
+	}
+	if rec.PlatformVersion, err = serviceconfig.Platform(in.PlatformVersion); err != nil {
+		return err
+	}
+	rec.PlatformFamily = aws.Ptr("Linux")
+	provider, err := s.capacity(cluster, d, in.LaunchType, in.CapacityProviderStrategy)
+	if err != nil {
+		return err
+	}
+	if provider != "" {
+		rec.LaunchType, rec.CapacityProviderStrategy = nil, in.CapacityProviderStrategy
+		if len(in.CapacityProviderStrategy) == 0 {
+			rec.CapacityProviderStrategy = cluster.DefaultCapacityProviderStrategy
+		}
 	}
 	return nil
+}
+
+// surroundings checks what EC2 and ELB say of a service's network and balancers.
+func (s *Service) surroundings(ctx context.Context, rec *serviceRecord, d *taskDefinitionRecord) (subnets []taskSubnet, err error) {
+	switch bare := aws.Val(d.NetworkMode) != definition.Awsvpc; {
+	case bare && rec.NetworkConfiguration != nil:
+		return nil, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+	case !bare:
+		if _, subnets, err = s.network(ctx, d, rec.NetworkConfiguration); err != nil {
+			return nil, err
+		}
+	}
+	return subnets, s.checkBalancers(ctx, d, rec.LoadBalancers)
 }

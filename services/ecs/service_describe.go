@@ -88,7 +88,7 @@ func (c *shownServices) get(ctx context.Context, s *Service, key string) (ecsapi
 	if c.m == nil {
 		c.m = map[string]shownService{}
 	}
-	c.m[key] = shownService{raw.Revision, rec.shown(true)}
+	c.m[key] = shownService{raw.Revision, rec.Shown(true)}
 	return c.m[key].service, true, nil
 }
 

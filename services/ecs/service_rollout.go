@@ -9,6 +9,9 @@ import (
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/events"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/revision"
+	"minato/services/ecs/rollout"
+	"minato/store"
 )
 
 // inconsistent is how many failures in a row make a service say that it cannot
@@ -18,13 +21,13 @@ const inconsistent = 3
 // note takes down what is seen of the tasks: who has become healthy, who is not
 // any more, who ended without having been of use.
 func (p *pass) note() {
-	notes := map[string]note{}
+	notes := map[string]rollout.Note{}
 	for i := range p.tasks {
 		t := &p.tasks[i]
 		n := p.rec.Notes[t.ID]
 		p.noteHealth(t, &n)
 		p.noteEnd(t, &n)
-		if n != (note{}) {
+		if n != (rollout.Note{}) {
 			notes[t.ID] = n
 		}
 	}
@@ -32,48 +35,47 @@ func (p *pass) note() {
 }
 
 // noteHealth looks at a task that lives.
-func (p *pass) noteHealth(t *taskRecord, n *note) {
+func (p *pass) noteHealth(t *taskRecord, n *rollout.Note) {
 	if stopping(t) || n.Retired {
 		return
 	}
-	x := p.rec.observed(t, p.health)
-	state := p.health.Worst(p.rec.targetsOf(t))
-	healthy := x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.balanced() || x.Target == deploy.TargetHealthy)
+	x := p.rec.Observed(t.seen(), p.health)
+	healthy := x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.Balanced() || x.Bare || x.Target == deploy.TargetHealthy)
 	if healthy {
 		n.Ailing = false
 		n.Healthy = true
 		// Where nobody checks, only lasting tells that a task has started well.
 		// It counts once: others may go on failing beside it.
-		r := p.rec.rollout(aws.Val(t.StartedBy))
-		if r != nil && !n.Useful && (p.rec.balanced() || r.Checked || p.now.Sub(x.Started) >= shortLife) {
+		r := p.rec.Find(aws.Val(t.StartedBy))
+		if r != nil && !n.Useful && (p.rec.Balanced() || r.Checked || p.now.Sub(x.Started) >= rollout.ShortLife) {
 			n.Useful = true
 			r.Failures = 0
 		}
 		return
 	}
-	over := aws.Val(t.StartedAt).Add(p.Clock.Paced(p.rec.grace()))
+	over := aws.Val(t.StartedAt).Add(p.Clock.Paced(p.rec.Grace()))
 	if x.Target != deploy.TargetUnhealthy || n.Ailing || p.now.Before(over) {
 		return
 	}
 	n.Ailing = true
-	for _, target := range p.rec.targetsOf(t) {
-		if p.health[target].State == deploy.TargetUnhealthy {
-			p.say(events.Unhealthy(target.Port, target.Group, state.Reason))
+	for _, target := range p.rec.TargetsOf(t.seen()) {
+		if h := p.health[target]; h.State == deploy.TargetUnhealthy {
+			p.say(events.Unhealthy(target.Port, target.Group, h.Reason))
 		}
 	}
 }
 
 // noteEnd looks at a task that ends, once.
-func (p *pass) noteEnd(t *taskRecord, n *note) {
+func (p *pass) noteEnd(t *taskRecord, n *rollout.Note) {
 	if !stopping(t) {
 		return
 	}
-	r := p.rec.rollout(aws.Val(t.StartedBy))
+	r := p.rec.Find(aws.Val(t.StartedBy))
 	if !n.Counted && (n.Retired || t.StartedAt == nil || t.StoppingAt != nil || t.StoppedAt != nil) {
 		n.Counted = true
 		byUser := t.Stop != nil && t.Stop.Code == ecsapi.TaskStopCodeUserInitiated
-		checked := r != nil && (p.rec.balanced() || r.Checked)
-		if r != nil && !byUser && n.failed(t, checked, shortLife) {
+		checked := r != nil && (p.rec.Balanced() || r.Checked)
+		if r != nil && !byUser && n.Failed(t.seen(), checked) {
 			r.Failures++
 			r.LastFailed = p.now
 			if r.Failures == inconsistent {
@@ -99,10 +101,11 @@ func (p *pass) conclude() {
 		}
 	}
 	primary := 0
-	p.rec.Rollouts = slices.DeleteFunc(slices.Clone(p.rec.Rollouts), func(r rollout) bool {
+	p.rec.Rollouts = slices.DeleteFunc(slices.Clone(p.rec.Rollouts), func(r rollout.Rollout) bool {
 		primary++
 		return primary > 1 && !live[aws.Val(r.Id)]
 	})
+	ongoing := p.deployment.Ongoing()
 	switch {
 	case aws.Val(p.rec.Status) == serviceDraining:
 		p.end()
@@ -117,6 +120,10 @@ func (p *pass) conclude() {
 		p.say(events.Stuck)
 	}
 	p.rec.Stuck = p.plan.Stuck
+	p.rec.Unplaceable = p.rec.Unplaceable && len(p.plan.Start) > 0
+	if ongoing {
+		p.show()
+	}
 }
 
 // count counts the tasks of the service and of each rollout. A task behind a
@@ -126,10 +133,10 @@ func (p *pass) count() {
 	var allRunning, allPending int32
 	for i := range p.tasks {
 		t := &p.tasks[i]
-		x := p.rec.observed(t, p.health)
+		x := p.rec.Observed(t.seen(), p.health)
 		switch id := aws.Val(t.StartedBy); {
 		case stopping(t):
-		case x.Running && (!p.rec.balanced() || x.Target != deploy.Absent || x.Retired):
+		case x.Running && (!p.rec.Balanced() || x.Bare || x.Target != deploy.Absent || x.Retired):
 			running[id]++
 			allRunning++
 		default:
@@ -152,13 +159,15 @@ func (p *pass) count() {
 
 // complete writes down that the service is what it should be.
 func (p *pass) complete() {
-	r := p.rec.primary()
+	r := p.rec.Primary()
 	if aws.Val(r.RolloutState) != ecsapi.DeploymentRolloutStateCompleted {
 		r.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateCompleted)
 		r.RolloutStateReason = aws.Ptr("ECS deployment " + aws.Val(r.Id) + " completed.")
 		r.UpdatedAt = &p.now
 		stable := *r
 		p.rec.Stable = &stable
+		p.deployment.Finish(p.now)
+		p.finished = true
 		p.say(events.Completed(aws.Val(r.Id)))
 	}
 	if !p.rec.Calm {
@@ -167,37 +176,84 @@ func (p *pass) complete() {
 	}
 }
 
-// trip gives the primary deployment up and, where that is wanted, goes back to
-// the last one that was completed.
+// asked does what StopServiceDeployment was called for.
+func (p *pass) asked() {
+	if p.deployment.Asked != "" && p.rec.Primary() != nil {
+		p.giveUp(revision.Stopped, p.deployment.Asked == ecsapi.StopServiceDeploymentStopTypeRollback, events.Asked)
+	}
+}
+
+// trip gives the primary deployment up for the failures of its tasks.
 func (p *pass) trip() {
-	failed := p.rec.primary()
+	breaker := p.rec.DeploymentConfiguration.DeploymentCircuitBreaker
+	p.giveUp(revision.Tripped, aws.Val(breaker.Rollback), events.Tripped)
+}
+
+// giveUp gives the primary deployment up and, where that is wanted, goes back to
+// the last one that was completed.
+func (p *pass) giveUp(cause revision.Cause, rollback bool, words events.GivenUp) {
+	p.show()
+	failed := p.rec.Primary()
 	failed.GivenUp = true
-	failed.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateFailed)
-	failed.RolloutStateReason = aws.Ptr("ECS deployment circuit breaker: tasks failed to start.")
-	failed.UpdatedAt = &p.now
-	p.say(events.Failed(aws.Val(failed.Id)))
-	breaker, stable := p.rec.DeploymentConfiguration.DeploymentCircuitBreaker, p.rec.Stable
-	if !aws.Val(breaker.Rollback) || stable == nil || aws.Val(stable.Id) == aws.Val(failed.Id) {
+	failed.RolloutState, failed.UpdatedAt = aws.Ptr(ecsapi.DeploymentRolloutStateFailed), &p.now
+	failed.RolloutStateReason = aws.Ptr(words.Reason())
+	p.say(words.Failed(aws.Val(failed.Id)))
+	back := p.rec.WayBack()
+	if !rollback || back == nil {
+		p.deployment.Fail(cause, p.now)
 		return
 	}
-	// As long as the completed deployment has tasks, it is the one to go back to,
-	// and they stay.
-	i := slices.IndexFunc(p.rec.Rollouts, func(r rollout) bool { return aws.Val(r.Id) == aws.Val(stable.Id) })
-	if i > 0 {
-		r := p.rec.Rollouts[i]
-		failed.Status, r.Status = aws.Ptr(statusActive), aws.Ptr("PRIMARY")
-		r.RolloutState, r.UpdatedAt = aws.Ptr(ecsapi.DeploymentRolloutStateInProgress), &p.now
-		r.Failures, r.DesiredCount = 0, p.rec.DesiredCount
-		p.rec.Rollouts = slices.Concat([]rollout{r}, p.rec.Rollouts[:i], p.rec.Rollouts[i+1:])
-		p.rec.Calm = false
-	} else {
-		p.rec.begin(*stable, &p.now)
-	}
-	back := p.rec.primary()
-	back.RolloutStateReason = aws.Ptr("ECS deployment circuit breaker: rolling back to deploymentId " + aws.Val(back.Id) + ".")
-	p.rec.TaskDefinition, p.rec.NetworkConfiguration = back.TaskDefinition, back.NetworkConfiguration
-	p.rec.LaunchType, p.rec.CapacityProviderStrategy, p.rec.PlatformVersion = back.LaunchType, back.CapacityProviderStrategy, back.PlatformVersion
+	p.deployment.RollBack(p.rec.RevisionARN(back.Id), cause, p.now)
+	p.rec.GoBack(*back, &p.now)
+	p.rec.Primary().RolloutStateReason = aws.Ptr(words.RollingBack(aws.Val(back.Id)))
 	p.say(events.RollingBack(aws.Val(back.Id)))
+}
+
+// noteZones tells that zones are being evened out, and when they are even.
+func (p *pass) noteZones() {
+	if p.plan.Rebalancing == p.rec.Rebalancing || !p.plan.Rebalancing && !p.plan.Steady {
+		return
+	}
+	p.rec.Rebalancing = p.plan.Rebalancing
+	perZone := map[string]int{}
+	for _, sub := range p.rec.Primary().Subnets {
+		perZone[sub.Zone] = 0
+	}
+	for i := range p.tasks {
+		if !stopping(&p.tasks[i]) {
+			perZone[p.tasks[i].Subnet.Zone]++
+		}
+	}
+	p.say(events.Zones(perZone, !p.plan.Rebalancing))
+}
+
+// show writes down how far the service deployment is.
+func (p *pass) show() {
+	counts, failures := map[string]revision.Count{}, 0
+	for i := range p.rec.Rollouts {
+		x := &p.rec.Rollouts[i]
+		counts[p.rec.RevisionARN(x.Id)] = p.rec.Count(x)
+		if i == 0 {
+			failures = x.Failures
+		}
+	}
+	p.deployment.Show(counts, failures, p.rec.Wanted(p.Clock.Paced).Threshold())
+}
+
+// putImages writes into the primary rollout's revision which images its tags
+// turned out to mean.
+func (p *pass) putImages(tx *store.Tx) error {
+	r := p.rec.Primary()
+	if r == nil || p.resolved == nil {
+		return nil
+	}
+	key := p.rec.History(revision.Of(aws.Val(r.Id)))
+	rec, found, err := p.revisions().TxGet(tx, key...)
+	if err != nil || !found {
+		return err
+	}
+	rec.ContainerImages = p.resolved
+	return p.revisions().TxPut(tx, rec, key...)
 }
 
 // end makes a service INACTIVE whose tasks are all gone.
@@ -215,7 +271,7 @@ func (p *pass) end() {
 // images have now. For another registry that is what the first task finds. What
 // is not there yet keeps its tag: the task says what is wrong with it.
 func (p *pass) resolveImages(d *taskDefinitionRecord) error {
-	r := p.rec.primary()
+	r := p.rec.Primary()
 	if r.Images != nil {
 		p.firstPulls(r, d)
 		return nil

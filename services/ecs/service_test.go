@@ -487,7 +487,7 @@ func TestWordsOfRefusals(t *testing.T) {
 		}, "InvalidParameterException", "Error retrieving subnet information for [subnet-x]: The subnet ID 'subnet-x' does not exist (ErrorCode: InvalidSubnetID.NotFound)"},
 		{func(in *ecsapi.CreateServiceInput) { in.Cluster = aws.Ptr("nope") }, "ClusterNotFoundException", "Cluster not found."},
 		{func(in *ecsapi.CreateServiceInput) { in.TaskDefinition = aws.Ptr("nope") }, "ClientException", "TaskDefinition not found."},
-		{func(in *ecsapi.CreateServiceInput) { in.SchedulingStrategy = aws.Ptr("DAEMON") }, "UnsupportedFeatureException", "the scheduling strategy DAEMON: not served by minato"},
+		{func(in *ecsapi.CreateServiceInput) { in.SchedulingStrategy = aws.Ptr("DAEMON") }, "InvalidParameterException", "The daemon scheduling strategy is not supported for the FARGATE launch type."},
 		{func(in *ecsapi.CreateServiceInput) {
 			in.DeploymentController = &ecsapi.DeploymentController{Type: aws.Ptr("CODE_DEPLOY")}
 		}, "UnsupportedFeatureException", "the deployment controller CODE_DEPLOY: not served by minato"},
@@ -515,8 +515,8 @@ func BenchmarkDescribeServices(b *testing.B) {
 	y := newYard(&testing.T{})
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	_, err := y.ecs.services().Update(y.ctx, func(r *serviceRecord) error {
-		for range keptEvents {
-			r.say(y.clock.Now(), "%s", events.Registered(1, groupARN))
+		for range 100 {
+			r.Say(y.clock.Now(), "%s", events.Registered(1, groupARN))
 		}
 		return nil
 	}, "000000000000", "us-east-1", "chat", "web")

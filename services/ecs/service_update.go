@@ -1,10 +1,14 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/revision"
+	"minato/services/ecs/rollout"
+	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
 
@@ -54,29 +58,20 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseUnserved(in.ServiceConnectConfiguration, in.ServiceRegistries, in.VolumeConfigurations, in.VpcLatticeConfigurations); err != nil {
+	if err := serviceconfig.Update(&rec.Service, in); err != nil {
 		return nil, err
 	}
-	switch {
-	case in.DeploymentController != nil && aws.Val(in.DeploymentController.Type) != ecsapi.DeploymentControllerTypeEcs:
-		return nil, notServed("the deployment controller " + aws.Val(in.DeploymentController.Type))
-	case len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0:
-		return nil, invalid("Placement constraints and strategies are not supported for the FARGATE launch type.")
-	case in.DesiredCount != nil && *in.DesiredCount < 0:
-		return nil, invalid("Desired count must be non-negative.")
+	if err := checkCapacity(nil, in.CapacityProviderStrategy); err != nil {
+		return nil, err
 	}
 	// What EC2, ELB and ECR say is asked for once, on what was read; the
 	// transaction then applies the change to what is there.
 	next := rec
-	if err := next.apply(in); err != nil {
+	if err := serviceconfig.Apply(&next.Service, in); err != nil {
 		return nil, err
 	}
-	if next.HealthCheckGracePeriodSeconds != nil && aws.Val(in.HealthCheckGracePeriodSeconds) > 0 && !next.balanced() {
-		return nil, invalid("Health check grace period is only valid for services configured to use load balancers")
-	}
-	renew := aws.Val(in.ForceNewDeployment) || in.TaskDefinition != nil && !sameDefinition(*in.TaskDefinition, &rec) ||
-		in.NetworkConfiguration != nil || in.LoadBalancers != nil || in.CapacityProviderStrategy != nil || in.PlatformVersion != nil
-	var made rollout
+	renew := serviceconfig.Renews(&rec.Service, &next.Service, in)
+	var made rollout.Rollout
 	if renew {
 		reference := aws.Val(rec.TaskDefinition)
 		if in.TaskDefinition != nil {
@@ -86,92 +81,40 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 		if err != nil {
 			return nil, err
 		}
-		_, subnets, err := s.network(ctx, &definition, next.NetworkConfiguration)
+		subnets, err := s.surroundings(ctx, &next, &definition)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.checkBalancers(ctx, &definition, next.LoadBalancers); err != nil {
-			return nil, err
-		}
-		made = next.rolloutOf(&definition, subnets)
+		made = next.Make(&definition.TaskDefinition, subnets)
 	}
-	found, err := s.services().Update(ctx, func(r *serviceRecord) error {
-		if aws.Val(r.Status) != statusActive {
+	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		r, found, err := s.services().TxGet(tx, rec.IDs()...)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return serviceNotFound()
+		case aws.Val(r.Status) != statusActive:
 			return ecsapi.ServiceNotActiveException("Service was not ACTIVE.")
 		}
-		if err := r.apply(in); err != nil {
+		if err := serviceconfig.Apply(&r.Service, in); err != nil {
 			return err
 		}
 		r.Generation++
 		r.Calm = false
 		if renew {
 			r.TaskDefinition = made.TaskDefinition
-			r.begin(made, s.now())
-		} else if p := r.primary(); p != nil {
+			err = s.begin(tx, &r, made, s.now())
+		} else if p := r.Primary(); p != nil {
 			p.DesiredCount, p.UpdatedAt = r.DesiredCount, s.now()
 		}
-		rec = *r
-		return nil
-	}, rec.ids()...)
-	if err == nil && !found {
-		err = serviceNotFound()
-	}
+		next = r
+		return cmp.Or(err, s.services().TxPut(tx, r, r.IDs()...))
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &ecsapi.UpdateServiceOutput{Service: aws.Ptr(rec.shown(true))}, nil
-}
-
-// sameDefinition tells whether a reference names the definition that the
-// service runs. A family alone means its last revision and may be another.
-func sameDefinition(text string, r *serviceRecord) bool {
-	family, revision, ok := splitDefinition(text)
-	haveFamily, haveRevision, _ := splitDefinition(aws.Val(r.TaskDefinition))
-	return ok && revision > 0 && family == haveFamily && revision == haveRevision
-}
-
-// apply takes over what an update names.
-func (r *serviceRecord) apply(in *ecsapi.UpdateServiceInput) error {
-	configuration, err := deploymentConfiguration(r.DeploymentConfiguration, in.DeploymentConfiguration)
-	if err != nil {
-		return err
-	}
-	r.DeploymentConfiguration = configuration
-	if in.DesiredCount != nil {
-		r.DesiredCount = in.DesiredCount
-	}
-	if in.NetworkConfiguration != nil {
-		r.NetworkConfiguration = in.NetworkConfiguration
-	}
-	if in.LoadBalancers != nil {
-		r.LoadBalancers = in.LoadBalancers
-	}
-	if in.HealthCheckGracePeriodSeconds != nil {
-		r.HealthCheckGracePeriodSeconds = in.HealthCheckGracePeriodSeconds
-	}
-	if in.CapacityProviderStrategy != nil {
-		if err := checkCapacity(nil, in.CapacityProviderStrategy); err != nil {
-			return err
-		}
-		r.LaunchType, r.CapacityProviderStrategy = nil, in.CapacityProviderStrategy
-	}
-	if in.PlatformVersion != nil {
-		if r.PlatformVersion, err = platform(in.PlatformVersion); err != nil {
-			return err
-		}
-	}
-	for _, m := range []struct{ to, from **bool }{{&r.EnableECSManagedTags, &in.EnableECSManagedTags}, {&r.EnableExecuteCommand, &in.EnableExecuteCommand}} {
-		if *m.from != nil {
-			*m.to = *m.from
-		}
-	}
-	if in.PropagateTags != nil {
-		r.PropagateTags = in.PropagateTags
-	}
-	if in.AvailabilityZoneRebalancing != nil {
-		r.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing
-	}
-	return nil
+	return &ecsapi.UpdateServiceOutput{Service: aws.Ptr(next.Shown(true))}, nil
 }
 
 // DeleteService begins to stop a service's tasks: it is DRAINING until they are
@@ -196,7 +139,7 @@ func (s *Service) DeleteService(ctx context.Context, in *ecsapi.DeleteServiceInp
 			return serviceNotFound()
 		case aws.Val(rec.Status) != statusActive:
 			return nil // on its way, or gone: deleting twice is fine
-		case aws.Val(rec.DesiredCount) > 0 && !aws.Val(in.Force):
+		case aws.Val(rec.DesiredCount) > 0 && !serviceconfig.Daemon(rec.SchedulingStrategy) && !aws.Val(in.Force):
 			return invalid("The service cannot be stopped while it is scaled above 0.")
 		}
 		rec.Status, rec.DesiredCount = aws.Ptr(serviceDraining), aws.Ptr[int32](0)
@@ -204,10 +147,13 @@ func (s *Service) DeleteService(ctx context.Context, in *ecsapi.DeleteServiceInp
 		for i := range rec.Rollouts {
 			rec.Rollouts[i].DesiredCount = aws.Ptr[int32](0)
 		}
+		if err := s.endDeployment(tx, &rec, revision.Deleted, s.now()); err != nil {
+			return err
+		}
 		return s.services().TxPut(tx, rec, ids...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ecsapi.DeleteServiceOutput{Service: aws.Ptr(rec.shown(true))}, nil
+	return &ecsapi.DeleteServiceOutput{Service: aws.Ptr(rec.Shown(true))}, nil
 }

@@ -7,53 +7,11 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
+	"minato/services/ecs/definition"
 )
 
 func invalid(format string, args ...any) error {
 	return ecsapi.InvalidParameterException(format, args...)
-}
-
-// What a deployment's percentages are unless said otherwise.
-const (
-	defaultMinimum int32 = 100
-	defaultMaximum int32 = 200
-)
-
-// deploymentConfiguration fills in what ECS fills in, over what was there.
-func deploymentConfiguration(have, change *ecsapi.DeploymentConfiguration) (*ecsapi.DeploymentConfiguration, error) {
-	out := ecsapi.DeploymentConfiguration{
-		MinimumHealthyPercent: aws.Ptr(defaultMinimum), MaximumPercent: aws.Ptr(defaultMaximum), Strategy: aws.Ptr(ecsapi.DeploymentStrategyRolling),
-		DeploymentCircuitBreaker: &ecsapi.DeploymentCircuitBreaker{Enable: aws.Ptr(false), Rollback: aws.Ptr(false)},
-	}
-	for _, c := range []*ecsapi.DeploymentConfiguration{have, change} {
-		if c == nil {
-			continue
-		}
-		if c.MinimumHealthyPercent != nil {
-			out.MinimumHealthyPercent = c.MinimumHealthyPercent
-		}
-		if c.MaximumPercent != nil {
-			out.MaximumPercent = c.MaximumPercent
-		}
-		if c.DeploymentCircuitBreaker != nil {
-			out.DeploymentCircuitBreaker = c.DeploymentCircuitBreaker
-		}
-		switch {
-		case c.Strategy != nil && *c.Strategy != ecsapi.DeploymentStrategyRolling:
-			return nil, notServed("the deployment strategy " + *c.Strategy)
-		case c.Alarms != nil && aws.Val(c.Alarms.Enable):
-			return nil, notServed("deployment alarms")
-		case len(c.LifecycleHooks) > 0:
-			return nil, notServed("deployment lifecycle hooks")
-		}
-	}
-	switch low, high := *out.MinimumHealthyPercent, *out.MaximumPercent; {
-	case low < 0:
-		return nil, invalid("minimumHealthyPercent must be greater than or equal to 0.")
-	case high < 100 || high > 200:
-		return nil, invalid("maximumPercent must be between 100 and 200.")
-	}
-	return &out, nil
 }
 
 // checkBalancers checks the target groups of a service.
@@ -102,17 +60,8 @@ func (s *Service) checkBalancer(ctx context.Context, d *taskDefinitionRecord, lb
 	switch {
 	case len(g.LoadBalancerArns) == 0:
 		return invalid("The target group with targetGroupArn %s does not have an associated load balancer.", *lb.TargetGroupArn)
-	case aws.Val(g.TargetType) != elbapi.TargetTypeEnumIp:
-		return invalid("The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.", *lb.TargetGroupArn, aws.Val(g.TargetType))
+	case (aws.Val(g.TargetType) == elbapi.TargetTypeEnumIp) != (aws.Val(d.NetworkMode) == definition.Awsvpc):
+		return invalid("The provided target group %s has target type %s, which is incompatible with the %s network mode specified in the task definition.", *lb.TargetGroupArn, aws.Val(g.TargetType), aws.Val(d.NetworkMode))
 	}
 	return nil
-}
-
-// platform resolves a platform version: LATEST is the one there is.
-func platform(version *string) (*string, error) {
-	switch aws.Val(version) {
-	case "", "LATEST", platformVersion:
-		return aws.Ptr(platformVersion), nil
-	}
-	return nil, ecsapi.PlatformUnknownException("The specified platform does not exist.")
 }

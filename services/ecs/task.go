@@ -12,6 +12,7 @@ import (
 	"minato/aws/identity"
 	"minato/internal/ids"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
 
@@ -27,7 +28,7 @@ const (
 	taskStopped        = "STOPPED"
 )
 
-const platformVersion = "1.4.0"
+const platformVersion = serviceconfig.PlatformVersion
 
 // taskRequest is what RunTask and services ask newTask for.
 type taskRequest struct {

@@ -10,10 +10,11 @@ import (
 	ec2api "minato/aws/api/ec2"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/rollout"
 )
 
 // taskSubnet is where a task's interface is.
-type taskSubnet struct{ ID, Zone, VPC, CIDR string }
+type taskSubnet = rollout.Subnet
 
 // network checks the network configuration of a task or service, and returns it
 // with the places of its subnets, in an order that differs from call to call.

@@ -9,16 +9,23 @@ import "minato/aws"
 type API interface {
 	CreateCluster(ctx context.Context, in *CreateClusterInput) (*CreateClusterOutput, error)
 	CreateService(ctx context.Context, in *CreateServiceInput) (*CreateServiceOutput, error)
+	CreateTaskSet(ctx context.Context, in *CreateTaskSetInput) (*CreateTaskSetOutput, error)
 	DeleteCluster(ctx context.Context, in *DeleteClusterInput) (*DeleteClusterOutput, error)
 	DeleteService(ctx context.Context, in *DeleteServiceInput) (*DeleteServiceOutput, error)
 	DeleteTaskDefinitions(ctx context.Context, in *DeleteTaskDefinitionsInput) (*DeleteTaskDefinitionsOutput, error)
+	DeleteTaskSet(ctx context.Context, in *DeleteTaskSetInput) (*DeleteTaskSetOutput, error)
 	DeregisterTaskDefinition(ctx context.Context, in *DeregisterTaskDefinitionInput) (*DeregisterTaskDefinitionOutput, error)
+	DescribeCapacityProviders(ctx context.Context, in *DescribeCapacityProvidersInput) (*DescribeCapacityProvidersOutput, error)
 	DescribeClusters(ctx context.Context, in *DescribeClustersInput) (*DescribeClustersOutput, error)
+	DescribeServiceDeployments(ctx context.Context, in *DescribeServiceDeploymentsInput) (*DescribeServiceDeploymentsOutput, error)
+	DescribeServiceRevisions(ctx context.Context, in *DescribeServiceRevisionsInput) (*DescribeServiceRevisionsOutput, error)
 	DescribeServices(ctx context.Context, in *DescribeServicesInput) (*DescribeServicesOutput, error)
 	DescribeTaskDefinition(ctx context.Context, in *DescribeTaskDefinitionInput) (*DescribeTaskDefinitionOutput, error)
+	DescribeTaskSets(ctx context.Context, in *DescribeTaskSetsInput) (*DescribeTaskSetsOutput, error)
 	DescribeTasks(ctx context.Context, in *DescribeTasksInput) (*DescribeTasksOutput, error)
 	ListAccountSettings(ctx context.Context, in *ListAccountSettingsInput) (*ListAccountSettingsOutput, error)
 	ListClusters(ctx context.Context, in *ListClustersInput) (*ListClustersOutput, error)
+	ListServiceDeployments(ctx context.Context, in *ListServiceDeploymentsInput) (*ListServiceDeploymentsOutput, error)
 	ListServices(ctx context.Context, in *ListServicesInput) (*ListServicesOutput, error)
 	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
 	ListTaskDefinitionFamilies(ctx context.Context, in *ListTaskDefinitionFamiliesInput) (*ListTaskDefinitionFamiliesOutput, error)
@@ -26,48 +33,63 @@ type API interface {
 	ListTasks(ctx context.Context, in *ListTasksInput) (*ListTasksOutput, error)
 	PutAccountSetting(ctx context.Context, in *PutAccountSettingInput) (*PutAccountSettingOutput, error)
 	PutAccountSettingDefault(ctx context.Context, in *PutAccountSettingDefaultInput) (*PutAccountSettingDefaultOutput, error)
+	PutClusterCapacityProviders(ctx context.Context, in *PutClusterCapacityProvidersInput) (*PutClusterCapacityProvidersOutput, error)
 	RegisterTaskDefinition(ctx context.Context, in *RegisterTaskDefinitionInput) (*RegisterTaskDefinitionOutput, error)
 	RunTask(ctx context.Context, in *RunTaskInput) (*RunTaskOutput, error)
 	StartTask(ctx context.Context, in *StartTaskInput) (*StartTaskOutput, error)
+	StopServiceDeployment(ctx context.Context, in *StopServiceDeploymentInput) (*StopServiceDeploymentOutput, error)
 	StopTask(ctx context.Context, in *StopTaskInput) (*StopTaskOutput, error)
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 	UpdateCluster(ctx context.Context, in *UpdateClusterInput) (*UpdateClusterOutput, error)
 	UpdateClusterSettings(ctx context.Context, in *UpdateClusterSettingsInput) (*UpdateClusterSettingsOutput, error)
 	UpdateService(ctx context.Context, in *UpdateServiceInput) (*UpdateServiceOutput, error)
+	UpdateServicePrimaryTaskSet(ctx context.Context, in *UpdateServicePrimaryTaskSetInput) (*UpdateServicePrimaryTaskSetOutput, error)
+	UpdateTaskSet(ctx context.Context, in *UpdateTaskSetInput) (*UpdateTaskSetOutput, error)
 }
 
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"CreateCluster":              aws.HandlerOf(api.CreateCluster),
-		"CreateService":              aws.HandlerOf(api.CreateService),
-		"DeleteCluster":              aws.HandlerOf(api.DeleteCluster),
-		"DeleteService":              aws.HandlerOf(api.DeleteService),
-		"DeleteTaskDefinitions":      aws.HandlerOf(api.DeleteTaskDefinitions),
-		"DeregisterTaskDefinition":   aws.HandlerOf(api.DeregisterTaskDefinition),
-		"DescribeClusters":           aws.HandlerOf(api.DescribeClusters),
-		"DescribeServices":           aws.HandlerOf(api.DescribeServices),
-		"DescribeTaskDefinition":     aws.HandlerOf(api.DescribeTaskDefinition),
-		"DescribeTasks":              aws.HandlerOf(api.DescribeTasks),
-		"ListAccountSettings":        aws.HandlerOf(api.ListAccountSettings),
-		"ListClusters":               aws.HandlerOf(api.ListClusters),
-		"ListServices":               aws.HandlerOf(api.ListServices),
-		"ListTagsForResource":        aws.HandlerOf(api.ListTagsForResource),
-		"ListTaskDefinitionFamilies": aws.HandlerOf(api.ListTaskDefinitionFamilies),
-		"ListTaskDefinitions":        aws.HandlerOf(api.ListTaskDefinitions),
-		"ListTasks":                  aws.HandlerOf(api.ListTasks),
-		"PutAccountSetting":          aws.HandlerOf(api.PutAccountSetting),
-		"PutAccountSettingDefault":   aws.HandlerOf(api.PutAccountSettingDefault),
-		"RegisterTaskDefinition":     aws.HandlerOf(api.RegisterTaskDefinition),
-		"RunTask":                    aws.HandlerOf(api.RunTask),
-		"StartTask":                  aws.HandlerOf(api.StartTask),
-		"StopTask":                   aws.HandlerOf(api.StopTask),
-		"TagResource":                aws.HandlerOf(api.TagResource),
-		"UntagResource":              aws.HandlerOf(api.UntagResource),
-		"UpdateCluster":              aws.HandlerOf(api.UpdateCluster),
-		"UpdateClusterSettings":      aws.HandlerOf(api.UpdateClusterSettings),
-		"UpdateService":              aws.HandlerOf(api.UpdateService),
+		"CreateCluster":               aws.HandlerOf(api.CreateCluster),
+		"CreateService":               aws.HandlerOf(api.CreateService),
+		"CreateTaskSet":               aws.HandlerOf(api.CreateTaskSet),
+		"DeleteCluster":               aws.HandlerOf(api.DeleteCluster),
+		"DeleteService":               aws.HandlerOf(api.DeleteService),
+		"DeleteTaskDefinitions":       aws.HandlerOf(api.DeleteTaskDefinitions),
+		"DeleteTaskSet":               aws.HandlerOf(api.DeleteTaskSet),
+		"DeregisterTaskDefinition":    aws.HandlerOf(api.DeregisterTaskDefinition),
+		"DescribeCapacityProviders":   aws.HandlerOf(api.DescribeCapacityProviders),
+		"DescribeClusters":            aws.HandlerOf(api.DescribeClusters),
+		"DescribeServiceDeployments":  aws.HandlerOf(api.DescribeServiceDeployments),
+		"DescribeServiceRevisions":    aws.HandlerOf(api.DescribeServiceRevisions),
+		"DescribeServices":            aws.HandlerOf(api.DescribeServices),
+		"DescribeTaskDefinition":      aws.HandlerOf(api.DescribeTaskDefinition),
+		"DescribeTaskSets":            aws.HandlerOf(api.DescribeTaskSets),
+		"DescribeTasks":               aws.HandlerOf(api.DescribeTasks),
+		"ListAccountSettings":         aws.HandlerOf(api.ListAccountSettings),
+		"ListClusters":                aws.HandlerOf(api.ListClusters),
+		"ListServiceDeployments":      aws.HandlerOf(api.ListServiceDeployments),
+		"ListServices":                aws.HandlerOf(api.ListServices),
+		"ListTagsForResource":         aws.HandlerOf(api.ListTagsForResource),
+		"ListTaskDefinitionFamilies":  aws.HandlerOf(api.ListTaskDefinitionFamilies),
+		"ListTaskDefinitions":         aws.HandlerOf(api.ListTaskDefinitions),
+		"ListTasks":                   aws.HandlerOf(api.ListTasks),
+		"PutAccountSetting":           aws.HandlerOf(api.PutAccountSetting),
+		"PutAccountSettingDefault":    aws.HandlerOf(api.PutAccountSettingDefault),
+		"PutClusterCapacityProviders": aws.HandlerOf(api.PutClusterCapacityProviders),
+		"RegisterTaskDefinition":      aws.HandlerOf(api.RegisterTaskDefinition),
+		"RunTask":                     aws.HandlerOf(api.RunTask),
+		"StartTask":                   aws.HandlerOf(api.StartTask),
+		"StopServiceDeployment":       aws.HandlerOf(api.StopServiceDeployment),
+		"StopTask":                    aws.HandlerOf(api.StopTask),
+		"TagResource":                 aws.HandlerOf(api.TagResource),
+		"UntagResource":               aws.HandlerOf(api.UntagResource),
+		"UpdateCluster":               aws.HandlerOf(api.UpdateCluster),
+		"UpdateClusterSettings":       aws.HandlerOf(api.UpdateClusterSettings),
+		"UpdateService":               aws.HandlerOf(api.UpdateService),
+		"UpdateServicePrimaryTaskSet": aws.HandlerOf(api.UpdateServicePrimaryTaskSet),
+		"UpdateTaskSet":               aws.HandlerOf(api.UpdateTaskSet),
 	}
 }
 
@@ -89,6 +111,11 @@ func (c *Client) CreateService(ctx context.Context, in *CreateServiceInput) (*Cr
 	return aws.Call[CreateServiceOutput](ctx, c.invoker, &opCreateService, in)
 }
 
+// CreateTaskSet calls the operation of that name.
+func (c *Client) CreateTaskSet(ctx context.Context, in *CreateTaskSetInput) (*CreateTaskSetOutput, error) {
+	return aws.Call[CreateTaskSetOutput](ctx, c.invoker, &opCreateTaskSet, in)
+}
+
 // DeleteCluster calls the operation of that name.
 func (c *Client) DeleteCluster(ctx context.Context, in *DeleteClusterInput) (*DeleteClusterOutput, error) {
 	return aws.Call[DeleteClusterOutput](ctx, c.invoker, &opDeleteCluster, in)
@@ -104,14 +131,34 @@ func (c *Client) DeleteTaskDefinitions(ctx context.Context, in *DeleteTaskDefini
 	return aws.Call[DeleteTaskDefinitionsOutput](ctx, c.invoker, &opDeleteTaskDefinitions, in)
 }
 
+// DeleteTaskSet calls the operation of that name.
+func (c *Client) DeleteTaskSet(ctx context.Context, in *DeleteTaskSetInput) (*DeleteTaskSetOutput, error) {
+	return aws.Call[DeleteTaskSetOutput](ctx, c.invoker, &opDeleteTaskSet, in)
+}
+
 // DeregisterTaskDefinition calls the operation of that name.
 func (c *Client) DeregisterTaskDefinition(ctx context.Context, in *DeregisterTaskDefinitionInput) (*DeregisterTaskDefinitionOutput, error) {
 	return aws.Call[DeregisterTaskDefinitionOutput](ctx, c.invoker, &opDeregisterTaskDefinition, in)
 }
 
+// DescribeCapacityProviders calls the operation of that name.
+func (c *Client) DescribeCapacityProviders(ctx context.Context, in *DescribeCapacityProvidersInput) (*DescribeCapacityProvidersOutput, error) {
+	return aws.Call[DescribeCapacityProvidersOutput](ctx, c.invoker, &opDescribeCapacityProviders, in)
+}
+
 // DescribeClusters calls the operation of that name.
 func (c *Client) DescribeClusters(ctx context.Context, in *DescribeClustersInput) (*DescribeClustersOutput, error) {
 	return aws.Call[DescribeClustersOutput](ctx, c.invoker, &opDescribeClusters, in)
+}
+
+// DescribeServiceDeployments calls the operation of that name.
+func (c *Client) DescribeServiceDeployments(ctx context.Context, in *DescribeServiceDeploymentsInput) (*DescribeServiceDeploymentsOutput, error) {
+	return aws.Call[DescribeServiceDeploymentsOutput](ctx, c.invoker, &opDescribeServiceDeployments, in)
+}
+
+// DescribeServiceRevisions calls the operation of that name.
+func (c *Client) DescribeServiceRevisions(ctx context.Context, in *DescribeServiceRevisionsInput) (*DescribeServiceRevisionsOutput, error) {
+	return aws.Call[DescribeServiceRevisionsOutput](ctx, c.invoker, &opDescribeServiceRevisions, in)
 }
 
 // DescribeServices calls the operation of that name.
@@ -122,6 +169,11 @@ func (c *Client) DescribeServices(ctx context.Context, in *DescribeServicesInput
 // DescribeTaskDefinition calls the operation of that name.
 func (c *Client) DescribeTaskDefinition(ctx context.Context, in *DescribeTaskDefinitionInput) (*DescribeTaskDefinitionOutput, error) {
 	return aws.Call[DescribeTaskDefinitionOutput](ctx, c.invoker, &opDescribeTaskDefinition, in)
+}
+
+// DescribeTaskSets calls the operation of that name.
+func (c *Client) DescribeTaskSets(ctx context.Context, in *DescribeTaskSetsInput) (*DescribeTaskSetsOutput, error) {
+	return aws.Call[DescribeTaskSetsOutput](ctx, c.invoker, &opDescribeTaskSets, in)
 }
 
 // DescribeTasks calls the operation of that name.
@@ -137,6 +189,11 @@ func (c *Client) ListAccountSettings(ctx context.Context, in *ListAccountSetting
 // ListClusters calls the operation of that name.
 func (c *Client) ListClusters(ctx context.Context, in *ListClustersInput) (*ListClustersOutput, error) {
 	return aws.Call[ListClustersOutput](ctx, c.invoker, &opListClusters, in)
+}
+
+// ListServiceDeployments calls the operation of that name.
+func (c *Client) ListServiceDeployments(ctx context.Context, in *ListServiceDeploymentsInput) (*ListServiceDeploymentsOutput, error) {
+	return aws.Call[ListServiceDeploymentsOutput](ctx, c.invoker, &opListServiceDeployments, in)
 }
 
 // ListServices calls the operation of that name.
@@ -174,6 +231,11 @@ func (c *Client) PutAccountSettingDefault(ctx context.Context, in *PutAccountSet
 	return aws.Call[PutAccountSettingDefaultOutput](ctx, c.invoker, &opPutAccountSettingDefault, in)
 }
 
+// PutClusterCapacityProviders calls the operation of that name.
+func (c *Client) PutClusterCapacityProviders(ctx context.Context, in *PutClusterCapacityProvidersInput) (*PutClusterCapacityProvidersOutput, error) {
+	return aws.Call[PutClusterCapacityProvidersOutput](ctx, c.invoker, &opPutClusterCapacityProviders, in)
+}
+
 // RegisterTaskDefinition calls the operation of that name.
 func (c *Client) RegisterTaskDefinition(ctx context.Context, in *RegisterTaskDefinitionInput) (*RegisterTaskDefinitionOutput, error) {
 	return aws.Call[RegisterTaskDefinitionOutput](ctx, c.invoker, &opRegisterTaskDefinition, in)
@@ -187,6 +249,11 @@ func (c *Client) RunTask(ctx context.Context, in *RunTaskInput) (*RunTaskOutput,
 // StartTask calls the operation of that name.
 func (c *Client) StartTask(ctx context.Context, in *StartTaskInput) (*StartTaskOutput, error) {
 	return aws.Call[StartTaskOutput](ctx, c.invoker, &opStartTask, in)
+}
+
+// StopServiceDeployment calls the operation of that name.
+func (c *Client) StopServiceDeployment(ctx context.Context, in *StopServiceDeploymentInput) (*StopServiceDeploymentOutput, error) {
+	return aws.Call[StopServiceDeploymentOutput](ctx, c.invoker, &opStopServiceDeployment, in)
 }
 
 // StopTask calls the operation of that name.
@@ -217,4 +284,14 @@ func (c *Client) UpdateClusterSettings(ctx context.Context, in *UpdateClusterSet
 // UpdateService calls the operation of that name.
 func (c *Client) UpdateService(ctx context.Context, in *UpdateServiceInput) (*UpdateServiceOutput, error) {
 	return aws.Call[UpdateServiceOutput](ctx, c.invoker, &opUpdateService, in)
+}
+
+// UpdateServicePrimaryTaskSet calls the operation of that name.
+func (c *Client) UpdateServicePrimaryTaskSet(ctx context.Context, in *UpdateServicePrimaryTaskSetInput) (*UpdateServicePrimaryTaskSetOutput, error) {
+	return aws.Call[UpdateServicePrimaryTaskSetOutput](ctx, c.invoker, &opUpdateServicePrimaryTaskSet, in)
+}
+
+// UpdateTaskSet calls the operation of that name.
+func (c *Client) UpdateTaskSet(ctx context.Context, in *UpdateTaskSetInput) (*UpdateTaskSetOutput, error) {
+	return aws.Call[UpdateTaskSetOutput](ctx, c.invoker, &opUpdateTaskSet, in)
 }

@@ -2,6 +2,44 @@
 
 package ecs
 
+// The values of AcceleratorManufacturer.
+const (
+	AcceleratorManufacturerAmazonWebServices = "amazon-web-services"
+	AcceleratorManufacturerAmd               = "amd"
+	AcceleratorManufacturerNvidia            = "nvidia"
+	AcceleratorManufacturerXilinx            = "xilinx"
+	AcceleratorManufacturerHabana            = "habana"
+)
+
+// The values of AcceleratorName.
+const (
+	AcceleratorNameA100          = "a100"
+	AcceleratorNameInferentia    = "inferentia"
+	AcceleratorNameK520          = "k520"
+	AcceleratorNameK80           = "k80"
+	AcceleratorNameM60           = "m60"
+	AcceleratorNameRadeonProV520 = "radeon-pro-v520"
+	AcceleratorNameT4            = "t4"
+	AcceleratorNameVu9p          = "vu9p"
+	AcceleratorNameV100          = "v100"
+	AcceleratorNameA10g          = "a10g"
+	AcceleratorNameH100          = "h100"
+	AcceleratorNameT4g           = "t4g"
+)
+
+// The values of AcceleratorType.
+const (
+	AcceleratorTypeGpu       = "gpu"
+	AcceleratorTypeFpga      = "fpga"
+	AcceleratorTypeInference = "inference"
+)
+
+// The values of AccessType.
+const (
+	AccessTypePublic  = "PUBLIC"
+	AccessTypePrivate = "PRIVATE"
+)
+
 // The values of ApplicationProtocol.
 const (
 	ApplicationProtocolHttp  = "http"
@@ -15,16 +53,84 @@ const (
 	AssignPublicIpDisabled = "DISABLED"
 )
 
+// The values of AutoRepairActionsStatus.
+const (
+	AutoRepairActionsStatusEnabled  = "ENABLED"
+	AutoRepairActionsStatusDisabled = "DISABLED"
+)
+
 // The values of AvailabilityZoneRebalancing.
 const (
 	AvailabilityZoneRebalancingEnabled  = "ENABLED"
 	AvailabilityZoneRebalancingDisabled = "DISABLED"
 )
 
+// The values of BareMetal.
+const (
+	BareMetalIncluded = "included"
+	BareMetalRequired = "required"
+	BareMetalExcluded = "excluded"
+)
+
+// The values of BurstablePerformance.
+const (
+	BurstablePerformanceIncluded = "included"
+	BurstablePerformanceRequired = "required"
+	BurstablePerformanceExcluded = "excluded"
+)
+
 // The values of CPUArchitecture.
 const (
 	CPUArchitectureX8664 = "X86_64"
 	CPUArchitectureArm64 = "ARM64"
+)
+
+// The values of CapacityOptionType.
+const (
+	CapacityOptionTypeOnDemand = "ON_DEMAND"
+	CapacityOptionTypeSpot     = "SPOT"
+	CapacityOptionTypeReserved = "RESERVED"
+)
+
+// The values of CapacityProviderField.
+const (
+	CapacityProviderFieldTags = "TAGS"
+)
+
+// The values of CapacityProviderStatus.
+const (
+	CapacityProviderStatusProvisioning   = "PROVISIONING"
+	CapacityProviderStatusActive         = "ACTIVE"
+	CapacityProviderStatusDeprovisioning = "DEPROVISIONING"
+	CapacityProviderStatusInactive       = "INACTIVE"
+)
+
+// The values of CapacityProviderType.
+const (
+	CapacityProviderTypeEc2Autoscaling   = "EC2_AUTOSCALING"
+	CapacityProviderTypeManagedInstances = "MANAGED_INSTANCES"
+	CapacityProviderTypeFargate          = "FARGATE"
+	CapacityProviderTypeFargateSpot      = "FARGATE_SPOT"
+)
+
+// The values of CapacityProviderUpdateStatus.
+const (
+	CapacityProviderUpdateStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	CapacityProviderUpdateStatusCreateComplete   = "CREATE_COMPLETE"
+	CapacityProviderUpdateStatusCreateFailed     = "CREATE_FAILED"
+	CapacityProviderUpdateStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+	CapacityProviderUpdateStatusDeleteComplete   = "DELETE_COMPLETE"
+	CapacityProviderUpdateStatusDeleteFailed     = "DELETE_FAILED"
+	CapacityProviderUpdateStatusUpdateInProgress = "UPDATE_IN_PROGRESS"
+	CapacityProviderUpdateStatusUpdateComplete   = "UPDATE_COMPLETE"
+	CapacityProviderUpdateStatusUpdateFailed     = "UPDATE_FAILED"
+)
+
+// The values of CapacityReservationPreference.
+const (
+	CapacityReservationPreferenceReservationsOnly     = "RESERVATIONS_ONLY"
+	CapacityReservationPreferenceReservationsFirst    = "RESERVATIONS_FIRST"
+	CapacityReservationPreferenceReservationsExcluded = "RESERVATIONS_EXCLUDED"
 )
 
 // The values of ClusterField.
@@ -63,6 +169,13 @@ const (
 	ContainerConditionHealthy  = "HEALTHY"
 )
 
+// The values of CpuManufacturer.
+const (
+	CpuManufacturerIntel             = "intel"
+	CpuManufacturerAmd               = "amd"
+	CpuManufacturerAmazonWebServices = "amazon-web-services"
+)
+
 // The values of DeploymentControllerType.
 const (
 	DeploymentControllerTypeEcs        = "ECS"
@@ -86,6 +199,15 @@ const (
 	DeploymentLifecycleHookStagePreProductionTrafficShift  = "PRE_PRODUCTION_TRAFFIC_SHIFT"
 	DeploymentLifecycleHookStageProductionTrafficShift     = "PRODUCTION_TRAFFIC_SHIFT"
 	DeploymentLifecycleHookStagePostProductionTrafficShift = "POST_PRODUCTION_TRAFFIC_SHIFT"
+)
+
+// The values of DeploymentLifecycleHookStatus.
+const (
+	DeploymentLifecycleHookStatusAwaitingAction = "AWAITING_ACTION"
+	DeploymentLifecycleHookStatusInProgress     = "IN_PROGRESS"
+	DeploymentLifecycleHookStatusSucceeded      = "SUCCEEDED"
+	DeploymentLifecycleHookStatusFailed         = "FAILED"
+	DeploymentLifecycleHookStatusTimedOut       = "TIMED_OUT"
 )
 
 // The values of DeploymentLifecycleHookTargetType.
@@ -165,6 +287,12 @@ const (
 	HealthStatusUnknown   = "UNKNOWN"
 )
 
+// The values of InstanceGeneration.
+const (
+	InstanceGenerationCurrent  = "current"
+	InstanceGenerationPrevious = "previous"
+)
+
 // The values of IpcMode.
 const (
 	IpcModeHost = "host"
@@ -178,6 +306,19 @@ const (
 	LaunchTypeFargate          = "FARGATE"
 	LaunchTypeExternal         = "EXTERNAL"
 	LaunchTypeManagedInstances = "MANAGED_INSTANCES"
+)
+
+// The values of LocalStorage.
+const (
+	LocalStorageIncluded = "included"
+	LocalStorageRequired = "required"
+	LocalStorageExcluded = "excluded"
+)
+
+// The values of LocalStorageType.
+const (
+	LocalStorageTypeHdd = "hdd"
+	LocalStorageTypeSsd = "ssd"
 )
 
 // The values of LogDriver.
@@ -195,6 +336,39 @@ const (
 // The values of ManagedAgentName.
 const (
 	ManagedAgentNameExecuteCommandAgent = "ExecuteCommandAgent"
+)
+
+// The values of ManagedDraining.
+const (
+	ManagedDrainingEnabled  = "ENABLED"
+	ManagedDrainingDisabled = "DISABLED"
+)
+
+// The values of ManagedInstancesMonitoringOptions.
+const (
+	ManagedInstancesMonitoringOptionsBasic    = "BASIC"
+	ManagedInstancesMonitoringOptionsDetailed = "DETAILED"
+)
+
+// The values of ManagedResourceStatus.
+const (
+	ManagedResourceStatusProvisioning   = "PROVISIONING"
+	ManagedResourceStatusActive         = "ACTIVE"
+	ManagedResourceStatusDeprovisioning = "DEPROVISIONING"
+	ManagedResourceStatusDeleted        = "DELETED"
+	ManagedResourceStatusFailed         = "FAILED"
+)
+
+// The values of ManagedScalingStatus.
+const (
+	ManagedScalingStatusEnabled  = "ENABLED"
+	ManagedScalingStatusDisabled = "DISABLED"
+)
+
+// The values of ManagedTerminationProtection.
+const (
+	ManagedTerminationProtectionEnabled  = "ENABLED"
+	ManagedTerminationProtectionDisabled = "DISABLED"
 )
 
 // The values of NetworkMode.
@@ -236,6 +410,12 @@ const (
 	PlacementStrategyTypeRandom  = "random"
 	PlacementStrategyTypeSpread  = "spread"
 	PlacementStrategyTypeBinpack = "binpack"
+)
+
+// The values of PropagateMITags.
+const (
+	PropagateMITagsCapacityProvider = "CAPACITY_PROVIDER"
+	PropagateMITagsNone             = "NONE"
 )
 
 // The values of PropagateTags.
@@ -291,6 +471,41 @@ const (
 	ServiceConnectIncludeQueryParametersEnabled  = "ENABLED"
 )
 
+// The values of ServiceDeploymentLifecycleStage.
+const (
+	ServiceDeploymentLifecycleStageReconcileService           = "RECONCILE_SERVICE"
+	ServiceDeploymentLifecycleStagePreScaleUp                 = "PRE_SCALE_UP"
+	ServiceDeploymentLifecycleStageScaleUp                    = "SCALE_UP"
+	ServiceDeploymentLifecycleStagePostScaleUp                = "POST_SCALE_UP"
+	ServiceDeploymentLifecycleStageTestTrafficShift           = "TEST_TRAFFIC_SHIFT"
+	ServiceDeploymentLifecycleStagePostTestTrafficShift       = "POST_TEST_TRAFFIC_SHIFT"
+	ServiceDeploymentLifecycleStageProductionTrafficShift     = "PRODUCTION_TRAFFIC_SHIFT"
+	ServiceDeploymentLifecycleStagePostProductionTrafficShift = "POST_PRODUCTION_TRAFFIC_SHIFT"
+	ServiceDeploymentLifecycleStageBakeTime                   = "BAKE_TIME"
+	ServiceDeploymentLifecycleStageCleanUp                    = "CLEAN_UP"
+)
+
+// The values of ServiceDeploymentRollbackMonitorsStatus.
+const (
+	ServiceDeploymentRollbackMonitorsStatusTriggered          = "TRIGGERED"
+	ServiceDeploymentRollbackMonitorsStatusMonitoring         = "MONITORING"
+	ServiceDeploymentRollbackMonitorsStatusMonitoringComplete = "MONITORING_COMPLETE"
+	ServiceDeploymentRollbackMonitorsStatusDisabled           = "DISABLED"
+)
+
+// The values of ServiceDeploymentStatus.
+const (
+	ServiceDeploymentStatusPending            = "PENDING"
+	ServiceDeploymentStatusSuccessful         = "SUCCESSFUL"
+	ServiceDeploymentStatusStopped            = "STOPPED"
+	ServiceDeploymentStatusStopRequested      = "STOP_REQUESTED"
+	ServiceDeploymentStatusInProgress         = "IN_PROGRESS"
+	ServiceDeploymentStatusRollbackRequested  = "ROLLBACK_REQUESTED"
+	ServiceDeploymentStatusRollbackInProgress = "ROLLBACK_IN_PROGRESS"
+	ServiceDeploymentStatusRollbackSuccessful = "ROLLBACK_SUCCESSFUL"
+	ServiceDeploymentStatusRollbackFailed     = "ROLLBACK_FAILED"
+)
+
 // The values of ServiceField.
 const (
 	ServiceFieldTags = "TAGS"
@@ -327,6 +542,12 @@ const (
 const (
 	StabilityStatusSteadyState = "STEADY_STATE"
 	StabilityStatusStabilizing = "STABILIZING"
+)
+
+// The values of StopServiceDeploymentStopType.
+const (
+	StopServiceDeploymentStopTypeAbort    = "ABORT"
+	StopServiceDeploymentStopTypeRollback = "ROLLBACK"
 )
 
 // The values of TargetType.
@@ -369,6 +590,11 @@ const (
 	TaskFilesystemTypeExt4 = "ext4"
 	TaskFilesystemTypeXfs  = "xfs"
 	TaskFilesystemTypeNtfs = "ntfs"
+)
+
+// The values of TaskSetField.
+const (
+	TaskSetFieldTags = "TAGS"
 )
 
 // The values of TaskStopCode.

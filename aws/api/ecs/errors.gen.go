@@ -75,6 +75,11 @@ func PlatformUnknownException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "PlatformUnknownException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// ResourceInUseException makes the error with the code ResourceInUseException (HTTP 400).
+func ResourceInUseException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "ResourceInUseException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // ResourceNotFoundException makes the error with the code ResourceNotFoundException (HTTP 400).
 func ResourceNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ResourceNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -85,6 +90,11 @@ func ServerException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ServerException", Message: fmt.Sprintf(format, args...), Status: 500}
 }
 
+// ServiceDeploymentNotFoundException makes the error with the code ServiceDeploymentNotFoundException (HTTP 400).
+func ServiceDeploymentNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "ServiceDeploymentNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // ServiceNotActiveException makes the error with the code ServiceNotActiveException (HTTP 400).
 func ServiceNotActiveException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ServiceNotActiveException", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -93,6 +103,11 @@ func ServiceNotActiveException(format string, args ...any) *aws.Error {
 // ServiceNotFoundException makes the error with the code ServiceNotFoundException (HTTP 400).
 func ServiceNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ServiceNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// TaskSetNotFoundException makes the error with the code TaskSetNotFoundException (HTTP 400).
+func TaskSetNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "TaskSetNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // UnsupportedFeatureException makes the error with the code UnsupportedFeatureException (HTTP 400).

@@ -20,49 +20,67 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
-	opCreateCluster              = aws.Operation{Name: "CreateCluster", Method: "POST", URI: "/", InputShape: &shapeCreateClusterRequest, OutputShape: &shapeCreateClusterResponse}
-	opCreateService              = aws.Operation{Name: "CreateService", Method: "POST", URI: "/", InputShape: &shapeCreateServiceRequest, OutputShape: &shapeCreateServiceResponse}
-	opDeleteCluster              = aws.Operation{Name: "DeleteCluster", Method: "POST", URI: "/", InputShape: &shapeDeleteClusterRequest, OutputShape: &shapeDeleteClusterResponse}
-	opDeleteService              = aws.Operation{Name: "DeleteService", Method: "POST", URI: "/", InputShape: &shapeDeleteServiceRequest, OutputShape: &shapeDeleteServiceResponse}
-	opDeleteTaskDefinitions      = aws.Operation{Name: "DeleteTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskDefinitionsRequest, OutputShape: &shapeDeleteTaskDefinitionsResponse}
-	opDeregisterTaskDefinition   = aws.Operation{Name: "DeregisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDeregisterTaskDefinitionRequest, OutputShape: &shapeDeregisterTaskDefinitionResponse}
-	opDescribeClusters           = aws.Operation{Name: "DescribeClusters", Method: "POST", URI: "/", InputShape: &shapeDescribeClustersRequest, OutputShape: &shapeDescribeClustersResponse}
-	opDescribeServices           = aws.Operation{Name: "DescribeServices", Method: "POST", URI: "/", InputShape: &shapeDescribeServicesRequest, OutputShape: &shapeDescribeServicesResponse}
-	opDescribeTaskDefinition     = aws.Operation{Name: "DescribeTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskDefinitionRequest, OutputShape: &shapeDescribeTaskDefinitionResponse}
-	opDescribeTasks              = aws.Operation{Name: "DescribeTasks", Method: "POST", URI: "/", InputShape: &shapeDescribeTasksRequest, OutputShape: &shapeDescribeTasksResponse}
-	opListAccountSettings        = aws.Operation{Name: "ListAccountSettings", Method: "POST", URI: "/", InputShape: &shapeListAccountSettingsRequest, OutputShape: &shapeListAccountSettingsResponse}
-	opListClusters               = aws.Operation{Name: "ListClusters", Method: "POST", URI: "/", InputShape: &shapeListClustersRequest, OutputShape: &shapeListClustersResponse}
-	opListServices               = aws.Operation{Name: "ListServices", Method: "POST", URI: "/", InputShape: &shapeListServicesRequest, OutputShape: &shapeListServicesResponse}
-	opListTagsForResource        = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
-	opListTaskDefinitionFamilies = aws.Operation{Name: "ListTaskDefinitionFamilies", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionFamiliesRequest, OutputShape: &shapeListTaskDefinitionFamiliesResponse}
-	opListTaskDefinitions        = aws.Operation{Name: "ListTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionsRequest, OutputShape: &shapeListTaskDefinitionsResponse}
-	opListTasks                  = aws.Operation{Name: "ListTasks", Method: "POST", URI: "/", InputShape: &shapeListTasksRequest, OutputShape: &shapeListTasksResponse}
-	opPutAccountSetting          = aws.Operation{Name: "PutAccountSetting", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingRequest, OutputShape: &shapePutAccountSettingResponse}
-	opPutAccountSettingDefault   = aws.Operation{Name: "PutAccountSettingDefault", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingDefaultRequest, OutputShape: &shapePutAccountSettingDefaultResponse}
-	opRegisterTaskDefinition     = aws.Operation{Name: "RegisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeRegisterTaskDefinitionRequest, OutputShape: &shapeRegisterTaskDefinitionResponse}
-	opRunTask                    = aws.Operation{Name: "RunTask", Method: "POST", URI: "/", InputShape: &shapeRunTaskRequest, OutputShape: &shapeRunTaskResponse}
-	opStartTask                  = aws.Operation{Name: "StartTask", Method: "POST", URI: "/", InputShape: &shapeStartTaskRequest, OutputShape: &shapeStartTaskResponse}
-	opStopTask                   = aws.Operation{Name: "StopTask", Method: "POST", URI: "/", InputShape: &shapeStopTaskRequest, OutputShape: &shapeStopTaskResponse}
-	opTagResource                = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
-	opUntagResource              = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
-	opUpdateCluster              = aws.Operation{Name: "UpdateCluster", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterRequest, OutputShape: &shapeUpdateClusterResponse}
-	opUpdateClusterSettings      = aws.Operation{Name: "UpdateClusterSettings", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterSettingsRequest, OutputShape: &shapeUpdateClusterSettingsResponse}
-	opUpdateService              = aws.Operation{Name: "UpdateService", Method: "POST", URI: "/", InputShape: &shapeUpdateServiceRequest, OutputShape: &shapeUpdateServiceResponse}
+	opCreateCluster               = aws.Operation{Name: "CreateCluster", Method: "POST", URI: "/", InputShape: &shapeCreateClusterRequest, OutputShape: &shapeCreateClusterResponse}
+	opCreateService               = aws.Operation{Name: "CreateService", Method: "POST", URI: "/", InputShape: &shapeCreateServiceRequest, OutputShape: &shapeCreateServiceResponse}
+	opCreateTaskSet               = aws.Operation{Name: "CreateTaskSet", Method: "POST", URI: "/", InputShape: &shapeCreateTaskSetRequest, OutputShape: &shapeCreateTaskSetResponse}
+	opDeleteCluster               = aws.Operation{Name: "DeleteCluster", Method: "POST", URI: "/", InputShape: &shapeDeleteClusterRequest, OutputShape: &shapeDeleteClusterResponse}
+	opDeleteService               = aws.Operation{Name: "DeleteService", Method: "POST", URI: "/", InputShape: &shapeDeleteServiceRequest, OutputShape: &shapeDeleteServiceResponse}
+	opDeleteTaskDefinitions       = aws.Operation{Name: "DeleteTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskDefinitionsRequest, OutputShape: &shapeDeleteTaskDefinitionsResponse}
+	opDeleteTaskSet               = aws.Operation{Name: "DeleteTaskSet", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskSetRequest, OutputShape: &shapeDeleteTaskSetResponse}
+	opDeregisterTaskDefinition    = aws.Operation{Name: "DeregisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDeregisterTaskDefinitionRequest, OutputShape: &shapeDeregisterTaskDefinitionResponse}
+	opDescribeCapacityProviders   = aws.Operation{Name: "DescribeCapacityProviders", Method: "POST", URI: "/", InputShape: &shapeDescribeCapacityProvidersRequest, OutputShape: &shapeDescribeCapacityProvidersResponse}
+	opDescribeClusters            = aws.Operation{Name: "DescribeClusters", Method: "POST", URI: "/", InputShape: &shapeDescribeClustersRequest, OutputShape: &shapeDescribeClustersResponse}
+	opDescribeServiceDeployments  = aws.Operation{Name: "DescribeServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeDescribeServiceDeploymentsRequest, OutputShape: &shapeDescribeServiceDeploymentsResponse}
+	opDescribeServiceRevisions    = aws.Operation{Name: "DescribeServiceRevisions", Method: "POST", URI: "/", InputShape: &shapeDescribeServiceRevisionsRequest, OutputShape: &shapeDescribeServiceRevisionsResponse}
+	opDescribeServices            = aws.Operation{Name: "DescribeServices", Method: "POST", URI: "/", InputShape: &shapeDescribeServicesRequest, OutputShape: &shapeDescribeServicesResponse}
+	opDescribeTaskDefinition      = aws.Operation{Name: "DescribeTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskDefinitionRequest, OutputShape: &shapeDescribeTaskDefinitionResponse}
+	opDescribeTaskSets            = aws.Operation{Name: "DescribeTaskSets", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskSetsRequest, OutputShape: &shapeDescribeTaskSetsResponse}
+	opDescribeTasks               = aws.Operation{Name: "DescribeTasks", Method: "POST", URI: "/", InputShape: &shapeDescribeTasksRequest, OutputShape: &shapeDescribeTasksResponse}
+	opListAccountSettings         = aws.Operation{Name: "ListAccountSettings", Method: "POST", URI: "/", InputShape: &shapeListAccountSettingsRequest, OutputShape: &shapeListAccountSettingsResponse}
+	opListClusters                = aws.Operation{Name: "ListClusters", Method: "POST", URI: "/", InputShape: &shapeListClustersRequest, OutputShape: &shapeListClustersResponse}
+	opListServiceDeployments      = aws.Operation{Name: "ListServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeListServiceDeploymentsRequest, OutputShape: &shapeListServiceDeploymentsResponse}
+	opListServices                = aws.Operation{Name: "ListServices", Method: "POST", URI: "/", InputShape: &shapeListServicesRequest, OutputShape: &shapeListServicesResponse}
+	opListTagsForResource         = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
+	opListTaskDefinitionFamilies  = aws.Operation{Name: "ListTaskDefinitionFamilies", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionFamiliesRequest, OutputShape: &shapeListTaskDefinitionFamiliesResponse}
+	opListTaskDefinitions         = aws.Operation{Name: "ListTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionsRequest, OutputShape: &shapeListTaskDefinitionsResponse}
+	opListTasks                   = aws.Operation{Name: "ListTasks", Method: "POST", URI: "/", InputShape: &shapeListTasksRequest, OutputShape: &shapeListTasksResponse}
+	opPutAccountSetting           = aws.Operation{Name: "PutAccountSetting", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingRequest, OutputShape: &shapePutAccountSettingResponse}
+	opPutAccountSettingDefault    = aws.Operation{Name: "PutAccountSettingDefault", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingDefaultRequest, OutputShape: &shapePutAccountSettingDefaultResponse}
+	opPutClusterCapacityProviders = aws.Operation{Name: "PutClusterCapacityProviders", Method: "POST", URI: "/", InputShape: &shapePutClusterCapacityProvidersRequest, OutputShape: &shapePutClusterCapacityProvidersResponse}
+	opRegisterTaskDefinition      = aws.Operation{Name: "RegisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeRegisterTaskDefinitionRequest, OutputShape: &shapeRegisterTaskDefinitionResponse}
+	opRunTask                     = aws.Operation{Name: "RunTask", Method: "POST", URI: "/", InputShape: &shapeRunTaskRequest, OutputShape: &shapeRunTaskResponse}
+	opStartTask                   = aws.Operation{Name: "StartTask", Method: "POST", URI: "/", InputShape: &shapeStartTaskRequest, OutputShape: &shapeStartTaskResponse}
+	opStopServiceDeployment       = aws.Operation{Name: "StopServiceDeployment", Method: "POST", URI: "/", InputShape: &shapeStopServiceDeploymentRequest, OutputShape: &shapeStopServiceDeploymentResponse}
+	opStopTask                    = aws.Operation{Name: "StopTask", Method: "POST", URI: "/", InputShape: &shapeStopTaskRequest, OutputShape: &shapeStopTaskResponse}
+	opTagResource                 = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
+	opUntagResource               = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
+	opUpdateCluster               = aws.Operation{Name: "UpdateCluster", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterRequest, OutputShape: &shapeUpdateClusterResponse}
+	opUpdateClusterSettings       = aws.Operation{Name: "UpdateClusterSettings", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterSettingsRequest, OutputShape: &shapeUpdateClusterSettingsResponse}
+	opUpdateService               = aws.Operation{Name: "UpdateService", Method: "POST", URI: "/", InputShape: &shapeUpdateServiceRequest, OutputShape: &shapeUpdateServiceResponse}
+	opUpdateServicePrimaryTaskSet = aws.Operation{Name: "UpdateServicePrimaryTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateServicePrimaryTaskSetRequest, OutputShape: &shapeUpdateServicePrimaryTaskSetResponse}
+	opUpdateTaskSet               = aws.Operation{Name: "UpdateTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskSetRequest, OutputShape: &shapeUpdateTaskSetResponse}
 )
 
 func init() {
 	aws.Register[CreateClusterInput, CreateClusterOutput](Model, &opCreateCluster)
 	aws.Register[CreateServiceInput, CreateServiceOutput](Model, &opCreateService)
+	aws.Register[CreateTaskSetInput, CreateTaskSetOutput](Model, &opCreateTaskSet)
 	aws.Register[DeleteClusterInput, DeleteClusterOutput](Model, &opDeleteCluster)
 	aws.Register[DeleteServiceInput, DeleteServiceOutput](Model, &opDeleteService)
 	aws.Register[DeleteTaskDefinitionsInput, DeleteTaskDefinitionsOutput](Model, &opDeleteTaskDefinitions)
+	aws.Register[DeleteTaskSetInput, DeleteTaskSetOutput](Model, &opDeleteTaskSet)
 	aws.Register[DeregisterTaskDefinitionInput, DeregisterTaskDefinitionOutput](Model, &opDeregisterTaskDefinition)
+	aws.Register[DescribeCapacityProvidersInput, DescribeCapacityProvidersOutput](Model, &opDescribeCapacityProviders)
 	aws.Register[DescribeClustersInput, DescribeClustersOutput](Model, &opDescribeClusters)
+	aws.Register[DescribeServiceDeploymentsInput, DescribeServiceDeploymentsOutput](Model, &opDescribeServiceDeployments)
+	aws.Register[DescribeServiceRevisionsInput, DescribeServiceRevisionsOutput](Model, &opDescribeServiceRevisions)
 	aws.Register[DescribeServicesInput, DescribeServicesOutput](Model, &opDescribeServices)
 	aws.Register[DescribeTaskDefinitionInput, DescribeTaskDefinitionOutput](Model, &opDescribeTaskDefinition)
+	aws.Register[DescribeTaskSetsInput, DescribeTaskSetsOutput](Model, &opDescribeTaskSets)
 	aws.Register[DescribeTasksInput, DescribeTasksOutput](Model, &opDescribeTasks)
 	aws.Register[ListAccountSettingsInput, ListAccountSettingsOutput](Model, &opListAccountSettings)
 	aws.Register[ListClustersInput, ListClustersOutput](Model, &opListClusters)
+	aws.Register[ListServiceDeploymentsInput, ListServiceDeploymentsOutput](Model, &opListServiceDeployments)
 	aws.Register[ListServicesInput, ListServicesOutput](Model, &opListServices)
 	aws.Register[ListTagsForResourceInput, ListTagsForResourceOutput](Model, &opListTagsForResource)
 	aws.Register[ListTaskDefinitionFamiliesInput, ListTaskDefinitionFamiliesOutput](Model, &opListTaskDefinitionFamilies)
@@ -70,15 +88,19 @@ func init() {
 	aws.Register[ListTasksInput, ListTasksOutput](Model, &opListTasks)
 	aws.Register[PutAccountSettingInput, PutAccountSettingOutput](Model, &opPutAccountSetting)
 	aws.Register[PutAccountSettingDefaultInput, PutAccountSettingDefaultOutput](Model, &opPutAccountSettingDefault)
+	aws.Register[PutClusterCapacityProvidersInput, PutClusterCapacityProvidersOutput](Model, &opPutClusterCapacityProviders)
 	aws.Register[RegisterTaskDefinitionInput, RegisterTaskDefinitionOutput](Model, &opRegisterTaskDefinition)
 	aws.Register[RunTaskInput, RunTaskOutput](Model, &opRunTask)
 	aws.Register[StartTaskInput, StartTaskOutput](Model, &opStartTask)
+	aws.Register[StopServiceDeploymentInput, StopServiceDeploymentOutput](Model, &opStopServiceDeployment)
 	aws.Register[StopTaskInput, StopTaskOutput](Model, &opStopTask)
 	aws.Register[TagResourceInput, TagResourceOutput](Model, &opTagResource)
 	aws.Register[UntagResourceInput, UntagResourceOutput](Model, &opUntagResource)
 	aws.Register[UpdateClusterInput, UpdateClusterOutput](Model, &opUpdateCluster)
 	aws.Register[UpdateClusterSettingsInput, UpdateClusterSettingsOutput](Model, &opUpdateClusterSettings)
 	aws.Register[UpdateServiceInput, UpdateServiceOutput](Model, &opUpdateService)
+	aws.Register[UpdateServicePrimaryTaskSetInput, UpdateServicePrimaryTaskSetOutput](Model, &opUpdateServicePrimaryTaskSet)
+	aws.Register[UpdateTaskSetInput, UpdateTaskSetOutput](Model, &opUpdateTaskSet)
 	Model.Know(known)
 }
 

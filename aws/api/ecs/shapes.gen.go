@@ -8,27 +8,48 @@ import "minato/aws"
 var (
 	limit0          float64 = 0
 	limit1          float64 = 1
+	limit100        float64 = 100
 	limit1000       float64 = 1000
+	limit10000      float64 = 10000
 	limit100000     float64 = 100000
 	limit128        float64 = 128
 	limit20160      float64 = 20160
 	limit2147483647 float64 = 2147483647
 	limit256        float64 = 256
+	limit30         float64 = 30
+	limit400        float64 = 400
 	limit50         float64 = 50
 	limit65535      float64 = 65535
 )
 
 // The tables of the shapes.
 var (
+	shapeAcceleratorCountRequest = aws.Shape{Name: "AcceleratorCountRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedInteger, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min"},
+	}}
+	shapeAcceleratorManufacturer          = aws.Shape{Name: "AcceleratorManufacturer", Kind: aws.String, Enum: []string{"amazon-web-services", "amd", "nvidia", "xilinx", "habana"}}
+	shapeAcceleratorManufacturerSet       = aws.Shape{Name: "AcceleratorManufacturerSet", Kind: aws.List, Elem: &shapeAcceleratorManufacturer, ElemName: "member"}
+	shapeAcceleratorName                  = aws.Shape{Name: "AcceleratorName", Kind: aws.String, Enum: []string{"a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g"}}
+	shapeAcceleratorNameSet               = aws.Shape{Name: "AcceleratorNameSet", Kind: aws.List, Elem: &shapeAcceleratorName, ElemName: "member"}
+	shapeAcceleratorTotalMemoryMiBRequest = aws.Shape{Name: "AcceleratorTotalMemoryMiBRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedInteger, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min"},
+	}}
+	shapeAcceleratorType       = aws.Shape{Name: "AcceleratorType", Kind: aws.String, Enum: []string{"gpu", "fpga", "inference"}}
+	shapeAcceleratorTypeSet    = aws.Shape{Name: "AcceleratorTypeSet", Kind: aws.List, Elem: &shapeAcceleratorType, ElemName: "member"}
+	shapeAccessType            = aws.Shape{Name: "AccessType", Kind: aws.String, Enum: []string{"PUBLIC", "PRIVATE"}}
 	shapeAdvancedConfiguration = aws.Shape{Name: "AdvancedConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "alternateTargetGroupArn", Index: 0, Shape: &shapeString, WireName: "alternateTargetGroupArn", QueryName: "AlternateTargetGroupArn"},
 		{Name: "productionListenerRule", Index: 1, Shape: &shapeString, WireName: "productionListenerRule", QueryName: "ProductionListenerRule"},
 		{Name: "roleArn", Index: 2, Shape: &shapeString, WireName: "roleArn", QueryName: "RoleArn"},
 		{Name: "testListenerRule", Index: 3, Shape: &shapeString, WireName: "testListenerRule", QueryName: "TestListenerRule"},
 	}}
-	shapeApplicationProtocol = aws.Shape{Name: "ApplicationProtocol", Kind: aws.String, Enum: []string{"http", "http2", "grpc"}}
-	shapeAssignPublicIp      = aws.Shape{Name: "AssignPublicIp", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
-	shapeAttachment          = aws.Shape{Name: "Attachment", Kind: aws.Structure, Members: []aws.Member{
+	shapeAllowedInstanceType    = aws.Shape{Name: "AllowedInstanceType", Kind: aws.String, Min: &limit1, Max: &limit30, Pattern: "[a-zA-Z0-9\\.\\*\\-]+"}
+	shapeAllowedInstanceTypeSet = aws.Shape{Name: "AllowedInstanceTypeSet", Kind: aws.List, Elem: &shapeAllowedInstanceType, ElemName: "member", Min: &limit0, Max: &limit400}
+	shapeApplicationProtocol    = aws.Shape{Name: "ApplicationProtocol", Kind: aws.String, Enum: []string{"http", "http2", "grpc"}}
+	shapeAssignPublicIp         = aws.Shape{Name: "AssignPublicIp", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
+	shapeAttachment             = aws.Shape{Name: "Attachment", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "details", Index: 0, Shape: &shapeAttachmentDetails, WireName: "details", QueryName: "Details"},
 		{Name: "id", Index: 1, Shape: &shapeString, WireName: "id", QueryName: "Id"},
 		{Name: "status", Index: 2, Shape: &shapeString, WireName: "status", QueryName: "Status"},
@@ -42,21 +63,54 @@ var (
 		{Name: "targetType", Index: 2, Shape: &shapeTargetType, WireName: "targetType", QueryName: "TargetType"},
 		{Name: "value", Index: 3, Shape: &shapeString, WireName: "value", QueryName: "Value"},
 	}}
-	shapeAttributes                  = aws.Shape{Name: "Attributes", Kind: aws.List, Elem: &shapeAttribute, ElemName: "member"}
+	shapeAttributes              = aws.Shape{Name: "Attributes", Kind: aws.List, Elem: &shapeAttribute, ElemName: "member"}
+	shapeAutoRepairActionsStatus = aws.Shape{Name: "AutoRepairActionsStatus", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
+	shapeAutoRepairConfiguration = aws.Shape{Name: "AutoRepairConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "actionsStatus", Index: 0, Shape: &shapeAutoRepairActionsStatus, WireName: "actionsStatus", QueryName: "ActionsStatus"},
+	}}
+	shapeAutoScalingGroupProvider = aws.Shape{Name: "AutoScalingGroupProvider", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "autoScalingGroupArn", Index: 0, Shape: &shapeString, WireName: "autoScalingGroupArn", QueryName: "AutoScalingGroupArn", Required: true},
+		{Name: "managedDraining", Index: 1, Shape: &shapeManagedDraining, WireName: "managedDraining", QueryName: "ManagedDraining"},
+		{Name: "managedScaling", Index: 2, Shape: &shapeManagedScaling, WireName: "managedScaling", QueryName: "ManagedScaling"},
+		{Name: "managedTerminationProtection", Index: 3, Shape: &shapeManagedTerminationProtection, WireName: "managedTerminationProtection", QueryName: "ManagedTerminationProtection"},
+	}}
 	shapeAvailabilityZoneRebalancing = aws.Shape{Name: "AvailabilityZoneRebalancing", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
 	shapeAwsVpcConfiguration         = aws.Shape{Name: "AwsVpcConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "assignPublicIp", Index: 0, Shape: &shapeAssignPublicIp, WireName: "assignPublicIp", QueryName: "AssignPublicIp"},
 		{Name: "securityGroups", Index: 1, Shape: &shapeStringList, WireName: "securityGroups", QueryName: "SecurityGroups"},
 		{Name: "subnets", Index: 2, Shape: &shapeStringList, WireName: "subnets", QueryName: "Subnets", Required: true},
 	}}
-	shapeBoolean             = aws.Shape{Name: "Boolean", Kind: aws.Boolean}
-	shapeBoxedBoolean        = aws.Shape{Name: "BoxedBoolean", Kind: aws.Boolean}
-	shapeBoxedInteger        = aws.Shape{Name: "BoxedInteger", Kind: aws.Integer}
-	shapeCPUArchitecture     = aws.Shape{Name: "CPUArchitecture", Kind: aws.String, Enum: []string{"X86_64", "ARM64"}}
-	shapeCanaryConfiguration = aws.Shape{Name: "CanaryConfiguration", Kind: aws.Structure, Members: []aws.Member{
+	shapeBareMetal                       = aws.Shape{Name: "BareMetal", Kind: aws.String, Enum: []string{"included", "required", "excluded"}}
+	shapeBaselineEbsBandwidthMbpsRequest = aws.Shape{Name: "BaselineEbsBandwidthMbpsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedInteger, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min"},
+	}}
+	shapeBoolean              = aws.Shape{Name: "Boolean", Kind: aws.Boolean}
+	shapeBoxedBoolean         = aws.Shape{Name: "BoxedBoolean", Kind: aws.Boolean}
+	shapeBoxedDouble          = aws.Shape{Name: "BoxedDouble", Kind: aws.Double}
+	shapeBoxedInteger         = aws.Shape{Name: "BoxedInteger", Kind: aws.Integer}
+	shapeBurstablePerformance = aws.Shape{Name: "BurstablePerformance", Kind: aws.String, Enum: []string{"included", "required", "excluded"}}
+	shapeCPUArchitecture      = aws.Shape{Name: "CPUArchitecture", Kind: aws.String, Enum: []string{"X86_64", "ARM64"}}
+	shapeCanaryConfiguration  = aws.Shape{Name: "CanaryConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "canaryBakeTimeInMinutes", Index: 0, Shape: &shapeInteger, WireName: "canaryBakeTimeInMinutes", QueryName: "CanaryBakeTimeInMinutes"},
 		{Name: "canaryPercent", Index: 1, Shape: &shapeDouble, WireName: "canaryPercent", QueryName: "CanaryPercent"},
 	}}
+	shapeCapacityOptionType = aws.Shape{Name: "CapacityOptionType", Kind: aws.String, Enum: []string{"ON_DEMAND", "SPOT", "RESERVED"}}
+	shapeCapacityProvider   = aws.Shape{Name: "CapacityProvider", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "autoScalingGroupProvider", Index: 0, Shape: &shapeAutoScalingGroupProvider, WireName: "autoScalingGroupProvider", QueryName: "AutoScalingGroupProvider"},
+		{Name: "capacityProviderArn", Index: 1, Shape: &shapeString, WireName: "capacityProviderArn", QueryName: "CapacityProviderArn"},
+		{Name: "cluster", Index: 2, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "managedInstancesProvider", Index: 3, Shape: &shapeManagedInstancesProvider, WireName: "managedInstancesProvider", QueryName: "ManagedInstancesProvider"},
+		{Name: "name", Index: 4, Shape: &shapeString, WireName: "name", QueryName: "Name"},
+		{Name: "status", Index: 5, Shape: &shapeCapacityProviderStatus, WireName: "status", QueryName: "Status"},
+		{Name: "tags", Index: 6, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
+		{Name: "type", Index: 7, Shape: &shapeCapacityProviderType, WireName: "type", QueryName: "Type"},
+		{Name: "updateStatus", Index: 8, Shape: &shapeCapacityProviderUpdateStatus, WireName: "updateStatus", QueryName: "UpdateStatus"},
+		{Name: "updateStatusReason", Index: 9, Shape: &shapeString, WireName: "updateStatusReason", QueryName: "UpdateStatusReason"},
+	}}
+	shapeCapacityProviderField        = aws.Shape{Name: "CapacityProviderField", Kind: aws.String, Enum: []string{"TAGS"}}
+	shapeCapacityProviderFieldList    = aws.Shape{Name: "CapacityProviderFieldList", Kind: aws.List, Elem: &shapeCapacityProviderField, ElemName: "member"}
+	shapeCapacityProviderStatus       = aws.Shape{Name: "CapacityProviderStatus", Kind: aws.String, Enum: []string{"PROVISIONING", "ACTIVE", "DEPROVISIONING", "INACTIVE"}}
 	shapeCapacityProviderStrategy     = aws.Shape{Name: "CapacityProviderStrategy", Kind: aws.List, Elem: &shapeCapacityProviderStrategyItem, ElemName: "member"}
 	shapeCapacityProviderStrategyItem = aws.Shape{Name: "CapacityProviderStrategyItem", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "base", Index: 0, Shape: &shapeCapacityProviderStrategyItemBase, WireName: "base", QueryName: "Base"},
@@ -65,7 +119,15 @@ var (
 	}}
 	shapeCapacityProviderStrategyItemBase   = aws.Shape{Name: "CapacityProviderStrategyItemBase", Kind: aws.Integer, Min: &limit0, Max: &limit100000}
 	shapeCapacityProviderStrategyItemWeight = aws.Shape{Name: "CapacityProviderStrategyItemWeight", Kind: aws.Integer, Min: &limit0, Max: &limit1000}
-	shapeCluster                            = aws.Shape{Name: "Cluster", Kind: aws.Structure, Members: []aws.Member{
+	shapeCapacityProviderType               = aws.Shape{Name: "CapacityProviderType", Kind: aws.String, Enum: []string{"EC2_AUTOSCALING", "MANAGED_INSTANCES", "FARGATE", "FARGATE_SPOT"}}
+	shapeCapacityProviderUpdateStatus       = aws.Shape{Name: "CapacityProviderUpdateStatus", Kind: aws.String, Enum: []string{"CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"}}
+	shapeCapacityProviders                  = aws.Shape{Name: "CapacityProviders", Kind: aws.List, Elem: &shapeCapacityProvider, ElemName: "member"}
+	shapeCapacityReservationPreference      = aws.Shape{Name: "CapacityReservationPreference", Kind: aws.String, Enum: []string{"RESERVATIONS_ONLY", "RESERVATIONS_FIRST", "RESERVATIONS_EXCLUDED"}}
+	shapeCapacityReservationRequest         = aws.Shape{Name: "CapacityReservationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "reservationGroupArn", Index: 0, Shape: &shapeString, WireName: "reservationGroupArn", QueryName: "ReservationGroupArn"},
+		{Name: "reservationPreference", Index: 1, Shape: &shapeCapacityReservationPreference, WireName: "reservationPreference", QueryName: "ReservationPreference"},
+	}}
+	shapeCluster = aws.Shape{Name: "Cluster", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "activeServicesCount", Index: 0, Shape: &shapeInteger, WireName: "activeServicesCount", QueryName: "ActiveServicesCount"},
 		{Name: "attachments", Index: 1, Shape: &shapeAttachments, WireName: "attachments", QueryName: "Attachments"},
 		{Name: "attachmentsStatus", Index: 2, Shape: &shapeString, WireName: "attachmentsStatus", QueryName: "AttachmentsStatus"},
@@ -175,6 +237,12 @@ var (
 		{Name: "condition", Index: 0, Shape: &shapeContainerCondition, WireName: "condition", QueryName: "Condition", Required: true},
 		{Name: "containerName", Index: 1, Shape: &shapeString, WireName: "containerName", QueryName: "ContainerName", Required: true},
 	}}
+	shapeContainerImage = aws.Shape{Name: "ContainerImage", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "containerName", Index: 0, Shape: &shapeString, WireName: "containerName", QueryName: "ContainerName"},
+		{Name: "image", Index: 1, Shape: &shapeString, WireName: "image", QueryName: "Image"},
+		{Name: "imageDigest", Index: 2, Shape: &shapeString, WireName: "imageDigest", QueryName: "ImageDigest"},
+	}}
+	shapeContainerImages   = aws.Shape{Name: "ContainerImages", Kind: aws.List, Elem: &shapeContainerImage, ElemName: "member"}
 	shapeContainerOverride = aws.Shape{Name: "ContainerOverride", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "command", Index: 0, Shape: &shapeStringList, WireName: "command", QueryName: "Command"},
 		{Name: "cpu", Index: 1, Shape: &shapeBoxedInteger, WireName: "cpu", QueryName: "Cpu"},
@@ -192,6 +260,8 @@ var (
 		{Name: "restartAttemptPeriod", Index: 2, Shape: &shapeBoxedInteger, WireName: "restartAttemptPeriod", QueryName: "RestartAttemptPeriod"},
 	}}
 	shapeContainers           = aws.Shape{Name: "Containers", Kind: aws.List, Elem: &shapeContainer, ElemName: "member"}
+	shapeCpuManufacturer      = aws.Shape{Name: "CpuManufacturer", Kind: aws.String, Enum: []string{"intel", "amd", "amazon-web-services"}}
+	shapeCpuManufacturerSet   = aws.Shape{Name: "CpuManufacturerSet", Kind: aws.List, Elem: &shapeCpuManufacturer, ElemName: "member"}
 	shapeCreateClusterRequest = aws.Shape{Name: "CreateClusterRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "capacityProviders", Index: 0, Shape: &shapeStringList, WireName: "capacityProviders", QueryName: "CapacityProviders"},
 		{Name: "clusterName", Index: 1, Shape: &shapeString, WireName: "clusterName", QueryName: "ClusterName"},
@@ -235,6 +305,28 @@ var (
 	shapeCreateServiceResponse = aws.Shape{Name: "CreateServiceResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "service", Index: 0, Shape: &shapeService, WireName: "service", QueryName: "Service"},
 	}}
+	shapeCreateTaskSetRequest = aws.Shape{Name: "CreateTaskSetRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "capacityProviderStrategy", Index: 0, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
+		{Name: "clientToken", Index: 1, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken"},
+		{Name: "cluster", Index: 2, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "externalId", Index: 3, Shape: &shapeString, WireName: "externalId", QueryName: "ExternalId"},
+		{Name: "launchType", Index: 4, Shape: &shapeLaunchType, WireName: "launchType", QueryName: "LaunchType"},
+		{Name: "loadBalancers", Index: 5, Shape: &shapeLoadBalancers, WireName: "loadBalancers", QueryName: "LoadBalancers"},
+		{Name: "networkConfiguration", Index: 6, Shape: &shapeNetworkConfiguration, WireName: "networkConfiguration", QueryName: "NetworkConfiguration"},
+		{Name: "platformVersion", Index: 7, Shape: &shapeString, WireName: "platformVersion", QueryName: "PlatformVersion"},
+		{Name: "scale", Index: 8, Shape: &shapeScale, WireName: "scale", QueryName: "Scale"},
+		{Name: "service", Index: 9, Shape: &shapeString, WireName: "service", QueryName: "Service", Required: true},
+		{Name: "serviceRegistries", Index: 10, Shape: &shapeServiceRegistries, WireName: "serviceRegistries", QueryName: "ServiceRegistries"},
+		{Name: "tags", Index: 11, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
+		{Name: "taskDefinition", Index: 12, Shape: &shapeString, WireName: "taskDefinition", QueryName: "TaskDefinition", Required: true},
+	}}
+	shapeCreateTaskSetResponse = aws.Shape{Name: "CreateTaskSetResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "taskSet", Index: 0, Shape: &shapeTaskSet, WireName: "taskSet", QueryName: "TaskSet"},
+	}}
+	shapeCreatedAt = aws.Shape{Name: "CreatedAt", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "after", Index: 0, Shape: &shapeTimestamp, WireName: "after", QueryName: "After"},
+		{Name: "before", Index: 1, Shape: &shapeTimestamp, WireName: "before", QueryName: "Before"},
+	}}
 	shapeDeleteClusterRequest = aws.Shape{Name: "DeleteClusterRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
 	}}
@@ -255,6 +347,15 @@ var (
 	shapeDeleteTaskDefinitionsResponse = aws.Shape{Name: "DeleteTaskDefinitionsResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
 		{Name: "taskDefinitions", Index: 1, Shape: &shapeTaskDefinitionList, WireName: "taskDefinitions", QueryName: "TaskDefinitions"},
+	}}
+	shapeDeleteTaskSetRequest = aws.Shape{Name: "DeleteTaskSetRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "force", Index: 1, Shape: &shapeBoxedBoolean, WireName: "force", QueryName: "Force"},
+		{Name: "service", Index: 2, Shape: &shapeString, WireName: "service", QueryName: "Service", Required: true},
+		{Name: "taskSet", Index: 3, Shape: &shapeString, WireName: "taskSet", QueryName: "TaskSet", Required: true},
+	}}
+	shapeDeleteTaskSetResponse = aws.Shape{Name: "DeleteTaskSetResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "taskSet", Index: 0, Shape: &shapeTaskSet, WireName: "taskSet", QueryName: "TaskSet"},
 	}}
 	shapeDeployment = aws.Shape{Name: "Deployment", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "capacityProviderStrategy", Index: 0, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
@@ -314,11 +415,21 @@ var (
 		{Name: "targetType", Index: 4, Shape: &shapeDeploymentLifecycleHookTargetType, WireName: "targetType", QueryName: "TargetType"},
 		{Name: "timeoutConfiguration", Index: 5, Shape: &shapeDeploymentLifecycleHookTimeoutConfiguration, WireName: "timeoutConfiguration", QueryName: "TimeoutConfiguration"},
 	}}
-	shapeDeploymentLifecycleHookAction               = aws.Shape{Name: "DeploymentLifecycleHookAction", Kind: aws.String, Enum: []string{"ROLLBACK", "CONTINUE"}}
+	shapeDeploymentLifecycleHookAction = aws.Shape{Name: "DeploymentLifecycleHookAction", Kind: aws.String, Enum: []string{"ROLLBACK", "CONTINUE"}}
+	shapeDeploymentLifecycleHookDetail = aws.Shape{Name: "DeploymentLifecycleHookDetail", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "expiresAt", Index: 0, Shape: &shapeTimestamp, WireName: "expiresAt", QueryName: "ExpiresAt"},
+		{Name: "hookId", Index: 1, Shape: &shapeString, WireName: "hookId", QueryName: "HookId"},
+		{Name: "status", Index: 2, Shape: &shapeDeploymentLifecycleHookStatus, WireName: "status", QueryName: "Status"},
+		{Name: "targetArn", Index: 3, Shape: &shapeString, WireName: "targetArn", QueryName: "TargetArn"},
+		{Name: "targetType", Index: 4, Shape: &shapeDeploymentLifecycleHookTargetType, WireName: "targetType", QueryName: "TargetType"},
+		{Name: "timeoutAction", Index: 5, Shape: &shapeDeploymentLifecycleHookAction, WireName: "timeoutAction", QueryName: "TimeoutAction"},
+	}}
+	shapeDeploymentLifecycleHookDetailList           = aws.Shape{Name: "DeploymentLifecycleHookDetailList", Kind: aws.List, Elem: &shapeDeploymentLifecycleHookDetail, ElemName: "member"}
 	shapeDeploymentLifecycleHookDuration             = aws.Shape{Name: "DeploymentLifecycleHookDuration", Kind: aws.Integer, Min: &limit1, Max: &limit20160}
 	shapeDeploymentLifecycleHookList                 = aws.Shape{Name: "DeploymentLifecycleHookList", Kind: aws.List, Elem: &shapeDeploymentLifecycleHook, ElemName: "member"}
 	shapeDeploymentLifecycleHookStage                = aws.Shape{Name: "DeploymentLifecycleHookStage", Kind: aws.String, Enum: []string{"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"}}
 	shapeDeploymentLifecycleHookStageList            = aws.Shape{Name: "DeploymentLifecycleHookStageList", Kind: aws.List, Elem: &shapeDeploymentLifecycleHookStage, ElemName: "member"}
+	shapeDeploymentLifecycleHookStatus               = aws.Shape{Name: "DeploymentLifecycleHookStatus", Kind: aws.String, Enum: []string{"AWAITING_ACTION", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT"}}
 	shapeDeploymentLifecycleHookTargetType           = aws.Shape{Name: "DeploymentLifecycleHookTargetType", Kind: aws.String, Enum: []string{"AWS_LAMBDA", "PAUSE"}}
 	shapeDeploymentLifecycleHookTimeoutConfiguration = aws.Shape{Name: "DeploymentLifecycleHookTimeoutConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "action", Index: 0, Shape: &shapeDeploymentLifecycleHookAction, WireName: "action", QueryName: "Action"},
@@ -333,6 +444,18 @@ var (
 	shapeDeregisterTaskDefinitionResponse = aws.Shape{Name: "DeregisterTaskDefinitionResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "taskDefinition", Index: 0, Shape: &shapeTaskDefinition, WireName: "taskDefinition", QueryName: "TaskDefinition"},
 	}}
+	shapeDescribeCapacityProvidersRequest = aws.Shape{Name: "DescribeCapacityProvidersRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "capacityProviders", Index: 0, Shape: &shapeStringList, WireName: "capacityProviders", QueryName: "CapacityProviders"},
+		{Name: "cluster", Index: 1, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "include", Index: 2, Shape: &shapeCapacityProviderFieldList, WireName: "include", QueryName: "Include"},
+		{Name: "maxResults", Index: 3, Shape: &shapeBoxedInteger, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "nextToken", Index: 4, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeCapacityProvidersResponse = aws.Shape{Name: "DescribeCapacityProvidersResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "capacityProviders", Index: 0, Shape: &shapeCapacityProviders, WireName: "capacityProviders", QueryName: "CapacityProviders"},
+		{Name: "failures", Index: 1, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "nextToken", Index: 2, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
 	shapeDescribeClustersRequest = aws.Shape{Name: "DescribeClustersRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "clusters", Index: 0, Shape: &shapeStringList, WireName: "clusters", QueryName: "Clusters"},
 		{Name: "include", Index: 1, Shape: &shapeClusterFieldList, WireName: "include", QueryName: "Include"},
@@ -340,6 +463,20 @@ var (
 	shapeDescribeClustersResponse = aws.Shape{Name: "DescribeClustersResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "clusters", Index: 0, Shape: &shapeClusters, WireName: "clusters", QueryName: "Clusters"},
 		{Name: "failures", Index: 1, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+	}}
+	shapeDescribeServiceDeploymentsRequest = aws.Shape{Name: "DescribeServiceDeploymentsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "serviceDeploymentArns", Index: 0, Shape: &shapeStringList, WireName: "serviceDeploymentArns", QueryName: "ServiceDeploymentArns", Required: true},
+	}}
+	shapeDescribeServiceDeploymentsResponse = aws.Shape{Name: "DescribeServiceDeploymentsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "serviceDeployments", Index: 1, Shape: &shapeServiceDeployments, WireName: "serviceDeployments", QueryName: "ServiceDeployments"},
+	}}
+	shapeDescribeServiceRevisionsRequest = aws.Shape{Name: "DescribeServiceRevisionsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "serviceRevisionArns", Index: 0, Shape: &shapeStringList, WireName: "serviceRevisionArns", QueryName: "ServiceRevisionArns", Required: true},
+	}}
+	shapeDescribeServiceRevisionsResponse = aws.Shape{Name: "DescribeServiceRevisionsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "serviceRevisions", Index: 1, Shape: &shapeServiceRevisions, WireName: "serviceRevisions", QueryName: "ServiceRevisions"},
 	}}
 	shapeDescribeServicesRequest = aws.Shape{Name: "DescribeServicesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
@@ -357,6 +494,16 @@ var (
 	shapeDescribeTaskDefinitionResponse = aws.Shape{Name: "DescribeTaskDefinitionResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "tags", Index: 0, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
 		{Name: "taskDefinition", Index: 1, Shape: &shapeTaskDefinition, WireName: "taskDefinition", QueryName: "TaskDefinition"},
+	}}
+	shapeDescribeTaskSetsRequest = aws.Shape{Name: "DescribeTaskSetsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "include", Index: 1, Shape: &shapeTaskSetFieldList, WireName: "include", QueryName: "Include"},
+		{Name: "service", Index: 2, Shape: &shapeString, WireName: "service", QueryName: "Service", Required: true},
+		{Name: "taskSets", Index: 3, Shape: &shapeStringList, WireName: "taskSets", QueryName: "TaskSets"},
+	}}
+	shapeDescribeTaskSetsResponse = aws.Shape{Name: "DescribeTaskSetsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "taskSets", Index: 1, Shape: &shapeTaskSets, WireName: "taskSets", QueryName: "TaskSets"},
 	}}
 	shapeDescribeTasksRequest = aws.Shape{Name: "DescribeTasksRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
@@ -394,8 +541,15 @@ var (
 		{Name: "resourceType", Index: 1, Shape: &shapeEBSResourceType, WireName: "resourceType", QueryName: "ResourceType", Required: true},
 		{Name: "tags", Index: 2, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
 	}}
-	shapeEBSTagSpecifications   = aws.Shape{Name: "EBSTagSpecifications", Kind: aws.List, Elem: &shapeEBSTagSpecification, ElemName: "member"}
-	shapeEBSVolumeType          = aws.Shape{Name: "EBSVolumeType", Kind: aws.String}
+	shapeEBSTagSpecifications = aws.Shape{Name: "EBSTagSpecifications", Kind: aws.List, Elem: &shapeEBSTagSpecification, ElemName: "member"}
+	shapeEBSVolumeType        = aws.Shape{Name: "EBSVolumeType", Kind: aws.String}
+	shapeECSManagedResources  = aws.Shape{Name: "ECSManagedResources", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "autoScaling", Index: 0, Shape: &shapeManagedAutoScaling, WireName: "autoScaling", QueryName: "AutoScaling"},
+		{Name: "ingressPaths", Index: 1, Shape: &shapeManagedIngressPaths, WireName: "ingressPaths", QueryName: "IngressPaths"},
+		{Name: "logGroups", Index: 2, Shape: &shapeManagedLogGroups, WireName: "logGroups", QueryName: "LogGroups"},
+		{Name: "metricAlarms", Index: 3, Shape: &shapeManagedMetricAlarms, WireName: "metricAlarms", QueryName: "MetricAlarms"},
+		{Name: "serviceSecurityGroups", Index: 4, Shape: &shapeManagedSecurityGroups, WireName: "serviceSecurityGroups", QueryName: "ServiceSecurityGroups"},
+	}}
 	shapeECSVolumeName          = aws.Shape{Name: "ECSVolumeName", Kind: aws.String}
 	shapeEFSAuthorizationConfig = aws.Shape{Name: "EFSAuthorizationConfig", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "accessPointId", Index: 0, Shape: &shapeString, WireName: "accessPointId", QueryName: "AccessPointId"},
@@ -420,6 +574,8 @@ var (
 	shapeEphemeralStorage     = aws.Shape{Name: "EphemeralStorage", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "sizeInGiB", Index: 0, Shape: &shapeInteger, WireName: "sizeInGiB", QueryName: "SizeInGiB", Required: true},
 	}}
+	shapeExcludedInstanceType        = aws.Shape{Name: "ExcludedInstanceType", Kind: aws.String, Min: &limit1, Max: &limit30, Pattern: "[a-zA-Z0-9\\.\\*\\-]+"}
+	shapeExcludedInstanceTypeSet     = aws.Shape{Name: "ExcludedInstanceTypeSet", Kind: aws.List, Elem: &shapeExcludedInstanceType, ElemName: "member", Min: &limit0, Max: &limit400}
 	shapeExecuteCommandConfiguration = aws.Shape{Name: "ExecuteCommandConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "kmsKeyId", Index: 0, Shape: &shapeString, WireName: "kmsKeyId", QueryName: "KmsKeyId"},
 		{Name: "logConfiguration", Index: 1, Shape: &shapeExecuteCommandLogConfiguration, WireName: "logConfiguration", QueryName: "LogConfiguration"},
@@ -483,10 +639,53 @@ var (
 	}}
 	shapeInferenceAcceleratorOverrides = aws.Shape{Name: "InferenceAcceleratorOverrides", Kind: aws.List, Elem: &shapeInferenceAcceleratorOverride, ElemName: "member"}
 	shapeInferenceAccelerators         = aws.Shape{Name: "InferenceAccelerators", Kind: aws.List, Elem: &shapeInferenceAccelerator, ElemName: "member"}
-	shapeInteger                       = aws.Shape{Name: "Integer", Kind: aws.Integer}
-	shapeIntegerList                   = aws.Shape{Name: "IntegerList", Kind: aws.List, Elem: &shapeBoxedInteger, ElemName: "member"}
-	shapeIpcMode                       = aws.Shape{Name: "IpcMode", Kind: aws.String, Enum: []string{"host", "task", "none"}}
-	shapeKernelCapabilities            = aws.Shape{Name: "KernelCapabilities", Kind: aws.Structure, Members: []aws.Member{
+	shapeInfrastructureOptimization    = aws.Shape{Name: "InfrastructureOptimization", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "scaleInAfter", Index: 0, Shape: &shapeBoxedInteger, WireName: "scaleInAfter", QueryName: "ScaleInAfter"},
+	}}
+	shapeInstanceGeneration     = aws.Shape{Name: "InstanceGeneration", Kind: aws.String, Enum: []string{"current", "previous"}}
+	shapeInstanceGenerationSet  = aws.Shape{Name: "InstanceGenerationSet", Kind: aws.List, Elem: &shapeInstanceGeneration, ElemName: "member"}
+	shapeInstanceLaunchTemplate = aws.Shape{Name: "InstanceLaunchTemplate", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "capacityOptionType", Index: 0, Shape: &shapeCapacityOptionType, WireName: "capacityOptionType", QueryName: "CapacityOptionType"},
+		{Name: "capacityReservations", Index: 1, Shape: &shapeCapacityReservationRequest, WireName: "capacityReservations", QueryName: "CapacityReservations"},
+		{Name: "ec2InstanceProfileArn", Index: 2, Shape: &shapeString, WireName: "ec2InstanceProfileArn", QueryName: "Ec2InstanceProfileArn", Required: true},
+		{Name: "fipsEnabled", Index: 3, Shape: &shapeBoxedBoolean, WireName: "fipsEnabled", QueryName: "FipsEnabled"},
+		{Name: "instanceMetadataTagsPropagation", Index: 4, Shape: &shapeBoxedBoolean, WireName: "instanceMetadataTagsPropagation", QueryName: "InstanceMetadataTagsPropagation"},
+		{Name: "instanceRequirements", Index: 5, Shape: &shapeInstanceRequirementsRequest, WireName: "instanceRequirements", QueryName: "InstanceRequirements"},
+		{Name: "localStorageConfiguration", Index: 6, Shape: &shapeManagedInstancesLocalStorageConfiguration, WireName: "localStorageConfiguration", QueryName: "LocalStorageConfiguration"},
+		{Name: "monitoring", Index: 7, Shape: &shapeManagedInstancesMonitoringOptions, WireName: "monitoring", QueryName: "Monitoring"},
+		{Name: "networkConfiguration", Index: 8, Shape: &shapeManagedInstancesNetworkConfiguration, WireName: "networkConfiguration", QueryName: "NetworkConfiguration", Required: true},
+		{Name: "storageConfiguration", Index: 9, Shape: &shapeManagedInstancesStorageConfiguration, WireName: "storageConfiguration", QueryName: "StorageConfiguration"},
+	}}
+	shapeInstanceRequirementsRequest = aws.Shape{Name: "InstanceRequirementsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "acceleratorCount", Index: 0, Shape: &shapeAcceleratorCountRequest, WireName: "acceleratorCount", QueryName: "AcceleratorCount"},
+		{Name: "acceleratorManufacturers", Index: 1, Shape: &shapeAcceleratorManufacturerSet, WireName: "acceleratorManufacturers", QueryName: "AcceleratorManufacturers"},
+		{Name: "acceleratorNames", Index: 2, Shape: &shapeAcceleratorNameSet, WireName: "acceleratorNames", QueryName: "AcceleratorNames"},
+		{Name: "acceleratorTotalMemoryMiB", Index: 3, Shape: &shapeAcceleratorTotalMemoryMiBRequest, WireName: "acceleratorTotalMemoryMiB", QueryName: "AcceleratorTotalMemoryMiB"},
+		{Name: "acceleratorTypes", Index: 4, Shape: &shapeAcceleratorTypeSet, WireName: "acceleratorTypes", QueryName: "AcceleratorTypes"},
+		{Name: "allowedInstanceTypes", Index: 5, Shape: &shapeAllowedInstanceTypeSet, WireName: "allowedInstanceTypes", QueryName: "AllowedInstanceTypes"},
+		{Name: "bareMetal", Index: 6, Shape: &shapeBareMetal, WireName: "bareMetal", QueryName: "BareMetal"},
+		{Name: "baselineEbsBandwidthMbps", Index: 7, Shape: &shapeBaselineEbsBandwidthMbpsRequest, WireName: "baselineEbsBandwidthMbps", QueryName: "BaselineEbsBandwidthMbps"},
+		{Name: "burstablePerformance", Index: 8, Shape: &shapeBurstablePerformance, WireName: "burstablePerformance", QueryName: "BurstablePerformance"},
+		{Name: "cpuManufacturers", Index: 9, Shape: &shapeCpuManufacturerSet, WireName: "cpuManufacturers", QueryName: "CpuManufacturers"},
+		{Name: "excludedInstanceTypes", Index: 10, Shape: &shapeExcludedInstanceTypeSet, WireName: "excludedInstanceTypes", QueryName: "ExcludedInstanceTypes"},
+		{Name: "instanceGenerations", Index: 11, Shape: &shapeInstanceGenerationSet, WireName: "instanceGenerations", QueryName: "InstanceGenerations"},
+		{Name: "localStorage", Index: 12, Shape: &shapeLocalStorage, WireName: "localStorage", QueryName: "LocalStorage"},
+		{Name: "localStorageTypes", Index: 13, Shape: &shapeLocalStorageTypeSet, WireName: "localStorageTypes", QueryName: "LocalStorageTypes"},
+		{Name: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", Index: 14, Shape: &shapeBoxedInteger, WireName: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", QueryName: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice"},
+		{Name: "memoryGiBPerVCpu", Index: 15, Shape: &shapeMemoryGiBPerVCpuRequest, WireName: "memoryGiBPerVCpu", QueryName: "MemoryGiBPerVCpu"},
+		{Name: "memoryMiB", Index: 16, Shape: &shapeMemoryMiBRequest, WireName: "memoryMiB", QueryName: "MemoryMiB", Required: true},
+		{Name: "networkBandwidthGbps", Index: 17, Shape: &shapeNetworkBandwidthGbpsRequest, WireName: "networkBandwidthGbps", QueryName: "NetworkBandwidthGbps"},
+		{Name: "networkInterfaceCount", Index: 18, Shape: &shapeNetworkInterfaceCountRequest, WireName: "networkInterfaceCount", QueryName: "NetworkInterfaceCount"},
+		{Name: "onDemandMaxPricePercentageOverLowestPrice", Index: 19, Shape: &shapeBoxedInteger, WireName: "onDemandMaxPricePercentageOverLowestPrice", QueryName: "OnDemandMaxPricePercentageOverLowestPrice"},
+		{Name: "requireHibernateSupport", Index: 20, Shape: &shapeBoxedBoolean, WireName: "requireHibernateSupport", QueryName: "RequireHibernateSupport"},
+		{Name: "spotMaxPricePercentageOverLowestPrice", Index: 21, Shape: &shapeBoxedInteger, WireName: "spotMaxPricePercentageOverLowestPrice", QueryName: "SpotMaxPricePercentageOverLowestPrice"},
+		{Name: "totalLocalStorageGB", Index: 22, Shape: &shapeTotalLocalStorageGBRequest, WireName: "totalLocalStorageGB", QueryName: "TotalLocalStorageGB"},
+		{Name: "vCpuCount", Index: 23, Shape: &shapeVCpuCountRangeRequest, WireName: "vCpuCount", QueryName: "VCpuCount", Required: true},
+	}}
+	shapeInteger            = aws.Shape{Name: "Integer", Kind: aws.Integer}
+	shapeIntegerList        = aws.Shape{Name: "IntegerList", Kind: aws.List, Elem: &shapeBoxedInteger, ElemName: "member"}
+	shapeIpcMode            = aws.Shape{Name: "IpcMode", Kind: aws.String, Enum: []string{"host", "task", "none"}}
+	shapeKernelCapabilities = aws.Shape{Name: "KernelCapabilities", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "add", Index: 0, Shape: &shapeStringList, WireName: "add", QueryName: "Add"},
 		{Name: "drop", Index: 1, Shape: &shapeStringList, WireName: "drop", QueryName: "Drop"},
 	}}
@@ -527,6 +726,18 @@ var (
 	shapeListClustersResponse = aws.Shape{Name: "ListClustersResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "clusterArns", Index: 0, Shape: &shapeStringList, WireName: "clusterArns", QueryName: "ClusterArns"},
 		{Name: "nextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeListServiceDeploymentsRequest = aws.Shape{Name: "ListServiceDeploymentsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "createdAt", Index: 1, Shape: &shapeCreatedAt, WireName: "createdAt", QueryName: "CreatedAt"},
+		{Name: "maxResults", Index: 2, Shape: &shapeBoxedInteger, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "nextToken", Index: 3, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "service", Index: 4, Shape: &shapeString, WireName: "service", QueryName: "Service", Required: true},
+		{Name: "status", Index: 5, Shape: &shapeServiceDeploymentStatusList, WireName: "status", QueryName: "Status"},
+	}}
+	shapeListServiceDeploymentsResponse = aws.Shape{Name: "ListServiceDeploymentsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "nextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "serviceDeployments", Index: 1, Shape: &shapeServiceDeploymentsBrief, WireName: "serviceDeployments", QueryName: "ServiceDeployments"},
 	}}
 	shapeListServicesRequest = aws.Shape{Name: "ListServicesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
@@ -590,8 +801,11 @@ var (
 		{Name: "loadBalancerName", Index: 3, Shape: &shapeString, WireName: "loadBalancerName", QueryName: "LoadBalancerName"},
 		{Name: "targetGroupArn", Index: 4, Shape: &shapeString, WireName: "targetGroupArn", QueryName: "TargetGroupArn"},
 	}}
-	shapeLoadBalancers    = aws.Shape{Name: "LoadBalancers", Kind: aws.List, Elem: &shapeLoadBalancer, ElemName: "member"}
-	shapeLogConfiguration = aws.Shape{Name: "LogConfiguration", Kind: aws.Structure, Members: []aws.Member{
+	shapeLoadBalancers       = aws.Shape{Name: "LoadBalancers", Kind: aws.List, Elem: &shapeLoadBalancer, ElemName: "member"}
+	shapeLocalStorage        = aws.Shape{Name: "LocalStorage", Kind: aws.String, Enum: []string{"included", "required", "excluded"}}
+	shapeLocalStorageType    = aws.Shape{Name: "LocalStorageType", Kind: aws.String, Enum: []string{"hdd", "ssd"}}
+	shapeLocalStorageTypeSet = aws.Shape{Name: "LocalStorageTypeSet", Kind: aws.List, Elem: &shapeLocalStorageType, ElemName: "member"}
+	shapeLogConfiguration    = aws.Shape{Name: "LogConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "logDriver", Index: 0, Shape: &shapeLogDriver, WireName: "logDriver", QueryName: "LogDriver", Required: true},
 		{Name: "options", Index: 1, Shape: &shapeLogConfigurationOptionsMap, WireName: "options", QueryName: "Options"},
 		{Name: "secretOptions", Index: 2, Shape: &shapeSecretList, WireName: "secretOptions", QueryName: "SecretOptions"},
@@ -605,18 +819,155 @@ var (
 		{Name: "name", Index: 2, Shape: &shapeManagedAgentName, WireName: "name", QueryName: "Name"},
 		{Name: "reason", Index: 3, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
 	}}
-	shapeManagedAgentName            = aws.Shape{Name: "ManagedAgentName", Kind: aws.String, Enum: []string{"ExecuteCommandAgent"}}
-	shapeManagedAgents               = aws.Shape{Name: "ManagedAgents", Kind: aws.List, Elem: &shapeManagedAgent, ElemName: "member"}
+	shapeManagedAgentName                      = aws.Shape{Name: "ManagedAgentName", Kind: aws.String, Enum: []string{"ExecuteCommandAgent"}}
+	shapeManagedAgents                         = aws.Shape{Name: "ManagedAgents", Kind: aws.List, Elem: &shapeManagedAgent, ElemName: "member"}
+	shapeManagedApplicationAutoScalingPolicies = aws.Shape{Name: "ManagedApplicationAutoScalingPolicies", Kind: aws.List, Elem: &shapeManagedApplicationAutoScalingPolicy, ElemName: "member"}
+	shapeManagedApplicationAutoScalingPolicy   = aws.Shape{Name: "ManagedApplicationAutoScalingPolicy", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "metric", Index: 1, Shape: &shapeString, WireName: "metric", QueryName: "Metric", Required: true},
+		{Name: "policyType", Index: 2, Shape: &shapeString, WireName: "policyType", QueryName: "PolicyType", Required: true},
+		{Name: "status", Index: 3, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 4, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "targetValue", Index: 5, Shape: &shapeDouble, WireName: "targetValue", QueryName: "TargetValue", Required: true},
+		{Name: "updatedAt", Index: 6, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedAutoScaling = aws.Shape{Name: "ManagedAutoScaling", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "applicationAutoScalingPolicies", Index: 0, Shape: &shapeManagedApplicationAutoScalingPolicies, WireName: "applicationAutoScalingPolicies", QueryName: "ApplicationAutoScalingPolicies"},
+		{Name: "scalableTarget", Index: 1, Shape: &shapeManagedScalableTarget, WireName: "scalableTarget", QueryName: "ScalableTarget"},
+	}}
+	shapeManagedCertificate = aws.Shape{Name: "ManagedCertificate", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "domainName", Index: 1, Shape: &shapeString, WireName: "domainName", QueryName: "DomainName", Required: true},
+		{Name: "status", Index: 2, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 3, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 4, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedDraining    = aws.Shape{Name: "ManagedDraining", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
+	shapeManagedIngressPath = aws.Shape{Name: "ManagedIngressPath", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "accessType", Index: 0, Shape: &shapeAccessType, WireName: "accessType", QueryName: "AccessType", Required: true},
+		{Name: "certificate", Index: 1, Shape: &shapeManagedCertificate, WireName: "certificate", QueryName: "Certificate"},
+		{Name: "endpoint", Index: 2, Shape: &shapeString, WireName: "endpoint", QueryName: "Endpoint", Required: true},
+		{Name: "listener", Index: 3, Shape: &shapeManagedListener, WireName: "listener", QueryName: "Listener"},
+		{Name: "loadBalancer", Index: 4, Shape: &shapeManagedLoadBalancer, WireName: "loadBalancer", QueryName: "LoadBalancer"},
+		{Name: "loadBalancerSecurityGroups", Index: 5, Shape: &shapeManagedSecurityGroups, WireName: "loadBalancerSecurityGroups", QueryName: "LoadBalancerSecurityGroups"},
+		{Name: "rule", Index: 6, Shape: &shapeManagedListenerRule, WireName: "rule", QueryName: "Rule"},
+		{Name: "targetGroups", Index: 7, Shape: &shapeManagedTargetGroups, WireName: "targetGroups", QueryName: "TargetGroups"},
+	}}
+	shapeManagedIngressPaths                       = aws.Shape{Name: "ManagedIngressPaths", Kind: aws.List, Elem: &shapeManagedIngressPath, ElemName: "member"}
+	shapeManagedInstancesLocalStorageConfiguration = aws.Shape{Name: "ManagedInstancesLocalStorageConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "useLocalStorage", Index: 0, Shape: &shapeBoolean, WireName: "useLocalStorage", QueryName: "UseLocalStorage"},
+	}}
+	shapeManagedInstancesMonitoringOptions    = aws.Shape{Name: "ManagedInstancesMonitoringOptions", Kind: aws.String, Enum: []string{"BASIC", "DETAILED"}}
+	shapeManagedInstancesNetworkConfiguration = aws.Shape{Name: "ManagedInstancesNetworkConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "securityGroups", Index: 0, Shape: &shapeStringList, WireName: "securityGroups", QueryName: "SecurityGroups"},
+		{Name: "subnets", Index: 1, Shape: &shapeStringList, WireName: "subnets", QueryName: "Subnets"},
+	}}
+	shapeManagedInstancesProvider = aws.Shape{Name: "ManagedInstancesProvider", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "autoRepairConfiguration", Index: 0, Shape: &shapeAutoRepairConfiguration, WireName: "autoRepairConfiguration", QueryName: "AutoRepairConfiguration"},
+		{Name: "infrastructureOptimization", Index: 1, Shape: &shapeInfrastructureOptimization, WireName: "infrastructureOptimization", QueryName: "InfrastructureOptimization"},
+		{Name: "infrastructureRoleArn", Index: 2, Shape: &shapeString, WireName: "infrastructureRoleArn", QueryName: "InfrastructureRoleArn"},
+		{Name: "instanceLaunchTemplate", Index: 3, Shape: &shapeInstanceLaunchTemplate, WireName: "instanceLaunchTemplate", QueryName: "InstanceLaunchTemplate"},
+		{Name: "propagateTags", Index: 4, Shape: &shapePropagateMITags, WireName: "propagateTags", QueryName: "PropagateTags"},
+	}}
+	shapeManagedInstancesStorageConfiguration = aws.Shape{Name: "ManagedInstancesStorageConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "storageSizeGiB", Index: 0, Shape: &shapeTaskVolumeStorageGiB, WireName: "storageSizeGiB", QueryName: "StorageSizeGiB"},
+	}}
+	shapeManagedListener = aws.Shape{Name: "ManagedListener", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "status", Index: 1, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 2, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 3, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedListenerRule = aws.Shape{Name: "ManagedListenerRule", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "status", Index: 1, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 2, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 3, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedLoadBalancer = aws.Shape{Name: "ManagedLoadBalancer", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "scheme", Index: 1, Shape: &shapeString, WireName: "scheme", QueryName: "Scheme", Required: true},
+		{Name: "securityGroupIds", Index: 2, Shape: &shapeStringList, WireName: "securityGroupIds", QueryName: "SecurityGroupIds"},
+		{Name: "status", Index: 3, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 4, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "subnetIds", Index: 5, Shape: &shapeStringList, WireName: "subnetIds", QueryName: "SubnetIds"},
+		{Name: "updatedAt", Index: 6, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedLogGroup = aws.Shape{Name: "ManagedLogGroup", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "logGroupName", Index: 1, Shape: &shapeString, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
+		{Name: "status", Index: 2, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 3, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 4, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedLogGroups   = aws.Shape{Name: "ManagedLogGroups", Kind: aws.List, Elem: &shapeManagedLogGroup, ElemName: "member"}
+	shapeManagedMetricAlarm = aws.Shape{Name: "ManagedMetricAlarm", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "status", Index: 1, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 2, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 3, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedMetricAlarms   = aws.Shape{Name: "ManagedMetricAlarms", Kind: aws.List, Elem: &shapeManagedMetricAlarm, ElemName: "member"}
+	shapeManagedResourceStatus = aws.Shape{Name: "ManagedResourceStatus", Kind: aws.String, Enum: []string{"PROVISIONING", "ACTIVE", "DEPROVISIONING", "DELETED", "FAILED"}}
+	shapeManagedScalableTarget = aws.Shape{Name: "ManagedScalableTarget", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "maxCapacity", Index: 1, Shape: &shapeInteger, WireName: "maxCapacity", QueryName: "MaxCapacity", Required: true},
+		{Name: "minCapacity", Index: 2, Shape: &shapeInteger, WireName: "minCapacity", QueryName: "MinCapacity", Required: true},
+		{Name: "status", Index: 3, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 4, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 5, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedScaling = aws.Shape{Name: "ManagedScaling", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "instanceWarmupPeriod", Index: 0, Shape: &shapeManagedScalingInstanceWarmupPeriod, WireName: "instanceWarmupPeriod", QueryName: "InstanceWarmupPeriod"},
+		{Name: "maximumScalingStepSize", Index: 1, Shape: &shapeManagedScalingStepSize, WireName: "maximumScalingStepSize", QueryName: "MaximumScalingStepSize"},
+		{Name: "minimumScalingStepSize", Index: 2, Shape: &shapeManagedScalingStepSize, WireName: "minimumScalingStepSize", QueryName: "MinimumScalingStepSize"},
+		{Name: "status", Index: 3, Shape: &shapeManagedScalingStatus, WireName: "status", QueryName: "Status"},
+		{Name: "targetCapacity", Index: 4, Shape: &shapeManagedScalingTargetCapacity, WireName: "targetCapacity", QueryName: "TargetCapacity"},
+	}}
+	shapeManagedScalingInstanceWarmupPeriod = aws.Shape{Name: "ManagedScalingInstanceWarmupPeriod", Kind: aws.Integer, Min: &limit0, Max: &limit10000}
+	shapeManagedScalingStatus               = aws.Shape{Name: "ManagedScalingStatus", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
+	shapeManagedScalingStepSize             = aws.Shape{Name: "ManagedScalingStepSize", Kind: aws.Integer, Min: &limit1, Max: &limit10000}
+	shapeManagedScalingTargetCapacity       = aws.Shape{Name: "ManagedScalingTargetCapacity", Kind: aws.Integer, Min: &limit1, Max: &limit100}
+	shapeManagedSecurityGroup               = aws.Shape{Name: "ManagedSecurityGroup", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "status", Index: 1, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 2, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 3, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedSecurityGroups       = aws.Shape{Name: "ManagedSecurityGroups", Kind: aws.List, Elem: &shapeManagedSecurityGroup, ElemName: "member"}
 	shapeManagedStorageConfiguration = aws.Shape{Name: "ManagedStorageConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "fargateEphemeralStorageKmsKeyId", Index: 0, Shape: &shapeString, WireName: "fargateEphemeralStorageKmsKeyId", QueryName: "FargateEphemeralStorageKmsKeyId"},
 		{Name: "kmsKeyId", Index: 1, Shape: &shapeString, WireName: "kmsKeyId", QueryName: "KmsKeyId"},
+	}}
+	shapeManagedTargetGroup = aws.Shape{Name: "ManagedTargetGroup", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "healthCheckPath", Index: 1, Shape: &shapeString, WireName: "healthCheckPath", QueryName: "HealthCheckPath", Required: true},
+		{Name: "healthCheckPort", Index: 2, Shape: &shapeInteger, WireName: "healthCheckPort", QueryName: "HealthCheckPort", Required: true},
+		{Name: "port", Index: 3, Shape: &shapeInteger, WireName: "port", QueryName: "Port", Required: true},
+		{Name: "status", Index: 4, Shape: &shapeManagedResourceStatus, WireName: "status", QueryName: "Status", Required: true},
+		{Name: "statusReason", Index: 5, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "updatedAt", Index: 6, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt", Required: true},
+	}}
+	shapeManagedTargetGroups          = aws.Shape{Name: "ManagedTargetGroups", Kind: aws.List, Elem: &shapeManagedTargetGroup, ElemName: "member"}
+	shapeManagedTerminationProtection = aws.Shape{Name: "ManagedTerminationProtection", Kind: aws.String, Enum: []string{"ENABLED", "DISABLED"}}
+	shapeMemoryGiBPerVCpuRequest      = aws.Shape{Name: "MemoryGiBPerVCpuRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedDouble, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedDouble, WireName: "min", QueryName: "Min"},
+	}}
+	shapeMemoryMiBRequest = aws.Shape{Name: "MemoryMiBRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedInteger, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min", Required: true},
 	}}
 	shapeMountPoint = aws.Shape{Name: "MountPoint", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "containerPath", Index: 0, Shape: &shapeString, WireName: "containerPath", QueryName: "ContainerPath"},
 		{Name: "readOnly", Index: 1, Shape: &shapeBoxedBoolean, WireName: "readOnly", QueryName: "ReadOnly"},
 		{Name: "sourceVolume", Index: 2, Shape: &shapeString, WireName: "sourceVolume", QueryName: "SourceVolume"},
 	}}
-	shapeMountPointList = aws.Shape{Name: "MountPointList", Kind: aws.List, Elem: &shapeMountPoint, ElemName: "member"}
+	shapeMountPointList              = aws.Shape{Name: "MountPointList", Kind: aws.List, Elem: &shapeMountPoint, ElemName: "member"}
+	shapeNetworkBandwidthGbpsRequest = aws.Shape{Name: "NetworkBandwidthGbpsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedDouble, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedDouble, WireName: "min", QueryName: "Min"},
+	}}
 	shapeNetworkBinding = aws.Shape{Name: "NetworkBinding", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "bindIP", Index: 0, Shape: &shapeString, WireName: "bindIP", QueryName: "BindIP"},
 		{Name: "containerPort", Index: 1, Shape: &shapeBoxedInteger, WireName: "containerPort", QueryName: "ContainerPort"},
@@ -633,6 +984,10 @@ var (
 		{Name: "attachmentId", Index: 0, Shape: &shapeString, WireName: "attachmentId", QueryName: "AttachmentId"},
 		{Name: "ipv6Address", Index: 1, Shape: &shapeString, WireName: "ipv6Address", QueryName: "Ipv6Address"},
 		{Name: "privateIpv4Address", Index: 2, Shape: &shapeString, WireName: "privateIpv4Address", QueryName: "PrivateIpv4Address"},
+	}}
+	shapeNetworkInterfaceCountRequest = aws.Shape{Name: "NetworkInterfaceCountRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedInteger, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min"},
 	}}
 	shapeNetworkInterfaces   = aws.Shape{Name: "NetworkInterfaces", Kind: aws.List, Elem: &shapeNetworkInterface, ElemName: "member"}
 	shapeNetworkMode         = aws.Shape{Name: "NetworkMode", Kind: aws.String, Enum: []string{"bridge", "host", "awsvpc", "none"}}
@@ -660,6 +1015,7 @@ var (
 	}}
 	shapePortMappingList    = aws.Shape{Name: "PortMappingList", Kind: aws.List, Elem: &shapePortMapping, ElemName: "member"}
 	shapePortNumber         = aws.Shape{Name: "PortNumber", Kind: aws.Integer, Min: &limit0, Max: &limit65535}
+	shapePropagateMITags    = aws.Shape{Name: "PropagateMITags", Kind: aws.String, Enum: []string{"CAPACITY_PROVIDER", "NONE"}}
 	shapePropagateTags      = aws.Shape{Name: "PropagateTags", Kind: aws.String, Enum: []string{"TASK_DEFINITION", "SERVICE", "NONE"}}
 	shapeProxyConfiguration = aws.Shape{Name: "ProxyConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "containerName", Index: 0, Shape: &shapeString, WireName: "containerName", QueryName: "ContainerName", Required: true},
@@ -682,6 +1038,14 @@ var (
 	}}
 	shapePutAccountSettingResponse = aws.Shape{Name: "PutAccountSettingResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "setting", Index: 0, Shape: &shapeSetting, WireName: "setting", QueryName: "Setting"},
+	}}
+	shapePutClusterCapacityProvidersRequest = aws.Shape{Name: "PutClusterCapacityProvidersRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "capacityProviders", Index: 0, Shape: &shapeStringList, WireName: "capacityProviders", QueryName: "CapacityProviders", Required: true},
+		{Name: "cluster", Index: 1, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "defaultCapacityProviderStrategy", Index: 2, Shape: &shapeCapacityProviderStrategy, WireName: "defaultCapacityProviderStrategy", QueryName: "DefaultCapacityProviderStrategy", Required: true},
+	}}
+	shapePutClusterCapacityProvidersResponse = aws.Shape{Name: "PutClusterCapacityProvidersResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeCluster, WireName: "cluster", QueryName: "Cluster"},
 	}}
 	shapeRegisterTaskDefinitionRequest = aws.Shape{Name: "RegisterTaskDefinitionRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "containerDefinitions", Index: 0, Shape: &shapeContainerDefinitions, WireName: "containerDefinitions", QueryName: "ContainerDefinitions", Required: true},
@@ -710,7 +1074,10 @@ var (
 	shapeRepositoryCredentials = aws.Shape{Name: "RepositoryCredentials", Kind: aws.Structure, Sensitive: true, Members: []aws.Member{
 		{Name: "credentialsParameter", Index: 0, Shape: &shapeString, WireName: "credentialsParameter", QueryName: "CredentialsParameter", Required: true},
 	}}
-	shapeRequiresAttributes     = aws.Shape{Name: "RequiresAttributes", Kind: aws.List, Elem: &shapeAttribute, ElemName: "member"}
+	shapeRequiresAttributes    = aws.Shape{Name: "RequiresAttributes", Kind: aws.List, Elem: &shapeAttribute, ElemName: "member"}
+	shapeResolvedConfiguration = aws.Shape{Name: "ResolvedConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "loadBalancers", Index: 0, Shape: &shapeServiceRevisionLoadBalancers, WireName: "loadBalancers", QueryName: "LoadBalancers"},
+	}}
 	shapeResourceManagementType = aws.Shape{Name: "ResourceManagementType", Kind: aws.String, Enum: []string{"CUSTOMER", "ECS"}}
 	shapeResourceRequirement    = aws.Shape{Name: "ResourceRequirement", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "type", Index: 0, Shape: &shapeResourceType, WireName: "type", QueryName: "Type", Required: true},
@@ -718,7 +1085,12 @@ var (
 	}}
 	shapeResourceRequirements = aws.Shape{Name: "ResourceRequirements", Kind: aws.List, Elem: &shapeResourceRequirement, ElemName: "member"}
 	shapeResourceType         = aws.Shape{Name: "ResourceType", Kind: aws.String, Enum: []string{"GPU", "InferenceAccelerator"}}
-	shapeRunTaskRequest       = aws.Shape{Name: "RunTaskRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeRollback             = aws.Shape{Name: "Rollback", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "reason", Index: 0, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
+		{Name: "serviceRevisionArn", Index: 1, Shape: &shapeString, WireName: "serviceRevisionArn", QueryName: "ServiceRevisionArn"},
+		{Name: "startedAt", Index: 2, Shape: &shapeTimestamp, WireName: "startedAt", QueryName: "StartedAt"},
+	}}
+	shapeRunTaskRequest = aws.Shape{Name: "RunTaskRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "capacityProviderStrategy", Index: 0, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
 		{Name: "clientToken", Index: 1, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken", Idempotent: true},
 		{Name: "cluster", Index: 2, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
@@ -860,7 +1232,54 @@ var (
 		{Name: "runningTaskCount", Index: 3, Shape: &shapeInteger, WireName: "runningTaskCount", QueryName: "RunningTaskCount"},
 	}}
 	shapeServiceCurrentRevisionSummaryList = aws.Shape{Name: "ServiceCurrentRevisionSummaryList", Kind: aws.List, Elem: &shapeServiceCurrentRevisionSummary, ElemName: "member"}
-	shapeServiceEvent                      = aws.Shape{Name: "ServiceEvent", Kind: aws.Structure, Members: []aws.Member{
+	shapeServiceDeployment                 = aws.Shape{Name: "ServiceDeployment", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "alarms", Index: 0, Shape: &shapeServiceDeploymentAlarms, WireName: "alarms", QueryName: "Alarms"},
+		{Name: "clusterArn", Index: 1, Shape: &shapeString, WireName: "clusterArn", QueryName: "ClusterArn"},
+		{Name: "createdAt", Index: 2, Shape: &shapeTimestamp, WireName: "createdAt", QueryName: "CreatedAt"},
+		{Name: "deploymentCircuitBreaker", Index: 3, Shape: &shapeServiceDeploymentCircuitBreaker, WireName: "deploymentCircuitBreaker", QueryName: "DeploymentCircuitBreaker"},
+		{Name: "deploymentConfiguration", Index: 4, Shape: &shapeDeploymentConfiguration, WireName: "deploymentConfiguration", QueryName: "DeploymentConfiguration"},
+		{Name: "finishedAt", Index: 5, Shape: &shapeTimestamp, WireName: "finishedAt", QueryName: "FinishedAt"},
+		{Name: "lifecycleHookDetails", Index: 6, Shape: &shapeDeploymentLifecycleHookDetailList, WireName: "lifecycleHookDetails", QueryName: "LifecycleHookDetails"},
+		{Name: "lifecycleStage", Index: 7, Shape: &shapeServiceDeploymentLifecycleStage, WireName: "lifecycleStage", QueryName: "LifecycleStage"},
+		{Name: "rollback", Index: 8, Shape: &shapeRollback, WireName: "rollback", QueryName: "Rollback"},
+		{Name: "serviceArn", Index: 9, Shape: &shapeString, WireName: "serviceArn", QueryName: "ServiceArn"},
+		{Name: "serviceDeploymentArn", Index: 10, Shape: &shapeString, WireName: "serviceDeploymentArn", QueryName: "ServiceDeploymentArn"},
+		{Name: "sourceServiceRevisions", Index: 11, Shape: &shapeServiceRevisionsSummaryList, WireName: "sourceServiceRevisions", QueryName: "SourceServiceRevisions"},
+		{Name: "startedAt", Index: 12, Shape: &shapeTimestamp, WireName: "startedAt", QueryName: "StartedAt"},
+		{Name: "status", Index: 13, Shape: &shapeServiceDeploymentStatus, WireName: "status", QueryName: "Status"},
+		{Name: "statusReason", Index: 14, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "stoppedAt", Index: 15, Shape: &shapeTimestamp, WireName: "stoppedAt", QueryName: "StoppedAt"},
+		{Name: "targetServiceRevision", Index: 16, Shape: &shapeServiceRevisionSummary, WireName: "targetServiceRevision", QueryName: "TargetServiceRevision"},
+		{Name: "updatedAt", Index: 17, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt"},
+	}}
+	shapeServiceDeploymentAlarms = aws.Shape{Name: "ServiceDeploymentAlarms", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "alarmNames", Index: 0, Shape: &shapeStringList, WireName: "alarmNames", QueryName: "AlarmNames"},
+		{Name: "status", Index: 1, Shape: &shapeServiceDeploymentRollbackMonitorsStatus, WireName: "status", QueryName: "Status"},
+		{Name: "triggeredAlarmNames", Index: 2, Shape: &shapeStringList, WireName: "triggeredAlarmNames", QueryName: "TriggeredAlarmNames"},
+	}}
+	shapeServiceDeploymentBrief = aws.Shape{Name: "ServiceDeploymentBrief", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "clusterArn", Index: 0, Shape: &shapeString, WireName: "clusterArn", QueryName: "ClusterArn"},
+		{Name: "createdAt", Index: 1, Shape: &shapeTimestamp, WireName: "createdAt", QueryName: "CreatedAt"},
+		{Name: "finishedAt", Index: 2, Shape: &shapeTimestamp, WireName: "finishedAt", QueryName: "FinishedAt"},
+		{Name: "serviceArn", Index: 3, Shape: &shapeString, WireName: "serviceArn", QueryName: "ServiceArn"},
+		{Name: "serviceDeploymentArn", Index: 4, Shape: &shapeString, WireName: "serviceDeploymentArn", QueryName: "ServiceDeploymentArn"},
+		{Name: "startedAt", Index: 5, Shape: &shapeTimestamp, WireName: "startedAt", QueryName: "StartedAt"},
+		{Name: "status", Index: 6, Shape: &shapeServiceDeploymentStatus, WireName: "status", QueryName: "Status"},
+		{Name: "statusReason", Index: 7, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "targetServiceRevisionArn", Index: 8, Shape: &shapeString, WireName: "targetServiceRevisionArn", QueryName: "TargetServiceRevisionArn"},
+	}}
+	shapeServiceDeploymentCircuitBreaker = aws.Shape{Name: "ServiceDeploymentCircuitBreaker", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failureCount", Index: 0, Shape: &shapeInteger, WireName: "failureCount", QueryName: "FailureCount"},
+		{Name: "status", Index: 1, Shape: &shapeServiceDeploymentRollbackMonitorsStatus, WireName: "status", QueryName: "Status"},
+		{Name: "threshold", Index: 2, Shape: &shapeInteger, WireName: "threshold", QueryName: "Threshold"},
+	}}
+	shapeServiceDeploymentLifecycleStage         = aws.Shape{Name: "ServiceDeploymentLifecycleStage", Kind: aws.String, Enum: []string{"RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"}}
+	shapeServiceDeploymentRollbackMonitorsStatus = aws.Shape{Name: "ServiceDeploymentRollbackMonitorsStatus", Kind: aws.String, Enum: []string{"TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"}}
+	shapeServiceDeploymentStatus                 = aws.Shape{Name: "ServiceDeploymentStatus", Kind: aws.String, Enum: []string{"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}}
+	shapeServiceDeploymentStatusList             = aws.Shape{Name: "ServiceDeploymentStatusList", Kind: aws.List, Elem: &shapeServiceDeploymentStatus, ElemName: "member"}
+	shapeServiceDeployments                      = aws.Shape{Name: "ServiceDeployments", Kind: aws.List, Elem: &shapeServiceDeployment, ElemName: "member"}
+	shapeServiceDeploymentsBrief                 = aws.Shape{Name: "ServiceDeploymentsBrief", Kind: aws.List, Elem: &shapeServiceDeploymentBrief, ElemName: "member"}
+	shapeServiceEvent                            = aws.Shape{Name: "ServiceEvent", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "createdAt", Index: 0, Shape: &shapeTimestamp, WireName: "createdAt", QueryName: "CreatedAt"},
 		{Name: "id", Index: 1, Shape: &shapeString, WireName: "id", QueryName: "Id"},
 		{Name: "message", Index: 2, Shape: &shapeString, WireName: "message", QueryName: "Message"},
@@ -888,7 +1307,44 @@ var (
 		{Name: "port", Index: 2, Shape: &shapeBoxedInteger, WireName: "port", QueryName: "Port"},
 		{Name: "registryArn", Index: 3, Shape: &shapeString, WireName: "registryArn", QueryName: "RegistryArn"},
 	}}
-	shapeServiceVolumeConfiguration = aws.Shape{Name: "ServiceVolumeConfiguration", Kind: aws.Structure, Members: []aws.Member{
+	shapeServiceRevision = aws.Shape{Name: "ServiceRevision", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "capacityProviderStrategy", Index: 0, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
+		{Name: "clusterArn", Index: 1, Shape: &shapeString, WireName: "clusterArn", QueryName: "ClusterArn"},
+		{Name: "containerImages", Index: 2, Shape: &shapeContainerImages, WireName: "containerImages", QueryName: "ContainerImages"},
+		{Name: "createdAt", Index: 3, Shape: &shapeTimestamp, WireName: "createdAt", QueryName: "CreatedAt"},
+		{Name: "ecsManagedResources", Index: 4, Shape: &shapeECSManagedResources, WireName: "ecsManagedResources", QueryName: "EcsManagedResources"},
+		{Name: "fargateEphemeralStorage", Index: 5, Shape: &shapeDeploymentEphemeralStorage, WireName: "fargateEphemeralStorage", QueryName: "FargateEphemeralStorage"},
+		{Name: "guardDutyEnabled", Index: 6, Shape: &shapeBoolean, WireName: "guardDutyEnabled", QueryName: "GuardDutyEnabled"},
+		{Name: "launchType", Index: 7, Shape: &shapeLaunchType, WireName: "launchType", QueryName: "LaunchType"},
+		{Name: "loadBalancers", Index: 8, Shape: &shapeLoadBalancers, WireName: "loadBalancers", QueryName: "LoadBalancers"},
+		{Name: "networkConfiguration", Index: 9, Shape: &shapeNetworkConfiguration, WireName: "networkConfiguration", QueryName: "NetworkConfiguration"},
+		{Name: "platformFamily", Index: 10, Shape: &shapeString, WireName: "platformFamily", QueryName: "PlatformFamily"},
+		{Name: "platformVersion", Index: 11, Shape: &shapeString, WireName: "platformVersion", QueryName: "PlatformVersion"},
+		{Name: "resolvedConfiguration", Index: 12, Shape: &shapeResolvedConfiguration, WireName: "resolvedConfiguration", QueryName: "ResolvedConfiguration"},
+		{Name: "serviceArn", Index: 13, Shape: &shapeString, WireName: "serviceArn", QueryName: "ServiceArn"},
+		{Name: "serviceConnectConfiguration", Index: 14, Shape: &shapeServiceConnectConfiguration, WireName: "serviceConnectConfiguration", QueryName: "ServiceConnectConfiguration"},
+		{Name: "serviceRegistries", Index: 15, Shape: &shapeServiceRegistries, WireName: "serviceRegistries", QueryName: "ServiceRegistries"},
+		{Name: "serviceRevisionArn", Index: 16, Shape: &shapeString, WireName: "serviceRevisionArn", QueryName: "ServiceRevisionArn"},
+		{Name: "taskDefinition", Index: 17, Shape: &shapeString, WireName: "taskDefinition", QueryName: "TaskDefinition"},
+		{Name: "volumeConfigurations", Index: 18, Shape: &shapeServiceVolumeConfigurations, WireName: "volumeConfigurations", QueryName: "VolumeConfigurations"},
+		{Name: "vpcLatticeConfigurations", Index: 19, Shape: &shapeVpcLatticeConfigurations, WireName: "vpcLatticeConfigurations", QueryName: "VpcLatticeConfigurations"},
+	}}
+	shapeServiceRevisionLoadBalancer = aws.Shape{Name: "ServiceRevisionLoadBalancer", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "productionListenerRule", Index: 0, Shape: &shapeString, WireName: "productionListenerRule", QueryName: "ProductionListenerRule"},
+		{Name: "targetGroupArn", Index: 1, Shape: &shapeString, WireName: "targetGroupArn", QueryName: "TargetGroupArn"},
+	}}
+	shapeServiceRevisionLoadBalancers = aws.Shape{Name: "ServiceRevisionLoadBalancers", Kind: aws.List, Elem: &shapeServiceRevisionLoadBalancer, ElemName: "member"}
+	shapeServiceRevisionSummary       = aws.Shape{Name: "ServiceRevisionSummary", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "arn", Index: 0, Shape: &shapeString, WireName: "arn", QueryName: "Arn"},
+		{Name: "pendingTaskCount", Index: 1, Shape: &shapeInteger, WireName: "pendingTaskCount", QueryName: "PendingTaskCount"},
+		{Name: "requestedProductionTrafficWeight", Index: 2, Shape: &shapeDouble, WireName: "requestedProductionTrafficWeight", QueryName: "RequestedProductionTrafficWeight"},
+		{Name: "requestedTaskCount", Index: 3, Shape: &shapeInteger, WireName: "requestedTaskCount", QueryName: "RequestedTaskCount"},
+		{Name: "requestedTestTrafficWeight", Index: 4, Shape: &shapeDouble, WireName: "requestedTestTrafficWeight", QueryName: "RequestedTestTrafficWeight"},
+		{Name: "runningTaskCount", Index: 5, Shape: &shapeInteger, WireName: "runningTaskCount", QueryName: "RunningTaskCount"},
+	}}
+	shapeServiceRevisions            = aws.Shape{Name: "ServiceRevisions", Kind: aws.List, Elem: &shapeServiceRevision, ElemName: "member"}
+	shapeServiceRevisionsSummaryList = aws.Shape{Name: "ServiceRevisionsSummaryList", Kind: aws.List, Elem: &shapeServiceRevisionSummary, ElemName: "member"}
+	shapeServiceVolumeConfiguration  = aws.Shape{Name: "ServiceVolumeConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "managedEBSVolume", Index: 0, Shape: &shapeServiceManagedEBSVolumeConfiguration, WireName: "managedEBSVolume", QueryName: "ManagedEBSVolume"},
 		{Name: "name", Index: 1, Shape: &shapeECSVolumeName, WireName: "name", QueryName: "Name", Required: true},
 	}}
@@ -924,8 +1380,16 @@ var (
 		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
 		{Name: "tasks", Index: 1, Shape: &shapeTasks, WireName: "tasks", QueryName: "Tasks"},
 	}}
-	shapeStatistics      = aws.Shape{Name: "Statistics", Kind: aws.List, Elem: &shapeKeyValuePair, ElemName: "member"}
-	shapeStopTaskRequest = aws.Shape{Name: "StopTaskRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeStatistics                   = aws.Shape{Name: "Statistics", Kind: aws.List, Elem: &shapeKeyValuePair, ElemName: "member"}
+	shapeStopServiceDeploymentRequest = aws.Shape{Name: "StopServiceDeploymentRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "serviceDeploymentArn", Index: 0, Shape: &shapeString, WireName: "serviceDeploymentArn", QueryName: "ServiceDeploymentArn", Required: true},
+		{Name: "stopType", Index: 1, Shape: &shapeStopServiceDeploymentStopType, WireName: "stopType", QueryName: "StopType"},
+	}}
+	shapeStopServiceDeploymentResponse = aws.Shape{Name: "StopServiceDeploymentResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "serviceDeploymentArn", Index: 0, Shape: &shapeString, WireName: "serviceDeploymentArn", QueryName: "ServiceDeploymentArn"},
+	}}
+	shapeStopServiceDeploymentStopType = aws.Shape{Name: "StopServiceDeploymentStopType", Kind: aws.String, Enum: []string{"ABORT", "ROLLBACK"}}
+	shapeStopTaskRequest               = aws.Shape{Name: "StopTaskRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
 		{Name: "reason", Index: 1, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
 		{Name: "task", Index: 2, Shape: &shapeString, WireName: "task", QueryName: "Task", Required: true},
@@ -1093,6 +1557,8 @@ var (
 		{Name: "taskSetArn", Index: 23, Shape: &shapeString, WireName: "taskSetArn", QueryName: "TaskSetArn"},
 		{Name: "updatedAt", Index: 24, Shape: &shapeTimestamp, WireName: "updatedAt", QueryName: "UpdatedAt"},
 	}}
+	shapeTaskSetField            = aws.Shape{Name: "TaskSetField", Kind: aws.String, Enum: []string{"TAGS"}}
+	shapeTaskSetFieldList        = aws.Shape{Name: "TaskSetFieldList", Kind: aws.List, Elem: &shapeTaskSetField, ElemName: "member"}
 	shapeTaskSets                = aws.Shape{Name: "TaskSets", Kind: aws.List, Elem: &shapeTaskSet, ElemName: "member"}
 	shapeTaskStopCode            = aws.Shape{Name: "TaskStopCode", Kind: aws.String, Enum: []string{"TaskFailedToStart", "EssentialContainerExited", "UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice"}}
 	shapeTaskVolumeConfiguration = aws.Shape{Name: "TaskVolumeConfiguration", Kind: aws.Structure, Members: []aws.Member{
@@ -1100,6 +1566,7 @@ var (
 		{Name: "name", Index: 1, Shape: &shapeECSVolumeName, WireName: "name", QueryName: "Name", Required: true},
 	}}
 	shapeTaskVolumeConfigurations = aws.Shape{Name: "TaskVolumeConfigurations", Kind: aws.List, Elem: &shapeTaskVolumeConfiguration, ElemName: "member"}
+	shapeTaskVolumeStorageGiB     = aws.Shape{Name: "TaskVolumeStorageGiB", Kind: aws.Integer, Min: &limit1}
 	shapeTasks                    = aws.Shape{Name: "Tasks", Kind: aws.List, Elem: &shapeTask, ElemName: "member"}
 	shapeTimeoutConfiguration     = aws.Shape{Name: "TimeoutConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "idleTimeoutSeconds", Index: 0, Shape: &shapeDuration, WireName: "idleTimeoutSeconds", QueryName: "IdleTimeoutSeconds"},
@@ -1111,7 +1578,11 @@ var (
 		{Name: "mountOptions", Index: 1, Shape: &shapeStringList, WireName: "mountOptions", QueryName: "MountOptions"},
 		{Name: "size", Index: 2, Shape: &shapeInteger, WireName: "size", QueryName: "Size", Required: true},
 	}}
-	shapeTmpfsList         = aws.Shape{Name: "TmpfsList", Kind: aws.List, Elem: &shapeTmpfs, ElemName: "member"}
+	shapeTmpfsList                  = aws.Shape{Name: "TmpfsList", Kind: aws.List, Elem: &shapeTmpfs, ElemName: "member"}
+	shapeTotalLocalStorageGBRequest = aws.Shape{Name: "TotalLocalStorageGBRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedDouble, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedDouble, WireName: "min", QueryName: "Min"},
+	}}
 	shapeTransportProtocol = aws.Shape{Name: "TransportProtocol", Kind: aws.String, Enum: []string{"tcp", "udp"}}
 	shapeUlimit            = aws.Shape{Name: "Ulimit", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "hardLimit", Index: 0, Shape: &shapeInteger, WireName: "hardLimit", QueryName: "HardLimit", Required: true},
@@ -1141,6 +1612,14 @@ var (
 	shapeUpdateClusterSettingsResponse = aws.Shape{Name: "UpdateClusterSettingsResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeCluster, WireName: "cluster", QueryName: "Cluster"},
 	}}
+	shapeUpdateServicePrimaryTaskSetRequest = aws.Shape{Name: "UpdateServicePrimaryTaskSetRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "primaryTaskSet", Index: 1, Shape: &shapeString, WireName: "primaryTaskSet", QueryName: "PrimaryTaskSet", Required: true},
+		{Name: "service", Index: 2, Shape: &shapeString, WireName: "service", QueryName: "Service", Required: true},
+	}}
+	shapeUpdateServicePrimaryTaskSetResponse = aws.Shape{Name: "UpdateServicePrimaryTaskSetResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "taskSet", Index: 0, Shape: &shapeTaskSet, WireName: "taskSet", QueryName: "TaskSet"},
+	}}
 	shapeUpdateServiceRequest = aws.Shape{Name: "UpdateServiceRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "availabilityZoneRebalancing", Index: 0, Shape: &shapeAvailabilityZoneRebalancing, WireName: "availabilityZoneRebalancing", QueryName: "AvailabilityZoneRebalancing"},
 		{Name: "capacityProviderStrategy", Index: 1, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
@@ -1167,6 +1646,19 @@ var (
 	}}
 	shapeUpdateServiceResponse = aws.Shape{Name: "UpdateServiceResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "service", Index: 0, Shape: &shapeService, WireName: "service", QueryName: "Service"},
+	}}
+	shapeUpdateTaskSetRequest = aws.Shape{Name: "UpdateTaskSetRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "scale", Index: 1, Shape: &shapeScale, WireName: "scale", QueryName: "Scale", Required: true},
+		{Name: "service", Index: 2, Shape: &shapeString, WireName: "service", QueryName: "Service", Required: true},
+		{Name: "taskSet", Index: 3, Shape: &shapeString, WireName: "taskSet", QueryName: "TaskSet", Required: true},
+	}}
+	shapeUpdateTaskSetResponse = aws.Shape{Name: "UpdateTaskSetResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "taskSet", Index: 0, Shape: &shapeTaskSet, WireName: "taskSet", QueryName: "TaskSet"},
+	}}
+	shapeVCpuCountRangeRequest = aws.Shape{Name: "VCpuCountRangeRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "max", Index: 0, Shape: &shapeBoxedInteger, WireName: "max", QueryName: "Max"},
+		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min", Required: true},
 	}}
 	shapeVersionConsistency = aws.Shape{Name: "VersionConsistency", Kind: aws.String, Enum: []string{"enabled", "disabled"}}
 	shapeVolume             = aws.Shape{Name: "Volume", Kind: aws.Structure, Members: []aws.Member{

@@ -55,6 +55,28 @@ type CreateServiceOutput struct {
 	Service *Service `json:"service,omitempty"`
 }
 
+// CreateTaskSetInput is the input of CreateTaskSet.
+type CreateTaskSetInput struct {
+	CapacityProviderStrategy []CapacityProviderStrategyItem `json:"capacityProviderStrategy,omitempty"`
+	ClientToken              *string                        `json:"clientToken,omitempty"`
+	Cluster                  *string                        `json:"cluster,omitempty"`
+	ExternalId               *string                        `json:"externalId,omitempty"`
+	LaunchType               *string                        `json:"launchType,omitempty"`
+	LoadBalancers            []LoadBalancer                 `json:"loadBalancers,omitempty"`
+	NetworkConfiguration     *NetworkConfiguration          `json:"networkConfiguration,omitempty"`
+	PlatformVersion          *string                        `json:"platformVersion,omitempty"`
+	Scale                    *Scale                         `json:"scale,omitempty"`
+	Service                  *string                        `json:"service,omitempty"`
+	ServiceRegistries        []ServiceRegistry              `json:"serviceRegistries,omitempty"`
+	Tags                     []Tag                          `json:"tags,omitempty"`
+	TaskDefinition           *string                        `json:"taskDefinition,omitempty"`
+}
+
+// CreateTaskSetOutput is the output of CreateTaskSet.
+type CreateTaskSetOutput struct {
+	TaskSet *TaskSet `json:"taskSet,omitempty"`
+}
+
 // DeleteClusterInput is the input of DeleteCluster.
 type DeleteClusterInput struct {
 	Cluster *string `json:"cluster,omitempty"`
@@ -88,6 +110,19 @@ type DeleteTaskDefinitionsOutput struct {
 	TaskDefinitions []TaskDefinition `json:"taskDefinitions,omitempty"`
 }
 
+// DeleteTaskSetInput is the input of DeleteTaskSet.
+type DeleteTaskSetInput struct {
+	Cluster *string `json:"cluster,omitempty"`
+	Force   *bool   `json:"force,omitempty"`
+	Service *string `json:"service,omitempty"`
+	TaskSet *string `json:"taskSet,omitempty"`
+}
+
+// DeleteTaskSetOutput is the output of DeleteTaskSet.
+type DeleteTaskSetOutput struct {
+	TaskSet *TaskSet `json:"taskSet,omitempty"`
+}
+
 // DeregisterTaskDefinitionInput is the input of DeregisterTaskDefinition.
 type DeregisterTaskDefinitionInput struct {
 	TaskDefinition *string `json:"taskDefinition,omitempty"`
@@ -96,6 +131,22 @@ type DeregisterTaskDefinitionInput struct {
 // DeregisterTaskDefinitionOutput is the output of DeregisterTaskDefinition.
 type DeregisterTaskDefinitionOutput struct {
 	TaskDefinition *TaskDefinition `json:"taskDefinition,omitempty"`
+}
+
+// DescribeCapacityProvidersInput is the input of DescribeCapacityProviders.
+type DescribeCapacityProvidersInput struct {
+	CapacityProviders []string `json:"capacityProviders,omitempty"`
+	Cluster           *string  `json:"cluster,omitempty"`
+	Include           []string `json:"include,omitempty"`
+	MaxResults        *int32   `json:"maxResults,omitempty"`
+	NextToken         *string  `json:"nextToken,omitempty"`
+}
+
+// DescribeCapacityProvidersOutput is the output of DescribeCapacityProviders.
+type DescribeCapacityProvidersOutput struct {
+	CapacityProviders []CapacityProvider `json:"capacityProviders,omitempty"`
+	Failures          []Failure          `json:"failures,omitempty"`
+	NextToken         *string            `json:"nextToken,omitempty"`
 }
 
 // DescribeClustersInput is the input of DescribeClusters.
@@ -108,6 +159,28 @@ type DescribeClustersInput struct {
 type DescribeClustersOutput struct {
 	Clusters []Cluster `json:"clusters,omitempty"`
 	Failures []Failure `json:"failures,omitempty"`
+}
+
+// DescribeServiceDeploymentsInput is the input of DescribeServiceDeployments.
+type DescribeServiceDeploymentsInput struct {
+	ServiceDeploymentArns []string `json:"serviceDeploymentArns,omitempty"`
+}
+
+// DescribeServiceDeploymentsOutput is the output of DescribeServiceDeployments.
+type DescribeServiceDeploymentsOutput struct {
+	Failures           []Failure           `json:"failures,omitempty"`
+	ServiceDeployments []ServiceDeployment `json:"serviceDeployments,omitempty"`
+}
+
+// DescribeServiceRevisionsInput is the input of DescribeServiceRevisions.
+type DescribeServiceRevisionsInput struct {
+	ServiceRevisionArns []string `json:"serviceRevisionArns,omitempty"`
+}
+
+// DescribeServiceRevisionsOutput is the output of DescribeServiceRevisions.
+type DescribeServiceRevisionsOutput struct {
+	Failures         []Failure         `json:"failures,omitempty"`
+	ServiceRevisions []ServiceRevision `json:"serviceRevisions,omitempty"`
 }
 
 // DescribeServicesInput is the input of DescribeServices.
@@ -133,6 +206,20 @@ type DescribeTaskDefinitionInput struct {
 type DescribeTaskDefinitionOutput struct {
 	Tags           []Tag           `json:"tags,omitempty"`
 	TaskDefinition *TaskDefinition `json:"taskDefinition,omitempty"`
+}
+
+// DescribeTaskSetsInput is the input of DescribeTaskSets.
+type DescribeTaskSetsInput struct {
+	Cluster  *string  `json:"cluster,omitempty"`
+	Include  []string `json:"include,omitempty"`
+	Service  *string  `json:"service,omitempty"`
+	TaskSets []string `json:"taskSets,omitempty"`
+}
+
+// DescribeTaskSetsOutput is the output of DescribeTaskSets.
+type DescribeTaskSetsOutput struct {
+	Failures []Failure `json:"failures,omitempty"`
+	TaskSets []TaskSet `json:"taskSets,omitempty"`
 }
 
 // DescribeTasksInput is the input of DescribeTasks.
@@ -174,6 +261,22 @@ type ListClustersInput struct {
 type ListClustersOutput struct {
 	ClusterArns []string `json:"clusterArns,omitempty"`
 	NextToken   *string  `json:"nextToken,omitempty"`
+}
+
+// ListServiceDeploymentsInput is the input of ListServiceDeployments.
+type ListServiceDeploymentsInput struct {
+	Cluster    *string    `json:"cluster,omitempty"`
+	CreatedAt  *CreatedAt `json:"createdAt,omitempty"`
+	MaxResults *int32     `json:"maxResults,omitempty"`
+	NextToken  *string    `json:"nextToken,omitempty"`
+	Service    *string    `json:"service,omitempty"`
+	Status     []string   `json:"status,omitempty"`
+}
+
+// ListServiceDeploymentsOutput is the output of ListServiceDeployments.
+type ListServiceDeploymentsOutput struct {
+	NextToken          *string                  `json:"nextToken,omitempty"`
+	ServiceDeployments []ServiceDeploymentBrief `json:"serviceDeployments,omitempty"`
 }
 
 // ListServicesInput is the input of ListServices.
@@ -274,6 +377,18 @@ type PutAccountSettingDefaultOutput struct {
 	Setting *Setting `json:"setting,omitempty"`
 }
 
+// PutClusterCapacityProvidersInput is the input of PutClusterCapacityProviders.
+type PutClusterCapacityProvidersInput struct {
+	CapacityProviders               []string                       `json:"capacityProviders,omitempty"`
+	Cluster                         *string                        `json:"cluster,omitempty"`
+	DefaultCapacityProviderStrategy []CapacityProviderStrategyItem `json:"defaultCapacityProviderStrategy,omitempty"`
+}
+
+// PutClusterCapacityProvidersOutput is the output of PutClusterCapacityProviders.
+type PutClusterCapacityProvidersOutput struct {
+	Cluster *Cluster `json:"cluster,omitempty"`
+}
+
 // RegisterTaskDefinitionInput is the input of RegisterTaskDefinition.
 type RegisterTaskDefinitionInput struct {
 	ContainerDefinitions    []ContainerDefinition               `json:"containerDefinitions,omitempty"`
@@ -352,6 +467,17 @@ type StartTaskInput struct {
 type StartTaskOutput struct {
 	Failures []Failure `json:"failures,omitempty"`
 	Tasks    []Task    `json:"tasks,omitempty"`
+}
+
+// StopServiceDeploymentInput is the input of StopServiceDeployment.
+type StopServiceDeploymentInput struct {
+	ServiceDeploymentArn *string `json:"serviceDeploymentArn,omitempty"`
+	StopType             *string `json:"stopType,omitempty"`
+}
+
+// StopServiceDeploymentOutput is the output of StopServiceDeployment.
+type StopServiceDeploymentOutput struct {
+	ServiceDeploymentArn *string `json:"serviceDeploymentArn,omitempty"`
 }
 
 // StopTaskInput is the input of StopTask.
@@ -441,6 +567,43 @@ type UpdateServiceOutput struct {
 	Service *Service `json:"service,omitempty"`
 }
 
+// UpdateServicePrimaryTaskSetInput is the input of UpdateServicePrimaryTaskSet.
+type UpdateServicePrimaryTaskSetInput struct {
+	Cluster        *string `json:"cluster,omitempty"`
+	PrimaryTaskSet *string `json:"primaryTaskSet,omitempty"`
+	Service        *string `json:"service,omitempty"`
+}
+
+// UpdateServicePrimaryTaskSetOutput is the output of UpdateServicePrimaryTaskSet.
+type UpdateServicePrimaryTaskSetOutput struct {
+	TaskSet *TaskSet `json:"taskSet,omitempty"`
+}
+
+// UpdateTaskSetInput is the input of UpdateTaskSet.
+type UpdateTaskSetInput struct {
+	Cluster *string `json:"cluster,omitempty"`
+	Scale   *Scale  `json:"scale,omitempty"`
+	Service *string `json:"service,omitempty"`
+	TaskSet *string `json:"taskSet,omitempty"`
+}
+
+// UpdateTaskSetOutput is the output of UpdateTaskSet.
+type UpdateTaskSetOutput struct {
+	TaskSet *TaskSet `json:"taskSet,omitempty"`
+}
+
+// AcceleratorCountRequest is the structure AcceleratorCountRequest of the API.
+type AcceleratorCountRequest struct {
+	Max *int32 `json:"max,omitempty"`
+	Min *int32 `json:"min,omitempty"`
+}
+
+// AcceleratorTotalMemoryMiBRequest is the structure AcceleratorTotalMemoryMiBRequest of the API.
+type AcceleratorTotalMemoryMiBRequest struct {
+	Max *int32 `json:"max,omitempty"`
+	Min *int32 `json:"min,omitempty"`
+}
+
 // AdvancedConfiguration is the structure AdvancedConfiguration of the API.
 type AdvancedConfiguration struct {
 	AlternateTargetGroupArn *string `json:"alternateTargetGroupArn,omitempty"`
@@ -465,11 +628,30 @@ type Attribute struct {
 	Value      *string `json:"value,omitempty"`
 }
 
+// AutoRepairConfiguration is the structure AutoRepairConfiguration of the API.
+type AutoRepairConfiguration struct {
+	ActionsStatus *string `json:"actionsStatus,omitempty"`
+}
+
+// AutoScalingGroupProvider is the structure AutoScalingGroupProvider of the API.
+type AutoScalingGroupProvider struct {
+	AutoScalingGroupArn          *string         `json:"autoScalingGroupArn,omitempty"`
+	ManagedDraining              *string         `json:"managedDraining,omitempty"`
+	ManagedScaling               *ManagedScaling `json:"managedScaling,omitempty"`
+	ManagedTerminationProtection *string         `json:"managedTerminationProtection,omitempty"`
+}
+
 // AwsVpcConfiguration is the structure AwsVpcConfiguration of the API.
 type AwsVpcConfiguration struct {
 	AssignPublicIp *string  `json:"assignPublicIp,omitempty"`
 	SecurityGroups []string `json:"securityGroups,omitempty"`
 	Subnets        []string `json:"subnets,omitempty"`
+}
+
+// BaselineEbsBandwidthMbpsRequest is the structure BaselineEbsBandwidthMbpsRequest of the API.
+type BaselineEbsBandwidthMbpsRequest struct {
+	Max *int32 `json:"max,omitempty"`
+	Min *int32 `json:"min,omitempty"`
 }
 
 // CanaryConfiguration is the structure CanaryConfiguration of the API.
@@ -478,11 +660,31 @@ type CanaryConfiguration struct {
 	CanaryPercent           *float64 `json:"canaryPercent,omitempty"`
 }
 
+// CapacityProvider is the structure CapacityProvider of the API.
+type CapacityProvider struct {
+	AutoScalingGroupProvider *AutoScalingGroupProvider `json:"autoScalingGroupProvider,omitempty"`
+	CapacityProviderArn      *string                   `json:"capacityProviderArn,omitempty"`
+	Cluster                  *string                   `json:"cluster,omitempty"`
+	ManagedInstancesProvider *ManagedInstancesProvider `json:"managedInstancesProvider,omitempty"`
+	Name                     *string                   `json:"name,omitempty"`
+	Status                   *string                   `json:"status,omitempty"`
+	Tags                     []Tag                     `json:"tags,omitempty"`
+	Type                     *string                   `json:"type,omitempty"`
+	UpdateStatus             *string                   `json:"updateStatus,omitempty"`
+	UpdateStatusReason       *string                   `json:"updateStatusReason,omitempty"`
+}
+
 // CapacityProviderStrategyItem is the structure CapacityProviderStrategyItem of the API.
 type CapacityProviderStrategyItem struct {
 	Base             *int32  `json:"base,omitempty"`
 	CapacityProvider *string `json:"capacityProvider,omitempty"`
 	Weight           *int32  `json:"weight,omitempty"`
+}
+
+// CapacityReservationRequest is the structure CapacityReservationRequest of the API.
+type CapacityReservationRequest struct {
+	ReservationGroupArn   *string `json:"reservationGroupArn,omitempty"`
+	ReservationPreference *string `json:"reservationPreference,omitempty"`
 }
 
 // Cluster is the structure Cluster of the API.
@@ -600,6 +802,13 @@ type ContainerDependency struct {
 	ContainerName *string `json:"containerName,omitempty"`
 }
 
+// ContainerImage is the structure ContainerImage of the API.
+type ContainerImage struct {
+	ContainerName *string `json:"containerName,omitempty"`
+	Image         *string `json:"image,omitempty"`
+	ImageDigest   *string `json:"imageDigest,omitempty"`
+}
+
 // ContainerOverride is the structure ContainerOverride of the API.
 type ContainerOverride struct {
 	Command              []string              `json:"command,omitempty"`
@@ -617,6 +826,12 @@ type ContainerRestartPolicy struct {
 	Enabled              *bool   `json:"enabled,omitempty"`
 	IgnoredExitCodes     []int32 `json:"ignoredExitCodes,omitempty"`
 	RestartAttemptPeriod *int32  `json:"restartAttemptPeriod,omitempty"`
+}
+
+// CreatedAt is the structure CreatedAt of the API.
+type CreatedAt struct {
+	After  *time.Time `json:"after,omitempty"`
+	Before *time.Time `json:"before,omitempty"`
 }
 
 // Deployment is the structure Deployment of the API.
@@ -690,6 +905,16 @@ type DeploymentLifecycleHook struct {
 	TimeoutConfiguration *DeploymentLifecycleHookTimeoutConfiguration `json:"timeoutConfiguration,omitempty"`
 }
 
+// DeploymentLifecycleHookDetail is the structure DeploymentLifecycleHookDetail of the API.
+type DeploymentLifecycleHookDetail struct {
+	ExpiresAt     *time.Time `json:"expiresAt,omitempty"`
+	HookId        *string    `json:"hookId,omitempty"`
+	Status        *string    `json:"status,omitempty"`
+	TargetArn     *string    `json:"targetArn,omitempty"`
+	TargetType    *string    `json:"targetType,omitempty"`
+	TimeoutAction *string    `json:"timeoutAction,omitempty"`
+}
+
 // DeploymentLifecycleHookTimeoutConfiguration is the structure DeploymentLifecycleHookTimeoutConfiguration of the API.
 type DeploymentLifecycleHookTimeoutConfiguration struct {
 	Action           *string `json:"action,omitempty"`
@@ -717,6 +942,15 @@ type EBSTagSpecification struct {
 	PropagateTags *string `json:"propagateTags,omitempty"`
 	ResourceType  *string `json:"resourceType,omitempty"`
 	Tags          []Tag   `json:"tags,omitempty"`
+}
+
+// ECSManagedResources is the structure ECSManagedResources of the API.
+type ECSManagedResources struct {
+	AutoScaling           *ManagedAutoScaling    `json:"autoScaling,omitempty"`
+	IngressPaths          []ManagedIngressPath   `json:"ingressPaths,omitempty"`
+	LogGroups             []ManagedLogGroup      `json:"logGroups,omitempty"`
+	MetricAlarms          []ManagedMetricAlarm   `json:"metricAlarms,omitempty"`
+	ServiceSecurityGroups []ManagedSecurityGroup `json:"serviceSecurityGroups,omitempty"`
 }
 
 // EFSAuthorizationConfig is the structure EFSAuthorizationConfig of the API.
@@ -819,6 +1053,53 @@ type InferenceAcceleratorOverride struct {
 	DeviceType *string `json:"deviceType,omitempty"`
 }
 
+// InfrastructureOptimization is the structure InfrastructureOptimization of the API.
+type InfrastructureOptimization struct {
+	ScaleInAfter *int32 `json:"scaleInAfter,omitempty"`
+}
+
+// InstanceLaunchTemplate is the structure InstanceLaunchTemplate of the API.
+type InstanceLaunchTemplate struct {
+	CapacityOptionType              *string                                    `json:"capacityOptionType,omitempty"`
+	CapacityReservations            *CapacityReservationRequest                `json:"capacityReservations,omitempty"`
+	Ec2InstanceProfileArn           *string                                    `json:"ec2InstanceProfileArn,omitempty"`
+	FipsEnabled                     *bool                                      `json:"fipsEnabled,omitempty"`
+	InstanceMetadataTagsPropagation *bool                                      `json:"instanceMetadataTagsPropagation,omitempty"`
+	InstanceRequirements            *InstanceRequirementsRequest               `json:"instanceRequirements,omitempty"`
+	LocalStorageConfiguration       *ManagedInstancesLocalStorageConfiguration `json:"localStorageConfiguration,omitempty"`
+	Monitoring                      *string                                    `json:"monitoring,omitempty"`
+	NetworkConfiguration            *ManagedInstancesNetworkConfiguration      `json:"networkConfiguration,omitempty"`
+	StorageConfiguration            *ManagedInstancesStorageConfiguration      `json:"storageConfiguration,omitempty"`
+}
+
+// InstanceRequirementsRequest is the structure InstanceRequirementsRequest of the API.
+type InstanceRequirementsRequest struct {
+	AcceleratorCount                               *AcceleratorCountRequest          `json:"acceleratorCount,omitempty"`
+	AcceleratorManufacturers                       []string                          `json:"acceleratorManufacturers,omitempty"`
+	AcceleratorNames                               []string                          `json:"acceleratorNames,omitempty"`
+	AcceleratorTotalMemoryMiB                      *AcceleratorTotalMemoryMiBRequest `json:"acceleratorTotalMemoryMiB,omitempty"`
+	AcceleratorTypes                               []string                          `json:"acceleratorTypes,omitempty"`
+	AllowedInstanceTypes                           []string                          `json:"allowedInstanceTypes,omitempty"`
+	BareMetal                                      *string                           `json:"bareMetal,omitempty"`
+	BaselineEbsBandwidthMbps                       *BaselineEbsBandwidthMbpsRequest  `json:"baselineEbsBandwidthMbps,omitempty"`
+	BurstablePerformance                           *string                           `json:"burstablePerformance,omitempty"`
+	CpuManufacturers                               []string                          `json:"cpuManufacturers,omitempty"`
+	ExcludedInstanceTypes                          []string                          `json:"excludedInstanceTypes,omitempty"`
+	InstanceGenerations                            []string                          `json:"instanceGenerations,omitempty"`
+	LocalStorage                                   *string                           `json:"localStorage,omitempty"`
+	LocalStorageTypes                              []string                          `json:"localStorageTypes,omitempty"`
+	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int32                            `json:"maxSpotPriceAsPercentageOfOptimalOnDemandPrice,omitempty"`
+	MemoryGiBPerVCpu                               *MemoryGiBPerVCpuRequest          `json:"memoryGiBPerVCpu,omitempty"`
+	MemoryMiB                                      *MemoryMiBRequest                 `json:"memoryMiB,omitempty"`
+	NetworkBandwidthGbps                           *NetworkBandwidthGbpsRequest      `json:"networkBandwidthGbps,omitempty"`
+	NetworkInterfaceCount                          *NetworkInterfaceCountRequest     `json:"networkInterfaceCount,omitempty"`
+	OnDemandMaxPricePercentageOverLowestPrice      *int32                            `json:"onDemandMaxPricePercentageOverLowestPrice,omitempty"`
+	RequireHibernateSupport                        *bool                             `json:"requireHibernateSupport,omitempty"`
+	SpotMaxPricePercentageOverLowestPrice          *int32                            `json:"spotMaxPricePercentageOverLowestPrice,omitempty"`
+	TotalLocalStorageGB                            *TotalLocalStorageGBRequest       `json:"totalLocalStorageGB,omitempty"`
+	VCpuCount                                      *VCpuCountRangeRequest            `json:"vCpuCount,omitempty"`
+}
+
 // KernelCapabilities is the structure KernelCapabilities of the API.
 type KernelCapabilities struct {
 	Add  []string `json:"add,omitempty"`
@@ -872,10 +1153,167 @@ type ManagedAgent struct {
 	Reason        *string    `json:"reason,omitempty"`
 }
 
+// ManagedApplicationAutoScalingPolicy is the structure ManagedApplicationAutoScalingPolicy of the API.
+type ManagedApplicationAutoScalingPolicy struct {
+	Arn          *string    `json:"arn,omitempty"`
+	Metric       *string    `json:"metric,omitempty"`
+	PolicyType   *string    `json:"policyType,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	TargetValue  *float64   `json:"targetValue,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedAutoScaling is the structure ManagedAutoScaling of the API.
+type ManagedAutoScaling struct {
+	ApplicationAutoScalingPolicies []ManagedApplicationAutoScalingPolicy `json:"applicationAutoScalingPolicies,omitempty"`
+	ScalableTarget                 *ManagedScalableTarget                `json:"scalableTarget,omitempty"`
+}
+
+// ManagedCertificate is the structure ManagedCertificate of the API.
+type ManagedCertificate struct {
+	Arn          *string    `json:"arn,omitempty"`
+	DomainName   *string    `json:"domainName,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedIngressPath is the structure ManagedIngressPath of the API.
+type ManagedIngressPath struct {
+	AccessType                 *string                `json:"accessType,omitempty"`
+	Certificate                *ManagedCertificate    `json:"certificate,omitempty"`
+	Endpoint                   *string                `json:"endpoint,omitempty"`
+	Listener                   *ManagedListener       `json:"listener,omitempty"`
+	LoadBalancer               *ManagedLoadBalancer   `json:"loadBalancer,omitempty"`
+	LoadBalancerSecurityGroups []ManagedSecurityGroup `json:"loadBalancerSecurityGroups,omitempty"`
+	Rule                       *ManagedListenerRule   `json:"rule,omitempty"`
+	TargetGroups               []ManagedTargetGroup   `json:"targetGroups,omitempty"`
+}
+
+// ManagedInstancesLocalStorageConfiguration is the structure ManagedInstancesLocalStorageConfiguration of the API.
+type ManagedInstancesLocalStorageConfiguration struct {
+	UseLocalStorage *bool `json:"useLocalStorage,omitempty"`
+}
+
+// ManagedInstancesNetworkConfiguration is the structure ManagedInstancesNetworkConfiguration of the API.
+type ManagedInstancesNetworkConfiguration struct {
+	SecurityGroups []string `json:"securityGroups,omitempty"`
+	Subnets        []string `json:"subnets,omitempty"`
+}
+
+// ManagedInstancesProvider is the structure ManagedInstancesProvider of the API.
+type ManagedInstancesProvider struct {
+	AutoRepairConfiguration    *AutoRepairConfiguration    `json:"autoRepairConfiguration,omitempty"`
+	InfrastructureOptimization *InfrastructureOptimization `json:"infrastructureOptimization,omitempty"`
+	InfrastructureRoleArn      *string                     `json:"infrastructureRoleArn,omitempty"`
+	InstanceLaunchTemplate     *InstanceLaunchTemplate     `json:"instanceLaunchTemplate,omitempty"`
+	PropagateTags              *string                     `json:"propagateTags,omitempty"`
+}
+
+// ManagedInstancesStorageConfiguration is the structure ManagedInstancesStorageConfiguration of the API.
+type ManagedInstancesStorageConfiguration struct {
+	StorageSizeGiB *int32 `json:"storageSizeGiB,omitempty"`
+}
+
+// ManagedListener is the structure ManagedListener of the API.
+type ManagedListener struct {
+	Arn          *string    `json:"arn,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedListenerRule is the structure ManagedListenerRule of the API.
+type ManagedListenerRule struct {
+	Arn          *string    `json:"arn,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedLoadBalancer is the structure ManagedLoadBalancer of the API.
+type ManagedLoadBalancer struct {
+	Arn              *string    `json:"arn,omitempty"`
+	Scheme           *string    `json:"scheme,omitempty"`
+	SecurityGroupIds []string   `json:"securityGroupIds,omitempty"`
+	Status           *string    `json:"status,omitempty"`
+	StatusReason     *string    `json:"statusReason,omitempty"`
+	SubnetIds        []string   `json:"subnetIds,omitempty"`
+	UpdatedAt        *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedLogGroup is the structure ManagedLogGroup of the API.
+type ManagedLogGroup struct {
+	Arn          *string    `json:"arn,omitempty"`
+	LogGroupName *string    `json:"logGroupName,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedMetricAlarm is the structure ManagedMetricAlarm of the API.
+type ManagedMetricAlarm struct {
+	Arn          *string    `json:"arn,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedScalableTarget is the structure ManagedScalableTarget of the API.
+type ManagedScalableTarget struct {
+	Arn          *string    `json:"arn,omitempty"`
+	MaxCapacity  *int32     `json:"maxCapacity,omitempty"`
+	MinCapacity  *int32     `json:"minCapacity,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
+// ManagedScaling is the structure ManagedScaling of the API.
+type ManagedScaling struct {
+	InstanceWarmupPeriod   *int32  `json:"instanceWarmupPeriod,omitempty"`
+	MaximumScalingStepSize *int32  `json:"maximumScalingStepSize,omitempty"`
+	MinimumScalingStepSize *int32  `json:"minimumScalingStepSize,omitempty"`
+	Status                 *string `json:"status,omitempty"`
+	TargetCapacity         *int32  `json:"targetCapacity,omitempty"`
+}
+
+// ManagedSecurityGroup is the structure ManagedSecurityGroup of the API.
+type ManagedSecurityGroup struct {
+	Arn          *string    `json:"arn,omitempty"`
+	Status       *string    `json:"status,omitempty"`
+	StatusReason *string    `json:"statusReason,omitempty"`
+	UpdatedAt    *time.Time `json:"updatedAt,omitempty"`
+}
+
 // ManagedStorageConfiguration is the structure ManagedStorageConfiguration of the API.
 type ManagedStorageConfiguration struct {
 	FargateEphemeralStorageKmsKeyId *string `json:"fargateEphemeralStorageKmsKeyId,omitempty"`
 	KmsKeyId                        *string `json:"kmsKeyId,omitempty"`
+}
+
+// ManagedTargetGroup is the structure ManagedTargetGroup of the API.
+type ManagedTargetGroup struct {
+	Arn             *string    `json:"arn,omitempty"`
+	HealthCheckPath *string    `json:"healthCheckPath,omitempty"`
+	HealthCheckPort *int32     `json:"healthCheckPort,omitempty"`
+	Port            *int32     `json:"port,omitempty"`
+	Status          *string    `json:"status,omitempty"`
+	StatusReason    *string    `json:"statusReason,omitempty"`
+	UpdatedAt       *time.Time `json:"updatedAt,omitempty"`
+}
+
+// MemoryGiBPerVCpuRequest is the structure MemoryGiBPerVCpuRequest of the API.
+type MemoryGiBPerVCpuRequest struct {
+	Max *float64 `json:"max,omitempty"`
+	Min *float64 `json:"min,omitempty"`
+}
+
+// MemoryMiBRequest is the structure MemoryMiBRequest of the API.
+type MemoryMiBRequest struct {
+	Max *int32 `json:"max,omitempty"`
+	Min *int32 `json:"min,omitempty"`
 }
 
 // MountPoint is the structure MountPoint of the API.
@@ -883,6 +1321,12 @@ type MountPoint struct {
 	ContainerPath *string `json:"containerPath,omitempty"`
 	ReadOnly      *bool   `json:"readOnly,omitempty"`
 	SourceVolume  *string `json:"sourceVolume,omitempty"`
+}
+
+// NetworkBandwidthGbpsRequest is the structure NetworkBandwidthGbpsRequest of the API.
+type NetworkBandwidthGbpsRequest struct {
+	Max *float64 `json:"max,omitempty"`
+	Min *float64 `json:"min,omitempty"`
 }
 
 // NetworkBinding is the structure NetworkBinding of the API.
@@ -905,6 +1349,12 @@ type NetworkInterface struct {
 	AttachmentId       *string `json:"attachmentId,omitempty"`
 	Ipv6Address        *string `json:"ipv6Address,omitempty"`
 	PrivateIpv4Address *string `json:"privateIpv4Address,omitempty"`
+}
+
+// NetworkInterfaceCountRequest is the structure NetworkInterfaceCountRequest of the API.
+type NetworkInterfaceCountRequest struct {
+	Max *int32 `json:"max,omitempty"`
+	Min *int32 `json:"min,omitempty"`
 }
 
 // PlacementConstraint is the structure PlacementConstraint of the API.
@@ -941,10 +1391,22 @@ type RepositoryCredentials struct {
 	CredentialsParameter *string `json:"credentialsParameter,omitempty"`
 }
 
+// ResolvedConfiguration is the structure ResolvedConfiguration of the API.
+type ResolvedConfiguration struct {
+	LoadBalancers []ServiceRevisionLoadBalancer `json:"loadBalancers,omitempty"`
+}
+
 // ResourceRequirement is the structure ResourceRequirement of the API.
 type ResourceRequirement struct {
 	Type  *string `json:"type,omitempty"`
 	Value *string `json:"value,omitempty"`
+}
+
+// Rollback is the structure Rollback of the API.
+type Rollback struct {
+	Reason             *string    `json:"reason,omitempty"`
+	ServiceRevisionArn *string    `json:"serviceRevisionArn,omitempty"`
+	StartedAt          *time.Time `json:"startedAt,omitempty"`
 }
 
 // RuntimePlatform is the structure RuntimePlatform of the API.
@@ -1086,6 +1548,55 @@ type ServiceCurrentRevisionSummary struct {
 	RunningTaskCount   *int32  `json:"runningTaskCount,omitempty"`
 }
 
+// ServiceDeployment is the structure ServiceDeployment of the API.
+type ServiceDeployment struct {
+	Alarms                   *ServiceDeploymentAlarms         `json:"alarms,omitempty"`
+	ClusterArn               *string                          `json:"clusterArn,omitempty"`
+	CreatedAt                *time.Time                       `json:"createdAt,omitempty"`
+	DeploymentCircuitBreaker *ServiceDeploymentCircuitBreaker `json:"deploymentCircuitBreaker,omitempty"`
+	DeploymentConfiguration  *DeploymentConfiguration         `json:"deploymentConfiguration,omitempty"`
+	FinishedAt               *time.Time                       `json:"finishedAt,omitempty"`
+	LifecycleHookDetails     []DeploymentLifecycleHookDetail  `json:"lifecycleHookDetails,omitempty"`
+	LifecycleStage           *string                          `json:"lifecycleStage,omitempty"`
+	Rollback                 *Rollback                        `json:"rollback,omitempty"`
+	ServiceArn               *string                          `json:"serviceArn,omitempty"`
+	ServiceDeploymentArn     *string                          `json:"serviceDeploymentArn,omitempty"`
+	SourceServiceRevisions   []ServiceRevisionSummary         `json:"sourceServiceRevisions,omitempty"`
+	StartedAt                *time.Time                       `json:"startedAt,omitempty"`
+	Status                   *string                          `json:"status,omitempty"`
+	StatusReason             *string                          `json:"statusReason,omitempty"`
+	StoppedAt                *time.Time                       `json:"stoppedAt,omitempty"`
+	TargetServiceRevision    *ServiceRevisionSummary          `json:"targetServiceRevision,omitempty"`
+	UpdatedAt                *time.Time                       `json:"updatedAt,omitempty"`
+}
+
+// ServiceDeploymentAlarms is the structure ServiceDeploymentAlarms of the API.
+type ServiceDeploymentAlarms struct {
+	AlarmNames          []string `json:"alarmNames,omitempty"`
+	Status              *string  `json:"status,omitempty"`
+	TriggeredAlarmNames []string `json:"triggeredAlarmNames,omitempty"`
+}
+
+// ServiceDeploymentBrief is the structure ServiceDeploymentBrief of the API.
+type ServiceDeploymentBrief struct {
+	ClusterArn               *string    `json:"clusterArn,omitempty"`
+	CreatedAt                *time.Time `json:"createdAt,omitempty"`
+	FinishedAt               *time.Time `json:"finishedAt,omitempty"`
+	ServiceArn               *string    `json:"serviceArn,omitempty"`
+	ServiceDeploymentArn     *string    `json:"serviceDeploymentArn,omitempty"`
+	StartedAt                *time.Time `json:"startedAt,omitempty"`
+	Status                   *string    `json:"status,omitempty"`
+	StatusReason             *string    `json:"statusReason,omitempty"`
+	TargetServiceRevisionArn *string    `json:"targetServiceRevisionArn,omitempty"`
+}
+
+// ServiceDeploymentCircuitBreaker is the structure ServiceDeploymentCircuitBreaker of the API.
+type ServiceDeploymentCircuitBreaker struct {
+	FailureCount *int32  `json:"failureCount,omitempty"`
+	Status       *string `json:"status,omitempty"`
+	Threshold    *int32  `json:"threshold,omitempty"`
+}
+
 // ServiceEvent is the structure ServiceEvent of the API.
 type ServiceEvent struct {
 	CreatedAt *time.Time `json:"createdAt,omitempty"`
@@ -1114,6 +1625,46 @@ type ServiceRegistry struct {
 	ContainerPort *int32  `json:"containerPort,omitempty"`
 	Port          *int32  `json:"port,omitempty"`
 	RegistryArn   *string `json:"registryArn,omitempty"`
+}
+
+// ServiceRevision is the structure ServiceRevision of the API.
+type ServiceRevision struct {
+	CapacityProviderStrategy    []CapacityProviderStrategyItem `json:"capacityProviderStrategy,omitempty"`
+	ClusterArn                  *string                        `json:"clusterArn,omitempty"`
+	ContainerImages             []ContainerImage               `json:"containerImages,omitempty"`
+	CreatedAt                   *time.Time                     `json:"createdAt,omitempty"`
+	EcsManagedResources         *ECSManagedResources           `json:"ecsManagedResources,omitempty"`
+	FargateEphemeralStorage     *DeploymentEphemeralStorage    `json:"fargateEphemeralStorage,omitempty"`
+	GuardDutyEnabled            *bool                          `json:"guardDutyEnabled,omitempty"`
+	LaunchType                  *string                        `json:"launchType,omitempty"`
+	LoadBalancers               []LoadBalancer                 `json:"loadBalancers,omitempty"`
+	NetworkConfiguration        *NetworkConfiguration          `json:"networkConfiguration,omitempty"`
+	PlatformFamily              *string                        `json:"platformFamily,omitempty"`
+	PlatformVersion             *string                        `json:"platformVersion,omitempty"`
+	ResolvedConfiguration       *ResolvedConfiguration         `json:"resolvedConfiguration,omitempty"`
+	ServiceArn                  *string                        `json:"serviceArn,omitempty"`
+	ServiceConnectConfiguration *ServiceConnectConfiguration   `json:"serviceConnectConfiguration,omitempty"`
+	ServiceRegistries           []ServiceRegistry              `json:"serviceRegistries,omitempty"`
+	ServiceRevisionArn          *string                        `json:"serviceRevisionArn,omitempty"`
+	TaskDefinition              *string                        `json:"taskDefinition,omitempty"`
+	VolumeConfigurations        []ServiceVolumeConfiguration   `json:"volumeConfigurations,omitempty"`
+	VpcLatticeConfigurations    []VpcLatticeConfiguration      `json:"vpcLatticeConfigurations,omitempty"`
+}
+
+// ServiceRevisionLoadBalancer is the structure ServiceRevisionLoadBalancer of the API.
+type ServiceRevisionLoadBalancer struct {
+	ProductionListenerRule *string `json:"productionListenerRule,omitempty"`
+	TargetGroupArn         *string `json:"targetGroupArn,omitempty"`
+}
+
+// ServiceRevisionSummary is the structure ServiceRevisionSummary of the API.
+type ServiceRevisionSummary struct {
+	Arn                              *string  `json:"arn,omitempty"`
+	PendingTaskCount                 *int32   `json:"pendingTaskCount,omitempty"`
+	RequestedProductionTrafficWeight *float64 `json:"requestedProductionTrafficWeight,omitempty"`
+	RequestedTaskCount               *int32   `json:"requestedTaskCount,omitempty"`
+	RequestedTestTrafficWeight       *float64 `json:"requestedTestTrafficWeight,omitempty"`
+	RunningTaskCount                 *int32   `json:"runningTaskCount,omitempty"`
 }
 
 // ServiceVolumeConfiguration is the structure ServiceVolumeConfiguration of the API.
@@ -1305,11 +1856,23 @@ type Tmpfs struct {
 	Size          *int32   `json:"size,omitempty"`
 }
 
+// TotalLocalStorageGBRequest is the structure TotalLocalStorageGBRequest of the API.
+type TotalLocalStorageGBRequest struct {
+	Max *float64 `json:"max,omitempty"`
+	Min *float64 `json:"min,omitempty"`
+}
+
 // Ulimit is the structure Ulimit of the API.
 type Ulimit struct {
 	HardLimit *int32  `json:"hardLimit,omitempty"`
 	Name      *string `json:"name,omitempty"`
 	SoftLimit *int32  `json:"softLimit,omitempty"`
+}
+
+// VCpuCountRangeRequest is the structure VCpuCountRangeRequest of the API.
+type VCpuCountRangeRequest struct {
+	Max *int32 `json:"max,omitempty"`
+	Min *int32 `json:"min,omitempty"`
 }
 
 // Volume is the structure Volume of the API.

@@ -9,6 +9,9 @@
 //   - it comes to an end, with every task of the primary deployment;
 //   - the same state gives the same actions.
 //
+// A service of the DAEMON strategy has a task on each of its instances; its
+// zones are those instances.
+//
 // A task that has to go is retired first: marked, for good, so that a crash in
 // between does not bring it back. A retired task's target is deregistered, which
 // drains it; only when the target is gone is the task stopped:
@@ -33,8 +36,11 @@ type Service struct {
 	MaxPercent int           // maximumPercent
 	Grace      time.Duration // healthCheckGracePeriod, as long as it really lasts
 	Zones      []string      // zones of the service's subnets, in the service's order
+	Daemon     bool          // one task in each of Zones, which are instances then
+	Rebalance  bool          // zones are evened out, a new task before an old one goes
 	Balanced   bool          // behind a load balancer
 	Breaker    bool          // the circuit breaker is on
+	Alarmed    bool          // an alarm that guards deployments is raised
 	// Backoff is the wait before the next start after so many failures in a row.
 	Backoff func(failures int) time.Duration
 }
@@ -45,7 +51,8 @@ type Deployment struct {
 	Primary    bool
 	Failures   int       // tasks that failed in a row
 	LastFailed time.Time // when the last of them did
-	Failed     bool      // given up by the circuit breaker
+	Complete   bool      // it was steady once: breaker and alarms watch no more
+	Failed     bool      // given up: it starts no task
 }
 
 // Check is what a health check says.
@@ -83,6 +90,7 @@ type Task struct {
 	Started    time.Time
 	Container  Check // the task's own health status
 	Target     Target
+	Bare       bool // its deployment is not behind a load balancer, whatever later ones are
 }
 
 // Start is a task to start.
@@ -114,6 +122,10 @@ type Actions struct {
 	Stop       []string // retired tasks whose targets are gone
 	// Trip says that the primary deployment has failed too often.
 	Trip bool
+	// Alarm says that the primary deployment is to be given up for an alarm.
+	Alarm bool
+	// Rebalancing says that a zone has at least two tasks more than another.
+	Rebalancing bool
 	// Stuck says that the percentages leave no room to start and no task to
 	// stop.
 	Stuck bool
@@ -124,11 +136,19 @@ type Actions struct {
 	Wake time.Time
 }
 
+// Count is the number of tasks that there should be.
+func (s *Service) Count() int {
+	if s.Daemon {
+		return len(s.Zones)
+	}
+	return s.Desired
+}
+
 // Minimum is the number of healthy tasks that must stay: rounded up.
-func (s *Service) Minimum() int { return (s.Desired*s.MinPercent + 99) / 100 }
+func (s *Service) Minimum() int { return (s.Count()*s.MinPercent + 99) / 100 }
 
 // Maximum is the number of tasks that may be there: rounded down.
-func (s *Service) Maximum() int { return s.Desired * s.MaxPercent / 100 }
+func (s *Service) Maximum() int { return s.Count() * s.MaxPercent / 100 }
 
 // Limits of the circuit breaker's threshold.
 const (
@@ -139,5 +159,5 @@ const (
 // Threshold is the number of failures in a row that trips the circuit breaker:
 // half of the desired count, within 3 and 200.
 func (s *Service) Threshold() int {
-	return min(max((s.Desired+1)/2, minThreshold), maxThreshold)
+	return min(max((s.Count()+1)/2, minThreshold), maxThreshold)
 }

@@ -21,6 +21,7 @@ type plan struct {
 	primary *Deployment
 	now     time.Time
 	live    []state // not stopping, retired ones included
+	extra   int     // tasks beyond the count, while zones are evened out
 	out     Actions
 }
 
@@ -42,6 +43,7 @@ func Plan(s *Service, deployments []Deployment, tasks []Task, now time.Time) Act
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
 	p.finishRetired()
+	p.rebalance()
 	p.retireBad()
 	p.retireSurplus()
 	p.retireOld()
@@ -57,15 +59,17 @@ func (p *plan) see(t *Task) state {
 	if !t.Running {
 		return x
 	}
-	x.healthy = (t.Container == None || t.Container == Healthy) && (!p.service.Balanced || t.Target == TargetHealthy)
-	over := t.Started.Add(p.service.Grace)
-	switch {
-	case t.Container == Unhealthy:
-		x.bad, x.reason = true, FailedContainer
-	case t.Target == TargetUnhealthy && !p.now.Before(over):
-		x.bad, x.reason = true, FailedTarget
-	case t.Target == TargetUnhealthy:
+	x.healthy = (t.Container == None || t.Container == Healthy) && (!p.service.Balanced || t.Bare || t.Target == TargetHealthy)
+	if t.Container != Unhealthy && t.Target != TargetUnhealthy {
+		return x
+	}
+	if over := t.Started.Add(p.service.Grace); p.now.Before(over) {
 		p.wake(over)
+		return x
+	}
+	x.bad, x.reason = true, FailedTarget
+	if t.Container == Unhealthy {
+		x.reason = FailedContainer
 	}
 	return x
 }
@@ -123,7 +127,7 @@ func (p *plan) register() {
 		return
 	}
 	for i := range p.live {
-		if x := &p.live[i]; x.Running && !x.Retired && x.Target == Absent {
+		if x := &p.live[i]; x.Running && !x.Retired && !x.Bare && x.Target == Absent {
 			p.out.Register = append(p.out.Register, x.ID)
 		}
 	}
@@ -138,7 +142,7 @@ func (p *plan) retireBad() {
 			p.retire(x, x.reason)
 		}
 	}
-	vacant := max(p.service.Desired-p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }), 0)
+	vacant := max(p.service.Count()-p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }), 0)
 	excess := p.count(ourBad) - vacant
 	if p.startable() {
 		excess = max(excess, p.crowded())
@@ -151,32 +155,69 @@ func (p *plan) retireBad() {
 	}
 }
 
-// retireSurplus lets tasks of the primary deployment go that are more than
-// desired: first those that do not serve yet, then from the fullest zone.
-func (p *plan) retireSurplus() {
-	for surplus := p.count(ours) - p.service.Desired - p.count(ourBad); surplus > 0; surplus-- {
-		perZone := map[string]int{}
-		for i := range p.live {
-			if ours(&p.live[i]) {
-				perZone[p.live[i].Zone]++
-			}
+// rebalance sees whether a zone has at least two healthy tasks more than
+// another. Then one task more than the count may be there, in the emptiest zone;
+// when it is healthy, one of the fullest zone is too many. Rollouts and
+// replacements go first.
+func (p *plan) rebalance() {
+	n := p.count(func(x *state) bool { return healthy(x) && x.primary && !x.bad })
+	if !p.service.Rebalance || p.service.Daemon || n < p.service.Count() || p.count(func(x *state) bool { return !x.primary || x.Retired || x.bad }) > 0 || !p.startable() {
+		return
+	}
+	zones := p.perZone(healthy)
+	low, high := n, 0
+	for _, z := range p.service.Zones {
+		low, high = min(low, zones[z]), max(high, zones[z])
+	}
+	if high-low < 2 {
+		return
+	}
+	p.out.Rebalancing = true
+	if n == p.service.Count() && p.service.Maximum() > n {
+		p.extra = 1
+	}
+}
+
+// perZone counts live tasks that a filter keeps by their zones.
+func (p *plan) perZone(keep func(*state) bool) map[string]int {
+	out := map[string]int{}
+	for i := range p.live {
+		if keep(&p.live[i]) {
+			out[p.live[i].Zone]++
 		}
+	}
+	return out
+}
+
+// retireSurplus lets tasks of the primary deployment go that are more than
+// desired: first those that do not serve yet, then from the fullest zone. Those
+// on instances that are gone are more than a daemon needs.
+func (p *plan) retireSurplus() {
+	for {
+		zones := p.perZone(hopeful)
 		var worst *state
 		for i := range p.live {
 			x := &p.live[i]
-			if !hopeful(x) {
+			if !hopeful(x) || p.service.Daemon && p.needed(x, zones) {
 				continue
 			}
 			if worst == nil || worst.healthy && !x.healthy ||
-				worst.healthy == x.healthy && perZone[x.Zone] > perZone[worst.Zone] {
+				worst.healthy == x.healthy && zones[x.Zone] > zones[worst.Zone] {
 				worst = x
 			}
 		}
-		if worst == nil {
+		surplus := p.count(ours) - p.service.Count() - p.extra - p.count(ourBad)
+		if worst == nil || !p.service.Daemon && surplus <= 0 {
 			return
 		}
 		p.retire(worst, ScaledIn)
 	}
+}
+
+// needed tells whether a daemon's task is the only one of its instance, or one
+// too many of those that keep the minimum.
+func (p *plan) needed(x *state, zones map[string]int) bool {
+	return slices.Contains(p.service.Zones, x.Zone) && zones[x.Zone] < 2 || x.healthy && p.count(healthy) <= p.service.Minimum()
 }
 
 // retireOld lets tasks of older deployments go as far as the minimum allows:
@@ -190,14 +231,14 @@ func (p *plan) retireOld() {
 	}
 	total := p.count(healthy)
 	budget := total - p.service.Minimum()
-	wanted := total - p.service.Desired
+	wanted := total - p.service.Count()
 	if p.startable() {
 		wanted = max(wanted, p.crowded())
 	}
 	for i := range p.live {
 		// Runs, but nobody knows how it is, as after a restart of the load
 		// balancer: it may be serving, so it stays while too few are healthy.
-		if x := &p.live[i]; !x.primary && !x.Retired && !x.healthy && budget >= 0 && (wanted > 0 || total >= p.service.Desired) {
+		if x := &p.live[i]; !x.primary && !x.Retired && !x.healthy && budget >= 0 && (wanted > 0 || total >= p.service.Count()) {
 			p.retire(x, Replaced)
 			wanted--
 		}
@@ -214,9 +255,22 @@ func (p *plan) retireOld() {
 // crowded is how many of the tasks to start have no room, and will have none
 // when those that are retired already are gone.
 func (p *plan) crowded() int {
-	need := p.service.Desired - p.count(hopeful)
 	room := p.service.Maximum() - p.count(func(x *state) bool { return !x.Retired })
-	return need - max(room, 0)
+	return p.need() - max(room, 0)
+}
+
+// need is how many tasks the primary deployment lacks.
+func (p *plan) need() int {
+	if !p.service.Daemon {
+		return p.service.Count() + p.extra - p.count(hopeful)
+	}
+	zones, n := p.perZone(hopeful), 0
+	for _, z := range p.service.Zones {
+		if zones[z] == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // startable tells whether the primary deployment may start tasks at all.
@@ -225,11 +279,18 @@ func (p *plan) startable() bool { return p.primary != nil && !p.primary.Failed }
 // start fills the primary deployment up as far as the maximum allows, in the
 // zones that have the fewest of its tasks.
 func (p *plan) start() {
-	need := p.service.Desired - p.count(hopeful)
-	if need <= 0 || !p.startable() {
+	if !p.startable() {
 		return
 	}
-	if p.service.Breaker && p.primary.Failures >= p.service.Threshold() {
+	if p.service.Alarmed && !p.primary.Complete {
+		p.out.Alarm = true
+		return
+	}
+	need := p.need()
+	if need <= 0 {
+		return
+	}
+	if p.service.Breaker && !p.primary.Complete && p.primary.Failures >= p.service.Threshold() {
 		p.out.Trip = true
 		return
 	}
@@ -240,29 +301,37 @@ func (p *plan) start() {
 		}
 	}
 	room := p.service.Maximum() - p.count(everything)
-	perZone := map[string]int{}
-	for i := range p.live {
-		if hopeful(&p.live[i]) {
-			perZone[p.live[i].Zone]++
-		}
-	}
-	for range min(need, room) {
-		zone := ""
-		for i, z := range p.service.Zones {
-			if i == 0 || perZone[z] < perZone[zone] {
-				zone = z
-			}
-		}
-		perZone[zone]++
-		p.out.Start = append(p.out.Start, Start{p.primary.ID, zone})
-	}
+	p.place(min(need, room))
 	going := p.count(func(x *state) bool { return x.Retired })
 	p.out.Stuck = room <= 0 && going == 0 && p.count(func(x *state) bool { return !x.primary }) > 0 &&
 		p.service.Maximum()-p.service.Minimum() <= 0
 }
 
+// place starts n tasks. A daemon's go where there is none yet; next to an older
+// one only when the service may have more tasks than instances.
+func (p *plan) place(n int) {
+	zones, all := p.perZone(hopeful), p.perZone(everything)
+	for range n {
+		zone, found := "", len(p.service.Zones) == 0
+		for _, z := range p.service.Zones {
+			if p.service.Daemon && (zones[z] > 0 || all[z] > 0 && p.service.MaxPercent <= 100) {
+				continue
+			}
+			if !found || zones[z] < zones[zone] || zones[z] == zones[zone] && p.service.Daemon && all[z] < all[zone] {
+				zone, found = z, true
+			}
+		}
+		if !found {
+			return
+		}
+		zones[zone]++
+		all[zone]++
+		p.out.Start = append(p.out.Start, Start{p.primary.ID, zone})
+	}
+}
+
 // conclude tells whether there is nothing left to do.
 func (p *plan) conclude() {
-	p.out.Steady = p.primary != nil && len(p.live) == p.service.Desired &&
-		p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }) == p.service.Desired
+	p.out.Steady = p.primary != nil && p.need() <= 0 && len(p.live) == p.service.Count() &&
+		p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }) == p.service.Count()
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 var t0 = time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
@@ -50,6 +48,27 @@ func service(desired, minPercent, maxPercent int) *Service {
 	return &Service{Desired: desired, MinPercent: minPercent, MaxPercent: maxPercent, Zones: []string{"a", "b"}, Balanced: true}
 }
 
+func zoned(desired int) *Service {
+	s := service(desired, 100, 200)
+	s.Rebalance = true
+	return s
+}
+
+func daemon(minPercent, maxPercent int) *Service {
+	s := service(9, minPercent, maxPercent)
+	s.Daemon, s.Zones = true, []string{"a", "b", "c"}
+	return s
+}
+
+// spots makes healthy tasks in the zones named by letters.
+func spots(zones string) []Task {
+	out := fleet("new", len(zones), good)
+	for i := range out {
+		out[i].Zone = zones[i : i+1]
+	}
+	return out
+}
+
 func TestSteps(t *testing.T) {
 	one, two := []Deployment{{ID: "new", Primary: true}}, []Deployment{{ID: "new", Primary: true}, {ID: "old"}}
 	later := t0.Add(time.Hour)
@@ -84,8 +103,17 @@ func TestSteps(t *testing.T) {
 		{"or at once without room", service(1, 0, 100), one, fleet("new", 1, sick), Actions{Retire: []Retirement{{"new0", FailedTarget}}}},
 		{"all are sick, replacements too: as many stay as should be", service(2, 100, 200), one, fleet("new", 4, sick), Actions{Retire: []Retirement{{"new0", FailedTarget}, {"new1", FailedTarget}}}},
 		{"and while those drain the others stay", service(2, 100, 200), one, append(fleet("new", 2, sick), Task{ID: "x", Deployment: "new", Running: true, Target: Draining, Retired: true}, Task{ID: "y", Deployment: "new", Running: true, Target: Draining, Retired: true}), Actions{}},
+		{"old ones without a load balancer serve as they run", service(2, 100, 150), two, append(fleet("old", 2, Task{Running: true, Bare: true}), fleet("new", 1, good)...), Actions{Retire: []Retirement{{"old0", Replaced}}}},
 		{"scale in: the fullest zone", service(2, 100, 200), one, fleet("new", 3, good), Actions{Retire: []Retirement{{"new0", ScaledIn}}}},
 		{"scale in: those that do not serve first", service(1, 100, 200), one, append(fleet("new", 1, good), Task{ID: "x", Deployment: "new", Zone: "b", Created: later}), Actions{Retire: []Retirement{{"x", ScaledIn}}}},
+		{"zones are evened out: a new one first", zoned(4), one, spots("aaab"), Actions{Start: []Start{{"new", "b"}}, Rebalancing: true}},
+		{"and waited for", zoned(4), one, append(spots("aaab"), Task{ID: "x", Deployment: "new", Zone: "b", Created: later}), Actions{Rebalancing: true}},
+		{"and then one of the fullest goes", zoned(4), one, spots("aaabb"), Actions{Retire: []Retirement{{"new0", ScaledIn}}}},
+		{"a difference of one is even", zoned(3), one, spots("aab"), Actions{Steady: true}},
+		{"no room to even out", &Service{Desired: 2, MinPercent: 50, MaxPercent: 100, Zones: []string{"a", "b"}, Balanced: true, Rebalance: true}, one, spots("aa"), Actions{Rebalancing: true, Steady: true}},
+		{"a daemon on each instance", daemon(0, 100), one, spots("ab"), Actions{Start: []Start{{"new", "c"}}}},
+		{"a daemon: one too many, and one whose instance is gone", daemon(0, 100), one, spots("aabcd"), Actions{Retire: []Retirement{{"new0", ScaledIn}, {"new4", ScaledIn}}}},
+		{"a daemon starts where the old one is gone", daemon(50, 100), two, []Task{{ID: "o", Deployment: "old", Zone: "a", Running: true, Target: TargetHealthy}, {ID: "p", Deployment: "old", Zone: "c", Running: true, Target: TargetHealthy}}, Actions{Start: []Start{{"new", "b"}}}},
 		{"to zero", service(0, 100, 200), one, fleet("new", 1, good), Actions{Retire: []Retirement{{"new0", ScaledIn}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,154 +145,28 @@ func TestGraceBackoffAndBreaker(t *testing.T) {
 	if a := Plan(s, []Deployment{failing}, nil, t0); !a.Trip || a.Start != nil {
 		t.Errorf("three failures: %+v", a)
 	}
+	failing.Complete = true
+	if a := Plan(s, []Deployment{failing}, nil, t0.Add(time.Hour)); a.Trip || len(a.Start) != 1 {
+		t.Errorf("a deployment that was complete is not given up: %+v", a)
+	}
+	s.Alarmed = true
+	if a := Plan(s, []Deployment{failing}, nil, t0.Add(time.Hour)); a.Alarm {
+		t.Errorf("nor for an alarm: %+v", a)
+	}
+	failing.Complete, failing.Failures = false, 0
+	if a := Plan(s, []Deployment{failing}, fleet("d", 1, good), t0); !a.Alarm {
+		t.Errorf("one under way is given up for an alarm, whatever its tasks do: %+v", a)
+	}
+	s.Alarmed = false
+	s.Grace = time.Minute
+	ill := fleet("d", 1, good)
+	ill[0].Container = Unhealthy
+	if a := Plan(s, []Deployment{{ID: "d", Primary: true}}, ill, t0); a.Start != nil || a.Retire != nil || !a.Wake.Equal(t0.Add(time.Minute)) {
+		t.Errorf("a container's check within the grace period: %+v", a)
+	}
+	s.Grace = 0
 	failing.Failed = true
 	if a := Plan(s, []Deployment{failing, {ID: "old"}}, fleet("old", 1, good), t0); a.Trip || a.Start != nil || a.Retire != nil {
 		t.Errorf("given up, the old one serves on: %+v", a)
 	}
-}
-
-// world plays the rest of the machine: tasks start, get healthy and drain, each
-// at its own pace.
-type world struct {
-	now   time.Time
-	tasks []Task
-	made  int
-}
-
-func (w *world) healthyCount() int {
-	n := 0
-	for i := range w.tasks {
-		if x := &w.tasks[i]; x.Target == TargetHealthy && x.Running && !x.Stopping && !x.Retired {
-			n++
-		}
-	}
-	return n
-}
-
-func (w *world) alive() int {
-	n := 0
-	for i := range w.tasks {
-		if !w.tasks[i].Stopping {
-			n++
-		}
-	}
-	return n
-}
-
-func (w *world) find(id string) *Task {
-	for i := range w.tasks {
-		if w.tasks[i].ID == id {
-			return &w.tasks[i]
-		}
-	}
-	panic(id)
-}
-
-// apply does what a plan says.
-func (w *world) apply(a Actions) {
-	for _, id := range a.Stop {
-		w.find(id).Stopping = true
-	}
-	for _, id := range a.Deregister {
-		w.find(id).Target = Draining
-	}
-	for _, id := range a.Register {
-		w.find(id).Target = Initial
-	}
-	for _, r := range a.Retire {
-		w.find(r.Task).Retired = true
-	}
-	for _, s := range a.Start {
-		w.made++
-		w.tasks = append(w.tasks, Task{ID: fmt.Sprintf("t%03d", w.made), Deployment: s.Deployment, Zone: s.Zone, Created: w.now})
-	}
-}
-
-// step lets one task get on.
-func (w *world) step(i int, faults bool, roll int) {
-	w.now = w.now.Add(time.Second)
-	x := &w.tasks[i%len(w.tasks)]
-	switch {
-	case x.Stopping:
-	case faults && roll == 0:
-		x.Stopping = true // it died
-	case !x.Running:
-		x.Running, x.Started = true, w.now
-	case x.Target == Draining:
-		x.Target = Absent
-	case x.Target == Initial && faults && roll == 1, x.Target == TargetHealthy && faults && roll == 2:
-		x.Target = TargetUnhealthy
-	case x.Target == Initial, x.Target == TargetUnhealthy && !x.Retired && roll == 3:
-		x.Target = TargetHealthy
-	case x.Target == TargetHealthy && faults && roll == 4:
-		x.Target = Initial // the load balancer was restarted
-	}
-}
-
-func TestPromises(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := service(rapid.IntRange(0, 6).Draw(t, "desired"), rapid.SampledFrom([]int{0, 50, 66, 100}).Draw(t, "min"), rapid.SampledFrom([]int{100, 125, 150, 200}).Draw(t, "max"))
-		s.Grace = time.Duration(rapid.IntRange(0, 5).Draw(t, "grace")) * time.Second
-		w := &world{now: t0}
-		deployments := []Deployment{{ID: "d0", Primary: true}}
-		// ceiling is the most tasks that an earlier, larger count allowed.
-		ceiling := s.Maximum()
-		round := func(faults bool) Actions {
-			before := w.healthyCount()
-			a := Plan(s, deployments, w.tasks, w.now)
-			if again := Plan(s, deployments, slices.Clone(w.tasks), w.now); !reflect.DeepEqual(a, again) {
-				t.Fatal("the same state gave another plan")
-			}
-			grown := w.alive()
-			w.apply(a)
-			if after := w.healthyCount(); after < before && after < min(s.Minimum(), before) {
-				t.Fatalf("healthy fell from %d to %d, minimum %d: %+v", before, after, s.Minimum(), a)
-			}
-			if n := w.alive(); n > grown && n > s.Maximum() {
-				t.Fatalf("%d tasks, maximum %d: %+v", n, s.Maximum(), a)
-			}
-			ceiling = max(ceiling, s.Maximum())
-			if w.alive() > ceiling {
-				t.Fatalf("%d tasks, never more than %d allowed", w.alive(), ceiling)
-			}
-			if len(w.tasks) > 0 {
-				w.step(rapid.IntRange(0, len(w.tasks)-1).Draw(t, "task"), faults, rapid.IntRange(0, 12).Draw(t, "roll"))
-			}
-			w.now = w.now.Add(100 * time.Millisecond)
-			return a
-		}
-		for i := range rapid.IntRange(0, 60).Draw(t, "rounds") {
-			switch rapid.IntRange(0, 25).Draw(t, "event") {
-			case 0: // force a new deployment
-				for j := range deployments {
-					deployments[j].Primary = false
-				}
-				deployments = append(deployments, Deployment{ID: fmt.Sprintf("d%d", i+1), Primary: true})
-			case 1:
-				s.Desired = rapid.IntRange(0, 6).Draw(t, "scaled")
-			}
-			round(true)
-		}
-		// Without new faults it comes to its end, unless the percentages leave
-		// no way: nobody may go and nobody has room to come.
-		for range 400 {
-			a := Plan(s, deployments, w.tasks, w.now)
-			if a.Steady {
-				for i := range w.tasks {
-					if x := &w.tasks[i]; !x.Stopping && x.Deployment != deployments[len(deployments)-1].ID {
-						t.Fatalf("steady with a task of %s", x.Deployment)
-					}
-				}
-				return
-			}
-			w.apply(a)
-			for i := range w.tasks {
-				w.step(i, false, 12)
-			}
-		}
-		if s.Maximum() <= s.Minimum() {
-			return
-		}
-		t.Fatalf("not steady: %+v\n%+v\n%+v", s, w.tasks, Plan(s, deployments, w.tasks, w.now))
-	})
 }

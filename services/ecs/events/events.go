@@ -5,6 +5,8 @@ package events
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +16,7 @@ const (
 	Inconsistent    = "is unable to consistently start tasks successfully."
 	Stuck           = "was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
 	FailedContainer = "Task failed container health checks"
+	NoInstances     = "was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 )
 
 // names lists tasks.
@@ -25,14 +28,34 @@ func names(tasks []string) string {
 	return strings.Join(parts, " ")
 }
 
-// Started tells of new tasks.
-func Started(tasks []string) string {
-	return fmt.Sprintf("has started %d tasks: %s.", len(tasks), names(tasks))
+// Started tells of new tasks; zone is that of one that evens out the zones.
+func Started(tasks []string, zone string) string {
+	return fmt.Sprintf("has started %d tasks%s: %s.", len(tasks), evening(zone), names(tasks))
 }
 
-// Stopped tells of tasks that were told to stop.
-func Stopped(tasks []string) string {
-	return fmt.Sprintf("has stopped %d running tasks: %s.", len(tasks), names(tasks))
+// Stopped tells of tasks that were told to stop; zone is that of one that evens
+// out the zones.
+func Stopped(tasks []string, zone string) string {
+	return fmt.Sprintf("has stopped %d running tasks%s: %s.", len(tasks), evening(zone), names(tasks))
+}
+
+func evening(zone string) string {
+	if zone == "" {
+		return ""
+	}
+	return " in " + zone + " to AZ Rebalance"
+}
+
+// Zones tells how many tasks each zone has, and whether that is even.
+func Zones(tasks map[string]int, even bool) string {
+	var parts []string
+	for _, zone := range slices.Sorted(maps.Keys(tasks)) {
+		parts = append(parts, fmt.Sprintf("%d tasks in %s", tasks[zone], zone))
+	}
+	if even {
+		return "is AZ balanced with " + strings.Join(parts, ", ") + "."
+	}
+	return "is not AZ balanced with " + strings.Join(parts, ", ") + ". AZ Rebalancing in progress."
 }
 
 // Unplaced tells why a task did not come to run.
@@ -65,9 +88,26 @@ func Completed(deployment string) string {
 	return "(deployment " + deployment + ") deployment completed."
 }
 
-// Failed tells that a deployment was given up.
-func Failed(deployment string) string {
-	return "(deployment " + deployment + ") deployment failed: tasks failed to start."
+// GivenUp is how it is told that a deployment was given up: of the deployment,
+// of where the service goes back to, and by the event.
+type GivenUp struct{ reason, back, event string }
+
+// The ways in which a deployment is given up.
+var (
+	Tripped = GivenUp{"ECS deployment circuit breaker: tasks failed to start.", "ECS deployment circuit breaker: rolling back to deploymentId ", "tasks failed to start"}
+	Alarmed = GivenUp{"ECS deployment failed: alarm detected.", "ECS deployment alarm detected: rolling back to deploymentId ", "alarm detected"}
+	Asked   = GivenUp{"ECS deployment stopped: StopServiceDeployment was called.", "ECS deployment stopped: rolling back to deploymentId ", "stopped by StopServiceDeployment"}
+)
+
+// Reason is the rolloutStateReason of the deployment.
+func (g GivenUp) Reason() string { return g.reason }
+
+// RollingBack is the rolloutStateReason of the deployment that comes back.
+func (g GivenUp) RollingBack(deployment string) string { return g.back + deployment + "." }
+
+// Failed is the event.
+func (g GivenUp) Failed(deployment string) string {
+	return "(deployment " + deployment + ") deployment failed: " + g.event + "."
 }
 
 // RollingBack tells where a service goes back to.

@@ -1,0 +1,141 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/deploy"
+	"minato/services/ecs/serviceconfig"
+)
+
+// Task is what is seen of a task of the service.
+type Task struct {
+	ID, Deployment, Zone, Address string
+	Running                       bool // its last status is RUNNING
+	Stopping                      bool // told to stop, or on its way, or stopped
+	Created, Started, Ended       time.Time
+	Health                        string // a HealthStatus
+}
+
+// BalancersOf are where a task of the service is registered.
+func (r *Service) BalancersOf(deployment string) []ecsapi.LoadBalancer {
+	if x := r.Find(deployment); x != nil {
+		return x.LoadBalancers
+	}
+	return r.LoadBalancers
+}
+
+// TargetsOf are the targets that a task of the service has, one a target group.
+func (r *Service) TargetsOf(t *Task) []deploy.Place {
+	if t.Address == "" {
+		return nil
+	}
+	var out []deploy.Place
+	for _, lb := range r.BalancersOf(t.Deployment) {
+		out = append(out, deploy.Place{Group: aws.Val(lb.TargetGroupArn), IP: t.Address, Port: aws.Val(lb.ContainerPort)})
+	}
+	return out
+}
+
+// Groups are the target groups in which tasks of the service may be.
+func (r *Service) Groups() []string {
+	var out []string
+	add := func(balancers []ecsapi.LoadBalancer) {
+		for _, lb := range balancers {
+			if g := aws.Val(lb.TargetGroupArn); !slices.Contains(out, g) {
+				out = append(out, g)
+			}
+		}
+	}
+	add(r.LoadBalancers)
+	for i := range r.Rollouts {
+		add(r.Rollouts[i].LoadBalancers)
+	}
+	return out
+}
+
+// Wanted is the service as the plan sees it.
+func (r *Service) Wanted(paced func(time.Duration) time.Duration) *deploy.Service {
+	c := r.DeploymentConfiguration
+	desired := int(aws.Val(r.DesiredCount))
+	out := &deploy.Service{
+		Desired: desired, MinPercent: int(aws.Val(c.MinimumHealthyPercent)), MaxPercent: int(aws.Val(c.MaximumPercent)),
+		Grace: paced(r.Grace()), Balanced: r.Balanced(), Daemon: serviceconfig.Daemon(r.SchedulingStrategy),
+		Rebalance: aws.Val(r.AvailabilityZoneRebalancing) == ecsapi.AvailabilityZoneRebalancingEnabled,
+		Breaker:   c.DeploymentCircuitBreaker != nil && aws.Val(c.DeploymentCircuitBreaker.Enable),
+		Backoff:   func(n int) time.Duration { return paced(deploy.Backoff(n / max(desired, 1))) },
+	}
+	if p := r.Primary(); p != nil && !out.Daemon { // a daemon's zones are instances: there are none
+		for _, sub := range p.Subnets {
+			if !slices.Contains(out.Zones, sub.Zone) {
+				out.Zones = append(out.Zones, sub.Zone)
+			}
+		}
+	}
+	return out
+}
+
+// Planned are the rollouts as the plan sees them.
+func (r *Service) Planned() []deploy.Deployment {
+	var out []deploy.Deployment
+	for i := range r.Rollouts {
+		x := &r.Rollouts[i]
+		out = append(out, deploy.Deployment{
+			ID: aws.Val(x.Id), Primary: i == 0, Failures: x.Failures, LastFailed: x.LastFailed, Failed: x.GivenUp,
+			Complete: aws.Val(x.RolloutState) == ecsapi.DeploymentRolloutStateCompleted,
+		})
+	}
+	return out
+}
+
+// Observed is a task as the plan sees it.
+func (r *Service) Observed(t *Task, h deploy.Health) deploy.Task {
+	n := r.Notes[t.ID]
+	out := deploy.Task{
+		ID: t.ID, Deployment: t.Deployment, Zone: t.Zone, Running: t.Running, Stopping: t.Stopping, Retired: n.Retired,
+		Created: t.Created, Started: t.Started,
+	}
+	if x := r.Find(out.Deployment); x != nil && x.Checked {
+		out.Container = map[string]deploy.Check{ecsapi.HealthStatusHealthy: deploy.Healthy, ecsapi.HealthStatusUnhealthy: deploy.Unhealthy}[t.Health]
+		if out.Container == deploy.None {
+			out.Container = deploy.Unknown
+		}
+	}
+	out.Bare = len(r.BalancersOf(t.Deployment)) == 0
+	targets := r.TargetsOf(t)
+	if n.Retired {
+		out.Target = h.Anywhere(targets)
+	} else {
+		out.Target = h.Worst(targets).State
+	}
+	return out
+}
+
+// ShortLife is how long a task that is not checked by anybody must run to count
+// as started well. On AWS the time that a start takes slows a crash loop down;
+// here it is a tenth of a second.
+const ShortLife = 30 * time.Second
+
+// Failed tells whether a task that ended had never been of use.
+func (n Note) Failed(t *Task, checked bool) bool {
+	switch {
+	case n.Retired:
+		return n.Reason == deploy.FailedTarget || n.Reason == deploy.FailedContainer
+	case t.Started.IsZero():
+		return true
+	case checked:
+		return !n.Healthy
+	}
+	return !t.Ended.IsZero() && t.Ended.Sub(t.Started) < ShortLife
+}
+
+// Shares is a capacity provider strategy as the plan sees it.
+func Shares(strategy []ecsapi.CapacityProviderStrategyItem) []deploy.Share {
+	var out []deploy.Share
+	for _, i := range strategy {
+		out = append(out, deploy.Share{Provider: aws.Val(i.CapacityProvider), Base: int(aws.Val(i.Base)), Weight: int(aws.Val(i.Weight))})
+	}
+	return out
+}

@@ -1,0 +1,300 @@
+// Package serviceconfig is what ECS asks of a service before it makes or changes
+// it, as far as the call alone tells, in ECS's words; and which changes begin a
+// new deployment.
+package serviceconfig
+
+import (
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+)
+
+// PlatformVersion is the one version of Fargate's platform that there is.
+const PlatformVersion = "1.4.0"
+
+// What a deployment's percentages are unless said otherwise; daemons are
+// replaced in place.
+const (
+	defaultMinimum int32 = 100
+	defaultMaximum int32 = 200
+	daemonMinimum  int32 = 0
+	daemonMaximum  int32 = 100
+)
+
+// Limits of ECS on what a service may ask for.
+const (
+	maxDesired  = 5000
+	maxGrace    = 2147483647
+	maxBakeTime = 1440
+)
+
+var serviceName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+
+func invalid(format string, args ...any) error {
+	return ecsapi.InvalidParameterException(format, args...)
+}
+
+func notServed(what string) error {
+	return ecsapi.UnsupportedFeatureException("%s: not served by minato", what)
+}
+
+// Daemon tells whether a service has a task on each instance.
+func Daemon(strategy *string) bool { return aws.Val(strategy) == ecsapi.SchedulingStrategyDaemon }
+
+// Platform resolves a platform version: LATEST is the one there is.
+func Platform(version *string) (*string, error) {
+	switch aws.Val(version) {
+	case "", "LATEST", PlatformVersion:
+		return aws.Ptr(PlatformVersion), nil
+	}
+	return nil, ecsapi.PlatformUnknownException("The specified platform does not exist.")
+}
+
+// Create checks a CreateService.
+func Create(in *ecsapi.CreateServiceInput) error {
+	if err := unserved(in.ServiceConnectConfiguration, in.ServiceRegistries, in.VolumeConfigurations, in.VpcLatticeConfigurations); err != nil {
+		return err
+	}
+	if err := controller(in.DeploymentController); err != nil {
+		return err
+	}
+	fargate := in.LaunchType == nil && len(in.CapacityProviderStrategy) > 0 || aws.Val(in.LaunchType) == ecsapi.LaunchTypeFargate
+	switch {
+	case !serviceName.MatchString(aws.Val(in.ServiceName)):
+		return invalid("Invalid identifier: Name must only contain letters, numbers, hyphens, and underscores.")
+	case in.TaskDefinition == nil:
+		return invalid("TaskDefinition can not be blank.")
+	case Daemon(in.SchedulingStrategy) && fargate:
+		return invalid("The daemon scheduling strategy is not supported for the FARGATE launch type.")
+	case Daemon(in.SchedulingStrategy) && in.DesiredCount != nil:
+		return invalid("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again")
+	case !Daemon(in.SchedulingStrategy) && in.DesiredCount == nil:
+		return invalid("Desired count can not be blank.")
+	case Daemon(in.SchedulingStrategy) && aws.Val(in.AvailabilityZoneRebalancing) == ecsapi.AvailabilityZoneRebalancingEnabled:
+		return invalid("Availability Zone rebalancing does not support the daemon scheduling strategy.")
+	case in.Role != nil:
+		return invalid("You cannot specify an IAM role for services that require a service linked role.")
+	}
+	return counts(in.DesiredCount, in.HealthCheckGracePeriodSeconds, len(in.LoadBalancers) > 0)
+}
+
+// Update checks an UpdateService of a service.
+func Update(have *ecsapi.Service, in *ecsapi.UpdateServiceInput) error {
+	if err := unserved(in.ServiceConnectConfiguration, in.ServiceRegistries, in.VolumeConfigurations, in.VpcLatticeConfigurations); err != nil {
+		return err
+	}
+	if err := controller(in.DeploymentController); err != nil {
+		return err
+	}
+	balanced := len(have.LoadBalancers) > 0
+	if in.LoadBalancers != nil {
+		balanced = len(in.LoadBalancers) > 0
+	}
+	switch {
+	case len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0:
+		return Placement()
+	case Daemon(have.SchedulingStrategy) && in.DesiredCount != nil:
+		return invalid("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again")
+	case in.CapacityProviderStrategy != nil && !aws.Val(in.ForceNewDeployment) && !same(in.CapacityProviderStrategy, have.CapacityProviderStrategy):
+		return invalid("When switching from launch type to capacity provider strategy on an existing service, or making a change to a capacity provider strategy on a service that is already using one, you must force a new deployment.")
+	}
+	return counts(in.DesiredCount, in.HealthCheckGracePeriodSeconds, balanced)
+}
+
+// Placement is the answer to placement constraints and strategies on Fargate.
+func Placement() error {
+	return invalid("Placement constraints and strategies are not supported for the FARGATE launch type.")
+}
+
+func counts(desired, grace *int32, balanced bool) error {
+	switch {
+	case aws.Val(desired) < 0:
+		return invalid("Desired count must be non-negative.")
+	case aws.Val(desired) > maxDesired:
+		return invalid("Desired count must be less than or equal to %d.", maxDesired)
+	case grace == nil:
+		return nil
+	case !balanced && *grace > 0:
+		return invalid("Health check grace period is only valid for services configured to use load balancers")
+	case *grace < 0:
+		return invalid("Health check grace period must be between 0 and %d seconds.", maxGrace)
+	}
+	return nil
+}
+
+// controller refuses the deployment controllers that are others than ECS.
+func controller(c *ecsapi.DeploymentController) error {
+	if c == nil || aws.Val(c.Type) == ecsapi.DeploymentControllerTypeEcs {
+		return nil
+	}
+	return notServed("the deployment controller " + aws.Val(c.Type))
+}
+
+// unserved names what a service may have on AWS and not here.
+func unserved(connect *ecsapi.ServiceConnectConfiguration, registries []ecsapi.ServiceRegistry, volumes []ecsapi.ServiceVolumeConfiguration, lattice []ecsapi.VpcLatticeConfiguration) error {
+	switch {
+	case connect != nil && aws.Val(connect.Enabled):
+		return notServed("Service Connect")
+	case len(registries) > 0:
+		return notServed("service discovery registries")
+	case len(volumes) > 0:
+		return notServed("EBS volumes")
+	case len(lattice) > 0:
+		return notServed("VPC Lattice")
+	}
+	return nil
+}
+
+// Deployment fills in what ECS fills in, over what was there.
+func Deployment(have, change *ecsapi.DeploymentConfiguration, daemon bool) (*ecsapi.DeploymentConfiguration, error) {
+	out := ecsapi.DeploymentConfiguration{
+		MinimumHealthyPercent: aws.Ptr(defaultMinimum), MaximumPercent: aws.Ptr(defaultMaximum), Strategy: aws.Ptr(ecsapi.DeploymentStrategyRolling),
+		DeploymentCircuitBreaker: &ecsapi.DeploymentCircuitBreaker{Enable: aws.Ptr(false), Rollback: aws.Ptr(false)},
+	}
+	if daemon {
+		out.MinimumHealthyPercent, out.MaximumPercent = aws.Ptr(daemonMinimum), aws.Ptr(daemonMaximum)
+	}
+	for _, c := range []*ecsapi.DeploymentConfiguration{have, change} {
+		if c == nil {
+			continue
+		}
+		if c.MinimumHealthyPercent != nil {
+			out.MinimumHealthyPercent = c.MinimumHealthyPercent
+		}
+		if c.MaximumPercent != nil {
+			out.MaximumPercent = c.MaximumPercent
+		}
+		if c.DeploymentCircuitBreaker != nil {
+			out.DeploymentCircuitBreaker = c.DeploymentCircuitBreaker
+		}
+		switch {
+		case c.Strategy != nil && *c.Strategy != ecsapi.DeploymentStrategyRolling:
+			return nil, notServed("the deployment strategy " + *c.Strategy)
+		case c.Alarms != nil && aws.Val(c.Alarms.Enable):
+			return nil, notServed("deployment alarms")
+		case len(c.LifecycleHooks) > 0:
+			return nil, notServed("deployment lifecycle hooks")
+		case c.BakeTimeInMinutes != nil && (*c.BakeTimeInMinutes < 0 || *c.BakeTimeInMinutes > maxBakeTime):
+			return nil, invalid("bakeTimeInMinutes must be between 0 and %d.", maxBakeTime)
+		case c.BakeTimeInMinutes != nil || c.CanaryConfiguration != nil || c.LinearConfiguration != nil:
+			return nil, invalid("bakeTimeInMinutes, canaryConfiguration and linearConfiguration are not supported for the ROLLING deployment strategy.")
+		}
+	}
+	switch low, high := *out.MinimumHealthyPercent, *out.MaximumPercent; {
+	case low < 0 || low > 100 && !daemon:
+		return nil, invalid("minimumHealthyPercent must be between 0 and 100.")
+	case high < 100 || high > 200:
+		return nil, invalid("maximumPercent must be between 100 and 200.")
+	case low == 100 && high == 100:
+		return nil, invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
+	}
+	return &out, nil
+}
+
+// Apply takes over what an update names, the task definition excepted.
+func Apply(s *ecsapi.Service, in *ecsapi.UpdateServiceInput) error {
+	configuration, err := Deployment(s.DeploymentConfiguration, in.DeploymentConfiguration, Daemon(s.SchedulingStrategy))
+	if err != nil {
+		return err
+	}
+	s.DeploymentConfiguration = configuration
+	set(&s.DesiredCount, in.DesiredCount)
+	set(&s.NetworkConfiguration, in.NetworkConfiguration)
+	set(&s.EnableECSManagedTags, in.EnableECSManagedTags)
+	set(&s.EnableExecuteCommand, in.EnableExecuteCommand)
+	set(&s.PropagateTags, in.PropagateTags)
+	set(&s.AvailabilityZoneRebalancing, in.AvailabilityZoneRebalancing)
+	set(&s.HealthCheckGracePeriodSeconds, in.HealthCheckGracePeriodSeconds)
+	if in.LoadBalancers != nil {
+		s.LoadBalancers = in.LoadBalancers
+		switch {
+		case len(in.LoadBalancers) == 0:
+			s.HealthCheckGracePeriodSeconds = nil
+		case s.HealthCheckGracePeriodSeconds == nil:
+			s.HealthCheckGracePeriodSeconds = aws.Ptr[int32](0)
+		}
+	}
+	switch {
+	case len(in.CapacityProviderStrategy) > 0:
+		s.LaunchType, s.CapacityProviderStrategy = nil, in.CapacityProviderStrategy
+	case in.CapacityProviderStrategy != nil && len(s.CapacityProviderStrategy) > 0:
+		// An empty strategy goes back to the launch type.
+		s.LaunchType, s.CapacityProviderStrategy = aws.Ptr(ecsapi.LaunchTypeFargate), nil
+	}
+	if in.PlatformVersion != nil {
+		if s.PlatformVersion, err = Platform(in.PlatformVersion); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set[T any](to **T, from *T) {
+	if from != nil {
+		*to = from
+	}
+}
+
+// Renews tells whether an update begins a new deployment: it is forced, or what
+// tasks are made of has changed. Counts, percentages, the grace period, tags and
+// rebalancing only hold for what comes next.
+func Renews(have, next *ecsapi.Service, in *ecsapi.UpdateServiceInput) bool {
+	return aws.Val(in.ForceNewDeployment) || in.TaskDefinition != nil && !sameDefinition(*in.TaskDefinition, aws.Val(have.TaskDefinition)) ||
+		!same(have.NetworkConfiguration, next.NetworkConfiguration) || !same(have.LoadBalancers, next.LoadBalancers) ||
+		!same(have.CapacityProviderStrategy, next.CapacityProviderStrategy) || !same(have.PlatformVersion, next.PlatformVersion)
+}
+
+// sameDefinition tells whether a reference names the definition that is there. A
+// family alone means its last revision and may be another.
+func sameDefinition(text, have string) bool {
+	name := have[strings.LastIndex(have, "/")+1:]
+	if text == have || text == name {
+		return true
+	}
+	family, revision, ok := strings.Cut(name, ":")
+	asked, n, _ := strings.Cut(text, ":")
+	a, err := strconv.Atoi(n)
+	b, _ := strconv.Atoi(revision)
+	return ok && err == nil && family == asked && a == b
+}
+
+// same tells whether two lists or structures say the same; nothing and an empty
+// list do.
+func same(a, b any) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	if x.Kind() == reflect.Slice && x.Len() == 0 && y.Len() == 0 {
+		return true
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// maxProviders is how many capacity providers a strategy may name.
+const maxProviders = 20
+
+// Strategy checks a capacity provider strategy of a cluster with some providers.
+func Strategy(providers []string, strategy []ecsapi.CapacityProviderStrategyItem) error {
+	bases, weights := 0, 0
+	for _, item := range strategy {
+		if !slices.Contains(providers, aws.Val(item.CapacityProvider)) {
+			return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+		}
+		if aws.Val(item.Base) > 0 {
+			bases++
+		}
+		weights += int(aws.Val(item.Weight))
+	}
+	switch {
+	case len(strategy) > maxProviders:
+		return invalid("A capacity provider strategy can contain a maximum of %d capacity providers.", maxProviders)
+	case bases > 1:
+		return invalid("Only one capacity provider in a capacity provider strategy can have a base defined.")
+	case len(strategy) > 1 && weights == 0:
+		return invalid("At least one capacity provider in a capacity provider strategy must have a weight greater than 0.")
+	}
+	return nil
+}
