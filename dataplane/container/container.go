@@ -73,9 +73,12 @@ type Runtime interface {
 	// Ensure makes a container, not running yet, in a group that is there.
 	Ensure(ctx context.Context, c Container) error
 	// Start starts a container that was never started; for one that was, running
-	// or ended, it does nothing. Containers are not started twice: to run it again
-	// is another container.
+	// or ended, it does nothing.
 	Start(ctx context.Context, id string) error
+	// Restart starts a container again that has ended: what it wrote to its file
+	// systems is there, its log goes on, and Status counts it. One that was never
+	// started is started; one that runs is left alone.
+	Restart(ctx context.Context, id string) error
 	// Signal sends a signal to the container's first process.
 	Signal(ctx context.Context, id string, sig syscall.Signal) error
 	// Stop sends sig (0: the image's stop signal, or SIGTERM), after timeout
@@ -224,9 +227,15 @@ type Mount struct {
 	Source   string
 	Target   string
 	ReadOnly bool
-	Size     int64       // of a tmpfs, 0 for the kernel's default
-	Mode     fs.FileMode // of a tmpfs' root, 01777 when 0
-	NoExec   bool
+	// Seed has an empty directory of Source filled with what the image has at
+	// Target, with its owners and modes, before anything runs.
+	Seed   bool
+	Size   int64       // of a tmpfs, 0 for the kernel's default
+	Mode   fs.FileMode // of a tmpfs' root, 01777 when 0
+	NoExec bool
+	// Options are further ones of a tmpfs, as mount(8) names them. They come after
+	// nosuid and nodev, and win.
+	Options []string
 }
 
 // Ulimit is a resource limit of processes: Name as in "nofile".
@@ -280,6 +289,9 @@ type Status struct {
 	Ended   time.Time
 	// ExitCode is that of the first process; 128 + the signal when one ended it.
 	ExitCode int
+	// Restarts is how often it was started again. Started and what follows are
+	// those of the last time.
+	Restarts int
 	// OOMKilled says that the kernel killed a process of it for want of memory.
 	OOMKilled bool
 	// Reason is why it ended when that was not its own doing; for people.

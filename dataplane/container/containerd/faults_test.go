@@ -296,6 +296,9 @@ func TestSurroundings(t *testing.T) {
 		{container.Container{Command: []string{"touch", "/made"}, ReadOnlyRoot: true}, "open /made: read-only file system", 1},
 		{container.Container{Command: []string{"touch", "/made"}, User: "app"}, "open /made: permission denied", 1},
 		{container.Container{Command: []string{"touch", "/tmp/x"}, ReadOnlyRoot: true, Mounts: []container.Mount{{Target: "/tmp"}}}, "", 0},
+		{container.Container{Command: []string{"touch", "/tmp/x"}, User: "app", Mounts: []container.Mount{{Target: "/tmp", Options: []string{"mode=0700"}}}}, "open /tmp/x: permission denied", 1},
+		{container.Container{Command: []string{"touch", "/tmp/x"}, User: "app", Mounts: []container.Mount{{Target: "/tmp", Options: []string{"mode=0700", "uid=1000"}}}}, "", 0},
+		{container.Container{Command: []string{"touch", "/tmp/x"}, Mounts: []container.Mount{{Target: "/tmp", Options: []string{"ro"}}}}, "open /tmp/x: read-only file system", 1},
 		{container.Container{Command: []string{"touch", "/data/x"}, Mounts: []container.Mount{{Source: data, Target: "/data"}}}, "", 0},
 		{container.Container{Command: []string{"touch", "/data/y"}, Mounts: []container.Mount{{Source: data, Target: "/data", ReadOnly: true}}}, "open /data/y: read-only file system", 1},
 		{container.Container{Command: []string{"exit", "9"}, Init: true}, "", 9},
@@ -314,6 +317,64 @@ func TestSurroundings(t *testing.T) {
 	}
 	if err := f.Ensure(f.ctx, container.Container{ID: "etc", Group: f.group, Image: f.image, Mounts: []container.Mount{{Source: "/etc", Target: "/e"}}}); err == nil || !strings.Contains(err.Error(), "not below a directory that containers may mount") {
 		t.Errorf("a mount of /etc: %v", err)
+	}
+}
+
+// A container that is started again has its writable layer and its place in the
+// cgroups; what ended it last time is not held against it.
+func TestRestart(t *testing.T) {
+	f := newFixture(t)
+	id := f.run("first", "/made")
+	if s := f.wait(id); s.ExitCode != 0 {
+		t.Fatalf("the first time: %+v", s)
+	}
+	f.ok(f.Restart(f.ctx, id))
+	if s := f.wait(id); s.ExitCode != 1 || s.Restarts != 1 {
+		t.Errorf("what it wrote is not there: %+v", s)
+	}
+	greedy := f.start(container.Container{Command: []string{"alloc", "64"}, Limits: container.Limits{Memory: 32 << 20}})
+	for range 2 {
+		if s := f.wait(greedy); !s.OOMKilled {
+			t.Errorf("beyond its limit: %+v", s)
+		}
+		f.ok(f.Restart(f.ctx, greedy))
+	}
+	counting := f.run("count", "100000", "1")
+	f.ok(f.Stop(f.ctx, counting, syscall.SIGKILL, 0))
+	f.ok(f.Restart(f.ctx, counting))
+	f.ok(syscall.Kill(f.runtime().EnginePID(), syscall.SIGKILL))
+	f.ok(f.Stop(f.ctx, counting, syscall.SIGKILL, 0))
+	if s := f.wait(counting); s.Restarts != 1 || s.ExitCode != 137 || s.Reason != "" {
+		t.Errorf("over a restart of containerd: %+v", s)
+	}
+}
+
+// A mount is filled with what the image has there, once.
+func TestSeed(t *testing.T) {
+	f := newFixture(t)
+	source, empty := filepath.Join(f.o.MountRoots[0], "etc"), filepath.Join(f.o.MountRoots[0], "empty")
+	f.ok(errors.Join(os.Mkdir(source, 0o755), os.Mkdir(empty, 0o755)))
+	mounts := []container.Mount{{Source: source, Target: "/etc", Seed: true}, {Source: empty, Target: "/nothing/there", Seed: true}}
+	id := f.start(container.Container{Command: []string{"file", "/etc/passwd"}, Mounts: mounts})
+	if s := f.wait(id); s.ExitCode != 0 || !strings.Contains(strings.Join(f.lines(id), "\n"), "app:x:1000:1001") {
+		t.Errorf("%+v wrote %q", s, f.lines(id))
+	}
+	f.ok(os.WriteFile(filepath.Join(source, "passwd"), []byte("mine\n"), 0o644))
+	id = f.start(container.Container{Command: []string{"file", "/etc/passwd"}, Mounts: mounts})
+	f.wait(id)
+	if got := f.lines(id); !slices.Equal(got, []string{"mine"}) {
+		t.Errorf("what was there is gone: %q", got)
+	}
+	id = f.start(container.Container{Command: []string{"file", "/etc/hostname"}, Mounts: mounts})
+	f.wait(id)
+	if got := f.lines(id); !slices.Equal(got, []string{"box"}) {
+		t.Errorf("the group's files are hidden: %q", got)
+	}
+	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if left, err := os.ReadDir(filepath.Join(f.o.RunDir, "seed")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

@@ -110,7 +110,7 @@ func (r *Runtime) create(ctx context.Context, c *ctr) error {
 		BinaryName: r.runc, Root: r.o.runcRoot(), ShimCgroup: r.o.cgroup() + "/shims",
 	}))
 	if _, err := r.eng.client.ContainerService().Get(ctx, c.rec.ID); err == nil {
-		return nil
+		return r.seed(ctx, c)
 	}
 	_, err = r.eng.client.NewContainer(ctx, c.rec.ID, opts...)
 	if errdefs.IsAlreadyExists(err) {
@@ -123,7 +123,7 @@ func (r *Runtime) create(ctx context.Context, c *ctr) error {
 	if err != nil {
 		return fmt.Errorf("container %s: %w", c.rec.ID, startError(err))
 	}
-	return nil
+	return r.seed(ctx, c)
 }
 
 // startError marks an error that is the container's own fault.
@@ -137,11 +137,8 @@ func startError(err error) error {
 
 // Start implements container.Runtime.
 func (r *Runtime) Start(ctx context.Context, id string) error {
-	c, err := r.find(id)
+	c, err := r.hold(ctx, id)
 	if err != nil {
-		return err
-	}
-	if err := lock(ctx, c.op); err != nil {
 		return err
 	}
 	defer unlock(c.op)
@@ -168,6 +165,45 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 	return r.markRunning(c, int(task.Pid))
 }
 
+// Restart implements container.Runtime. The container becomes one that was not
+// started yet, which is what it is taken for if we die now, and is started.
+func (r *Runtime) Restart(ctx context.Context, id string) error {
+	c, err := r.hold(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = r.renew(ctx, c)
+	unlock(c.op)
+	if err != nil {
+		return err
+	}
+	return r.Start(ctx, id)
+}
+
+// renew puts a container that was not started in the place of one that has ended.
+func (r *Runtime) renew(ctx context.Context, c *ctr) error {
+	old := r.statusOf(c)
+	if old.State != container.Ended {
+		return nil
+	}
+	select {
+	case <-c.settled:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	n := newCtr(c.group, c.rec)
+	n.status.Created, n.status.Restarts = old.Created, old.Restarts+1
+	if err := r.save(n); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.gone = true
+	r.ctrs[c.rec.ID] = n
+	r.changedLocked(n)
+	return nil
+}
+
 // task asks containerd for the task of a container.
 func (r *Runtime) task(ctx context.Context, id string) (*tasktypes.Process, error) {
 	resp, err := r.eng.client.TaskService().Get(withNamespace(ctx), &tasks.GetRequest{ContainerID: id})
@@ -184,8 +220,10 @@ func (r *Runtime) newTask(ctx context.Context, c *ctr) error {
 			return err
 		}
 	}
-	if err := removeAll(c.logDir()); err != nil { // of a start that failed
-		return err
+	if r.statusOf(c).Restarts == 0 {
+		if err := removeAll(c.logDir()); err != nil { // of a start that failed
+			return err
+		}
 	}
 	known, err := r.eng.client.LoadContainer(ctx, c.rec.ID)
 	if err != nil {
@@ -295,14 +333,11 @@ func (r *Runtime) killHard(ctx context.Context, c *ctr) error {
 
 // Delete implements container.Runtime.
 func (r *Runtime) Delete(ctx context.Context, id string) error {
-	c, err := r.find(id)
+	c, err := r.hold(ctx, id)
 	if errors.Is(err, container.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
-		return err
-	}
-	if err := lock(ctx, c.op); err != nil {
 		return err
 	}
 	defer unlock(c.op)

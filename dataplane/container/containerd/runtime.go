@@ -229,6 +229,26 @@ func (r *Runtime) find(id string) (*ctr, error) {
 	return c, nil
 }
 
+// hold returns a container that is there, for one operation: unlock its op.
+func (r *Runtime) hold(ctx context.Context, id string) (*ctr, error) {
+	for {
+		c, err := r.find(id)
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(ctx, c.op); err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		gone := c.gone
+		r.mu.Unlock()
+		if !gone {
+			return c, nil
+		}
+		unlock(c.op) // deleted, or started again as another
+	}
+}
+
 // statusOf returns a copy of a container's status.
 func (r *Runtime) statusOf(c *ctr) container.Status {
 	r.mu.Lock()

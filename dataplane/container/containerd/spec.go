@@ -139,8 +139,13 @@ func (r *Runtime) mounts(c *ctr) ([]specs.Mount, error) {
 		}
 		out = append(out, s)
 	}
+	// A mount below another one comes after it.
+	slices.SortStableFunc(out, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
 	return out, nil
 }
+
+// depth is how far below the root a path is.
+func depth(path string) int { return strings.Count(filepath.Clean(path), "/") }
 
 func bind(source, target string, options ...string) specs.Mount {
 	return specs.Mount{Type: "bind", Source: source, Destination: target, Options: append([]string{"rbind", "rprivate", "nosuid", "nodev"}, options...)}
@@ -163,6 +168,7 @@ func (r *Runtime) mount(m container.Mount) (specs.Mount, error) {
 		if m.Size > 0 {
 			options = append(options, fmt.Sprintf("size=%d", m.Size))
 		}
+		options = append(options, m.Options...)
 		return specs.Mount{Type: "tmpfs", Source: "tmpfs", Destination: m.Target, Options: options}, nil
 	}
 	source, err := filepath.EvalSymlinks(m.Source)

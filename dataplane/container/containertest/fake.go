@@ -265,6 +265,32 @@ func (f *Fake) Start(_ context.Context, id string) error {
 	return nil
 }
 
+// Restart implements container.Runtime.
+func (f *Fake) Restart(ctx context.Context, id string) error {
+	c, err := f.find(id)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	over := c.status.State == container.Ended
+	f.mu.Unlock()
+	if over {
+		select {
+		case <-c.logged:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		again := &fakeContainer{
+			spec: c.spec, image: c.image, ended: make(chan struct{}), logged: make(chan struct{}), dir: c.dir,
+			status: container.Status{ID: c.spec.ID, Group: c.spec.Group, Labels: c.spec.Labels, Created: c.status.Created, Restarts: c.status.Restarts + 1},
+		}
+		f.mu.Lock()
+		f.ctrs[id] = again
+		f.mu.Unlock()
+	}
+	return f.Start(ctx, id)
+}
+
 func (f *Fake) lookUp(args []string) (Program, error) {
 	if len(args) == 0 {
 		return nil, fmt.Errorf("%w: no command specified", container.ErrStart)

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *Subject) {
 		{"exit codes", testExitCodes},
 		{"idempotence", testIdempotence},
 		{"stop", testStop},
+		{"restart", testRestart},
 		{"arguments and environment", testArguments},
 		{"start errors", testStartErrors},
 		{"images", testImages},
@@ -229,6 +230,36 @@ func testStop(k *kit) {
 	defer cancel()
 	if _, err := k.s.Wait(ctx, id); !errors.Is(err, context.DeadlineExceeded) {
 		k.Errorf("Wait of what runs on: %v", err)
+	}
+}
+
+func testRestart(k *kit) {
+	id := k.run("echo", "once more")
+	first := k.wait(id)
+	k.ok(k.s.Restart(k.ctx, id))
+	again := k.wait(id)
+	if first.Restarts != 0 || again.Restarts != 1 || again.ExitCode != 0 || !again.Created.Equal(first.Created) || again.Started.Before(first.Ended) {
+		k.Errorf("first %+v, again %+v", first, again)
+	}
+	k.s.Runtime = k.s.Reopen(k)
+	k.ok(k.s.Restart(k.ctx, id))
+	if s := k.wait(id); s.Restarts != 2 || s.State != container.Ended {
+		k.Errorf("after a reopen: %+v", s)
+	}
+	if got := k.lines(id); !slices.Equal(got, []string{"once more", "once more", "once more"}) {
+		k.Errorf("it wrote %q", got)
+	}
+	running := k.run("sleep")
+	before, err := k.s.Get(k.ctx, running)
+	k.ok(err)
+	k.ok(k.s.Restart(k.ctx, running))
+	if s, err := k.s.Get(k.ctx, running); err != nil || s.Restarts != 0 || s.PID != before.PID {
+		k.Errorf("what ran: %+v, %v", s, err)
+	}
+	k.ok(k.s.Stop(k.ctx, running, 0, 10*time.Second))
+	k.ok(k.s.Delete(k.ctx, id))
+	if err := k.s.Restart(k.ctx, id); !errors.Is(err, container.ErrNotFound) {
+		k.Errorf("Restart of nobody: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -302,4 +303,40 @@ func FuzzTail(f *testing.F) {
 		})
 		Complete(dir)
 	})
+}
+
+// A log goes on after its end, and after a writer that was killed in the middle
+// of a record.
+func TestGoesOn(t *testing.T) {
+	for _, torn := range []string{"", "\x00\x00\x00\x20half a rec"} {
+		dir := t.TempDir()
+		for _, line := range []string{"one", "two", "three"} {
+			a, err := Create(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Copy(Stdout, strings.NewReader(line+"\n")); err != nil {
+				t.Fatal(err)
+			}
+			if torn == "" {
+				err = a.Close()
+			} else {
+				err = a.append([]byte(torn))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if Complete(dir) != (torn == "") {
+				t.Errorf("complete: %v", Complete(dir))
+			}
+		}
+		var got []string
+		err := Tail(context.Background(), dir, 0, func() bool { return true }, func(r Record, _ int64) error {
+			got = append(got, string(r.Line))
+			return nil
+		})
+		if err != nil || !slices.Equal(got, []string{"one", "two", "three"}) {
+			t.Errorf("after %q: %q, %v", torn, got, err)
+		}
+	}
 }

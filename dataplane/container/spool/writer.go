@@ -25,8 +25,9 @@ type Appender struct {
 	closed bool
 }
 
-// Create begins the spool in dir, which must not hold one yet, and notes the
-// calling process as its writer.
+// Create begins the spool in dir, or goes on with the one that is there, and
+// notes the calling process as its writer. Of a log that goes on the end mark is
+// cut off, and a record that its last writer left half written.
 func Create(dir string) (*Appender, error) {
 	return create(dir, SegmentBytes, MaxBytes)
 }
@@ -36,7 +37,16 @@ func create(dir string, segmentBytes, maxBytes int64) (*Appender, error) {
 		return nil, err
 	}
 	a := &Appender{dir: dir, segmentBytes: segmentBytes, maxBytes: maxBytes}
-	if err := a.open(0); err != nil {
+	offsets, err := segments(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(offsets) == 0 {
+		err = a.open(0)
+	} else {
+		err = a.resume(offsets[len(offsets)-1])
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := replaceFile(filepath.Join(dir, writerFile), strconv.Itoa(os.Getpid())); err != nil {
@@ -55,6 +65,35 @@ func (a *Appender) open(offset int64) error {
 	}
 	a.file, a.first, a.size = f, offset, 0
 	return nil
+}
+
+// resume opens the last segment of a log that goes on.
+func (a *Appender) resume(offset int64) error {
+	name := filepath.Join(a.dir, segmentName(offset))
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	a.file, a.first, a.size = f, offset, wholeRecords(b)
+	return f.Truncate(a.size)
+}
+
+// wholeRecords is how many bytes of a segment are whole records before the end
+// mark.
+func wholeRecords(b []byte) int64 {
+	at := 0
+	for at+headerBytes <= len(b) {
+		r, n, err := parseHeader(b[at : at+headerBytes])
+		if err != nil || r.Stream == end || at+headerBytes+n > len(b) {
+			break
+		}
+		at += headerBytes + n
+	}
+	return int64(at)
 }
 
 // append writes encoded records with one system call. When the disk is full the

@@ -34,6 +34,7 @@ type Proc struct {
 //	cat               copies its input
 //	file PATH         writes a file's content
 //	touch PATH        makes a file; exit code 1 when it may not
+//	first PATH        makes a file; exit code 1 when it is there already
 //	alloc MB          uses memory, and sleeps
 //	uid               writes its user and group ids
 //	host              writes the host name
@@ -101,6 +102,13 @@ func runHost(p Proc, what string, args []string) int {
 			fmt.Fprintln(p.Stderr, err)
 			return 1
 		}
+	case "first":
+		f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			fmt.Fprintln(p.Stderr, err)
+			return 1
+		}
+		f.Close()
 	case "alloc":
 		b := make([]byte, number(args, 0)<<20)
 		for i := 0; i < len(b); i += 4096 {
