@@ -159,8 +159,18 @@ func ignoreClosed(err error) error {
 }
 
 func (d *daemon) preflight() error {
-	return host.Preflight(host.Needs{DataDir: d.cfg.DataDir, Pool: d.cfg.PublicCIDR, Ours: d.oursOnHost})
+	_, err := os.Stat(d.in.Path(storeFile))
+	begun := err == nil
+	if begun {
+		if err := host.CheckDisk(d.cfg.DataDir); err != nil {
+			d.log.Warn("writes may be refused until there is room", "error", err)
+		}
+	}
+	return host.Preflight(host.Needs{DataDir: d.cfg.DataDir, Pool: d.cfg.PublicCIDR, Ours: d.oursOnHost, Begun: begun})
 }
+
+// storeFile is the store's, in the data directory.
+const storeFile = "state.db"
 
 // settlePool finds the range of public addresses: it stays what the instance
 // was made with, since addresses of it are given away.
@@ -196,7 +206,7 @@ func (d *daemon) openPlanes() error {
 	d.onClose(d.network.Close)
 	var wg sync.WaitGroup
 	var storeErr, runtimeErr, caErr error
-	wg.Go(func() { d.store, storeErr = sqlite.Open(d.in.Path("state.db")) })
+	wg.Go(func() { d.store, storeErr = sqlite.Open(d.in.Path(storeFile)) })
 	wg.Go(func() { d.runtime, runtimeErr = containerd.New(d.ctx, d.runtimeOptions()) })
 	wg.Go(func() {
 		d.ca, caErr = host.OpenCA(d.in.Path("ca"), d.in.ID, "amazonaws.com", d.cfg.PublicCIDR)

@@ -162,6 +162,13 @@ func (w *soakWorld) whole() error {
 	if err != nil {
 		return err
 	}
+	if w.other != "" {
+		more, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(w.other), Tasks: w.others})
+		if err != nil {
+			return err
+		}
+		tasks.Tasks = append(tasks.Tasks, more.Tasks...)
+	}
 	var containers, interfaces, addresses []string
 	for _, t := range tasks.Tasks {
 		if aws.ToString(t.LastStatus) != "RUNNING" {
@@ -173,7 +180,9 @@ func (w *soakWorld) whole() error {
 			case "networkInterfaceId":
 				interfaces = append(interfaces, aws.ToString(d.Value))
 			case "privateIPv4Address":
-				addresses = append(addresses, aws.ToString(d.Value))
+				if strings.HasPrefix(aws.ToString(t.Group), "service:") {
+					addresses = append(addresses, aws.ToString(d.Value))
+				}
 			}
 		}
 	}

@@ -54,6 +54,9 @@ type soakWorld struct {
 	group   string // target group
 	url     string
 
+	other  string   // a cluster with tasks of a test's own, if there is one
+	others []string // their ARNs
+
 	ec2  *ec2.Client
 	ecs  *ecs.Client
 	ecr  *ecr.Client
@@ -66,7 +69,12 @@ type soakWorld struct {
 // it and looks for what it left.
 func newSoakWorld(t *testing.T) *soakWorld {
 	t.Helper()
-	w := &soakWorld{t: t, in: newInstance(t)}
+	return newSoakWorldIn(t, newInstance(t))
+}
+
+func newSoakWorldIn(t *testing.T, in *harness.Instance) *soakWorld {
+	t.Helper()
+	w := &soakWorld{t: t, in: in}
 	for _, step := range []func(context.Context) error{w.connect, w.network, w.image, w.definition, w.service} {
 		if err := step(t.Context()); err != nil {
 			t.Fatal(err)
@@ -128,6 +136,11 @@ func (w *soakWorld) image(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return w.push(ctx, img, "latest")
+}
+
+// push pushes an image to the repository.
+func (w *soakWorld) push(ctx context.Context, img v1.Image, tag string) error {
 	token, err := w.ecr.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
 		return err
@@ -137,7 +150,7 @@ func (w *soakWorld) image(ctx context.Context) error {
 		return err
 	}
 	user, password, _ := strings.Cut(string(login), ":")
-	to, err := name.NewTag(w.in.Listen+"/"+soakName+":latest", name.Insecure)
+	to, err := name.NewTag(w.in.Listen+"/"+soakName+":"+tag, name.Insecure)
 	if err != nil {
 		return err
 	}

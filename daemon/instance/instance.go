@@ -4,6 +4,7 @@
 package instance
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ type Instance struct {
 
 // State is what the daemon tells of itself once it is ready.
 type State struct {
-	PID            int    `json:"pid"`
+	PID            int    `json:"pid,omitempty"`  // of the daemon that answers
 	Endpoint       string `json:"endpoint"`       // http://127.0.0.1:4566
 	Region         string `json:"region"`         // us-east-1
 	Account        string `json:"account"`        // 12 digits
@@ -110,8 +111,12 @@ func (in Instance) RemoveRunDir() error {
 	return nil
 }
 
-// WriteState records what the ready daemon is.
-func (in Instance) WriteState(s State) error { return in.writeJSON("instance.json", s, 0o644) }
+// WriteState records what the ready daemon is. Its process is not part of that:
+// so the next daemon, which says the same, needs no room for it.
+func (in Instance) WriteState(s State) error {
+	s.PID = 0
+	return in.writeJSON("instance.json", s, 0o644)
+}
 
 // State returns what the daemon last said of itself; it may be dead by now.
 func (in Instance) State() (State, error) {
@@ -194,8 +199,13 @@ func (in Instance) readJSON(name string, v any) error {
 	return nil
 }
 
-// writeFile replaces a file in one step: a reader sees the old or the new one.
+// writeFile replaces a file in one step: a reader sees the old or the new one. A
+// file that says the same already is left alone, so that an instance comes up
+// again on a disk with no room.
 func writeFile(name string, b []byte, mode os.FileMode) error {
+	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, b) {
+		return os.Chmod(name, mode)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return err

@@ -30,9 +30,12 @@ type Needs struct {
 	Pool    netip.Prefix
 	// Ours tells whether a route to the pool is one that this instance left.
 	Ours func(netlink.Route) bool
+	// Begun says that the instance was up before: it comes up again with what
+	// room there is, because tasks may run on that need looking after.
+	Begun bool
 }
 
-// minFree is the disk space without which nothing is started, in bytes.
+// minFree is the disk space without which no instance is begun, in bytes.
 const minFree = 256 << 20
 
 // Preflight looks whether this machine can run minato. All problems are
@@ -41,7 +44,11 @@ func Preflight(n Needs) error {
 	if os.Geteuid() != 0 {
 		return Problem{"minato makes network namespaces and containers, which takes root", "run it with sudo"}
 	}
-	return errors.Join(checkRunc(), checkOverlay(n.DataDir), checkNftables(), checkDisk(n.DataDir), checkPool(n))
+	disk := error(nil)
+	if !n.Begun {
+		disk = CheckDisk(n.DataDir)
+	}
+	return errors.Join(checkRunc(), checkOverlay(n.DataDir), checkNftables(), disk, checkPool(n))
 }
 
 var runcVersion = regexp.MustCompile(`runc version (\d+)\.(\d+)\.(\d+)`)
@@ -99,7 +106,8 @@ func checkNftables() error {
 	return nil
 }
 
-func checkDisk(dataDir string) error {
+// CheckDisk says whether there is room for an instance, in words.
+func CheckDisk(dataDir string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dataDir, &fs); err != nil {
 		return err

@@ -3,6 +3,7 @@
 //
 //	server serve TEXT   answers TEXT on port 80 until SIGTERM, then finishes what it has
 //	server exit CODE    ends at once
+//	server talk BYTES   writes lines of so many bytes until SIGTERM
 package main
 
 import (
@@ -14,11 +15,12 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | server exit CODE")
+		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | server exit CODE | server talk BYTES")
 		os.Exit(2)
 	}
 	switch os.Args[1] {
@@ -27,6 +29,13 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case "talk":
+		size, err := strconv.Atoi(os.Args[2])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		talk(size)
 	case "exit":
 		code, err := strconv.Atoi(os.Args[2])
 		if err != nil {
@@ -55,4 +64,16 @@ func serve(text string) error {
 		return err
 	}
 	return <-stopped
+}
+
+// talk writes numbered lines, fifty a second.
+func talk(size int) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	for n := 0; ctx.Err() == nil; n++ {
+		if _, err := fmt.Printf("%-*d\n", size, n); err != nil {
+			os.Exit(3) // whoever reads the log must not go before us
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }

@@ -15,7 +15,9 @@
 //     Because there is no other writer, the checks are made on the stage, which
 //     is the database's state plus the neighbours before it.
 //   - journal_mode=WAL, synchronous=FULL: an acknowledged write has been synced.
-//     locking_mode=EXCLUSIVE: a second process cannot open the file.
+//     locking_mode=EXCLUSIVE: a second process cannot open the file. The VFS
+//     unix-excl keeps the index of the log in memory, not in a -shm file: such a
+//     file is made anew at each start, for which a full disk has no room.
 //   - A failed write (disk full, I/O error) is rolled back and answered with
 //     the error to everyone in the group; the stage is dropped, reads go on, and
 //     the next write tries again.
@@ -84,6 +86,7 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
+		"vfs":     {"unix-excl"},
 		"_pragma": {"locking_mode(EXCLUSIVE)", "journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(2000)"},
 	}.Encode()}
 	db, err := sql.Open("sqlite", u.String())

@@ -58,7 +58,7 @@ func startEngine(ctx context.Context, o *Options, recover func()) (*engine, erro
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(o.engineConfig(), []byte(o.engineConfigText()), 0o600); err != nil {
+	if err := keepFile(o.engineConfig(), o.engineConfigText(), 0o600); err != nil {
 		return nil, err
 	}
 	e := &engine{o: o, recover: recover, done: make(chan struct{})}

@@ -29,7 +29,7 @@ func (r *Runtime) EnsureGroup(_ context.Context, rec container.Group) error {
 		"hostname":    rec.Hostname + "\n",
 	} {
 		// Written in place: the files may be bind-mounted into containers already.
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		if err := keepFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err
 		}
 	}

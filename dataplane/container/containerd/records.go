@@ -95,6 +95,15 @@ func writeJSON(name string, v any) error {
 	return os.Rename(tmp, name)
 }
 
+// keepFile writes a file in place, unless it says the same already: on a full
+// disk what is right must not be cut off to be written again.
+func keepFile(name, text string, mode os.FileMode) error {
+	if have, err := os.ReadFile(name); err == nil && string(have) == text {
+		return nil
+	}
+	return os.WriteFile(name, []byte(text), mode)
+}
+
 func readJSON(name string, v any) error {
 	b, err := os.ReadFile(name)
 	if err != nil {
