@@ -41,6 +41,7 @@ import (
 	"minato/services/logs"
 	"minato/services/rds"
 	"minato/services/secretsmanager"
+	"minato/services/ssm"
 	"minato/services/sts"
 	"minato/store/memstore"
 )
@@ -94,6 +95,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 		rds.New(rds.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2, Databases: databases, Network: net}),
 		elbv2.New(elbv2.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2, Bus: controller.NewBus(), Names: func([]elbv2.Name) {}}),
 		secretsmanager.New(secretsmanager.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Self: secretsapi.NewClient(g)}),
+		ssm.New(ssm.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Secrets: secretsapi.NewClient(g), EC2: call.ec2}),
 		cloud9.New(cloud9.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2}),
 		cloudformation.New(cloudformation.Deps{Store: st, Clock: real, Log: log, Invoker: g}),
 	} {

@@ -16,6 +16,7 @@ import (
 	logsapi "minato/aws/api/logs"
 	rdsapi "minato/aws/api/rds"
 	secretsapi "minato/aws/api/secretsmanager"
+	ssmapi "minato/aws/api/ssm"
 	stsapi "minato/aws/api/sts"
 	"minato/aws/validate"
 	"minato/controller"
@@ -40,6 +41,7 @@ import (
 	"minato/services/logs"
 	"minato/services/rds"
 	"minato/services/secretsmanager"
+	"minato/services/ssm"
 	"minato/services/sts"
 )
 
@@ -47,7 +49,7 @@ import (
 // docs/coverage.md shows it.
 func Services() []*aws.Service {
 	return []*aws.Service{
-		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, secretsapi.Model, cloud9api.Model,
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model,
 	}
 }
 
@@ -65,6 +67,7 @@ type services struct {
 	cloud9 *cloud9.Service
 
 	secrets *secretsmanager.Service
+	ssm     *ssm.Service
 
 	instances *ec2.InstanceReconciler
 	metadata  *metadata.Listeners
@@ -135,6 +138,7 @@ func (d *daemon) buildServices() error {
 	}
 	call := d.clients()
 	d.services.secrets = secretsmanager.New(secretsmanager.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Self: call.secrets})
+	d.services.ssm = ssm.New(ssm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Secrets: call.secrets, EC2: call.ec2})
 	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
 	d.services.ecr = ecr.New(ecr.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam, OpenRegistry: d.openRegistry,
@@ -156,7 +160,7 @@ func (d *daemon) buildServices() error {
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
 	builds, err := d.newRelay()

@@ -39,6 +39,7 @@ var houseRights = map[string][]string{
 	"ecs.amazonaws.com":                  {"ec2:ModifyNetworkInterfaceAttribute", "ecr:DescribeImages", "ecr:DescribeRepositories", "iam:GetRole"},
 	"elasticloadbalancing.amazonaws.com": {"ec2:CreateTags", "ec2:DescribeRouteTables"},
 	"rds.amazonaws.com":                  {"ec2:CreateTags", "ec2:DescribeNetworkInterfaces"},
+	"ssm.amazonaws.com":                  {"ec2:DescribeImages"},
 	"sts.amazonaws.com":                  {"iam:GetRole", "iam:GetPolicy", "iam:GetPolicyVersion"},
 }
 
