@@ -103,6 +103,11 @@ func (x *Explainer) taskCauses(ctx context.Context, t ecs.Task) ([]Cause, error)
 		return []Cause{{
 			What: "the image cannot be pulled: " + strings.TrimPrefix(reason, "CannotPullContainerError: "), Evidence: evidence, Remedy: []string{remedy},
 		}}, nil
+	case strings.Contains(whole, "CannotStartContainerError"):
+		return []Cause{{
+			What: "a container cannot be started: " + cannotStart(t), Evidence: evidence,
+			Remedy: []string{"look at the container's command, entry point, user and dependencies: aws ecs describe-task-definition --task-definition " + last(aws.Val(t.TaskDefinitionArn))},
+		}}, nil
 	case strings.Contains(whole, "OutOfMemory"):
 		return []Cause{{
 			What: fmt.Sprintf("a container needed more memory than its limit (task memory %s MiB)", aws.Val(t.Memory)), Evidence: evidence,
@@ -119,6 +124,17 @@ func (x *Explainer) taskCauses(ctx context.Context, t ecs.Task) ([]Cause, error)
 		return []Cause{{What: "somebody stopped the task: " + reason, Evidence: evidence}}, nil
 	}
 	return []Cause{{What: reason, Evidence: evidence}}, nil
+}
+
+// cannotStart is why the first container of a task that could not be started
+// was not.
+func cannotStart(t ecs.Task) string {
+	for _, c := range t.Containers {
+		if why, ok := strings.CutPrefix(aws.Val(c.Reason), "CannotStartContainerError: "); ok {
+			return aws.Val(c.Name) + ": " + why
+		}
+	}
+	return aws.Val(t.StoppedReason)
 }
 
 var denial = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)

@@ -12,6 +12,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/controller"
 	"minato/dataplane/container"
+	"minato/services/ecs/life"
 )
 
 // taskLoop reconciles tasks.
@@ -68,9 +69,9 @@ func (l *taskLoop) Reconcile(ctx context.Context, key string) (controller.Result
 			}
 			continue
 		}
-		next := planTask(&t, &d.TaskDefinition, o, l.s.Clock.Now())
-		if next.action == doNothing {
-			return controller.Result{After: next.after}, nil
+		next := life.Plan(l.s.lifeOf(&t, &d.TaskDefinition, o), l.s.Clock.Now())
+		if next.Action == life.Nothing {
+			return controller.Result{After: next.After}, nil
 		}
 		if wait, err := l.s.take(ctx, next, &t, &d); err != nil || wait {
 			return controller.Result{}, err
@@ -130,53 +131,57 @@ func failure(cause error, format string, args ...any) error {
 
 // take takes a step. wait says that there is nothing more to do until something
 // changes.
-func (s *Service) take(ctx context.Context, st step, t *taskRecord, d *taskDefinitionRecord) (wait bool, err error) {
+func (s *Service) take(ctx context.Context, st life.Step, t *taskRecord, d *taskDefinitionRecord) (wait bool, err error) {
 	err = s.act(ctx, st, t, d)
 	var f *taskFailure
 	if errors.As(err, &f) {
 		return false, s.fail(ctx, t, f)
 	}
-	return st.action == stopContainers, err
+	return st.Action == life.StopContainers, err
 }
 
-func (s *Service) act(ctx context.Context, st step, t *taskRecord, d *taskDefinitionRecord) error {
-	switch st.action {
-	case makeInterface:
+func (s *Service) act(ctx context.Context, st life.Step, t *taskRecord, d *taskDefinitionRecord) error {
+	switch st.Action {
+	case life.MakeInterface:
 		eni, err := s.createInterface(ctx, t)
 		if err != nil {
 			return interfaceFailure(t, err)
 		}
 		return s.change(ctx, t, func(t *taskRecord) { t.attach(eni) })
-	case awaitInterface:
+	case life.AwaitInterface:
 		return s.awaitInterface(ctx, t)
-	case prepare:
+	case life.Prepare:
 		return s.prepare(ctx, t, d)
-	case startContainers:
-		return s.startContainers(ctx, t, d, st.containers)
-	case activate:
+	case life.StartContainers:
+		return s.startContainers(ctx, t, d, st.Containers)
+	case life.GiveUp:
+		return s.neverStarts(ctx, t, st.Containers[0], st.Reason, aws.Ptr[int32](life.DependencyExitCode))
+	case life.RestartContainers:
+		return s.restartContainers(ctx, t, st.Containers)
+	case life.Activate:
 		return s.setStatus(ctx, t, taskActivating, nil)
-	case becomeRunning:
+	case life.BecomeRunning:
 		return s.setStatus(ctx, t, taskRunning, func(t *taskRecord) { t.StartedAt = s.now() })
-	case endOfEssential:
+	case life.EndOfEssential:
 		return s.change(ctx, t, func(t *taskRecord) {
 			stop := stopRequest{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: "Essential container in task exited", At: *s.now()}
-			if reason := t.Failed[st.containers[0]]; reason != "" {
-				stop.Code, stop.Reason = ecsapi.TaskStopCodeTaskFailedToStart, reason
+			if t.Failed[st.Containers[0]] != "" && t.StartedAt == nil {
+				stop.Code, stop.Reason = ecsapi.TaskStopCodeTaskFailedToStart, "Task failed to start"
 			}
 			t.end(stop)
 		})
-	case beginStop:
+	case life.BeginStop:
 		return s.beginStop(ctx, t)
-	case stopContainers:
-		for _, name := range st.containers {
+	case life.StopContainers:
+		for _, name := range st.Containers {
 			s.stopInBackground(t, d, name)
 		}
 		return nil
-	case deprovision:
+	case life.Deprovision:
 		return s.setStatus(ctx, t, taskDeprovisioning, func(t *taskRecord) { t.ExecutionStoppedAt = s.now() })
-	case release:
+	case life.Release:
 		return s.release(ctx, t)
-	case forget:
+	case life.Forget:
 		return s.forget(ctx, t)
 	}
 	return nil
@@ -306,7 +311,7 @@ func (s *Service) observe(ctx context.Context, t *taskRecord, d *taskDefinitionR
 			continue
 		}
 		s.checkHealth(t, &d.TaskDefinition, *c.Name, status)
-		if s.forwardLogs(t, d, *c.Name) {
+		if s.forwardLogs(t, d, *c.Name, status) {
 			o.logging = true
 		}
 	}
@@ -317,10 +322,11 @@ func (s *Service) observe(ctx context.Context, t *taskRecord, d *taskDefinitionR
 // whether that is news.
 func (s *Service) showContainers(t *taskRecord, d *ecsapi.TaskDefinition, o *observation) bool {
 	news := false
+	alive := s.lifeOf(t, d, o)
 	for i := range t.Containers {
 		c := &t.Containers[i]
 		seen, ok := o.containers[*c.Name]
-		if !ok {
+		if !ok || t.Failed[*c.Name] != "" || t.Stop == nil && alive.Containers[i].WillRestart() {
 			continue
 		}
 		want := taskPending

@@ -47,7 +47,7 @@ func TestUnservedOfDefinitions(t *testing.T) {
 		{"the operating system family WINDOWS_SERVER_2022_CORE", func(d *ecsapi.TaskDefinition, _ *ecsapi.ContainerDefinition) {
 			d.RuntimePlatform = &ecsapi.RuntimePlatform{OperatingSystemFamily: aws.Ptr("WINDOWS_SERVER_2022_CORE")}
 		}},
-		{"restartPolicy of the container chat", func(_ *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) {
+		{"", func(_ *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) {
 			c.RestartPolicy = &ecsapi.ContainerRestartPolicy{Enabled: aws.Ptr(true)}
 		}},
 		{"volumesFrom of the container chat", func(_ *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) {

@@ -81,7 +81,7 @@ type Service struct {
 	bg       sync.WaitGroup
 	mu       sync.Mutex
 	busy     map[string]bool         // guarded: what is under way in the background
-	logged   map[string]bool         // guarded: containers whose log was delivered to its end
+	logged   map[string]int          // guarded: how many runs of a container have had their log delivered
 	sessions map[string]*roleSession // guarded: by task and role
 	// groupOwners are the keys of services by the ARNs of their target groups;
 	// guarded.
@@ -109,7 +109,7 @@ func New(d Deps) *Service {
 		settings:    store.NewTable[ecsapi.Setting](d.Store, "ecs/setting"),
 		enqueue:     func(string, string) {},
 		busy:        map[string]bool{},
-		logged:      map[string]bool{},
+		logged:      map[string]int{},
 		sessions:    map[string]*roleSession{},
 	}
 	s.bgCtx, s.bgCancel = context.WithCancel(context.Background())

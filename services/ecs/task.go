@@ -12,20 +12,21 @@ import (
 	"minato/aws/identity"
 	"minato/internal/ids"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/life"
 	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
 
 // The statuses of tasks, in the order of their life.
 const (
-	taskProvisioning   = "PROVISIONING"
-	taskPending        = "PENDING"
-	taskActivating     = "ACTIVATING"
-	taskRunning        = "RUNNING"
-	taskDeactivating   = "DEACTIVATING"
-	taskStopping       = "STOPPING"
-	taskDeprovisioning = "DEPROVISIONING"
-	taskStopped        = "STOPPED"
+	taskProvisioning   = life.Provisioning
+	taskPending        = life.Pending
+	taskActivating     = life.Activating
+	taskRunning        = life.Running
+	taskDeactivating   = life.Deactivating
+	taskStopping       = life.Stopping
+	taskDeprovisioning = life.Deprovisioning
+	taskStopped        = life.Stopped
 )
 
 const platformVersion = serviceconfig.PlatformVersion

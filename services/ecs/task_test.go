@@ -59,6 +59,7 @@ type quay struct {
 	public     []string
 	denied     map[string]error // operations that fail
 	unreal     bool             // interfaces never become real
+	pace       float64
 }
 
 // logBook stands in for CloudWatch Logs.
@@ -243,7 +244,7 @@ func (q *quay) start() {
 	control := controller.New(clock.Real(1), slog.New(slog.DiscardHandler), controller.NewBus())
 	control.WatchStore(q.store)
 	q.ecs = New(Deps{
-		Store: q.store, Clock: clock.Real(1), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Runtime: q.runtime, Network: q, Images: q.abroad,
+		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Runtime: q.runtime, Network: q, Images: q.abroad,
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"),
 	})
 	q.ecs.AddReconcilers(control)
@@ -433,7 +434,13 @@ func TestTasksThatDoNotStart(t *testing.T) {
 		}, "ECS was unable to assume the role 'arn:aws:iam::000000000000:role/strange' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."},
 		{"no such program", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
 			d.ContainerDefinitions[0].EntryPoint = []string{"/nothing"}
-		}, `CannotStartContainerError: Error response from daemon: exec: "/nothing": no such file or directory`},
+		}, "Task failed to start"},
+		{"a dependency that fails", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
+			side := d.ContainerDefinitions[0]
+			side.Name, side.Essential, side.Command, side.PortMappings = aws.Ptr("init"), aws.Ptr(false), []string{"exit", "7"}, nil
+			d.ContainerDefinitions[0].DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("init"), Condition: aws.Ptr("SUCCESS")}}
+			d.ContainerDefinitions = append(d.ContainerDefinitions, side)
+		}, "Task failed to start"},
 		{"no address", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) {
 			q.denied["CreateNetworkInterface"] = aws.Errorf("InsufficientFreeAddressesInSubnet", "full")
 		}, "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-a': InsufficientFreeAddressesInSubnet: full"},
@@ -444,6 +451,13 @@ func TestTasksThatDoNotStart(t *testing.T) {
 			d := chatDefinition("sleep")
 			c.change(q, d)
 			task := q.until(q.run(d), taskStopped)
+			want := map[string]string{
+				"no such program":         `CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: exec: "/nothing": no such file or directory`,
+				"a dependency that fails": fmt.Sprintf("CannotStartContainerError: dependency graph: failed to resolve container ordering dependency [init(%[1]s:latest) (STOPPED->RUNNING) - Exit: 7] for target [chat(%[1]s:latest) (NONE->RUNNING)] as dependency did not exit successfully.", repository),
+			}[c.name]
+			if got := aws.Val(task.Containers[0].Reason); got != want {
+				t.Errorf("the container's reason: %s, want %s", got, want)
+			}
 			if *task.StopCode != "TaskFailedToStart" || *task.StoppedReason != c.want || *task.DesiredStatus != taskStopped || task.StartedAt != nil {
 				t.Errorf("%s: %s, want %s", *task.StopCode, *task.StoppedReason, c.want)
 			}
@@ -472,6 +486,75 @@ func TestEssentialContainers(t *testing.T) {
 		*task.Containers[0].ExitCode != 137 || *task.Containers[0].Reason != "OutOfMemoryError: Container killed due to memory usage" {
 		b, _ := json.Marshal(task)
 		t.Errorf("%s", b)
+	}
+}
+
+// A restart policy has a container started again, its log goes on, and an exit
+// code that it ignores ends the task.
+func TestRestartPolicy(t *testing.T) {
+	q := newQuay(t)
+	q.stop()
+	q.pace = 1000 // 60 s are 60 ms
+	q.start()
+	d := chatDefinition("sleep")
+	d.ContainerDefinitions[0].RestartPolicy = &ecsapi.ContainerRestartPolicy{Enabled: aws.Ptr(true), IgnoredExitCodes: []int32{5}, RestartAttemptPeriod: aws.Ptr[int32](60)}
+	arn := q.run(d)
+	id := *q.until(arn, taskRunning).Containers[0].RuntimeId
+	for n := range 3 {
+		time.Sleep(100 * time.Millisecond)
+		q.must(q.runtime.End(id, container.Status{ExitCode: 1}))
+		for end := time.Now().Add(settlingTime); ; time.Sleep(5 * time.Millisecond) {
+			if s, err := q.runtime.Get(q.ctx, id); err == nil && s.Restarts == n+1 && s.State == container.Running {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("not started again: %+v", q.task(arn))
+			}
+		}
+		if c := q.task(arn).Containers[0]; *c.LastStatus != taskRunning || c.ExitCode != nil {
+			t.Errorf("while it was started again: %+v", c)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	q.must(q.runtime.End(id, container.Status{ExitCode: 5}))
+	if task := q.until(arn, taskStopped); *task.StopCode != "EssentialContainerExited" || *task.Containers[0].ExitCode != 5 {
+		t.Errorf("%+v", task)
+	}
+	if got := q.logs.stream("web/chat/" + arn[len(arn)-taskIDLength:]); !slices.Equal(got, []string{"ready", "ready", "ready", "ready"}) {
+		t.Errorf("its log: %q", got)
+	}
+}
+
+// A container that ends before it has run for its period is not started again.
+func TestRestartTooSoon(t *testing.T) {
+	q := newQuay(t)
+	d := chatDefinition("exit", "4")
+	d.ContainerDefinitions[0].RestartPolicy = &ecsapi.ContainerRestartPolicy{Enabled: aws.Ptr(true)}
+	if task := q.until(q.run(d), taskStopped); *task.Containers[0].ExitCode != 4 {
+		t.Errorf("%+v", task)
+	}
+}
+
+// Containers that others depend on are stopped after them.
+func TestStopOrder(t *testing.T) {
+	q := newQuay(t)
+	d := chatDefinition("sleep")
+	side := d.ContainerDefinitions[0]
+	side.Name, side.Essential, side.PortMappings = aws.Ptr("side"), aws.Ptr(false), nil
+	d.ContainerDefinitions[0].DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("side"), Condition: aws.Ptr("START")}}
+	d.ContainerDefinitions = append(d.ContainerDefinitions, side)
+	arn := q.run(d)
+	task := q.until(arn, taskRunning)
+	var ends [2]container.Status
+	var waits sync.WaitGroup
+	for i := range ends {
+		waits.Go(func() { ends[i], _ = q.runtime.Wait(q.ctx, *task.Containers[i].RuntimeId) })
+	}
+	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &arn})))
+	waits.Wait()
+	q.until(arn, taskStopped)
+	if !ends[0].Ended.Before(ends[1].Ended) {
+		t.Errorf("chat ended at %v, what it needs at %v", ends[0].Ended, ends[1].Ended)
 	}
 }
 

@@ -2,16 +2,12 @@ package ecs
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"minato/aws"
-	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/spec"
 )
@@ -41,40 +37,10 @@ func hostName(t *taskRecord) string {
 	return t.ID
 }
 
-// startContainers makes and starts containers; one that cannot start is noted.
-func (s *Service) startContainers(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, names []string) error {
-	for _, name := range names {
-		spec, err := s.containerOf(t, d, name)
-		if err == nil {
-			err = s.Runtime.Ensure(ctx, spec)
-		}
-		if err == nil {
-			err = s.Runtime.Start(ctx, spec.ID)
-		}
-		if errors.Is(err, container.ErrStart) {
-			_, text, _ := strings.Cut(err.Error(), container.ErrStart.Error()+": ")
-			reason := "CannotStartContainerError: Error response from daemon: " + text
-			return s.change(ctx, t, func(t *taskRecord) {
-				if t.Failed == nil {
-					t.Failed = map[string]string{}
-				}
-				t.Failed[name] = reason
-				c := t.containerOf(name)
-				c.LastStatus, c.Reason = aws.Ptr(taskStopped), &reason
-			})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // containerOf translates a container of the task definition for the runtime,
 // with the directories of the task's volumes made.
 func (s *Service) containerOf(t *taskRecord, d *taskDefinitionRecord, name string) (container.Container, error) {
-	def := &d.ContainerDefinitions[slices.IndexFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return *c.Name == name })]
-	c := s.specOf(t).Container(def, t.containerOf(name))
+	c := s.specOf(t).Container(containerNamed(&d.TaskDefinition, name), t.containerOf(name))
 	for _, m := range c.Mounts {
 		if m.Source == "" {
 			continue
@@ -90,10 +56,8 @@ func (s *Service) containerOf(t *taskRecord, d *taskDefinitionRecord, name strin
 // SIGKILL. It outlasts a reconcile; after a restart it is begun again.
 func (s *Service) stopInBackground(t *taskRecord, d *taskDefinitionRecord, name string) {
 	timeout := defaultStopTimeout
-	for _, c := range d.ContainerDefinitions {
-		if *c.Name == name && c.StopTimeout != nil {
-			timeout = time.Duration(*c.StopTimeout) * time.Second
-		}
+	if c := containerNamed(&d.TaskDefinition, name); c != nil && c.StopTimeout != nil {
+		timeout = time.Duration(*c.StopTimeout) * time.Second
 	}
 	id := *t.containerOf(name).RuntimeId
 	s.once("stop "+id, func(ctx context.Context) {
@@ -103,9 +67,9 @@ func (s *Service) stopInBackground(t *taskRecord, d *taskDefinitionRecord, name 
 	})
 }
 
-// once runs f in the background unless it runs already, and wakes nobody: what f
-// waits for does.
-func (s *Service) once(what string, f func(ctx context.Context)) {
+// once runs f in the background unless it runs already, and then what follows;
+// it wakes nobody by itself.
+func (s *Service) once(what string, f func(ctx context.Context), then ...func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.busy[what] || s.bgCtx.Err() != nil {
@@ -115,8 +79,11 @@ func (s *Service) once(what string, f func(ctx context.Context)) {
 	s.bg.Go(func() {
 		f(s.bgCtx)
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		delete(s.busy, what)
+		s.mu.Unlock()
+		for _, g := range then {
+			g()
+		}
 	})
 }
 

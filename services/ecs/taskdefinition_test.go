@@ -3,11 +3,9 @@ package ecs
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
-	"minato/dataplane/container"
 )
 
 // What ECS refuses, in its words.
@@ -159,58 +157,5 @@ func TestClientToken(t *testing.T) {
 	q.must(err)
 	if len(a.Tasks) != 2 || len(b.Tasks) != 2 || !slices.ContainsFunc(b.Tasks, func(t ecsapi.Task) bool { return *t.TaskArn == *a.Tasks[0].TaskArn }) {
 		t.Errorf("%d, then %d others", len(a.Tasks), len(b.Tasks))
-	}
-}
-
-// The plan's steps, one state after the other.
-func TestTaskPlan(t *testing.T) {
-	now := time.Now()
-	def := &ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{
-		{Name: aws.Ptr("app"), Essential: aws.Ptr(true), DependsOn: []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("side"), Condition: aws.Ptr("COMPLETE")}}},
-		{Name: aws.Ptr("side"), Essential: aws.Ptr(false)},
-	}}
-	seen := func(app, side container.State) map[string]container.Status {
-		return map[string]container.Status{"app": {State: app}, "side": {State: side}}
-	}
-	stop := &stopRequest{Reason: "x"}
-	for _, x := range []struct {
-		name       string
-		status     string
-		change     func(r *taskRecord)
-		seen       map[string]container.Status
-		logging    bool
-		want       action
-		containers []string
-	}{
-		{name: "new", status: taskProvisioning, want: makeInterface},
-		{name: "interface made", status: taskProvisioning, change: func(r *taskRecord) { r.ENI = "eni" }, want: awaitInterface},
-		{name: "stopped before it began", status: taskProvisioning, change: func(r *taskRecord) { r.Stop = stop }, want: beginStop},
-		{name: "interface real", status: taskPending, want: prepare},
-		{name: "prepared", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, want: startContainers, containers: []string{"side"}},
-		{name: "side runs", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: map[string]container.Status{"side": {State: container.Running}}, want: doNothing},
-		{name: "side ended", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: map[string]container.Status{"side": {State: container.Ended}}, want: startContainers, containers: []string{"app"}},
-		{name: "made, not started", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: seen(container.Created, container.Ended), want: startContainers, containers: []string{"app"}},
-		{name: "all started", status: taskPending, change: func(r *taskRecord) { r.Ready = true }, seen: seen(container.Running, container.Ended), want: activate},
-		{name: "activating", status: taskActivating, seen: seen(container.Running, container.Ended), want: becomeRunning},
-		{name: "running", status: taskRunning, seen: seen(container.Running, container.Ended), want: doNothing},
-		{name: "essential ended", status: taskRunning, seen: seen(container.Ended, container.Ended), want: endOfEssential, containers: []string{"app"}},
-		{name: "essential never started", status: taskPending, change: func(r *taskRecord) { r.Ready, r.Failed = true, map[string]string{"app": "no"} }, seen: seen(container.Created, container.Ended), want: endOfEssential, containers: []string{"app"}},
-		{name: "to stop", status: taskRunning, change: func(r *taskRecord) { r.Stop = stop }, seen: seen(container.Running, container.Ended), want: beginStop},
-		{name: "deactivating", status: taskDeactivating, change: func(r *taskRecord) { r.Stop = stop }, seen: seen(container.Running, container.Ended), want: beginStop},
-		{name: "stopping", status: taskStopping, seen: seen(container.Running, container.Ended), want: stopContainers, containers: []string{"app"}},
-		{name: "logs on their way", status: taskStopping, seen: seen(container.Ended, container.Ended), logging: true, want: doNothing},
-		{name: "all ended", status: taskStopping, seen: seen(container.Ended, container.Ended), want: deprovision},
-		{name: "deprovisioning", status: taskDeprovisioning, want: release},
-		{name: "just stopped", status: taskStopped, change: func(r *taskRecord) { r.StoppedAt = aws.Ptr(now.Add(-time.Minute)) }, want: doNothing},
-		{name: "long stopped", status: taskStopped, change: func(r *taskRecord) { r.StoppedAt = aws.Ptr(now.Add(-2 * time.Hour)) }, want: forget},
-	} {
-		r := &taskRecord{Task: ecsapi.Task{LastStatus: aws.Ptr(x.status)}}
-		if x.change != nil {
-			x.change(r)
-		}
-		got := planTask(r, def, &observation{containers: x.seen, logging: x.logging}, now)
-		if got.action != x.want || !slices.Equal(got.containers, x.containers) {
-			t.Errorf("%s: %+v, want %d %v", x.name, got, x.want, x.containers)
-		}
 	}
 }

@@ -3,6 +3,8 @@ package ecs
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"minato/aws"
@@ -43,8 +45,8 @@ func (s *Service) checkHealth(t *taskRecord, d *ecsapi.TaskDefinition, name stri
 	}
 	for i := range d.ContainerDefinitions {
 		if def := &d.ContainerDefinitions[i]; *def.Name == name && hasCheck(def.HealthCheck) {
-			h := &healthChecker{s: s, task: *t, name: name, id: *t.containerOf(name).RuntimeId, check: *def.HealthCheck, started: status.Started}
-			s.once("health "+h.id, h.run)
+			h := &healthChecker{s: s, task: *t, name: name, id: *t.containerOf(name).RuntimeId, check: *def.HealthCheck, run: status.Restarts, started: status.Started}
+			s.once(fmt.Sprint("health ", h.id, h.run), h.watch)
 		}
 	}
 }
@@ -55,6 +57,7 @@ type healthChecker struct {
 	task     taskRecord
 	name, id string
 	check    ecsapi.HealthCheck
+	run      int // how often the container was started again before
 	started  time.Time
 }
 
@@ -65,9 +68,9 @@ func seconds(p *int32, d int32) time.Duration {
 	return time.Duration(d) * time.Second
 }
 
-// run checks at intervals until the container has ended. A failure counts once
+// watch checks at intervals until the container has ended. A failure counts once
 // the start period is over, or once the check has passed before.
-func (h *healthChecker) run(ctx context.Context) {
+func (h *healthChecker) watch(ctx context.Context) {
 	interval, timeout := seconds(h.check.Interval, 30), seconds(h.check.Timeout, 5)
 	grace := h.started.Add(h.s.Clock.Paced(seconds(h.check.StartPeriod, 0)))
 	retries := int32(3)
@@ -76,6 +79,9 @@ func (h *healthChecker) run(ctx context.Context) {
 	}
 	failures, passed := int32(0), false
 	for sleep(ctx, h.s.Clock.Paced(interval)) == nil {
+		if status, err := h.s.Runtime.Get(ctx, h.id); err != nil || status.State != container.Running || status.Restarts != h.run {
+			return
+		}
 		err := h.once(ctx, timeout)
 		switch {
 		case errors.Is(err, container.ErrNotRunning), errors.Is(err, container.ErrNotFound), ctx.Err() != nil:
@@ -97,7 +103,7 @@ func (h *healthChecker) once(ctx context.Context, timeout time.Duration) error {
 	defer cancel()
 	args := h.check.Command[1:]
 	if h.check.Command[0] == "CMD-SHELL" {
-		args = []string{"/bin/sh", "-c", h.check.Command[1]}
+		args = []string{"/bin/sh", "-c", strings.Join(args, " ")}
 	} else if h.check.Command[0] != "CMD" {
 		args = h.check.Command
 	}

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"minato/aws"
@@ -77,11 +76,11 @@ func loggerFailure(step, what string, err error) error {
 
 // forwardLogs keeps a container's log on its way to CloudWatch Logs; it reports
 // whether there is more to deliver.
-func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name string) bool {
+func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name string, status container.Status) bool {
 	options := logOptions(&d.TaskDefinition, name)
 	id := *t.containerOf(name).RuntimeId
 	s.mu.Lock()
-	done := s.logged[id]
+	done := s.logged[id] > status.Restarts
 	s.mu.Unlock()
 	if options == nil || done {
 		return false
@@ -91,30 +90,31 @@ func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name strin
 		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options[awslogs.OptionGroup], Stream: logStream(t, options, name),
 		As: func(ctx context.Context) (context.Context, error) { return s.asRole(ctx, &task, role) },
 	}
-	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, &task, f) })
+	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, f) }, func() { s.enqueue(taskReconciler, s.tasks.Key(task.ids()...)) })
 	return true
 }
 
-// deliver delivers a container's log until its end, or until nobody will take it
-// and the container has ended long ago.
-func (s *Service) deliver(ctx context.Context, t *taskRecord, f *awslogs.Forwarder) {
-	defer func() {
+// deliver delivers a container's log until the end of what it writes in this run
+// of it, or until nobody will take it and the container has ended long ago.
+func (s *Service) deliver(ctx context.Context, f *awslogs.Forwarder) {
+	for pause := logPauseMin; ; pause = min(2*pause, logPauseMax) {
+		before, err := s.Runtime.Get(ctx, f.Container)
+		if err == nil {
+			err = f.Run(ctx)
+		}
 		if ctx.Err() != nil {
 			return // the next daemon goes on
 		}
-		s.mu.Lock()
-		s.logged[f.Container] = true
-		s.mu.Unlock()
-		s.enqueue(taskReconciler, s.tasks.Key(t.ids()...))
-	}()
-	for pause := logPauseMin; ; pause = min(2*pause, logPauseMax) {
-		err := f.Run(ctx)
-		if err == nil || errors.Is(err, container.ErrNotFound) || ctx.Err() != nil {
+		status, lost := s.Runtime.Get(ctx, f.Container)
+		ended := lost == nil && status.State == container.Ended && status.Restarts == before.Restarts
+		if lost != nil || ended && (err == nil || time.Since(status.Ended) > lastLogs) {
+			s.mu.Lock()
+			s.logged[f.Container] = status.Restarts + 1
+			s.mu.Unlock()
 			return
 		}
-		s.Log.Warn("a log cannot be delivered", "container", f.Container, "group", f.Group, "error", err)
-		if status, err := s.Runtime.Get(ctx, f.Container); err != nil || status.State == container.Ended && time.Since(status.Ended) > lastLogs {
-			return
+		if err != nil {
+			s.Log.Warn("a log cannot be delivered", "container", f.Container, "group", f.Group, "error", err)
 		}
 		if sleep(ctx, pause) != nil {
 			return

@@ -63,7 +63,7 @@ func supported(d *taskDefinitionRecord) error {
 	}
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
-		if name, asked := aws.Asked(c, "CredentialSpecs", "DnsSearchDomains", "DnsServers", "FirelensConfiguration", "Hostname", "ResourceRequirements", "RestartPolicy", "VolumesFrom"); asked {
+		if name, asked := aws.Asked(c, "CredentialSpecs", "DnsSearchDomains", "DnsServers", "FirelensConfiguration", "Hostname", "ResourceRequirements", "VolumesFrom"); asked {
 			return failure(nil, "ResourceInitializationError: %s of the container %s: not served by minato", strings.ToLower(name[:1])+name[1:], aws.Val(c.Name))
 		}
 		switch {

@@ -13,6 +13,10 @@ import (
 	"minato/services/ecs/awslogs"
 )
 
+// RestartAttemptPeriod is how long a container must have run to be started
+// again, in seconds, where its restart policy does not say.
+const RestartAttemptPeriod = 300
+
 // Awsvpc is the network mode in which a task has an interface of its own.
 const Awsvpc = "awsvpc"
 
