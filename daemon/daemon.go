@@ -44,6 +44,7 @@ type daemon struct {
 	dns     *dns.Server
 	ca      *host.CA
 	gateway *gateway.Gateway
+	refused *gateway.Refusals
 	services
 	names *names
 	vpcs  *vpcServices

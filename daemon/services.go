@@ -94,8 +94,10 @@ func (d *daemon) clients() clients {
 func (d *daemon) buildGateway() error {
 	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log})
 	authenticator := &gateway.Keys{Users: d.iam}
+	d.refused = gateway.NewRefusals(d.clock)
 	opt := gateway.Options{
-		Account: d.cfg.Account, Region: d.cfg.Region, Clock: d.clock, Log: d.log, Authenticator: authenticator, Authorizer: d.iam, Validate: validate.Input,
+		Refusals: d.refused,
+		Account:  d.cfg.Account, Region: d.cfg.Region, Clock: d.clock, Log: d.log, Authenticator: authenticator, Authorizer: d.iam, Validate: validate.Input,
 		DevCredentials: d.cfg.DevCredentials, Hosts: []string{network.ServiceAddress(d.cfg.PublicCIDR).String()},
 	}
 	if d.cfg.Record != "" {
@@ -176,6 +178,7 @@ func (d *daemon) buildServices() error {
 func (d *daemon) openRegistry(a registry.Authorizer, r registry.Repositories) *registry.Registry {
 	return registry.New(registry.Options{
 		Content: d.runtime.Content(), Leases: d.runtime.Leases(), Namespace: d.runtime.Namespace(), Authorizer: a, Repositories: r, Clock: d.clock, Log: d.log,
+		Observe: (&pushes{refused: d.refused}).observe,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	cloud9api "minato/aws/api/cloud9"
 	cfnapi "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
+	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
 	elbv2api "minato/aws/api/elbv2"
 	logsapi "minato/aws/api/logs"
@@ -150,6 +151,7 @@ func (d *daemon) workspaceItems(ctx context.Context) ([]control.Item, error) {
 func (d *daemon) explainer() *explain.Explainer {
 	return &explain.Explainer{
 		EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), RDS: rdsapi.NewClient(d.gateway),
-		CloudFormation: cfnapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), Drops: d.network.Drops,
+		CloudFormation: cfnapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway),
+		Drops: d.network.Drops, Listening: d.network.Listening, Refusals: d.refused.List, Paced: d.clock.Paced, Now: d.clock.Now,
 	}
 }

@@ -1,61 +1,76 @@
 package explain
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
+	"strings"
 
 	"minato/aws"
 	"minato/aws/api/ec2"
 	"minato/aws/api/rds"
 	"minato/dataplane/network"
+	"minato/explain/cause"
+	"minato/gateway"
 )
 
-func (x *Explainer) databasesNamed(ctx context.Context, name string) ([]Explanation, error) {
-	e, err := x.database(ctx, name)
-	if isAbsent(err) {
-		return nil, nil
-	}
-	return one(e, err)
-}
-
 // database explains a database's state, and who was kept from reaching it.
-func (x *Explainer) database(ctx context.Context, id string) (*Explanation, error) {
-	out, err := x.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
-	if notFound(err) || err == nil && len(out.DBInstances) == 0 {
+func (q *inquiry) database(id string) (*Explanation, error) {
+	out, err := q.RDS.DescribeDBInstances(q.ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
+	if notFound(err) || err == nil && len(out.DBInstances) == 0 || aws.IsCode(err, "InvalidParameterValue") || aws.IsCode(err, "ValidationError") {
 		return nil, absent("database", id)
 	}
 	if err != nil {
 		return nil, err
 	}
 	db := out.DBInstances[0]
-	status := aws.Val(db.DBInstanceStatus)
-	e := &Explanation{Subject: aws.Val(db.DBInstanceArn), Kind: "database"}
-	e.Proof = append(e.Proof, fmt.Sprintf("%s %s is %s", aws.Val(db.Engine), aws.Val(db.EngineVersion), status))
-	if status != "available" {
-		c := Cause{What: fmt.Sprintf("the database is %s", status)}
-		events, err := x.RDS.DescribeEvents(ctx, &rds.DescribeEventsInput{SourceIdentifier: &id, SourceType: aws.Ptr(rds.SourceTypeDbInstance)})
-		if err != nil {
-			return nil, err
-		}
-		for i := len(events.Events) - 1; i >= 0 && len(c.Evidence) < 3; i-- {
-			c.Evidence = append(c.Evidence, aws.Val(events.Events[i].Message))
-		}
-		if status == "stopped" {
-			c.Remedy = []string{"aws rds start-db-instance --db-instance-identifier " + id}
-		}
-		e.Causes = append(e.Causes, c)
-	}
-	causes, err := x.keptOut(ctx, db)
+	x := databaseSeen(db)
+	events, err := q.RDS.DescribeEvents(q.ctx, &rds.DescribeEventsInput{SourceIdentifier: &id, SourceType: aws.Ptr(rds.SourceTypeDbInstance)})
 	if err != nil {
 		return nil, err
 	}
-	e.Causes = append(e.Causes, causes...)
-	return e.conclude("nothing is wrong: the database is available, and nobody was kept out lately"), nil
+	for i := len(events.Events) - 1; i >= 0; i-- {
+		x.Events = append(x.Events, aws.Val(events.Events[i].Message))
+	}
+	if x.Drops, err = q.keptOut(db); err != nil {
+		return nil, err
+	}
+	e := &Explanation{Subject: x.ARN, Kind: "database", Name: "db:" + x.ID}
+	if e.Refused, err = q.changed(aws.Val(db.InstanceCreateTime), func(r gateway.Refusal) bool {
+		return strings.HasPrefix(r.Action, "rds:") && mentions(r, x.ID)
+	}); err != nil {
+		return nil, err
+	}
+	return e.conclude(cause.OfDatabase(x), "the database is available, and nobody was kept out lately"), nil
 }
 
-// keptOut makes causes of the packets to the database's interface that were dropped.
-func (x *Explainer) keptOut(ctx context.Context, db rds.DBInstance) ([]Cause, error) {
+func databaseSeen(db rds.DBInstance) cause.Database {
+	return cause.Database{
+		ID: aws.Val(db.DBInstanceIdentifier), ARN: aws.Val(db.DBInstanceArn), Status: aws.Val(db.DBInstanceStatus), Engine: aws.Val(db.Engine), Version: aws.Val(db.EngineVersion),
+	}
+}
+
+// databaseIn finds the database whose address is in a text.
+func (q *inquiry) databaseIn(text string) (*cause.Database, error) {
+	if !strings.Contains(text, ".rds.") {
+		return nil, nil
+	}
+	if q.dbs == nil {
+		out, err := q.RDS.DescribeDBInstances(q.ctx, &rds.DescribeDBInstancesInput{})
+		if err != nil {
+			return nil, err
+		}
+		q.dbs = append([]rds.DBInstance{}, out.DBInstances...)
+	}
+	for _, db := range q.dbs {
+		if db.Endpoint != nil && aws.Val(db.Endpoint.Address) != "" && strings.Contains(text, *db.Endpoint.Address) {
+			x := databaseSeen(db)
+			return &x, nil
+		}
+	}
+	return nil, nil
+}
+
+// keptOut are the packets to the database's interface that were dropped lately.
+func (q *inquiry) keptOut(db rds.DBInstance) ([]cause.Drop, error) {
 	if db.DBSubnetGroup == nil || len(db.VpcSecurityGroups) == 0 {
 		return nil, nil
 	}
@@ -63,7 +78,7 @@ func (x *Explainer) keptOut(ctx context.Context, db rds.DBInstance) ([]Cause, er
 	for _, g := range db.VpcSecurityGroups {
 		groups = append(groups, aws.Val(g.VpcSecurityGroupId))
 	}
-	out, err := x.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2.Filter{
+	out, err := q.EC2.DescribeNetworkInterfaces(q.ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2.Filter{
 		{Name: aws.Ptr("group-id"), Values: groups}, {Name: aws.Ptr("description"), Values: []string{"RDSNetworkInterface"}},
 	}})
 	if err != nil {
@@ -76,17 +91,6 @@ func (x *Explainer) keptOut(ctx context.Context, db rds.DBInstance) ([]Cause, er
 		}
 	}
 	vpc := aws.Val(db.DBSubnetGroup.VpcId)
-	drops, err := x.drops(ctx, func(d network.Drop) bool { return d.VPC == vpc && ours[d.Destination] })
-	if err != nil {
-		return nil, err
-	}
-	var causes []Cause
-	for _, d := range drops {
-		c, err := x.blame(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		causes = append(causes, c)
-	}
-	return causes, nil
+	drops, err := q.drops(func(d network.Drop) bool { return d.VPC == vpc && ours[d.Destination] && q.now.Sub(d.Last) < fresh })
+	return few(drops), err
 }

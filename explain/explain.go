@@ -1,43 +1,58 @@
 // Package explain answers `minato why`: what keeps a service, task, target
-// group, stack or database from what it should be, the evidence, and the
-// command that mends it. It reads the public API like any client, and the
-// evidence that AWS does not show: the packets that the network dropped and why.
+// group, stack, database or repository from what it should be, the evidence, and
+// the command that mends it. It reads the public API like any client, and the
+// evidence that AWS does not show: the packets that the network dropped and why,
+// the sockets in a task's network namespace, the calls that were refused.
 //
-// Every finding says what was looked at; where nothing is wrong, the proof is
-// given instead. Nothing here changes anything.
+// This package gathers; package cause concludes, and is pure. Every finding says
+// what was looked at; where nothing is wrong, the proof is given instead. Nothing
+// here changes anything.
 package explain
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
+	"time"
 
 	"minato/aws"
 	"minato/aws/api/cloudformation"
 	"minato/aws/api/ec2"
+	"minato/aws/api/ecr"
 	"minato/aws/api/ecs"
 	"minato/aws/api/elbv2"
 	"minato/aws/api/logs"
 	"minato/aws/api/rds"
 	"minato/dataplane/network"
+	"minato/explain/cause"
+	"minato/gateway"
 )
+
+// The states of what is explained.
+const (
+	Healthy    = "healthy"
+	InProgress = "in progress"
+	Failing    = "failing"
+	Refused    = "refused" // nothing has the name, and calls that had it were refused
+)
+
+// Cause is one reason, what shows it, and the commands that mend it.
+type Cause = cause.Cause
 
 // Explanation is what is known of one thing.
 type Explanation struct {
 	Subject string   `json:"subject"` // what was found under the name, as an ARN where it has one
-	Kind    string   `json:"kind"`    // service, task, target group, stack, database
+	Kind    string   `json:"kind"`    // service, task, target group, stack, database, repository, refused calls
+	Name    string   `json:"name"`    // what minato why takes for it: "service:chat/web"
+	State   string   `json:"state"`
 	Healthy bool     `json:"healthy"`
 	Summary string   `json:"summary"`
 	Proof   []string `json:"proof,omitempty"` // of a healthy thing
+	Waits   []string `json:"waits,omitempty"` // what work under way waits for
 	Causes  []Cause  `json:"causes,omitempty"`
-}
-
-// Cause is one reason, what shows it, and the commands that mend it.
-type Cause struct {
-	What     string   `json:"what"`
-	Evidence []string `json:"evidence,omitempty"`
-	Remedy   []string `json:"remedy,omitempty"`
+	Refused []Cause  `json:"refused,omitempty"` // of calls about it that were refused lately
 }
 
 // Explainer looks for causes.
@@ -45,125 +60,203 @@ type Explainer struct {
 	ECS            ecs.API
 	ELB            elbv2.API
 	EC2            ec2.API
+	ECR            ecr.API
 	RDS            rds.API
 	CloudFormation cloudformation.API
 	Logs           logs.API
 	Drops          func(context.Context) ([]network.Drop, error)
+	Listening      func(ctx context.Context, eni string) ([]netip.AddrPort, error)
+	Refusals       func() []gateway.Refusal
+	Paced          func(time.Duration) time.Duration
+	Now            func() time.Time
 }
 
 // ErrNotFound says that nothing has the name.
 var ErrNotFound = errors.New("nothing has that name")
 
-// Why explains what a name or ARN means. A bare name may mean several things;
-// each is explained.
-func (x *Explainer) Why(ctx context.Context, name string) ([]Explanation, error) {
-	if strings.HasPrefix(name, "arn:") {
-		return x.byARN(ctx, name)
+// errAbsent marks that a thing does not exist.
+var errAbsent = errors.New("does not exist")
+
+func absent(kind, name string) error { return fmt.Errorf("%s %s %w", kind, name, errAbsent) }
+
+// inquiry is one question, with what was looked up for it once.
+type inquiry struct {
+	*Explainer
+	ctx   context.Context
+	now   time.Time
+	drop  []network.Drop
+	known bool // drop is filled
+	vpcs  map[string]string
+	dbs   []rds.DBInstance
+}
+
+// kind is a sort of thing that can be explained by name.
+type kind struct {
+	prefix string
+	names  func(q *inquiry, name string) ([]string, error) // those that a bare name may mean
+	look   func(q *inquiry, name string) (*Explanation, error)
+}
+
+func kinds() []kind {
+	same := func(q *inquiry, name string) ([]string, error) { return []string{name}, nil }
+	return []kind{
+		{"service", (*inquiry).servicesNamed, (*inquiry).serviceNamed},
+		{"task", (*inquiry).tasksNamed, (*inquiry).taskNamed},
+		{"targetgroup", (*inquiry).targetGroupsNamed, (*inquiry).targetGroup},
+		{"stack", same, (*inquiry).stack},
+		{"db", same, (*inquiry).database},
+		{"repository", same, (*inquiry).repository},
 	}
-	if cluster, service, ok := strings.Cut(name, "/"); ok {
-		return one(x.service(ctx, cluster, service))
+}
+
+// Why explains what a name or ARN means: CLUSTER/SERVICE, a bare name, or one with
+// its kind before it (stack:chat). Without a name the calls that were refused
+// lately are explained.
+func (x *Explainer) Why(ctx context.Context, name string) ([]Explanation, error) {
+	q := &inquiry{Explainer: x, ctx: ctx, now: x.Now(), vpcs: map[string]string{}}
+	if name == "" {
+		return q.lately()
+	}
+	if strings.HasPrefix(name, "arn:") {
+		return q.byARN(name)
+	}
+	if prefix, rest, ok := strings.Cut(name, ":"); ok {
+		for _, k := range kinds() {
+			if k.prefix == prefix {
+				return q.one(name, k, rest)
+			}
+		}
+	}
+	if !strings.Contains(name, "/") {
+		return q.byName(name)
+	}
+	found, err := q.one(name, kinds()[0], name)
+	if err != nil && errors.Is(err, ErrNotFound) {
+		return q.byName(name) // a repository's name may have slashes too
+	}
+	return found, err
+}
+
+// one explains a thing of a known kind; of one that does not exist, the calls
+// that would have made it.
+func (q *inquiry) one(asked string, k kind, name string) ([]Explanation, error) {
+	names, err := k.names(q, name)
+	if err != nil {
+		return nil, err
 	}
 	var found []Explanation
-	for _, look := range []func(context.Context, string) ([]Explanation, error){
-		x.servicesNamed, x.tasksNamed, x.targetGroupsNamed, x.stacksNamed, x.databasesNamed,
-	} {
-		e, err := look(ctx, name)
+	for _, n := range names {
+		e, err := k.look(q, n)
+		if errors.Is(err, errAbsent) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, e...)
+		found = append(found, *e)
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%w: %s is no service (CLUSTER/SERVICE), task, target group, stack or database here", ErrNotFound, name)
-	}
-	return found, nil
+	return q.settle(asked, name, found)
 }
 
-func (x *Explainer) byARN(ctx context.Context, arn string) ([]Explanation, error) {
+// byName looks for everything that a bare name may mean.
+func (q *inquiry) byName(name string) ([]Explanation, error) {
+	var found []Explanation
+	for _, k := range kinds() {
+		names, err := k.names(q, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range names {
+			e, err := k.look(q, n)
+			if errors.Is(err, errAbsent) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, *e)
+		}
+	}
+	return q.settle(name, name, found)
+}
+
+// settle answers with the one thing that was found.
+func (q *inquiry) settle(asked, name string, found []Explanation) ([]Explanation, error) {
+	switch len(found) {
+	case 1:
+		return found, nil
+	case 0:
+		if e, ok := q.refusedFor(name); ok {
+			return []Explanation{e}, nil
+		}
+		return nil, fmt.Errorf("%w: %s is no service (CLUSTER/SERVICE), task, target group, stack, database or repository here, and no call that names it was refused lately", ErrNotFound, asked)
+	}
+	text := name + " means several things; ask for one of them:"
+	for _, e := range found {
+		text += "\n  minato why " + e.Name
+	}
+	return nil, errors.New(text)
+}
+
+func (q *inquiry) byARN(arn string) ([]Explanation, error) {
 	part := strings.SplitN(arn, ":", 6)
 	if len(part) < 6 {
 		return nil, fmt.Errorf("%w: %s is no ARN", ErrNotFound, arn)
 	}
 	service, resource := part[2], part[5]
-	kind, rest, _ := strings.Cut(resource, "/")
+	sort, rest, _ := strings.Cut(resource, "/")
+	all := kinds()
+	var k kind
 	switch {
-	case service == "ecs" && kind == "service":
-		cluster, name, ok := strings.Cut(rest, "/")
-		if !ok {
-			cluster, name = "default", rest
+	case service == "ecs" && (sort == "service" || sort == "task"):
+		k = all[0]
+		if sort == "task" {
+			k = all[1]
 		}
-		return one(x.service(ctx, cluster, name))
-	case service == "ecs" && kind == "task":
-		cluster, id, ok := strings.Cut(rest, "/")
-		if !ok {
-			cluster, id = "default", rest
+		if !strings.Contains(rest, "/") {
+			rest = "default/" + rest
 		}
-		return one(x.task(ctx, cluster, id))
-	case service == "elasticloadbalancing" && kind == "targetgroup":
-		return one(x.targetGroup(ctx, arn))
-	case service == "cloudformation" && kind == "stack":
-		return one(x.stack(ctx, arn))
+	case service == "elasticloadbalancing" && sort == "targetgroup":
+		k, rest = all[2], arn
+	case service == "cloudformation" && sort == "stack":
+		k, rest = all[3], arn
 	case service == "rds" && strings.HasPrefix(resource, "db:"):
-		return one(x.database(ctx, strings.TrimPrefix(resource, "db:")))
+		k, rest = all[4], strings.TrimPrefix(resource, "db:")
+	case service == "ecr" && sort == "repository":
+		k = all[5]
+	default:
+		if e, ok := q.refusedFor(arn); ok {
+			return []Explanation{e}, nil
+		}
+		return nil, fmt.Errorf("minato why knows services, tasks, target groups, stacks, databases and repositories, and %s is none of them", arn)
 	}
-	return nil, fmt.Errorf("minato why knows services, tasks, target groups, stacks and databases, and %s is none of them", arn)
-}
-
-// one makes a list of an explanation.
-func one(e *Explanation, err error) ([]Explanation, error) {
+	e, err := k.look(q, rest)
+	if errors.Is(err, errAbsent) {
+		return q.settle(arn, rest, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return []Explanation{*e}, nil
 }
 
-// conclude sets the summary of an explanation from its causes.
-func (e *Explanation) conclude(healthy string) *Explanation {
-	e.Causes = distinct(e.Causes)
-	switch len(e.Causes) {
-	case 0:
-		e.Healthy, e.Summary = true, healthy
-	case 1:
-		e.Summary = e.Causes[0].What
-		e.Proof = nil
+// conclude sets the state and the summary from what was found.
+func (e *Explanation) conclude(f cause.Findings, healthy string) *Explanation {
+	e.Causes, e.Waits, e.Proof = cause.Distinct(f.Causes), f.Waits, f.Proof
+	switch n := len(e.Causes); {
+	case n == 0 && len(e.Waits) == 0:
+		e.State, e.Healthy, e.Summary = Healthy, true, "nothing is wrong: "+healthy
+	case n == 0:
+		e.State, e.Summary = InProgress, "in progress, and nothing has failed so far"
+	case n == 1:
+		e.State, e.Summary = Failing, e.Causes[0].What
 	default:
-		e.Summary = fmt.Sprintf("%d causes were found", len(e.Causes))
+		e.State, e.Summary = Failing, fmt.Sprintf("%d causes were found", n)
+	}
+	if len(e.Causes) > 0 {
 		e.Proof = nil
 	}
 	return e
-}
-
-// distinct joins causes that say the same: two tasks stopped by one missing
-// route are one cause with the evidence of both.
-func distinct(causes []Cause) []Cause {
-	var out []Cause
-	at := map[string]int{}
-	for _, c := range causes {
-		i, ok := at[c.What]
-		if !ok {
-			at[c.What] = len(out)
-			out = append(out, c)
-			continue
-		}
-		out[i].Evidence = union(out[i].Evidence, c.Evidence)
-		out[i].Remedy = union(out[i].Remedy, c.Remedy)
-	}
-	return out
-}
-
-func union(a, b []string) []string {
-	seen := map[string]bool{}
-	out := a[:len(a):len(a)]
-	for _, s := range a {
-		seen[s] = true
-	}
-	for _, s := range b {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // notFound tells whether an error says that what was asked for is not there.

@@ -11,11 +11,13 @@ import (
 	"minato/aws"
 	cfnapi "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
+	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
 	logsapi "minato/aws/api/logs"
 	rdsapi "minato/aws/api/rds"
 	"minato/dataplane/network"
+	"minato/gateway"
 )
 
 // world is what the API and the network say; operations that it does not
@@ -31,6 +33,9 @@ type world struct {
 	stacks   []cfnapi.Stack
 	events   []cfnapi.StackEvent
 	log      []string
+	sockets  []netip.AddrPort
+	refused  []gateway.Refusal
+	images   []ecrapi.ImageDetail // nil: no repository
 }
 
 type fakeECS struct {
@@ -42,13 +47,19 @@ func (f fakeECS) ListClusters(context.Context, *ecsapi.ListClustersInput) (*ecsa
 	return &ecsapi.ListClustersOutput{ClusterArns: []string{"arn:aws:ecs:us-east-1:000000000000:cluster/chat"}}, nil
 }
 
-func (f fakeECS) DescribeServices(context.Context, *ecsapi.DescribeServicesInput) (*ecsapi.DescribeServicesOutput, error) {
+func (f fakeECS) DescribeServices(_ context.Context, in *ecsapi.DescribeServicesInput) (*ecsapi.DescribeServicesOutput, error) {
+	if in.Services[0] != "chat" {
+		return &ecsapi.DescribeServicesOutput{}, nil
+	}
 	return &ecsapi.DescribeServicesOutput{Services: f.services}, nil
 }
 
 func (f fakeECS) ListTasks(_ context.Context, in *ecsapi.ListTasksInput) (*ecsapi.ListTasksOutput, error) {
 	out := &ecsapi.ListTasksOutput{}
 	for _, t := range f.tasks {
+		if (*t.LastStatus == "STOPPED") != (*in.DesiredStatus == "STOPPED") {
+			continue
+		}
 		out.TaskArns = append(out.TaskArns, *t.TaskArn)
 	}
 	return out, nil
@@ -76,7 +87,7 @@ func (f fakeELB) DescribeTargetGroups(_ context.Context, in *elbapi.DescribeTarg
 		return nil, aws.Errorf("TargetGroupNotFound", "One or more target groups not found")
 	}
 	return &elbapi.DescribeTargetGroupsOutput{TargetGroups: []elbapi.TargetGroup{{
-		TargetGroupArn: aws.Ptr(groupARN), VpcId: aws.Ptr("vpc-1"), HealthCheckPath: aws.Ptr("/"), HealthCheckProtocol: aws.Ptr("HTTP"), HealthCheckTimeoutSeconds: aws.Ptr(int32(5)),
+		TargetGroupArn: aws.Ptr(groupARN), TargetGroupName: aws.Ptr("chat"), LoadBalancerArns: []string{"arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/chat/1"}, HealthCheckIntervalSeconds: aws.Ptr(int32(30)), VpcId: aws.Ptr("vpc-1"), HealthCheckPath: aws.Ptr("/"), HealthCheckProtocol: aws.Ptr("HTTP"), HealthCheckTimeoutSeconds: aws.Ptr(int32(5)),
 	}}}, nil
 }
 
@@ -91,6 +102,10 @@ type fakeEC2 struct {
 
 func (f fakeEC2) DescribeNetworkInterfaces(context.Context, *ec2api.DescribeNetworkInterfacesInput) (*ec2api.DescribeNetworkInterfacesOutput, error) {
 	return &ec2api.DescribeNetworkInterfacesOutput{NetworkInterfaces: f.enis}, nil
+}
+
+func (f fakeEC2) DescribeSubnets(context.Context, *ec2api.DescribeSubnetsInput) (*ec2api.DescribeSubnetsOutput, error) {
+	return &ec2api.DescribeSubnetsOutput{Subnets: []ec2api.Subnet{{VpcId: aws.Ptr("vpc-1")}}}, nil
 }
 
 func (f fakeEC2) DescribeNatGateways(context.Context, *ec2api.DescribeNatGatewaysInput) (*ec2api.DescribeNatGatewaysOutput, error) {
@@ -109,6 +124,25 @@ func (fakeRDS) DescribeDBInstances(context.Context, *rdsapi.DescribeDBInstancesI
 
 func (fakeRDS) DescribeDBEngineVersions(context.Context, *rdsapi.DescribeDBEngineVersionsInput) (*rdsapi.DescribeDBEngineVersionsOutput, error) {
 	return &rdsapi.DescribeDBEngineVersionsOutput{DBEngineVersions: []rdsapi.DBEngineVersion{{EngineVersion: aws.Ptr("8.0.43")}}}, nil
+}
+
+type fakeECR struct {
+	ecrapi.API
+	*world
+}
+
+func (f fakeECR) DescribeRepositories(_ context.Context, in *ecrapi.DescribeRepositoriesInput) (*ecrapi.DescribeRepositoriesOutput, error) {
+	if f.images == nil {
+		return nil, aws.Errorf("RepositoryNotFoundException", "The repository does not exist")
+	}
+	return &ecrapi.DescribeRepositoriesOutput{Repositories: []ecrapi.Repository{{RepositoryUri: aws.Ptr("000000000000.dkr.ecr.us-east-1.amazonaws.com/" + in.RepositoryNames[0])}}}, nil
+}
+
+func (f fakeECR) DescribeImages(context.Context, *ecrapi.DescribeImagesInput) (*ecrapi.DescribeImagesOutput, error) {
+	if f.images == nil {
+		return nil, aws.Errorf("RepositoryNotFoundException", "The repository does not exist")
+	}
+	return &ecrapi.DescribeImagesOutput{ImageDetails: f.images}, nil
 }
 
 type fakeCFN struct {
@@ -143,7 +177,9 @@ func (f fakeLogs) GetLogEvents(context.Context, *logsapi.GetLogEventsInput) (*lo
 func (w *world) explainer() *Explainer {
 	return &Explainer{
 		ECS: fakeECS{world: w}, ELB: fakeELB{world: w}, EC2: fakeEC2{world: w}, RDS: fakeRDS{}, CloudFormation: fakeCFN{world: w}, Logs: fakeLogs{world: w},
-		Drops: func(context.Context) ([]network.Drop, error) { return w.drops, nil },
+		ECR: fakeECR{world: w}, Drops: func(context.Context) ([]network.Drop, error) { return w.drops, nil },
+		Listening: func(context.Context, string) ([]netip.AddrPort, error) { return w.sockets, nil }, Refusals: func() []gateway.Refusal { return w.refused },
+		Paced: func(d time.Duration) time.Duration { return d }, Now: time.Now,
 	}
 }
 
@@ -156,7 +192,7 @@ const taskARN = "arn:aws:ecs:us-east-1:000000000000:task/chat/0123456789abcdef01
 func stopped(reason string) ecsapi.Task {
 	return ecsapi.Task{
 		TaskArn: aws.Ptr(taskARN), LastStatus: aws.Ptr("STOPPED"), StoppedReason: &reason, CreatedAt: aws.Ptr(time.Now()), Memory: aws.Ptr("512"), TaskDefinitionArn: aws.Ptr("web:1"),
-		Containers: []ecsapi.Container{{Name: aws.Ptr("web"), ExitCode: aws.Ptr(int32(3))}},
+		Containers: []ecsapi.Container{{Name: aws.Ptr("web"), Image: aws.Ptr("web:2"), ExitCode: aws.Ptr(int32(3))}},
 		Attachments: []ecsapi.Attachment{{Details: []ecsapi.KeyValuePair{
 			{Name: aws.Ptr("subnetId"), Value: aws.Ptr("subnet-1")}, {Name: aws.Ptr("networkInterfaceId"), Value: aws.Ptr("eni-1")}, {Name: aws.Ptr("privateIPv4Address"), Value: aws.Ptr("10.0.2.9")},
 		}}},
@@ -170,6 +206,8 @@ func service(running int32) ecsapi.Service {
 		LoadBalancers: []ecsapi.LoadBalancer{{TargetGroupArn: aws.Ptr(groupARN)}},
 	}
 }
+
+var balancer = []ec2api.NetworkInterface{{NetworkInterfaceId: aws.Ptr("eni-lb"), PrivateIpAddress: aws.Ptr("10.0.0.5"), Groups: []ec2api.GroupIdentifier{{GroupId: aws.Ptr("sg-lb")}}}}
 
 var ingressDrop = network.Drop{
 	VPC: "vpc-1", Reason: network.DropIngress, Interface: "eni-1", Groups: []string{"sg-web"}, Source: netip.MustParseAddr("10.0.0.5"), Destination: netip.MustParseAddr("10.0.2.9"),
@@ -190,12 +228,12 @@ func TestCauses(t *testing.T) {
 	}{
 		{
 			name: "a group without the rule", ask: groupARN,
-			world: world{health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.Timeout")}, drops: []network.Drop{ingressDrop}, enis: []ec2api.NetworkInterface{{Groups: []ec2api.GroupIdentifier{{GroupId: aws.Ptr("sg-lb")}}}}},
+			world: world{health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.Timeout")}, drops: []network.Drop{ingressDrop}, enis: balancer},
 			want:  []string{"sg-web has no rule", "from security group sg-lb", "authorize-security-group-ingress --group-id sg-web --protocol tcp --port 80 --source-group sg-lb"},
 		},
 		{
 			name: "a drop of an hour ago is history", ask: groupARN,
-			world: world{health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.Timeout")}, drops: []network.Drop{old}},
+			world: world{health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.Timeout")}, drops: []network.Drop{old}, enis: balancer},
 			want:  []string{"does not answer the health check"}, not: "sg-web",
 		},
 		{
@@ -205,7 +243,7 @@ func TestCauses(t *testing.T) {
 		},
 		{
 			name: "a healthy group", ask: groupARN, world: world{health: []elbapi.TargetHealthDescription{target("healthy", "")}},
-			want: []string{"nothing is wrong", "10.0.2.9:80 answers health checks on /"},
+			want: []string{"nothing is wrong", "10.0.2.9:80 answers health checks on HTTP /"},
 		},
 		{
 			name: "no route", ask: taskARN, world: world{tasks: []ecsapi.Task{stopped(timeout)}, nats: []ec2api.NatGateway{{NatGatewayId: aws.Ptr("nat-1")}}},
@@ -224,29 +262,29 @@ func TestCauses(t *testing.T) {
 		{
 			name: "a missing right", ask: taskARN,
 			world: world{tasks: []ecsapi.Task{stopped("ResourceInitializationError: … User: arn:aws:sts::000000000000:assumed-role/exec/x is not authorized to perform: ecr:GetAuthorizationToken on resource: * because …")}},
-			want:  []string{"may not ecr:GetAuthorizationToken on *", "attach-role-policy --role-name exec"},
+			want:  []string{"role exec (session x) may not do ecr:GetAuthorizationToken on *", "attach-role-policy --role-name exec"},
 		},
 		{
 			name: "no log group", ask: taskARN,
 			world: world{tasks: []ecsapi.Task{stopped("ResourceInitializationError: failed to validate logger args: … ResourceNotFoundException: The specified log group does not exist. : exit status 1")}},
-			want:  []string{"the log group /chat does not exist", "create-log-group --log-group-name /chat"},
+			want:  []string{"the log group /chat of container web does not exist", "create-log-group --log-group-name /chat"},
 		},
 		{
 			name: "an exit, with the last lines", ask: taskARN, world: world{tasks: []ecsapi.Task{stopped("Essential container in task exited")}, log: []string{"panic: no database"}},
-			want: []string{"container web exited with code 3", "log: panic: no database"},
+			want: []string{"container web exited with code 3", "web wrote: panic: no database"},
 		},
 		{
 			name: "too little memory", ask: taskARN, world: world{tasks: []ecsapi.Task{stopped("OutOfMemoryError: Container killed due to memory usage")}},
-			want: []string{"more memory than its limit (task memory 512 MiB)"},
+			want: []string{"more memory than the task's limit of 512 MiB"},
 		},
 		{
 			name: "a service whose tasks stop", ask: "chat/chat", world: world{services: []ecsapi.Service{service(0)}, tasks: []ecsapi.Task{stopped("CannotPullContainerError: … not found")}},
-			want: []string{"the image cannot be pulled"},
+			want: []string{"has no image web:2"},
 		},
 		{
 			name: "two causes", ask: "chat/chat",
 			world: world{services: []ecsapi.Service{service(0)}, tasks: []ecsapi.Task{stopped("CannotPullContainerError: … not found")}, health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.ResponseCodeMismatch")}},
-			want:  []string{"2 causes", "the image cannot be pulled", "another code"},
+			want:  []string{"2 causes", "has no image web:2", "another code"},
 		},
 		{
 			name: "only draining targets", ask: "chat/chat", world: world{services: []ecsapi.Service{service(1)}, health: []elbapi.TargetHealthDescription{target("draining", "")}},
@@ -264,7 +302,7 @@ func TestCauses(t *testing.T) {
 				{LogicalResourceId: aws.Ptr("chat"), ResourceType: aws.Ptr("AWS::CloudFormation::Stack"), ResourceStatus: aws.Ptr("CREATE_IN_PROGRESS")},
 				{LogicalResourceId: aws.Ptr("Ancient"), ResourceType: aws.Ptr("AWS::EC2::VPC"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr("of an earlier operation")},
 			}},
-			want: []string{"mysql 5.7.22, which RDS has retired", "8.0.43", "delete-stack --stack-name chat"}, not: "Ancient",
+			want: []string{"RDS has retired mysql 5.7.22", "8.0.43", "delete-stack --stack-name chat"}, not: "Ancient",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -274,7 +312,7 @@ func TestCauses(t *testing.T) {
 			}
 			var b strings.Builder
 			for _, e := range found {
-				b.WriteString(e.Summary + "\n" + strings.Join(e.Proof, "\n") + "\n")
+				b.WriteString(e.Summary + "\n" + strings.Join(e.Proof, "\n") + "\n" + strings.Join(e.Waits, "\n") + "\n")
 				for _, cause := range e.Causes {
 					b.WriteString(cause.What + "\n" + strings.Join(cause.Evidence, "\n") + "\n" + strings.Join(cause.Remedy, "\n") + "\n")
 				}

@@ -1,127 +1,198 @@
 package explain
 
 import (
-	"context"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"minato/aws"
 	"minato/aws/api/ecs"
+	"minato/explain/cause"
+	"minato/gateway"
 )
 
-// recentStops is how many of a service's stopped tasks are looked at.
-const recentStops = 5
+// calm is how long after a task fell a service counts as well again.
+const calm = 5 * time.Minute
 
-// servicesNamed finds the services of a bare name, in every cluster.
-func (x *Explainer) servicesNamed(ctx context.Context, name string) ([]Explanation, error) {
-	clusters, err := x.ECS.ListClusters(ctx, &ecs.ListClustersInput{})
-	if err != nil {
-		return nil, err
+// servicesNamed finds where a service of a bare name may be: in every cluster.
+func (q *inquiry) servicesNamed(name string) ([]string, error) {
+	if strings.Contains(name, "/") {
+		return []string{name}, nil
 	}
-	var found []Explanation
-	for _, cluster := range clusters.ClusterArns {
-		e, err := x.service(ctx, last(cluster), name)
-		if err == nil {
-			found = append(found, *e)
-		} else if !isAbsent(err) {
-			return nil, err
-		}
+	clusters, err := q.clusters()
+	for i := range clusters {
+		clusters[i] += "/" + name
 	}
-	return found, nil
+	return clusters, err
 }
 
-// service explains what keeps a service from its desired state.
-func (x *Explainer) service(ctx context.Context, cluster, name string) (*Explanation, error) {
-	out, err := x.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{name}})
-	if notFound(err) || err == nil && len(out.Services) == 0 {
-		return nil, absent("service", cluster+"/"+name)
-	}
+// serviceNamed explains the service of CLUSTER/NAME.
+func (q *inquiry) serviceNamed(name string) (*Explanation, error) {
+	cluster, service, _ := strings.Cut(name, "/")
+	s, err := q.findService(cluster, service)
 	if err != nil {
 		return nil, err
 	}
-	s := out.Services[0]
-	if aws.Val(s.Status) == "INACTIVE" {
-		return nil, absent("service", cluster+"/"+name)
+	f, err := q.serviceFindings(cluster, s)
+	if err != nil {
+		return nil, err
 	}
-	e := &Explanation{Subject: aws.Val(s.ServiceArn), Kind: "service"}
-	running, desired := aws.Val(s.RunningCount), aws.Val(s.DesiredCount)
-	e.Proof = append(e.Proof, fmt.Sprintf("%d of %d tasks run", running, desired))
+	e := &Explanation{Subject: aws.Val(s.ServiceArn), Kind: "service", Name: "service:" + name}
+	if e.Refused, err = q.changed(aws.Val(s.CreatedAt), func(r gateway.Refusal) bool {
+		return mentions(r, service) && (mentions(r, cluster) || mentions(r, aws.Val(s.ServiceArn)))
+	}); err != nil {
+		return nil, err
+	}
+	return e.conclude(f, "the service is in a steady state"), nil
+}
+
+func (q *inquiry) findService(cluster, name string) (ecs.Service, error) {
+	out, err := q.ECS.DescribeServices(q.ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{name}})
+	if notFound(err) || err == nil && (len(out.Services) == 0 || aws.Val(out.Services[0].Status) == "INACTIVE") || aws.IsCode(err, "InvalidParameterException") {
+		return ecs.Service{}, absent("service", cluster+"/"+name)
+	}
+	if err != nil {
+		return ecs.Service{}, err
+	}
+	return out.Services[0], nil
+}
+
+// serviceFindings gathers what is known of a service, and concludes.
+func (q *inquiry) serviceFindings(cluster string, s ecs.Service) (cause.Findings, error) {
+	x := cause.Service{
+		Name: aws.Val(s.ServiceName), Cluster: cluster, Desired: aws.Val(s.DesiredCount), Running: aws.Val(s.RunningCount), Pending: aws.Val(s.PendingCount),
+		Definition: last(aws.Val(s.TaskDefinition)), Now: q.now, Minimum: 100, Maximum: 200,
+	}
+	if c := s.DeploymentConfiguration; c != nil {
+		if c.MinimumHealthyPercent != nil {
+			x.Minimum = *c.MinimumHealthyPercent
+		}
+		if c.MaximumPercent != nil {
+			x.Maximum = *c.MaximumPercent
+		}
+	}
 	for _, d := range s.Deployments {
-		e.Proof = append(e.Proof, fmt.Sprintf("deployment %s is %s, rollout %s: %d running, %d pending, %d failed tasks", aws.Val(d.Id), aws.Val(d.Status), aws.Val(d.RolloutState), aws.Val(d.RunningCount), aws.Val(d.PendingCount), aws.Val(d.FailedTasks)))
+		x.Deployments = append(x.Deployments, cause.Deployment{
+			ID: aws.Val(d.Id), Status: aws.Val(d.Status), Rollout: aws.Val(d.RolloutState), Said: aws.Val(d.RolloutStateReason), Definition: aws.Val(d.TaskDefinition),
+			Desired: aws.Val(d.DesiredCount), Running: aws.Val(d.RunningCount), Pending: aws.Val(d.PendingCount), Failed: aws.Val(d.FailedTasks), Created: aws.Val(d.CreatedAt),
+		})
 	}
-	short := running < desired // of tasks, or of healthy targets
+	for _, e := range s.Events {
+		x.Events = append(x.Events, cause.Event{At: aws.Val(e.CreatedAt), Text: aws.Val(e.Message)})
+	}
+	live := map[string]cause.Task{}
+	tasks, err := q.listTasks(cluster, x.Name, ecs.DesiredStatusRunning)
+	if err != nil {
+		return cause.Findings{}, err
+	}
+	for _, t := range tasks {
+		seen, err := q.taskSeen(cluster, t)
+		if err != nil {
+			return cause.Findings{}, err
+		}
+		x.Live = append(x.Live, seen)
+		live[seen.Address] = seen
+	}
 	for _, lb := range s.LoadBalancers {
-		seen, err := x.targets(ctx, aws.Val(lb.TargetGroupArn))
-		if notFound(err) {
-			seen.causes, err = []Cause{{What: "the service's target group " + aws.Val(lb.TargetGroupArn) + " does not exist any more"}}, nil
-		}
+		group, found, err := q.groupOf(aws.Val(lb.TargetGroupArn))
 		if err != nil {
-			return nil, err
+			return cause.Findings{}, err
 		}
-		e.Causes = append(e.Causes, seen.causes...)
-		e.Proof = append(e.Proof, seen.proof...)
-		short = short || seen.healthy < int(desired)
-	}
-	if short || len(s.Deployments) > 1 || len(e.Causes) > 0 {
-		causes, err := x.stopped(ctx, cluster, name, since(s))
-		if err != nil {
-			return nil, err
-		}
-		e.Causes = append(e.Causes, causes...)
-	}
-	if len(e.Causes) == 0 && (short || len(s.Deployments) > 1) {
-		c := Cause{What: fmt.Sprintf("the deployment is under way: %d of %d tasks run, and nothing has failed so far", running, desired), Evidence: e.Proof}
-		for i, ev := range s.Events {
-			if i == 3 {
-				break
-			}
-			c.Evidence = append(c.Evidence, aws.Val(ev.Message))
-		}
-		e.Causes = append(e.Causes, c)
-	}
-	return e.conclude("nothing is wrong: the service is in a steady state"), nil
-}
-
-// since is when the newest deployment began: older stops are history.
-func since(s ecs.Service) time.Time {
-	var t time.Time
-	for _, d := range s.Deployments {
-		if c := aws.Val(d.CreatedAt); c.After(t) {
-			t = c
-		}
-	}
-	return t
-}
-
-// stopped explains the service's tasks that stopped by themselves lately.
-func (x *Explainer) stopped(ctx context.Context, cluster, service string, since time.Time) ([]Cause, error) {
-	list, err := x.ECS.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, ServiceName: &service, DesiredStatus: aws.Ptr(ecs.DesiredStatusStopped)})
-	if err != nil || len(list.TaskArns) == 0 {
-		return nil, err
-	}
-	arns := list.TaskArns
-	if len(arns) > 100 {
-		arns = arns[:100] // what DescribeTasks takes
-	}
-	out, err := x.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: arns})
-	if err != nil {
-		return nil, err
-	}
-	var causes []Cause
-	seen := 0
-	for _, t := range out.Tasks {
-		if seen == recentStops {
-			break
-		}
-		if aws.Val(t.CreatedAt).Before(since) || aws.Val(t.StopCode) == ecs.TaskStopCodeServiceSchedulerInitiated && !healthStop(t) {
+		if !found {
+			x.GroupsGone = append(x.GroupsGone, aws.Val(lb.TargetGroupArn))
 			continue
 		}
-		seen++
-		c, err := x.taskCauses(ctx, t)
+		targets, err := q.targets(group, live, s.HealthCheckGracePeriodSeconds)
+		if err != nil {
+			return cause.Findings{}, err
+		}
+		x.Targets = append(x.Targets, targets...)
+	}
+	fallen, err := q.fallen(cluster, s)
+	if err != nil {
+		return cause.Findings{}, err
+	}
+	x.Fallen = fallen
+	f := cause.OfService(x)
+	if len(fallen) > 0 && len(f.Causes) == 0 {
+		if newest := fallen[0]; q.now.Sub(newest.Stopped) < calm && newest.Started.IsZero() == false && len(f.Waits) == 0 {
+			part := cause.OfTask(newest)
+			f.Causes = append(f.Causes, part.Causes...)
+		} else {
+			f.Proof = append(f.Proof, fmt.Sprintf("%d of its tasks fell since the deployment began, the last at %s: minato why %s", len(fallen), newest.Stopped.Local().Format("15:04:05"), newest.ID))
+		}
+	}
+	return f, nil
+}
+
+var givenUp = regexp.MustCompile(`\(deployment (ecs-svc/\d+)\) deployment failed`)
+
+// fallen are the service's tasks that stopped because something was wrong, the
+// newest first: those of the present deployments, and those of one that was given
+// up. What is older is history.
+func (q *inquiry) fallen(cluster string, s ecs.Service) ([]cause.Task, error) {
+	var since time.Time
+	for _, d := range s.Deployments {
+		if c := aws.Val(d.CreatedAt); c.After(since) {
+			since = c
+		}
+	}
+	failed := ""
+	for _, e := range s.Events {
+		if m := givenUp.FindStringSubmatch(aws.Val(e.Message)); m != nil {
+			failed = m[1]
+			break
+		}
+	}
+	tasks, err := q.listTasks(cluster, aws.Val(s.ServiceName), ecs.DesiredStatusStopped)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(tasks, func(a, b ecs.Task) int { return aws.Val(b.CreatedAt).Compare(aws.Val(a.CreatedAt)) })
+	var out []cause.Task
+	for _, t := range tasks {
+		if aws.Val(t.CreatedAt).Before(since) && (failed == "" || aws.Val(t.StartedBy) != failed) {
+			continue
+		}
+		if !(cause.Task{Reason: aws.Val(t.StoppedReason), Code: aws.Val(t.StopCode)}).Fell() {
+			continue
+		}
+		if len(out) == fallenLooked {
+			break
+		}
+		seen, err := q.taskSeen(cluster, t)
 		if err != nil {
 			return nil, err
 		}
-		causes = append(causes, c...)
+		out = append(out, seen)
 	}
-	return causes, nil
+	return out, nil
+}
+
+// fallenLooked is how many of a service's fallen tasks are looked at.
+const fallenLooked = 5
+
+// fallenOf explains the fallen tasks of a service that is gone.
+func (q *inquiry) fallenOf(cluster, name string) (cause.Findings, error) {
+	var f cause.Findings
+	tasks, err := q.listTasks(cluster, "", ecs.DesiredStatusStopped)
+	if err != nil {
+		return f, err
+	}
+	for _, t := range tasks {
+		if aws.Val(t.Group) != "service:"+name || !(cause.Task{Reason: aws.Val(t.StoppedReason), Code: aws.Val(t.StopCode)}).Fell() {
+			continue
+		}
+		seen, err := q.taskSeen(cluster, t)
+		if err != nil {
+			return f, err
+		}
+		f.Causes = append(f.Causes, cause.OfTask(seen).Causes...)
+		if len(f.Causes) >= fallenLooked {
+			break
+		}
+	}
+	return f, nil
 }

@@ -1,28 +1,21 @@
 package explain
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+	"time"
 
 	"minato/aws"
 	"minato/aws/api/cloudformation"
-	"minato/aws/api/rds"
+	"minato/explain/cause"
+	"minato/gateway"
 )
 
-func (x *Explainer) stacksNamed(ctx context.Context, name string) ([]Explanation, error) {
-	e, err := x.stack(ctx, name)
-	if isAbsent(err) {
-		return nil, nil
-	}
-	return one(e, err)
-}
-
-// stack explains what failed in a stack's last operation.
-func (x *Explainer) stack(ctx context.Context, name string) (*Explanation, error) {
-	out, err := x.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
-	if notFound(err) || err == nil && len(out.Stacks) == 0 {
+// stack explains what failed in a stack's last operation, or what it waits for.
+func (q *inquiry) stack(name string) (*Explanation, error) {
+	out, err := q.CloudFormation.DescribeStacks(q.ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	if notFound(err) || err == nil && len(out.Stacks) == 0 || aws.IsCode(err, "ValidationError") {
 		return nil, absent("stack", name)
 	}
 	if err != nil {
@@ -30,32 +23,43 @@ func (x *Explainer) stack(ctx context.Context, name string) (*Explanation, error
 	}
 	s := out.Stacks[0]
 	status := aws.Val(s.StackStatus)
-	e := &Explanation{Subject: aws.Val(s.StackId), Kind: "stack", Proof: []string{"the stack is " + status}}
-	events, err := x.CloudFormation.DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: s.StackId})
+	events, err := q.CloudFormation.DescribeStackEvents(q.ctx, &cloudformation.DescribeStackEventsInput{StackName: s.StackId})
 	if err != nil {
 		return nil, err
 	}
+	f := cause.Findings{Proof: []string{"the stack is " + status}}
+	settled := map[string]bool{} // resources whose last event was seen
 	for _, ev := range events.StackEvents {
 		if aws.Val(ev.LogicalResourceId) == aws.Val(s.StackName) && begins(aws.Val(ev.ResourceStatus)) {
 			break // the operation before this one is history
 		}
-		reason := aws.Val(ev.ResourceStatusReason)
-		if !strings.HasSuffix(aws.Val(ev.ResourceStatus), "_FAILED") || strings.Contains(reason, "cancelled") || aws.Val(ev.ResourceType) == "AWS::CloudFormation::Stack" {
-			continue
-		}
-		c, err := x.resourceFailure(ctx, ev, reason)
+		part, err := q.stackEvent(ev, settled)
 		if err != nil {
 			return nil, err
 		}
-		e.Causes = append(e.Causes, c)
+		f.Add(part)
 	}
-	if status == "ROLLBACK_COMPLETE" && len(e.Causes) > 0 {
-		e.Causes[0].Remedy = append(e.Causes[0].Remedy, "a stack that was rolled back cannot be updated: aws cloudformation delete-stack --stack-name "+aws.Val(s.StackName)+", then create it again")
+	if reason := aws.Val(s.StackStatusReason); status == "DELETE_FAILED" && len(f.Causes) == 0 && reason != "" {
+		c, known := cause.OfText(reason, "", []string{aws.Val(s.StackName)}, cause.Facts{})
+		if !known {
+			c = cause.Cause{What: reason}
+		}
+		c.Evidence = append(c.Evidence, "the stack is DELETE_FAILED: "+reason)
+		f.Causes = append(f.Causes, c)
 	}
-	if len(e.Causes) == 0 && strings.HasSuffix(status, "_IN_PROGRESS") {
-		e.Causes = []Cause{{What: "the stack is " + status + " and nothing has failed so far"}}
+	if status == "ROLLBACK_COMPLETE" && len(f.Causes) > 0 {
+		f.Causes[0].Remedy = append(f.Causes[0].Remedy, "aws cloudformation delete-stack --stack-name "+aws.Val(s.StackName)+" # then create it again: a stack that was rolled back cannot be updated")
 	}
-	return e.conclude("nothing is wrong: the stack is " + status), nil
+	if strings.HasSuffix(status, "_IN_PROGRESS") && len(f.Waits) == 0 {
+		f.Waits = []string{"the stack is " + status}
+	}
+	e := &Explanation{Subject: aws.Val(s.StackId), Kind: "stack", Name: "stack:" + aws.Val(s.StackName)}
+	if e.Refused, err = q.changed(time.Time{}, func(r gateway.Refusal) bool {
+		return strings.HasPrefix(r.Action, "cloudformation:") && mentions(r, aws.Val(s.StackName))
+	}); err != nil {
+		return nil, err
+	}
+	return e.conclude(f, "the stack is "+status), nil
 }
 
 // begins tells whether a status of the stack itself opens an operation.
@@ -63,56 +67,71 @@ func begins(status string) bool {
 	return status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS" || status == "DELETE_IN_PROGRESS"
 }
 
-var (
-	noVersion = regexp.MustCompile(`Cannot find version (\S+) for ([a-z]+)`)
-	noClass   = regexp.MustCompile(`DBInstanceClass=([\w.]+), Engine=(\w+), EngineVersion=([\w.]+)`)
-	noFamily  = regexp.MustCompile(`DBParameterGroupFamily (\w+(?:\.\w+)?) can't be used .* DBParameterGroupFamily (\w+(?:\.\w+)?)`)
-)
-
-// resourceFailure reads the reason of one resource's failure.
-func (x *Explainer) resourceFailure(ctx context.Context, ev cloudformation.StackEvent, reason string) (Cause, error) {
-	id := aws.Val(ev.LogicalResourceId)
-	c := Cause{What: id + " (" + aws.Val(ev.ResourceType) + "): " + reason, Evidence: []string{id + " " + aws.Val(ev.ResourceStatus) + ": " + reason}}
-	if m := noVersion.FindStringSubmatch(reason); m != nil {
-		c.What = fmt.Sprintf("%s asks for %s %s, which RDS has retired or never had", id, m[2], m[1])
-		versions, err := x.versions(ctx, m[2])
-		if err != nil {
-			return c, err
-		}
-		c.Remedy = []string{fmt.Sprintf("set EngineVersion of %s to one that RDS offers: %s", id, strings.Join(versions, ", "))}
-		return c, nil
+// stackEvent reads one event of a resource; events come the newest first.
+func (q *inquiry) stackEvent(ev cloudformation.StackEvent, settled map[string]bool) (f cause.Findings, err error) {
+	id, kind, status, reason := aws.Val(ev.LogicalResourceId), aws.Val(ev.ResourceType), aws.Val(ev.ResourceStatus), aws.Val(ev.ResourceStatusReason)
+	if kind == "AWS::CloudFormation::Stack" {
+		return f, nil
 	}
-	if m := noClass.FindStringSubmatch(reason); m != nil {
-		c.What = fmt.Sprintf("%s asks for the instance class %s, which RDS does not offer for %s %s", id, m[1], m[2], m[3])
-		c.Remedy = []string{fmt.Sprintf("set DBInstanceClass of %s to a class of today, such as db.t3.micro (aws rds describe-orderable-db-instance-options --engine %s)", id, m[2])}
-		return c, nil
+	newest := !settled[id]
+	settled[id] = true
+	if newest && strings.HasSuffix(status, "_IN_PROGRESS") {
+		return q.underWay(ev)
 	}
-	if m := noFamily.FindStringSubmatch(reason); m != nil {
-		c.What = fmt.Sprintf("the parameter group of %s is of family %s, and its engine version needs %s", id, m[1], m[2])
-		c.Remedy = []string{"set Family of the AWS::RDS::DBParameterGroup to " + m[2]}
-		return c, nil
+	if !strings.HasSuffix(status, "_FAILED") || strings.Contains(reason, "cancelled") {
+		return f, nil
 	}
-	if denial.MatchString(reason) {
-		d := denied(reason, c.Evidence)
-		d.What = id + ": " + d.What
-		return d, nil
+	facts, err := q.facts(reason)
+	if err != nil {
+		return f, err
 	}
-	return c, nil
+	c, known := cause.OfText(reason, "", []string{id}, facts)
+	if !known {
+		c.What = reason
+	}
+	c.What = fmt.Sprintf("%s (%s): %s", id, kind, c.What)
+	c.Evidence = append([]string{id + " " + status + ": " + reason}, c.Evidence...)
+	f.Causes = []cause.Cause{c}
+	if kind != "AWS::ECS::Service" {
+		return f, nil
+	}
+	// What a service says of itself is more than its stack knows.
+	below, err := q.serviceOf(aws.Val(ev.PhysicalResourceId))
+	if err != nil {
+		return f, err
+	}
+	f.Causes = append(f.Causes, below.Causes...)
+	return f, nil
 }
 
-// versions are the newest versions of an engine that can be had, a few of them.
-func (x *Explainer) versions(ctx context.Context, engine string) ([]string, error) {
-	out, err := x.RDS.DescribeDBEngineVersions(ctx, &rds.DescribeDBEngineVersionsInput{Engine: &engine})
-	if err != nil {
-		return nil, err
+// underWay says what a resource that is being made waits for.
+func (q *inquiry) underWay(ev cloudformation.StackEvent) (f cause.Findings, err error) {
+	id, kind := aws.Val(ev.LogicalResourceId), aws.Val(ev.ResourceType)
+	f.Waits = []string{fmt.Sprintf("%s (%s) is %s since %s", id, kind, aws.Val(ev.ResourceStatus), aws.Val(ev.Timestamp).Local().Format("15:04:05"))}
+	if kind == "AWS::ECS::Service" {
+		below, err := q.serviceOf(aws.Val(ev.PhysicalResourceId))
+		if err != nil {
+			return f, err
+		}
+		f.Causes, f.Waits = below.Causes, append(f.Waits, below.Waits...)
 	}
-	var all []string
-	for _, v := range out.DBEngineVersions {
-		all = append(all, aws.Val(v.EngineVersion))
+	return f, nil
+}
+
+// serviceOf explains the service of an ARN; of one that is gone, its tasks that
+// fell in the last hour.
+func (q *inquiry) serviceOf(arn string) (cause.Findings, error) {
+	part := strings.Split(arn, "/")
+	if len(part) < 3 {
+		return cause.Findings{}, nil // it has no name yet
 	}
-	const few = 4
-	if len(all) > few {
-		all = all[len(all)-few:]
+	cluster, name := part[len(part)-2], part[len(part)-1]
+	s, err := q.findService(cluster, name)
+	if err == nil {
+		return q.serviceFindings(cluster, s)
 	}
-	return all, nil
+	if !errors.Is(err, errAbsent) {
+		return cause.Findings{}, err
+	}
+	return q.fallenOf(cluster, name)
 }

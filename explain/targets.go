@@ -1,159 +1,188 @@
 package explain
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"minato/aws"
+	"minato/aws/api/ec2"
+	"minato/aws/api/ecs"
 	"minato/aws/api/elbv2"
 	"minato/dataplane/network"
+	"minato/explain/cause"
+	"minato/gateway"
 )
 
-func (x *Explainer) targetGroupsNamed(ctx context.Context, name string) ([]Explanation, error) {
-	out, err := x.ELB.DescribeTargetGroups(ctx, &elbv2.DescribeTargetGroupsInput{Names: []string{name}})
-	if notFound(err) {
+func (q *inquiry) targetGroupsNamed(name string) ([]string, error) {
+	out, err := q.ELB.DescribeTargetGroups(q.ctx, &elbv2.DescribeTargetGroupsInput{Names: []string{name}})
+	if notFound(err) || aws.IsCode(err, "ValidationError") {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var all []Explanation
+	var all []string
 	for _, tg := range out.TargetGroups {
-		e, err := x.targetGroup(ctx, aws.Val(tg.TargetGroupArn))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, *e)
+		all = append(all, aws.Val(tg.TargetGroupArn))
 	}
 	return all, nil
 }
 
 // targetGroup explains the health of a group's targets.
-func (x *Explainer) targetGroup(ctx context.Context, arn string) (*Explanation, error) {
-	e := &Explanation{Subject: arn, Kind: "target group"}
-	seen, err := x.targets(ctx, arn)
+func (q *inquiry) targetGroup(arn string) (*Explanation, error) {
+	group, found, err := q.groupOf(arn)
 	if err != nil {
 		return nil, err
 	}
-	e.Causes, e.Proof = seen.causes, seen.proof
-	if len(seen.causes) == 0 && len(seen.proof) == 0 {
-		e.Causes = []Cause{{What: "the target group has no targets", Remedy: []string{"aws elbv2 register-targets --target-group-arn " + arn + " --targets Id=ADDRESS, or a service with this target group"}}}
+	if !found {
+		return nil, absent("target group", arn)
 	}
-	return e.conclude("nothing is wrong: every target is healthy"), nil
+	tasks, err := q.tasksAt(aws.Val(group.VpcId))
+	if err != nil {
+		return nil, err
+	}
+	targets, err := q.targets(group, tasks, nil)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Subject: arn, Kind: "target group", Name: "targetgroup:" + aws.Val(group.TargetGroupName)}
+	var f cause.Findings
+	for _, t := range targets {
+		f.Add(cause.OfTarget(t))
+	}
+	if len(targets) == 0 {
+		f.Causes = []cause.Cause{{What: "the target group has no targets: no service registers its tasks in it, or none of them runs", Remedy: []string{"minato why CLUSTER/SERVICE # of the service that should"}}}
+	}
+	if e.Refused, err = q.changed(time.Time{}, func(r gateway.Refusal) bool { return mentions(r, arn) }); err != nil {
+		return nil, err
+	}
+	return e.conclude(f, "all targets are healthy"), nil
 }
 
-// seen is what a group's targets show: causes of the unhealthy, proof of the
-// others, and how many are healthy.
-type seen struct {
-	causes  []Cause
-	proof   []string
-	healthy int
+func (q *inquiry) groupOf(arn string) (elbv2.TargetGroup, bool, error) {
+	groups, err := q.ELB.DescribeTargetGroups(q.ctx, &elbv2.DescribeTargetGroupsInput{TargetGroupArns: []string{arn}})
+	if notFound(err) || err == nil && len(groups.TargetGroups) == 0 {
+		return elbv2.TargetGroup{}, false, nil
+	}
+	if err != nil {
+		return elbv2.TargetGroup{}, false, err
+	}
+	return groups.TargetGroups[0], true, nil
 }
 
-// targets looks at each target of a group.
-func (x *Explainer) targets(ctx context.Context, arn string) (seen, error) {
-	var out seen
-	groups, err := x.ELB.DescribeTargetGroups(ctx, &elbv2.DescribeTargetGroupsInput{TargetGroupArns: []string{arn}})
+// targets looks at each target of a group. tasks are those that live, by address;
+// grace is the service's, for its tasks.
+func (q *inquiry) targets(group elbv2.TargetGroup, tasks map[string]cause.Task, grace *int32) ([]cause.Target, error) {
+	health, err := q.ELB.DescribeTargetHealth(q.ctx, &elbv2.DescribeTargetHealthInput{TargetGroupArn: group.TargetGroupArn})
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	if len(groups.TargetGroups) == 0 {
-		return out, fmt.Errorf("%w: %s", ErrNotFound, arn)
-	}
-	group := groups.TargetGroups[0]
-	health, err := x.ELB.DescribeTargetHealth(ctx, &elbv2.DescribeTargetHealthInput{TargetGroupArn: &arn})
+	balancers, err := q.balancerAddresses(group.LoadBalancerArns)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
+	shape := cause.TargetGroup{
+		ARN: aws.Val(group.TargetGroupArn), Protocol: aws.Val(group.HealthCheckProtocol), Path: aws.Val(group.HealthCheckPath), Matcher: "200",
+		Timeout: aws.Val(group.HealthCheckTimeoutSeconds), Interval: aws.Val(group.HealthCheckIntervalSeconds), Threshold: aws.Val(group.HealthyThresholdCount),
+	}
+	if group.Matcher != nil && aws.Val(group.Matcher.HttpCode) != "" {
+		shape.Matcher = *group.Matcher.HttpCode
+	}
+	var out []cause.Target
 	for _, d := range health.TargetHealthDescriptions {
-		h := d.TargetHealth
-		if d.Target == nil || h == nil {
+		if d.Target == nil || d.TargetHealth == nil {
 			continue
 		}
-		where := fmt.Sprintf("%s:%d", aws.Val(d.Target.Id), aws.Val(d.Target.Port))
-		switch aws.Val(h.State) {
-		case elbv2.TargetHealthStateEnumHealthy:
-			out.healthy++
-			out.proof = append(out.proof, fmt.Sprintf("%s answers health checks on %s", where, aws.Val(group.HealthCheckPath)))
-		case elbv2.TargetHealthStateEnumDraining:
-			out.proof = append(out.proof, where+" is being drained")
-		default:
-			c, err := x.unhealthy(ctx, group, d, where)
-			if err != nil {
-				return out, err
+		t := cause.Target{
+			Group: shape, IP: aws.Val(d.Target.Id), Port: aws.Val(d.Target.Port), Now: q.now,
+			State: aws.Val(d.TargetHealth.State), Reason: aws.Val(d.TargetHealth.Reason), Said: aws.Val(d.TargetHealth.Description),
+		}
+		if task, ok := tasks[t.IP]; ok {
+			t.Task = &task
+			if grace != nil && *grace > 0 && !task.Started.IsZero() {
+				t.Grace = task.Started.Add(q.Paced(time.Duration(*grace) * time.Second))
 			}
-			out.causes = append(out.causes, c...)
+		}
+		if t.State != elbv2.TargetHealthStateEnumHealthy && t.State != elbv2.TargetHealthStateEnumDraining {
+			if err := q.inspect(&t, aws.Val(group.VpcId), balancers); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// inspect looks at what AWS does not show of a target: the load balancer's
+// packets that did not reach it, and where its programs listen.
+func (q *inquiry) inspect(t *cause.Target, vpc string, balancers map[netip.Addr]bool) error {
+	addr, err := netip.ParseAddr(t.IP)
+	if err != nil {
+		return nil // an instance id or a function: nothing is sent there
+	}
+	since := min(fresh, time.Duration(2*t.Group.Interval+t.Group.Timeout+5)*time.Second)
+	t.Drops, err = q.drops(func(d network.Drop) bool {
+		return d.VPC == vpc && d.Destination == addr && int32(d.Port) == t.Port && balancers[d.Source] && q.now.Sub(d.Last) < since
+	})
+	if err != nil {
+		return err
+	}
+	at, err := q.interfaceAt(vpc, addr)
+	if err != nil || at.id == "" {
+		return err
+	}
+	if t.Sockets, err = q.Listening(q.ctx, at.id); err == nil {
+		t.Looked = true
+	}
+	return nil // an interface without a namespace of its own cannot be looked into
+}
+
+// balancerAddresses are the private addresses of load balancers.
+func (q *inquiry) balancerAddresses(arns []string) (map[netip.Addr]bool, error) {
+	out := map[netip.Addr]bool{}
+	for _, arn := range arns {
+		_, id, ok := strings.Cut(arn, "loadbalancer/")
+		if !ok {
+			continue
+		}
+		found, err := q.EC2.DescribeNetworkInterfaces(q.ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2.Filter{{Name: aws.Ptr("description"), Values: []string{"ELB " + id}}}})
+		if err != nil {
+			return nil, err
+		}
+		for _, eni := range found.NetworkInterfaces {
+			if a, err := netip.ParseAddr(aws.Val(eni.PrivateIpAddress)); err == nil {
+				out[a] = true
+			}
 		}
 	}
 	return out, nil
 }
 
-// unhealthy looks for the cause of one target's state.
-func (x *Explainer) unhealthy(ctx context.Context, group elbv2.TargetGroup, d elbv2.TargetHealthDescription, where string) ([]Cause, error) {
-	reason, said := aws.Val(d.TargetHealth.Reason), aws.Val(d.TargetHealth.Description)
-	evidence := fmt.Sprintf("target %s is %s: %s %s", where, aws.Val(d.TargetHealth.State), reason, said)
-	check := strings.ToUpper(aws.Val(group.HealthCheckProtocol)) + " " + aws.Val(group.HealthCheckPath)
-	switch reason {
-	case elbv2.TargetHealthReasonEnumTargetTimeout, elbv2.TargetHealthReasonEnumTargetFailedHealthChecks, elbv2.TargetHealthReasonEnumElbRegistrationInProgress, elbv2.TargetHealthReasonEnumElbInitialHealthChecking:
-		if causes, err := x.dropsTo(ctx, aws.Val(group.VpcId), aws.Val(d.Target.Id), evidence); err != nil || len(causes) > 0 {
-			return causes, err
-		}
-	}
-	c := Cause{Evidence: []string{evidence}}
-	switch reason {
-	case elbv2.TargetHealthReasonEnumTargetResponseCodeMismatch:
-		c.What = fmt.Sprintf("the application answers the health check %s with another code than the matcher %s wants", check, matcher(group))
-		c.Remedy = []string{
-			"look at the application's log for the reason of that answer",
-			"aws elbv2 modify-target-group --target-group-arn " + aws.Val(group.TargetGroupArn) + " --health-check-path PATH, if the path is wrong",
-		}
-	case elbv2.TargetHealthReasonEnumTargetTimeout:
-		c.What = fmt.Sprintf("the application does not answer the health check %s within %d s; no security group stands in the way", check, aws.Val(group.HealthCheckTimeoutSeconds))
-		c.Remedy = []string{"see whether the application listens on that port on all addresses (not 127.0.0.1), and how long it takes to answer"}
-	case elbv2.TargetHealthReasonEnumTargetFailedHealthChecks:
-		c.What = fmt.Sprintf("the connection for the health check %s to %s is refused or broken: nothing listens on that port there", check, where)
-		c.Remedy = []string{"compare the container's port with the one the application listens on (containerPort, PORT)"}
-	case elbv2.TargetHealthReasonEnumTargetNotInUse:
-		if strings.Contains(said, "Availability Zone") {
-			c.What = fmt.Sprintf("target %s stands in an availability zone that the load balancer does not cover", where)
-			c.Remedy = []string{"aws elbv2 set-subnets --load-balancer-arn LOAD-BALANCER --subnets … with a subnet of that zone too, or run the tasks in the load balancer's zones"}
-			break
-		}
-		c.What = "no listener forwards to the target group, so its targets are not checked"
-		c.Remedy = []string{"aws elbv2 create-listener --load-balancer-arn LOAD-BALANCER --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn=" + aws.Val(group.TargetGroupArn)}
-	default:
-		c.What = fmt.Sprintf("target %s is %s", where, aws.Val(d.TargetHealth.State))
-	}
-	return []Cause{c}, nil
-}
-
-func matcher(g elbv2.TargetGroup) string {
-	if g.Matcher == nil {
-		return "200"
-	}
-	return aws.Val(g.Matcher.HttpCode)
-}
-
-// dropsTo makes causes of the packets to an address that were dropped.
-func (x *Explainer) dropsTo(ctx context.Context, vpc, address, evidence string) ([]Cause, error) {
-	addr, err := netip.ParseAddr(address)
-	if err != nil {
-		return nil, nil // an instance id or a function: nothing is sent there
-	}
-	drops, err := x.drops(ctx, func(d network.Drop) bool { return d.VPC == vpc && d.Destination == addr })
+// tasksAt are the living tasks of all clusters that have an address in a VPC.
+func (q *inquiry) tasksAt(vpc string) (map[string]cause.Task, error) {
+	clusters, err := q.clusters()
 	if err != nil {
 		return nil, err
 	}
-	var causes []Cause
-	for _, d := range drops {
-		c, err := x.blame(ctx, d)
+	out := map[string]cause.Task{}
+	for _, cluster := range clusters {
+		list, err := q.listTasks(cluster, "", ecs.DesiredStatusRunning)
 		if err != nil {
 			return nil, err
 		}
-		c.Evidence = append([]string{evidence}, c.Evidence...)
-		causes = append(causes, c)
+		for _, t := range list {
+			in, err := q.vpcOf(attachment(t, "subnetId"))
+			if err != nil {
+				return nil, err
+			}
+			if in != vpc {
+				continue
+			}
+			if out[attachment(t, "privateIPv4Address")], err = q.taskSeen(cluster, t); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return causes, nil
+	return out, nil
 }

@@ -1,211 +1,95 @@
 package explain
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"minato/aws"
+	"minato/aws/api/ecr"
 	"minato/aws/api/ecs"
 	"minato/aws/api/logs"
 	"minato/dataplane/network"
+	"minato/explain/cause"
 )
 
-// errAbsent marks that a thing does not exist.
-var errAbsent = errors.New("does not exist")
-
-func absent(kind, name string) error { return fmt.Errorf("%s %s %w", kind, name, errAbsent) }
-
-func isAbsent(err error) bool { return errors.Is(err, errAbsent) }
+// lastLinesShown is how many lines of a container's log are shown.
+const lastLinesShown = 5
 
 var taskID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// tasksNamed finds the task of a bare id, in every cluster.
-func (x *Explainer) tasksNamed(ctx context.Context, id string) ([]Explanation, error) {
+// clusters are the names of all clusters.
+func (q *inquiry) clusters() ([]string, error) {
+	out, err := q.ECS.ListClusters(q.ctx, &ecs.ListClustersInput{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, arn := range out.ClusterArns {
+		names = append(names, last(arn))
+	}
+	return names, nil
+}
+
+// tasksNamed finds where the task of a bare id may be: in every cluster.
+func (q *inquiry) tasksNamed(id string) ([]string, error) {
+	if strings.Contains(id, "/") {
+		return []string{id}, nil
+	}
 	if !taskID.MatchString(id) {
 		return nil, nil
 	}
-	clusters, err := x.ECS.ListClusters(ctx, &ecs.ListClustersInput{})
-	if err != nil {
-		return nil, err
+	clusters, err := q.clusters()
+	for i := range clusters {
+		clusters[i] += "/" + id
 	}
-	for _, cluster := range clusters.ClusterArns {
-		e, err := x.task(ctx, last(cluster), id)
-		if isAbsent(err) {
-			continue
-		}
-		return one(e, err)
-	}
-	return nil, nil
+	return clusters, err
 }
 
-// task explains why a task stopped, or does not start.
-func (x *Explainer) task(ctx context.Context, cluster, id string) (*Explanation, error) {
-	out, err := x.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: []string{id}})
+// taskNamed explains the task of CLUSTER/ID.
+func (q *inquiry) taskNamed(name string) (*Explanation, error) {
+	cluster, id, _ := strings.Cut(name, "/")
+	out, err := q.ECS.DescribeTasks(q.ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: []string{id}})
 	if notFound(err) || err == nil && len(out.Tasks) == 0 {
-		return nil, absent("task", cluster+"/"+id)
+		return nil, absent("task", name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	t := out.Tasks[0]
-	e := &Explanation{Subject: aws.Val(t.TaskArn), Kind: "task"}
-	status := aws.Val(t.LastStatus)
-	for _, c := range t.Containers {
-		e.Proof = append(e.Proof, fmt.Sprintf("container %s is %s", aws.Val(c.Name), aws.Val(c.LastStatus)))
+	t, err := q.taskSeen(cluster, out.Tasks[0])
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case aws.Val(t.StoppedReason) != "" || status == "STOPPED":
-		if e.Causes, err = x.taskCauses(ctx, t); err != nil {
-			return nil, err
+	e := &Explanation{Subject: aws.Val(out.Tasks[0].TaskArn), Kind: "task", Name: "task:" + cluster + "/" + t.ID}
+	return e.conclude(cause.OfTask(t), "the task runs"), nil
+}
+
+// listTasks are a cluster's tasks of a desired status; of one service, if it is named.
+func (q *inquiry) listTasks(cluster, service, status string) ([]ecs.Task, error) {
+	in := &ecs.ListTasksInput{Cluster: &cluster, DesiredStatus: &status}
+	if service != "" {
+		in.ServiceName = &service
+	}
+	var out []ecs.Task
+	for {
+		list, err := q.ECS.ListTasks(q.ctx, in)
+		if notFound(err) {
+			return out, nil // gone meanwhile
 		}
-	case status != "RUNNING":
-		e.Causes = []Cause{{What: "the task is " + status + " and nothing has failed so far"}}
-		if drops, err := x.dropsOf(ctx, t); err != nil {
-			return nil, err
-		} else if len(drops) > 0 {
-			e.Causes = append(e.Causes, drops...)
+		if err != nil || len(list.TaskArns) == 0 {
+			return out, err
 		}
-	}
-	return e.conclude("nothing is wrong: the task runs"), nil
-}
-
-// healthStop tells whether the scheduler stopped a task for its health.
-func healthStop(t ecs.Task) bool {
-	return strings.Contains(aws.Val(t.StoppedReason), "health checks")
-}
-
-// taskCauses reads a stopped task's reason and looks for what is behind it.
-func (x *Explainer) taskCauses(ctx context.Context, t ecs.Task) ([]Cause, error) {
-	reason := aws.Val(t.StoppedReason)
-	evidence := []string{fmt.Sprintf("task %s stopped: %s", last(aws.Val(t.TaskArn)), reason)}
-	for _, c := range t.Containers {
-		if r := aws.Val(c.Reason); r != "" && !strings.Contains(reason, r) {
-			evidence = append(evidence, fmt.Sprintf("container %s: %s", aws.Val(c.Name), r))
-		}
-	}
-	whole := reason + " " + strings.Join(evidence, " ")
-	switch {
-	case strings.Contains(whole, "not authorized to perform"):
-		return []Cause{denied(whole, evidence)}, nil
-	case strings.Contains(whole, "The specified log group does not exist"):
-		return x.logGroup(ctx, t, evidence)
-	case strings.Contains(whole, "i/o timeout"), strings.Contains(whole, "deadline exceeded"), strings.Contains(whole, "waiting for connection"), strings.Contains(whole, "no route to host"):
-		return x.unreachable(ctx, t, evidence)
-	case strings.Contains(reason, "CannotPullContainerError"):
-		remedy := "compare the image of the task definition with what its registry has"
-		if strings.Contains(whole, ".dkr.ecr.") {
-			remedy += ": aws ecr describe-images --repository-name REPOSITORY"
-		}
-		return []Cause{{
-			What: "the image cannot be pulled: " + strings.TrimPrefix(reason, "CannotPullContainerError: "), Evidence: evidence, Remedy: []string{remedy},
-		}}, nil
-	case strings.Contains(whole, "CannotStartContainerError"):
-		return []Cause{{
-			What: "a container cannot be started: " + cannotStart(t), Evidence: evidence,
-			Remedy: []string{"look at the container's command, entry point, user and dependencies: aws ecs describe-task-definition --task-definition " + last(aws.Val(t.TaskDefinitionArn))},
-		}}, nil
-	case strings.Contains(whole, "OutOfMemory"):
-		return []Cause{{
-			What: fmt.Sprintf("a container needed more memory than its limit (task memory %s MiB)", aws.Val(t.Memory)), Evidence: evidence,
-			Remedy: []string{"register a revision of the task definition with more memory, or let the application need less"},
-		}}, nil
-	case healthStop(t):
-		return []Cause{{
-			What: "the task did not pass its load balancer's health checks", Evidence: evidence,
-			Remedy: []string{"minato why TARGET-GROUP-ARN, while a task is being checked"},
-		}}, nil
-	case strings.Contains(reason, "Essential container in task exited"):
-		return x.exited(ctx, t, evidence)
-	case aws.Val(t.StopCode) == ecs.TaskStopCodeUserInitiated:
-		return []Cause{{What: "somebody stopped the task: " + reason, Evidence: evidence}}, nil
-	}
-	return []Cause{{What: reason, Evidence: evidence}}, nil
-}
-
-// cannotStart is why the first container of a task that could not be started
-// was not.
-func cannotStart(t ecs.Task) string {
-	for _, c := range t.Containers {
-		if why, ok := strings.CutPrefix(aws.Val(c.Reason), "CannotStartContainerError: "); ok {
-			return aws.Val(c.Name) + ": " + why
-		}
-	}
-	return aws.Val(t.StoppedReason)
-}
-
-var denial = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
-
-// denied is the cause behind IAM's words.
-func denied(text string, evidence []string) Cause {
-	m := denial.FindStringSubmatch(text)
-	if m == nil {
-		return Cause{What: "a right is missing", Evidence: evidence}
-	}
-	who, action, resource := m[1], m[2], m[3]
-	c := Cause{What: fmt.Sprintf("%s may not %s on %s", who, action, resource), Evidence: evidence}
-	if parts := strings.Split(who, "/"); strings.Contains(who, ":assumed-role/") && len(parts) > 1 {
-		c.Remedy = []string{"aws iam attach-role-policy --role-name " + parts[1] + " --policy-arn arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy, or another policy that allows " + action}
-	}
-	return c
-}
-
-// logGroup is the cause of a missing log group, by its name.
-func (x *Explainer) logGroup(ctx context.Context, t ecs.Task, evidence []string) ([]Cause, error) {
-	for _, o := range x.logOptions(ctx, t) {
-		group := o["awslogs-group"]
-		return []Cause{{
-			What: "the log group " + group + " does not exist", Evidence: evidence,
-			Remedy: []string{"aws logs create-log-group --log-group-name " + group},
-		}}, nil
-	}
-	return []Cause{{What: "the task's log group does not exist", Evidence: evidence}}, nil
-}
-
-// logOptions are the awslogs options of the task's containers, by container.
-func (x *Explainer) logOptions(ctx context.Context, t ecs.Task) map[string]map[string]string {
-	out, err := x.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: t.TaskDefinitionArn})
-	if err != nil || out.TaskDefinition == nil {
-		return nil // deleted: then its logs are not found, and nothing is said of them
-	}
-	options := map[string]map[string]string{}
-	for _, c := range out.TaskDefinition.ContainerDefinitions {
-		if l := c.LogConfiguration; l != nil && aws.Val(l.LogDriver) == ecs.LogDriverAwslogs {
-			options[aws.Val(c.Name)] = l.Options
-		}
-	}
-	return options
-}
-
-// unreachable looks for what kept a task from AWS's services.
-func (x *Explainer) unreachable(ctx context.Context, t ecs.Task, evidence []string) ([]Cause, error) {
-	subnet, public := attachment(t, "subnetId"), attachment(t, "publicIPv4Address") != ""
-	var causes []Cause
-	if subnet != "" {
-		c, err := x.wayOut(ctx, subnet, public)
+		tasks, err := q.ECS.DescribeTasks(q.ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: list.TaskArns})
 		if err != nil {
 			return nil, err
 		}
-		if c != nil {
-			c.Evidence = append(evidence, c.Evidence...)
-			causes = append(causes, *c)
+		out = append(out, tasks.Tasks...)
+		if in.NextToken = list.NextToken; in.NextToken == nil {
+			return out, nil
 		}
 	}
-	drops, err := x.dropsOf(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range drops {
-		d.Evidence = append(evidence[:len(evidence):len(evidence)], d.Evidence...)
-		causes = append(causes, d)
-	}
-	if len(causes) == 0 {
-		causes = []Cause{{What: "the task did not reach what it needed to start; its subnet's routes and its security groups let it now", Evidence: evidence, Remedy: []string{"start it again"}}}
-	}
-	return causes, nil
 }
 
 // attachment is a detail of the task's network interface.
@@ -220,57 +104,146 @@ func attachment(t ecs.Task, name string) string {
 	return ""
 }
 
-// dropsOf makes causes of a task's own packets that were dropped.
-func (x *Explainer) dropsOf(ctx context.Context, t ecs.Task) ([]Cause, error) {
-	eni, addr := attachment(t, "networkInterfaceId"), attachment(t, "privateIPv4Address")
-	source, _ := netip.ParseAddr(addr)
-	drops, err := x.drops(ctx, func(d network.Drop) bool {
-		return d.Reason != network.DropIngress && (d.Interface == eni && eni != "" || d.Source == source && source.IsValid() && d.Interface == "")
-	})
+// taskSeen gathers what is known of a task.
+func (q *inquiry) taskSeen(cluster string, t ecs.Task) (cause.Task, error) {
+	x := cause.Task{
+		ID: last(aws.Val(t.TaskArn)), Cluster: cluster, Group: aws.Val(t.Group), StartedBy: aws.Val(t.StartedBy), Definition: last(aws.Val(t.TaskDefinitionArn)),
+		Status: aws.Val(t.LastStatus), Reason: aws.Val(t.StoppedReason), Code: aws.Val(t.StopCode), Health: aws.Val(t.HealthStatus), Memory: aws.Val(t.Memory),
+		Created: aws.Val(t.CreatedAt), Started: aws.Val(t.StartedAt), Stopped: aws.Val(t.StoppedAt), Subnet: attachment(t, "subnetId"), Address: attachment(t, "privateIPv4Address"), Now: q.now,
+	}
+	definition, err := q.ECS.DescribeTaskDefinition(q.ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: t.TaskDefinitionArn})
+	if err != nil && !aws.IsCode(err, "ClientException") {
+		return x, err
+	}
+	var d ecs.TaskDefinition // deleted: what it said is not known any more
+	if err == nil && definition.TaskDefinition != nil {
+		d = *definition.TaskDefinition
+	}
+	for _, c := range t.Containers {
+		seen := cause.Container{Name: aws.Val(c.Name), Image: aws.Val(c.Image), Status: aws.Val(c.LastStatus), Reason: aws.Val(c.Reason), Health: aws.Val(c.HealthStatus), Exit: c.ExitCode}
+		if i := slices.IndexFunc(d.ContainerDefinitions, func(def ecs.ContainerDefinition) bool { return aws.Val(def.Name) == seen.Name }); i >= 0 {
+			if err := q.defined(&seen, &x, d.ContainerDefinitions[i]); err != nil {
+				return x, err
+			}
+		}
+		if strings.Contains(x.Reason, "CannotPull") {
+			if seen.ImageInfo, err = q.imageInfo(seen.Image); err != nil {
+				return x, err
+			}
+		}
+		x.Containers = append(x.Containers, seen)
+	}
+	if x.Drops, err = q.dropsOf(t, x); err != nil {
+		return x, err
+	}
+	for _, r := range q.Refusals() {
+		if strings.HasSuffix(r.Caller, "/"+x.ID) {
+			x.Refused = append(x.Refused, cause.Refusal(r))
+		}
+	}
+	if x.Reason != "" && x.Subnet != "" {
+		x.Public, err = q.public(t)
+		if err == nil {
+			x.Way, err = q.wayOut(x.Subnet)
+		}
+	}
+	return x, err
+}
+
+// defined adds what the task definition says of a container.
+func (q *inquiry) defined(c *cause.Container, t *cause.Task, d ecs.ContainerDefinition) error {
+	c.Memory = aws.Val(d.Memory)
+	if d.HealthCheck != nil {
+		c.HealthCommand = strings.Join(d.HealthCheck.Command, " ")
+	}
+	if l := d.LogConfiguration; l != nil && aws.Val(l.LogDriver) == ecs.LogDriverAwslogs {
+		c.LogGroup = l.Options["awslogs-group"]
+		if c.Status != "PENDING" && !strings.HasPrefix(t.Reason, "Scaling activity") {
+			var err error
+			if c.Lines, err = q.lastLines(l.Options, c.Name, t.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range d.Environment {
+		db, err := q.databaseIn(aws.Val(e.Value))
+		if err != nil {
+			return err
+		}
+		if db != nil && !slices.ContainsFunc(t.Databases, func(have cause.Database) bool { return have.ID == db.ID }) {
+			t.Databases = append(t.Databases, *db)
+		}
+	}
+	return nil
+}
+
+// public tells whether a task has, or had, a public address: its service's or its
+// own assignPublicIp is not shown, so the attachment's detail counts.
+func (q *inquiry) public(t ecs.Task) (bool, error) {
+	if attachment(t, "publicIPv4Address") != "" {
+		return true, nil
+	}
+	cluster, name := last(aws.Val(t.ClusterArn)), strings.TrimPrefix(aws.Val(t.Group), "service:")
+	if name == aws.Val(t.Group) {
+		return false, nil
+	}
+	out, err := q.ECS.DescribeServices(q.ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{name}})
+	if notFound(err) || err == nil && len(out.Services) == 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	n := out.Services[0].NetworkConfiguration
+	return n != nil && n.AwsvpcConfiguration != nil && aws.Val(n.AwsvpcConfiguration.AssignPublicIp) == ecs.AssignPublicIpEnabled, nil
+}
+
+// dropsOf are a task's own packets that were dropped while it lived. What other
+// interfaces sent to it is not its doing.
+func (q *inquiry) dropsOf(t ecs.Task, x cause.Task) ([]cause.Drop, error) {
+	eni := attachment(t, "networkInterfaceId")
+	source, err := netip.ParseAddr(x.Address)
+	if err != nil {
+		return nil, nil // it never had an interface
+	}
+	vpc, err := q.vpcOf(x.Subnet)
 	if err != nil {
 		return nil, err
 	}
-	var causes []Cause
-	for _, d := range drops {
-		c, err := x.blame(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		causes = append(causes, c)
+	from, to := x.Created, x.Stopped
+	if to.IsZero() {
+		from, to = q.now.Add(-fresh), q.now.Add(time.Minute)
 	}
-	return causes, nil
+	drops, err := q.drops(func(d network.Drop) bool {
+		ours := d.Interface == eni && eni != "" && d.Reason != network.DropIngress || d.Source == source && d.VPC == vpc
+		return ours && d.Reason != network.DropNobody && !d.Last.Before(from.Add(-time.Second)) && d.Last.Before(to.Add(time.Second))
+	})
+	return few(drops), err
 }
 
-// exited explains a container that ended by itself: its code, its last lines.
-func (x *Explainer) exited(ctx context.Context, t ecs.Task, evidence []string) ([]Cause, error) {
-	options := x.logOptions(ctx, t)
-	var causes []Cause
-	for _, c := range t.Containers {
-		if c.ExitCode == nil {
-			continue
+// few keeps one drop of each cause: a program that tries many addresses in vain
+// has one route or rule that is missing.
+func few(drops []cause.Drop) []cause.Drop {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(drops, func(d cause.Drop) bool {
+		key := string(d.Reason) + d.RouteTable + d.ACL
+		if d.Reason == network.DropIngress || d.Reason == network.DropEgress {
+			key += strings.Join(d.Groups, ",") + netip.AddrPortFrom(d.Destination, d.Port).String()
 		}
-		cause := Cause{What: fmt.Sprintf("container %s exited with code %d", aws.Val(c.Name), *c.ExitCode), Evidence: evidence}
-		lines, err := x.lastLines(ctx, options[aws.Val(c.Name)], aws.Val(c.Name), last(aws.Val(t.TaskArn)))
-		if err != nil {
-			return nil, err
-		}
-		cause.Evidence = append(cause.Evidence[:len(cause.Evidence):len(cause.Evidence)], lines...)
-		cause.Remedy = []string{"mend what the last lines of its log say"}
-		if len(lines) == 0 {
-			cause.Remedy = []string{"give the container a logConfiguration with awslogs to see what it says"}
-		}
-		causes = append(causes, cause)
-	}
-	return causes, nil
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
 }
 
 // lastLines are the last lines a container wrote to CloudWatch Logs.
-func (x *Explainer) lastLines(ctx context.Context, options map[string]string, container, task string) ([]string, error) {
+func (q *inquiry) lastLines(options map[string]string, container, task string) ([]string, error) {
 	if options["awslogs-group"] == "" || options["awslogs-stream-prefix"] == "" {
 		return nil, nil
 	}
-	stream := options["awslogs-stream-prefix"] + "/" + container + "/" + task
-	out, err := x.Logs.GetLogEvents(ctx, &logs.GetLogEventsInput{LogGroupName: aws.Ptr(options["awslogs-group"]), LogStreamName: &stream, Limit: aws.Ptr(int32(5))})
+	out, err := q.Logs.GetLogEvents(q.ctx, &logs.GetLogEventsInput{
+		LogGroupName: aws.Ptr(options["awslogs-group"]), LogStreamName: aws.Ptr(options["awslogs-stream-prefix"] + "/" + container + "/" + task), Limit: aws.Ptr(int32(lastLinesShown)),
+	})
 	if notFound(err) {
 		return nil, nil
 	}
@@ -278,8 +251,39 @@ func (x *Explainer) lastLines(ctx context.Context, options map[string]string, co
 		return nil, err
 	}
 	var lines []string
-	for _, ev := range out.Events {
-		lines = append(lines, "log: "+aws.Val(ev.Message))
+	for _, e := range out.Events {
+		lines = append(lines, strings.TrimRight(aws.Val(e.Message), "\r\n"))
 	}
 	return lines, nil
+}
+
+var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/([^:@]+)(?::([^@]+))?`)
+
+// tagsShown is how many tags of a repository are shown.
+const tagsShown = 6
+
+// imageInfo looks at what ECR has of an image; nil for another registry's.
+func (q *inquiry) imageInfo(image string) (*cause.Image, error) {
+	m := ecrImage.FindStringSubmatch(image)
+	if m == nil {
+		return nil, nil
+	}
+	info := &cause.Image{Repository: m[2], Tag: m[3]}
+	if info.Tag == "" {
+		info.Tag = "latest"
+	}
+	out, err := q.ECR.DescribeImages(q.ctx, &ecr.DescribeImagesInput{RegistryId: &m[1], RepositoryName: &m[2]})
+	if notFound(err) {
+		return info, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	info.Exists = true
+	for _, i := range out.ImageDetails {
+		info.Tags = append(info.Tags, i.ImageTags...)
+	}
+	slices.Sort(info.Tags)
+	info.Tags = info.Tags[:min(len(info.Tags), tagsShown)]
+	return info, nil
 }

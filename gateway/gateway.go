@@ -40,6 +40,8 @@ type Options struct {
 	// Record, if set, is told every operation that came over HTTP and its
 	// outcome; docs/coverage.md is made of what the end-to-end tests called.
 	Record func(service, operation, code string)
+	// Refusals, if set, remembers the calls that were refused.
+	Refusals *Refusals
 }
 
 // Gateway routes operations to services.
@@ -86,9 +88,16 @@ func (g *Gateway) Invoke(ctx context.Context, op *aws.Operation, in any) (out an
 	if reflect.TypeOf(in) != reflect.PointerTo(op.Input) {
 		return nil, aws.Internal(fmt.Errorf("%s was called with a %T", op.Action(), in))
 	}
+	denied := true
+	defer func() {
+		if err != nil {
+			g.refused(ctx, op, in, err, denied)
+		}
+	}()
 	if err := g.authorize(ctx, reg, op, in); err != nil {
 		return nil, err
 	}
+	denied = false
 	if g.opt.Validate != nil {
 		if err := g.opt.Validate(op, in); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,8 @@ type world struct {
 	deny   map[string]bool
 	asked  []gateway.Check
 	record []string
+
+	refusals *gateway.Refusals
 }
 
 func (w *world) Credential(_ context.Context, id string) (gateway.Credential, error) {
@@ -72,10 +75,10 @@ func (w *world) Authorize(_ context.Context, c identity.Caller, check gateway.Ch
 
 func open(t *testing.T, dev bool) (*world, *gateway.Gateway, http.Handler) {
 	t.Helper()
-	w := &world{deny: map[string]bool{}}
+	w := &world{deny: map[string]bool{}, refusals: gateway.NewRefusals(clock.Real(1))}
 	g := gateway.New(gateway.Options{
 		Account: "000000000000", Region: "us-east-1", Clock: clock.Real(1), Authenticator: w, Authorizer: w, Validate: validate.Input, DevCredentials: dev,
-		Hosts: []string{"198.18.0.1"}, Record: func(s, o, c string) { w.record = append(w.record, s+" "+o+" "+c) },
+		Refusals: w.refusals, Hosts: []string{"198.18.0.1"}, Record: func(s, o, c string) { w.record = append(w.record, s+" "+o+" "+c) },
 	})
 	g.Register(gateway.Registration{Service: stsapi.Model, Handlers: stsapi.Handlers(sts{})})
 	g.Register(gateway.Registration{Service: ecsapi.Model, Handlers: ecsapi.Handlers(ecs{})})
@@ -199,5 +202,48 @@ func TestDevCredentials(t *testing.T) {
 		if out.Code == 200 {
 			t.Errorf("a request with %s: %s was served", header, value)
 		}
+	}
+}
+
+// TestRefusals: what was refused can be asked for later, without secrets.
+func TestRefusals(t *testing.T) {
+	w, g, h := open(t, false)
+	answer := func(target, body string) {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, request(t, target, body, nil))
+	}
+	answer("ListClusters", `{}`)
+	answer("DescribeClusters", `{"clusters":["a"]}`) // a fault of ours
+	if got := w.refusals.List(); len(got) != 0 {
+		t.Fatalf("nothing was refused, and %+v is remembered", got)
+	}
+	w.deny["ecs:DescribeClusters"] = true
+	answer("DescribeClusters", `{"clusters":["chat","web"]}`)
+	answer("DescribeClusters", `{"clusters":["chat","web"]}`)
+	got := w.refusals.List()
+	if len(got) != 1 || got[0].Times != 2 || got[0].Action != "ecs:DescribeClusters" || got[0].Code != "AccessDeniedException" || !slices.Equal(got[0].Names, []string{"chat", "web"}) || !strings.HasSuffix(got[0].Caller, "user/me") {
+		t.Errorf("remembered: %+v", got)
+	}
+	// From inside, a denial counts and other errors do not.
+	ctx := identity.With(t.Context(), identity.Caller{Kind: identity.User, ARN: "inside"})
+	client := ecsapi.NewClient(g)
+	for range 2 {
+		if _, err := client.DescribeClusters(ctx, &ecsapi.DescribeClustersInput{}); err == nil {
+			t.Fatal("answered")
+		}
+		delete(w.deny, "ecs:DescribeClusters")
+	}
+	if got := w.refusals.List(); len(got) != 2 || got[0].Caller != "inside" || got[0].Times != 1 {
+		t.Errorf("remembered: %+v", got)
+	}
+	w.refusals.Forget(func(r gateway.Refusal) bool { return r.Caller == "inside" })
+	if got := w.refusals.List(); len(got) != 1 {
+		t.Errorf("after forgetting: %+v", got)
+	}
+	for i := range 500 {
+		w.refusals.Add(gateway.Refusal{Action: "ecs:X", Message: strings.Repeat("x", i)})
+	}
+	if got := w.refusals.List(); len(got) != 200 || len(got[0].Message) != 499 {
+		t.Errorf("%d are remembered", len(got))
 	}
 }

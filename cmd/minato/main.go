@@ -59,7 +59,7 @@ func commands() []command {
 		{"status", "[-o json]", "what runs, where it is reached, what stands in for what", runStatus},
 		{"env", "[-o json]", "export lines for eval \"$(minato env)\"", runEnv},
 		{"aws", "ARGS…", "the installed aws CLI against this instance", runAWS},
-		{"why", "NAME", "what keeps a service, task, target group, stack or database from what it should be", runWhy},
+		{"why", "[NAME]", "what keeps a service, task, target group, stack, database or repository from what it should be", runWhy},
 		{"shell", "NAME [-- COMMAND…]", "a terminal, or a command, in a workspace", runShell},
 		{"build", "-t REF DIR", "build an image from a Dockerfile", runBuild},
 		{"demo", "", "the workshop from beginning to end", runDemo},

@@ -90,7 +90,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"status", "--nonsense"}, exitUsage},
 		{[]string{"status", "-h"}, exitOK},
 		{[]string{"status"}, exitFailed},
-		{[]string{"why"}, exitUsage},
+		{[]string{"why", "a", "b"}, exitUsage},
 		{[]string{"up", "--pace", "0.1"}, exitUsage},
 		{[]string{"up", "--public-cidr", "nonsense"}, exitUsage},
 		{[]string{"up", "--listen", "0.0.0.0:4566"}, exitUsage},

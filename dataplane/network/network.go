@@ -64,6 +64,11 @@ type Network interface {
 	// what runs in it would: its groups, routes and ACL hold.
 	DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error)
 
+	// Listening tells on which addresses and ports the programs in the namespace
+	// of an interface accept TCP connections; an unspecified address stands for
+	// all of them.
+	Listening(ctx context.Context, eni string) ([]netip.AddrPort, error)
+
 	// Drops reports the packets that were dropped in the last minutes, newest
 	// first, one entry for each reason, source, destination and port.
 	Drops(ctx context.Context) ([]Drop, error)

@@ -34,6 +34,9 @@ type Options struct {
 	Clock        clock.Clock
 	Log          *slog.Logger
 	MaxBlob      int64 // 0: DefaultMaxBlob
+	// Observe, if set, is told what became of each request: nil for one that was
+	// let in and found its repository.
+	Observe func(req *http.Request, repo Repository, err *Error)
 }
 
 // Registry serves /v2/. It is an http.Handler for the hosts it is given.
@@ -184,10 +187,18 @@ var errAnswered = errors.New("already answered")
 
 func answered(err error) error { return fmt.Errorf("%w: %w", errAnswered, err) }
 
-func (r *Registry) serve(w http.ResponseWriter, req *http.Request) error {
+func (r *Registry) serve(w http.ResponseWriter, req *http.Request) (err error) {
 	rt, err := parse(req)
 	if err != nil {
 		return err
+	}
+	if r.opt.Observe != nil {
+		defer func() {
+			var e *Error
+			if err == nil || errors.As(err, &e) {
+				r.opt.Observe(req, rt.repo, e)
+			}
+		}()
 	}
 	h, ok := handlers[rt.kind][req.Method]
 	if !ok {

@@ -20,6 +20,8 @@ type Fake struct {
 	Err error
 	// Dropped is what Drops reports.
 	Dropped []network.Drop
+	// Sockets is what Listening reports, by interface.
+	Sockets map[string][]netip.AddrPort
 
 	mu      sync.Mutex
 	config  *network.Config
@@ -195,6 +197,18 @@ type caller struct {
 
 func (c caller) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.from, c.Conn.RemoteAddr().(*net.TCPAddr).AddrPort().Port()))
+}
+
+// Listening implements network.Network.
+func (f *Fake) Listening(_ context.Context, eni string) ([]netip.AddrPort, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.config.VPCs {
+		if slices.ContainsFunc(v.Interfaces, func(e network.Interface) bool { return e.ID == eni && !e.Inside }) {
+			return f.Sockets[eni], nil
+		}
+	}
+	return nil, fmt.Errorf("no interface %s with a namespace of its own", eni)
 }
 
 // Drops implements network.Network.

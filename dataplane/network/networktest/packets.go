@@ -66,6 +66,7 @@ func Packets(t *testing.T, pool netip.Prefix, open Factory) {
 	t.Run("forged sources", func(t *testing.T) { testForged(t, w) })
 	t.Run("acls", func(t *testing.T) { testACLs(t, w) })
 	t.Run("drops", func(t *testing.T) { testDrops(t, w) })
+	t.Run("listening sockets", func(t *testing.T) { testListening(t, w) })
 	t.Run("a new process", func(t *testing.T) { testAdoption(t, w, open) })
 }
 
@@ -338,6 +339,19 @@ func testDrops(t *testing.T, w *world) {
 	d = find(network.DropNoPublic, "a-nopub", public(w.pool, 11).String()+":443")
 	expect(t, "the route table", d.RouteTable, "a-rtb-public")
 	find(network.DropEgress, "a-db", "10.0.0.20:80")
+}
+
+func testListening(t *testing.T, w *world) {
+	var l net.Listener
+	if err := within(w.n, "a-web1", func() (err error) { l, err = net.Listen("tcp4", "127.0.0.1:8080"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got, err := w.n.Listening(t.Context(), "a-web1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "what listens beside web", fmt.Sprint(got), "[0.0.0.0:80 127.0.0.1:8080]")
 }
 
 // testAdoption closes the network as a death of the process would, sees that all

@@ -98,6 +98,14 @@ func Run(t *testing.T, pool netip.Prefix, open Factory) {
 			t.Error("dialling from an interface that is not there")
 		}
 	})
+	t.Run("nobody listens in an interface's namespace, and there must be one", func(t *testing.T) {
+		if got, err := n.Listening(ctx, "a-web1"); err != nil || len(got) > 0 {
+			t.Errorf("%v %v", got, err)
+		}
+		if got, err := n.Listening(ctx, "a-none"); err == nil {
+			t.Errorf("an interface that is not there listens on %v", got)
+		}
+	})
 	t.Run("a contradiction is refused", func(t *testing.T) {
 		v := clone(cfg.VPCs[0])
 		v.Interfaces = append(v.Interfaces, network.Interface{ID: "a-twice", Subnet: "a-private-a", Addr: addr("10.0.2.11")})
