@@ -360,7 +360,8 @@ func (t Task) unstarted(whole string, evidence []string) Cause {
 		return wrongPlatform(evidence, image)
 	}
 	_, text, _ := strings.Cut(whole, "CannotStartContainerError: ")
-	return because(evidence, "the container could not be started: %s", text)
+	return because(evidence, "the container could not be started: %s", text).
+		mend("aws ecs describe-task-definition --task-definition %s # its command, entryPoint, user and dependsOn", t.Definition)
 }
 
 func wrongPlatform(evidence []string, image string) Cause {
