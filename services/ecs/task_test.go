@@ -608,8 +608,11 @@ func TestLogsWait(t *testing.T) {
 
 func TestHealthCheck(t *testing.T) {
 	q := newQuay(t)
+	q.stop()
+	q.pace = 100
+	q.start()
 	d := chatDefinition("sleep")
-	d.ContainerDefinitions[0].HealthCheck = &ecsapi.HealthCheck{Command: []string{"CMD", "/program", "exit", "0"}, Interval: aws.Ptr[int32](1)}
+	d.ContainerDefinitions[0].HealthCheck = &ecsapi.HealthCheck{Command: []string{"CMD", "/program", "exit", "0"}, Interval: aws.Ptr[int32](5)}
 	arn := q.run(d)
 	q.until(arn, taskRunning)
 	for end := time.Now().Add(settlingTime); *q.task(arn).HealthStatus != "HEALTHY"; time.Sleep(20 * time.Millisecond) {

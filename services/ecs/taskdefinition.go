@@ -42,7 +42,7 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 	if err := definition.Check(&d.TaskDefinition); err != nil {
 		return nil, err
 	}
-	fillDefinition(&d.TaskDefinition)
+	definition.Fill(&d.TaskDefinition)
 	p, caller := at(ctx), identity.From(ctx)
 	d.RegisteredAt, d.RegisteredBy = s.now(), aws.Ptr(caller.ARN)
 	for _, role := range []*string{d.ExecutionRoleArn, d.TaskRoleArn} {
@@ -69,44 +69,6 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 		return nil, err
 	}
 	return &ecsapi.RegisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition, Tags: d.Tags}, nil
-}
-
-// fillDefinition sets what ECS shows of members that were left out.
-func fillDefinition(d *ecsapi.TaskDefinition) {
-	d.Compatibilities = []string{ecsapi.CompatibilityEc2}
-	if aws.Val(d.NetworkMode) == definition.Awsvpc && d.Cpu != nil && d.Memory != nil && definition.FargateSize(*d.Cpu, *d.Memory) == nil {
-		d.Compatibilities = append(d.Compatibilities, ecsapi.CompatibilityFargate)
-	}
-	if d.NetworkMode == nil {
-		d.NetworkMode = aws.Ptr("bridge")
-	}
-	if d.Cpu != nil {
-		units, _ := definition.CPUUnits(*d.Cpu)
-		d.Cpu = aws.Ptr(strconv.Itoa(units))
-	}
-	if d.Memory != nil {
-		mib, _ := definition.MemoryMiB(*d.Memory)
-		d.Memory = aws.Ptr(strconv.Itoa(mib))
-	}
-	for i := range d.ContainerDefinitions {
-		c := &d.ContainerDefinitions[i]
-		if c.Essential == nil {
-			c.Essential = aws.Ptr(true)
-		}
-		if c.Cpu == nil {
-			c.Cpu = aws.Ptr(int32(0))
-		}
-		c.PortMappings = slices.Clone(c.PortMappings)
-		for j := range c.PortMappings {
-			m := &c.PortMappings[j]
-			if m.Protocol == nil {
-				m.Protocol = aws.Ptr("tcp")
-			}
-			if m.HostPort == nil && *d.NetworkMode == definition.Awsvpc {
-				m.HostPort = m.ContainerPort
-			}
-		}
-	}
 }
 
 // splitDefinition takes a reference to a task definition apart: family,

@@ -33,11 +33,11 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 		{func(d *in) { c(d).Image = nil }, "Container.image should not be null or empty."},
 		{func(d *in) { d.RequiresCompatibilities, d.Memory = nil, nil }, "Invalid setting for container 'chat'. At least one of 'memory' or 'memoryReservation' must be specified."},
 		{func(d *in) { delete(c(d).LogConfiguration.Options, "awslogs-group") }, "Log driver awslogs requires options: awslogs-group"},
-		{func(d *in) { c(d).Essential = aws.Ptr(false) }, "At least one container in the task definition must be marked as essential."},
-		{func(d *in) { c(d).Privileged = aws.Ptr(true) }, "Fargate compatible task definitions do not support privileged"},
+		{func(d *in) { c(d).Essential = aws.Ptr(false) }, "Task definition doesn't have any essential container."},
+		{func(d *in) { c(d).Privileged = aws.Ptr(true) }, "Fargate requires that the 'privileged' setting be 'false'."},
 		{func(d *in) {
 			c(d).DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("db"), Condition: aws.Ptr("START")}}
-		}, "Container 'chat' has an invalid dependency on container 'db'."},
+		}, "Cannot depend on container db because it does not exist"},
 		{func(d *in) { d.Tags = []ecsapi.Tag{{Key: aws.Ptr("aws:x"), Value: aws.Ptr("")}} }, "Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @. Tag keys can not start with aws:."},
 	} {
 		d := chatDefinition()

@@ -78,9 +78,6 @@ func (t *Task) Container(def *ecsapi.ContainerDefinition, shown *ecsapi.Containe
 	for _, u := range def.Ulimits {
 		c.Ulimits = append(c.Ulimits, container.Ulimit{Name: aws.Val(u.Name), Soft: uint64(aws.Val(u.SoftLimit)), Hard: uint64(aws.Val(u.HardLimit))})
 	}
-	for _, h := range def.ExtraHosts {
-		c.ExtraHosts = append(c.ExtraHosts, container.HostEntry{Addr: aws.Val(h.IpAddress), Names: []string{aws.Val(h.Hostname)}})
-	}
 	for _, sc := range def.SystemControls {
 		if c.Sysctls == nil {
 			c.Sysctls = map[string]string{}
