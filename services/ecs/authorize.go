@@ -60,9 +60,9 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	case *ecsapi.ListServicesInput:
 		return q.on("*", q.clusterKey(in.Cluster))
 	case *ecsapi.CreateServiceInput:
-		return q.tagged(q.inCluster("service", in.Cluster, in.ServiceName), q.clusterKey(in.Cluster), in.Tags)
+		return append(q.tagged(q.inCluster("service", in.Cluster, in.ServiceName), q.clusterKey(in.Cluster), in.Tags), q.balancers(in.LoadBalancers)...)
 	case *ecsapi.UpdateServiceInput:
-		return q.on(q.inCluster("service", in.Cluster, in.Service), q.clusterKey(in.Cluster))
+		return append(q.on(q.inCluster("service", in.Cluster, in.Service), q.clusterKey(in.Cluster)), q.balancers(in.LoadBalancers)...)
 	case *ecsapi.DeleteServiceInput:
 		return q.on(q.inCluster("service", in.Cluster, in.Service), q.clusterKey(in.Cluster))
 	case *ecsapi.DescribeServicesInput:
@@ -177,8 +177,21 @@ func (q *question) runTask(cluster, definition *string, o *ecsapi.TaskOverride, 
 	return append(q.tagged(resource, q.clusterKey(cluster), tags), q.pass(roles...)...)
 }
 
+// balancers asks whether ECS may be given the roles under which it shifts traffic.
+func (q *question) balancers(list []ecsapi.LoadBalancer) (out []gateway.Check) {
+	for _, lb := range list {
+		if lb.AdvancedConfiguration != nil {
+			out = append(out, q.passTo(Principal, lb.AdvancedConfiguration.RoleArn)...)
+		}
+	}
+	return out
+}
+
 // pass asks whether roles may be given to tasks.
-func (q *question) pass(roles ...*string) []gateway.Check {
+func (q *question) pass(roles ...*string) []gateway.Check { return q.passTo(TasksPrincipal, roles...) }
+
+// passTo asks whether roles may be given to a service.
+func (q *question) passTo(principal string, roles ...*string) []gateway.Check {
 	var out []gateway.Check
 	for _, role := range roles {
 		text := aws.Val(role)
@@ -190,7 +203,7 @@ func (q *question) pass(roles ...*string) []gateway.Check {
 		}
 		out = append(out, gateway.Check{
 			Action: "iam:PassRole", Resource: text,
-			Context: map[string][]string{"iam:PassedToService": {TasksPrincipal}},
+			Context: map[string][]string{"iam:PassedToService": {principal}},
 		})
 	}
 	return out

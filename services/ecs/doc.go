@@ -14,7 +14,8 @@
 //
 // A service is one record too (services/ecs/rollout). Its reconciler
 // (reconcile_service.go) asks the planner in services/ecs/deploy what to do;
-// what it led to is kept in service revisions and service deployments
+// where traffic is shifted and not rolled, services/ecs/shift says when. What it
+// led to is kept in service revisions and service deployments
 // (services/ecs/revision).
 //
 // A task is one record (taskRecord). Operations write what is wanted (that it is

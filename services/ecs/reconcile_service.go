@@ -98,7 +98,7 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 		// An earlier service of this name may have left stopped tasks.
 		return aws.Val(t.Group) != rec.Group() || aws.Val(t.CreatedAt).Before(aws.Val(rec.CreatedAt))
 	})
-	p := &pass{serviceLoop: l, ctx: ctx, rec: &rec, tasks: tasks, now: l.Clock.Now().UTC(), generation: rec.Generation}
+	p := &pass{serviceLoop: l, ctx: ctx, rec: &rec, tasks: tasks, now: l.Clock.Now().UTC(), generation: rec.Generation, resolved: map[string][]ecsapi.ContainerImage{}}
 	if err := p.run(); err != nil {
 		return controller.Result{}, err
 	}
@@ -111,8 +111,10 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 	if !p.plan.Steady {
 		after = lookUnsteady
 	}
-	if w := p.plan.Wake; !w.IsZero() {
-		after = max(min(after, w.Sub(p.now)), time.Millisecond)
+	for _, w := range []time.Time{p.plan.Wake, p.wake} {
+		if !w.IsZero() {
+			after = max(min(after, w.Sub(p.now)), time.Millisecond)
+		}
 	}
 	return controller.Result{After: after}, nil
 }
@@ -145,13 +147,14 @@ type pass struct {
 	plan       deploy.Actions
 	deployment revision.Deployment // the last one; nothing for a service without
 	now        time.Time
-	generation int      // of what the plan was made for
-	done       []string // events of what was done to targets
-	events     []string // the others, said when the pass is written
+	wake       time.Time // when to look again for the sake of shifted traffic; zero for never
+	generation int       // of what the plan was made for
+	done       []string  // events of what was done to targets
+	events     []string  // the others, said when the pass is written
 	started    []taskRecord
 	stopped    map[string]stopRequest
-	finished   bool                    // the deployment was
-	resolved   []ecsapi.ContainerImage // of the primary rollout, when tasks are started
+	finished   bool                               // the deployment was
+	resolved   map[string][]ecsapi.ContainerImage // of rollouts whose tasks were started
 }
 
 // say keeps an event for the end of the pass.
@@ -168,11 +171,14 @@ func (p *pass) run() error {
 	p.deployment.Start(p.now)
 	p.note()
 	p.asked()
+	if err := p.shift(p.healthy); err != nil {
+		return err
+	}
 	var seen []deploy.Task
 	for i := range p.tasks {
 		seen = append(seen, p.rec.Observed(p.tasks[i].seen(), p.health))
 	}
-	p.plan = deploy.Plan(p.rec.Wanted(p.Clock.Paced), p.rec.Planned(), seen, p.now)
+	p.plan = p.rec.Plan(seen, p.Clock.Paced, p.now)
 	p.noteZones()
 	if err := p.register(); err != nil {
 		return err
@@ -344,44 +350,56 @@ func (p *pass) evened(ids []string) string {
 // start makes the records of new tasks.
 func (p *pass) start() error {
 	starts := p.plan.Start[:min(len(p.plan.Start), maxTasks)]
-	if len(starts) == 0 {
-		return nil
+	for len(starts) > 0 {
+		// Those of one rollout after those of another: the list is in that order.
+		n := slices.IndexFunc(starts, func(x deploy.Start) bool { return x.Deployment != starts[0].Deployment })
+		if n < 0 {
+			n = len(starts)
+		}
+		if err := p.startOf(p.rec.Find(starts[0].Deployment), starts[:n]); err != nil {
+			return err
+		}
+		starts = starts[n:]
 	}
-	primary := p.rec.Primary()
-	if t := aws.Val(primary.LaunchType); t == ecsapi.LaunchTypeEc2 || t == ecsapi.LaunchTypeExternal {
+	return nil
+}
+
+// startOf makes the records of new tasks of a rollout.
+func (p *pass) startOf(r *rollout.Rollout, starts []deploy.Start) error {
+	if t := aws.Val(r.LaunchType); t == ecsapi.LaunchTypeEc2 || t == ecsapi.LaunchTypeExternal {
 		if !p.rec.Unplaceable {
 			p.say(events.NoInstances)
 		}
 		p.rec.Unplaceable = true
 		return nil
 	}
-	definition, found, err := p.definition(p.ctx, p.rec.Place, aws.Val(primary.TaskDefinition))
+	definition, found, err := p.definition(p.ctx, p.rec.Place, aws.Val(r.TaskDefinition))
 	if err != nil {
 		return err
 	}
 	if !found {
-		return errors.New("the task definition " + aws.Val(primary.TaskDefinition) + " is gone")
+		return errors.New("the task definition " + aws.Val(r.TaskDefinition) + " is gone")
 	}
-	if err := p.resolveImages(&definition); err != nil {
+	if err := p.resolveImages(r, &definition); err != nil {
 		return err
 	}
-	p.resolved = primary.Resolved(&definition.TaskDefinition)
+	p.resolved[aws.Val(r.Id)] = r.Resolved(&definition.TaskDefinition)
 	var names []string
 	placed := map[string]int{}
 	for i := range p.tasks {
-		if t := &p.tasks[i]; !stopping(t) && aws.Val(t.StartedBy) == aws.Val(primary.Id) {
+		if t := &p.tasks[i]; !stopping(t) && aws.Val(t.StartedBy) == aws.Val(r.Id) {
 			placed[aws.Val(t.CapacityProviderName)]++
 		}
 	}
 	for i, x := range starts {
-		provider := deploy.NextProvider(rollout.Shares(primary.CapacityProviderStrategy), placed)
+		provider := deploy.NextProvider(rollout.Shares(r.CapacityProviderStrategy), placed)
 		placed[provider]++
 		t := p.newTask(p.rec.Place, taskRequest{
-			Cluster: p.rec.Cluster, Definition: &definition, VPC: primary.NetworkConfiguration.AwsvpcConfiguration, Subnet: rollout.In(primary.Subnets, x.Zone, len(p.tasks)+i),
-			Group: p.rec.Group(), StartedBy: aws.Val(primary.Id), CapacityProvider: provider,
+			Cluster: p.rec.Cluster, Definition: &definition, VPC: r.NetworkConfiguration.AwsvpcConfiguration, Subnet: rollout.In(r.Subnets, x.Zone, len(p.tasks)+i),
+			Group: p.rec.Group(), StartedBy: aws.Val(r.Id), CapacityProvider: provider,
 			Tags: p.rec.TaskTags(definition.Tags), ExecuteCommand: aws.Val(p.rec.EnableExecuteCommand),
 		})
-		t.Digests = primary.Images
+		t.Digests = r.Images
 		p.started = append(p.started, t)
 		names = append(names, t.ID)
 	}

@@ -2,9 +2,6 @@ package ecs
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 
 	"minato/aws"
@@ -63,18 +60,6 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 	return &ecsapi.CreateServiceOutput{Service: aws.Ptr(rec.Shown(true))}, nil
 }
 
-// digest tells whether two requests are the same, whatever their tokens.
-func digest(in *ecsapi.CreateServiceInput) string {
-	same := *in
-	same.ClientToken = nil
-	b, err := json.Marshal(same)
-	if err != nil {
-		return "" // the shapes of the API always encode
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
 // newService checks a request and makes the record of it.
 func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ecsapi.CreateServiceInput) (*serviceRecord, *taskDefinitionRecord, []taskSubnet, error) {
 	fail := func(err error) (*serviceRecord, *taskDefinitionRecord, []taskSubnet, error) {
@@ -96,7 +81,7 @@ func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ec
 	}
 	p, now := at(ctx), s.now()
 	rec := &serviceRecord{
-		Place: p, Cluster: aws.Val(cluster.ClusterName), Request: digest(in), Generation: 1,
+		Place: p, Cluster: aws.Val(cluster.ClusterName), Request: serviceconfig.Digest(in), Generation: 1,
 		Service: ecsapi.Service{
 			ServiceName: in.ServiceName, ServiceArn: aws.Ptr(p.ECSService(aws.Val(cluster.ClusterName), aws.Val(in.ServiceName))),
 			ClusterArn: cluster.ClusterArn, Status: aws.Ptr(statusActive), CreatedAt: now, CreatedBy: aws.Ptr(identity.From(ctx).PrincipalID),
@@ -184,6 +169,9 @@ func (s *Service) surroundings(ctx context.Context, rec *serviceRecord, d *taskD
 		if _, subnets, err = s.network(ctx, d, rec.NetworkConfiguration); err != nil {
 			return nil, err
 		}
+	}
+	if err := serviceconfig.Balancers(rec.DeploymentConfiguration, rec.LoadBalancers); err != nil {
+		return nil, err
 	}
 	return subnets, s.checkBalancers(ctx, d, rec.LoadBalancers)
 }

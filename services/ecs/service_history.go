@@ -42,7 +42,7 @@ func (s *Service) begin(tx *store.Tx, r *serviceRecord, n rollout.Rollout, now *
 		ServiceRevisionArn: &target, ServiceArn: r.ServiceArn, ClusterArn: r.ClusterArn, CreatedAt: now,
 		TaskDefinition: p.TaskDefinition, LaunchType: p.LaunchType, CapacityProviderStrategy: p.CapacityProviderStrategy,
 		PlatformVersion: p.PlatformVersion, PlatformFamily: p.PlatformFamily, NetworkConfiguration: p.NetworkConfiguration,
-		LoadBalancers: p.LoadBalancers, GuardDutyEnabled: aws.Ptr(false),
+		LoadBalancers: r.LoadBalancers, ResolvedConfiguration: p.ResolvedBalancers(), GuardDutyEnabled: aws.Ptr(false),
 	}}, r.History(revision.Of(*p.Id))...); err != nil {
 		return err
 	}

@@ -40,8 +40,7 @@ func (p *pass) noteHealth(t *taskRecord, n *rollout.Note) {
 		return
 	}
 	x := p.rec.Observed(t.seen(), p.health)
-	healthy := x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.Balanced() || x.Bare || x.Target == deploy.TargetHealthy)
-	if healthy {
+	if p.serves(x) {
 		n.Ailing = false
 		n.Healthy = true
 		// Where nobody checks, only lasting tells that a task has started well.
@@ -91,6 +90,23 @@ func (p *pass) noteEnd(t *taskRecord, n *rollout.Note) {
 	}
 }
 
+// healthy is how many healthy tasks a rollout has.
+func (p *pass) healthy(deployment string) int {
+	n := 0
+	for i := range p.tasks {
+		x := p.rec.Observed(p.tasks[i].seen(), p.health)
+		if x.Deployment == deployment && !x.Stopping && !x.Retired && p.serves(x) {
+			n++
+		}
+	}
+	return n
+}
+
+// serves tells whether a task does what it is there for.
+func (p *pass) serves(x deploy.Task) bool {
+	return x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.Balanced() || x.Bare || x.Target == deploy.TargetHealthy)
+}
+
 // conclude writes down where the rollouts stand.
 func (p *pass) conclude() {
 	p.count()
@@ -99,6 +115,9 @@ func (p *pass) conclude() {
 		if !stopping(&p.tasks[i]) {
 			live[aws.Val(p.tasks[i].StartedBy)] = true
 		}
+	}
+	if g := p.rec.Green(); g != nil {
+		live[g.Blue] = true // what to go back to
 	}
 	primary := 0
 	p.rec.Rollouts = slices.DeleteFunc(slices.Clone(p.rec.Rollouts), func(r rollout.Rollout) bool {
@@ -149,8 +168,10 @@ func (p *pass) count() {
 		r := &p.rec.Rollouts[i]
 		id := aws.Val(r.Id)
 		waiting := pending[id]
-		if i == 0 {
-			waiting += int32(len(p.started))
+		for k := range p.started {
+			if aws.Val(p.started[k].StartedBy) == id {
+				waiting++
+			}
 		}
 		r.RunningCount, r.PendingCount, r.FailedTasks = aws.Ptr(running[id]), &waiting, aws.Ptr(int32(r.Failures))
 	}
@@ -164,6 +185,7 @@ func (p *pass) complete() {
 		r.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateCompleted)
 		r.RolloutStateReason = aws.Ptr("ECS deployment " + aws.Val(r.Id) + " completed.")
 		r.UpdatedAt = &p.now
+		r.Shift, r.Blue = nil, ""
 		stable := *r
 		p.rec.Stable = &stable
 		p.deployment.Finish(p.now)
@@ -199,7 +221,7 @@ func (p *pass) giveUp(cause revision.Cause, rollback bool, words events.GivenUp)
 	failed.RolloutStateReason = aws.Ptr(words.Reason())
 	p.say(words.Failed(aws.Val(failed.Id)))
 	back := p.rec.WayBack()
-	if !rollback || back == nil {
+	if !rollback && p.rec.Green() == nil || back == nil {
 		p.deployment.Fail(cause, p.now)
 		return
 	}
@@ -240,20 +262,24 @@ func (p *pass) show() {
 	p.deployment.Show(counts, failures, p.rec.Wanted(p.Clock.Paced).Threshold())
 }
 
-// putImages writes into the primary rollout's revision which images its tags
-// turned out to mean.
+// putImages writes into the rollouts' revisions which images their tags turned
+// out to mean.
 func (p *pass) putImages(tx *store.Tx) error {
-	r := p.rec.Primary()
-	if r == nil || p.resolved == nil {
-		return nil
+	for id, images := range p.resolved {
+		key := p.rec.History(revision.Of(id))
+		rec, found, err := p.revisions().TxGet(tx, key...)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		rec.ContainerImages = images
+		if err := p.revisions().TxPut(tx, rec, key...); err != nil {
+			return err
+		}
 	}
-	key := p.rec.History(revision.Of(aws.Val(r.Id)))
-	rec, found, err := p.revisions().TxGet(tx, key...)
-	if err != nil || !found {
-		return err
-	}
-	rec.ContainerImages = p.resolved
-	return p.revisions().TxPut(tx, rec, key...)
+	return nil
 }
 
 // end makes a service INACTIVE whose tasks are all gone.
@@ -270,8 +296,7 @@ func (p *pass) end() {
 // resolveImages finds out, once a deployment, which digests the tags of its
 // images have now. For another registry that is what the first task finds. What
 // is not there yet keeps its tag: the task says what is wrong with it.
-func (p *pass) resolveImages(d *taskDefinitionRecord) error {
-	r := p.rec.Primary()
+func (p *pass) resolveImages(r *rollout.Rollout, d *taskDefinitionRecord) error {
 	if r.Images != nil {
 		p.firstPulls(r, d)
 		return nil

@@ -13,6 +13,7 @@ import (
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
+	stsapi "minato/aws/api/sts"
 	"minato/aws/identity"
 	"minato/internal/clock"
 	"minato/services/ecs/events"
@@ -57,8 +58,38 @@ func (r *images) DescribeImages(context.Context, *ecrapi.DescribeImagesInput) (*
 // balancer stands in for ELB: targets become healthy, or drain, with a step.
 type balancer struct {
 	elbapi.API
-	targets map[string]string // state by address
+	targets map[string]string // state by address, after the group if it is not the usual one
 	sick    bool
+	rules   map[string][]elbapi.Action
+	wrong   error // of changing a rule
+}
+
+// place is the key of a target.
+func place(group, ip string) string {
+	if group == groupARN {
+		return ip
+	}
+	return group + " " + ip
+}
+
+func (b *balancer) DescribeRules(_ context.Context, in *elbapi.DescribeRulesInput) (*elbapi.DescribeRulesOutput, error) {
+	actions, ok := b.rules[in.RuleArns[0]]
+	if !ok {
+		return nil, elbapi.RuleNotFoundException("One or more rules not found")
+	}
+	return &elbapi.DescribeRulesOutput{Rules: []elbapi.Rule{{RuleArn: &in.RuleArns[0], Actions: actions, IsDefault: aws.Ptr(strings.HasSuffix(in.RuleArns[0], "default"))}}}, nil
+}
+
+func (b *balancer) ModifyRule(_ context.Context, in *elbapi.ModifyRuleInput) (*elbapi.ModifyRuleOutput, error) {
+	if b.wrong == nil {
+		b.rules[*in.RuleArn] = in.Actions
+	}
+	return &elbapi.ModifyRuleOutput{}, b.wrong
+}
+
+func (b *balancer) ModifyListener(_ context.Context, in *elbapi.ModifyListenerInput) (*elbapi.ModifyListenerOutput, error) {
+	b.rules[strings.Replace(*in.ListenerArn, ":listener/", ":listener-rule/", 1)+"/default"] = in.DefaultActions
+	return &elbapi.ModifyListenerOutput{}, nil
 }
 
 func (b *balancer) DescribeTargetGroups(_ context.Context, in *elbapi.DescribeTargetGroupsInput) (*elbapi.DescribeTargetGroupsOutput, error) {
@@ -69,9 +100,13 @@ func (b *balancer) DescribeTargetGroups(_ context.Context, in *elbapi.DescribeTa
 	return &elbapi.DescribeTargetGroupsOutput{TargetGroups: []elbapi.TargetGroup{g}}, nil
 }
 
-func (b *balancer) DescribeTargetHealth(context.Context, *elbapi.DescribeTargetHealthInput) (*elbapi.DescribeTargetHealthOutput, error) {
+func (b *balancer) DescribeTargetHealth(_ context.Context, in *elbapi.DescribeTargetHealthInput) (*elbapi.DescribeTargetHealthOutput, error) {
 	out := &elbapi.DescribeTargetHealthOutput{}
-	for ip, state := range b.targets {
+	for key, state := range b.targets {
+		ip := key[strings.LastIndex(key, " ")+1:]
+		if key != place(*in.TargetGroupArn, ip) {
+			continue
+		}
 		h := elbapi.TargetHealthDescription{Target: &elbapi.TargetDescription{Id: aws.Ptr(ip), Port: aws.Ptr[int32](80)}, TargetHealth: &elbapi.TargetHealth{State: aws.Ptr(state)}}
 		if state == "unhealthy" {
 			h.TargetHealth.Description = aws.Ptr("Request timed out")
@@ -83,16 +118,26 @@ func (b *balancer) DescribeTargetHealth(context.Context, *elbapi.DescribeTargetH
 
 func (b *balancer) RegisterTargets(_ context.Context, in *elbapi.RegisterTargetsInput) (*elbapi.RegisterTargetsOutput, error) {
 	for _, t := range in.Targets {
-		b.targets[*t.Id] = "initial"
+		b.targets[place(*in.TargetGroupArn, *t.Id)] = "initial"
 	}
 	return &elbapi.RegisterTargetsOutput{}, nil
 }
 
 func (b *balancer) DeregisterTargets(_ context.Context, in *elbapi.DeregisterTargetsInput) (*elbapi.DeregisterTargetsOutput, error) {
 	for _, t := range in.Targets {
-		b.targets[*t.Id] = "draining"
+		b.targets[place(*in.TargetGroupArn, *t.Id)] = "draining"
 	}
 	return &elbapi.DeregisterTargetsOutput{}, nil
+}
+
+// roles stands in for STS: every role but one can be assumed.
+type roles struct{ stsapi.API }
+
+func (roles) AssumeRole(_ context.Context, in *stsapi.AssumeRoleInput) (*stsapi.AssumeRoleOutput, error) {
+	if strings.HasSuffix(*in.RoleArn, "/closed") {
+		return nil, aws.Errorf("AccessDenied", "no")
+	}
+	return &stsapi.AssumeRoleOutput{AssumedRoleUser: &stsapi.AssumedRoleUser{Arn: in.RoleArn, AssumedRoleId: in.RoleSessionName}}, nil
 }
 
 // yard is ECS with everything around it standing still until step.
@@ -133,7 +178,7 @@ func (y *yard) must(err error) {
 
 // restart forgets everything but the store.
 func (y *yard) restart() {
-	y.ecs = New(Deps{Store: y.store, Clock: y.clock, EC2: vpcs{}, ECR: y.ecr, ELB: y.elb})
+	y.ecs = New(Deps{Store: y.store, Clock: y.clock, EC2: vpcs{}, ECR: y.ecr, ELB: y.elb, STS: roles{}})
 }
 
 func (y *yard) define() {

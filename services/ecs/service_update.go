@@ -70,6 +70,9 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 	if err := serviceconfig.Apply(&next.Service, in); err != nil {
 		return nil, err
 	}
+	if err := serviceconfig.Balancers(next.DeploymentConfiguration, next.LoadBalancers); err != nil {
+		return nil, err
+	}
 	renew := serviceconfig.Renews(&rec.Service, &next.Service, in)
 	var made rollout.Rollout
 	if renew {

@@ -73,12 +73,29 @@ func (v serviceResources) ready(ctx context.Context, r *Request) (map[string]any
 		}
 		switch aws.Val(d.RolloutState) {
 		case ecs.DeploymentRolloutStateFailed:
-			return nil, false, &aws.Error{Code: "GeneralServiceException", Message: "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'."}
+			return nil, false, breakerTripped()
 		case ecs.DeploymentRolloutStateInProgress:
 			steady = false
 		}
 	}
+	if wanted, ok := r.Properties["TaskDefinition"].(string); ok && steady && !runs(s, wanted) {
+		// It came to rest with another definition: it was rolled back.
+		return nil, false, breakerTripped()
+	}
 	return map[string]any{"Name": aws.Val(s.ServiceName), "ServiceArn": r.PhysicalID}, steady, nil
+}
+
+func breakerTripped() error {
+	return &aws.Error{Code: "GeneralServiceException", Message: "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'."}
+}
+
+// runs tells whether a service runs a task definition, which is given by its
+// ARN, or by its family with or without a revision.
+func runs(s *ecs.Service, definition string) bool {
+	have := aws.Val(s.TaskDefinition)
+	a, _ := arn.Parse(have)
+	family, _, _ := strings.Cut(a.Last(), ":")
+	return definition == have || definition == a.Last() || definition == family
 }
 
 func (v serviceResources) update(ctx context.Context, r *Request) error {

@@ -94,9 +94,10 @@ type GivenUp struct{ reason, back, event string }
 
 // The ways in which a deployment is given up.
 var (
-	Tripped = GivenUp{"ECS deployment circuit breaker: tasks failed to start.", "ECS deployment circuit breaker: rolling back to deploymentId ", "tasks failed to start"}
-	Alarmed = GivenUp{"ECS deployment failed: alarm detected.", "ECS deployment alarm detected: rolling back to deploymentId ", "alarm detected"}
-	Asked   = GivenUp{"ECS deployment stopped: StopServiceDeployment was called.", "ECS deployment stopped: rolling back to deploymentId ", "stopped by StopServiceDeployment"}
+	Tripped    = GivenUp{"ECS deployment circuit breaker: tasks failed to start.", "ECS deployment circuit breaker: rolling back to deploymentId ", "tasks failed to start"}
+	Alarmed    = GivenUp{"ECS deployment failed: alarm detected.", "ECS deployment alarm detected: rolling back to deploymentId ", "alarm detected"}
+	Networking = GivenUp{"ECS deployment failed: invalid networking configuration.", "ECS deployment failed: rolling back to deploymentId ", "invalid networking configuration"}
+	Asked      = GivenUp{"ECS deployment stopped: StopServiceDeployment was called.", "ECS deployment stopped: rolling back to deploymentId ", "stopped by StopServiceDeployment"}
 )
 
 // Reason is the rolloutStateReason of the deployment.

@@ -118,6 +118,11 @@ var (
 	Deleted = Cause{Text: "the service was deleted."}
 )
 
+// Networking is the cause of listener rules that cannot be what they have to be.
+func Networking(text string) Cause {
+	return Cause{Text: "of invalid networking configuration. " + text}
+}
+
 // Alarmed is the cause of raised alarms.
 func Alarmed(names []string) Cause {
 	return Cause{Alarms: names, Text: "the alarm(s) " + strings.Join(names, ", ") + " went into ALARM state."}
@@ -190,8 +195,12 @@ func (d *Deployment) end(now time.Time) {
 	}
 }
 
-// Count is how many tasks of a revision there are.
-type Count struct{ Requested, Running, Pending int32 }
+// Count is how many tasks of a revision there are, and how much of the traffic
+// it is to have where traffic is shifted, in percent.
+type Count struct {
+	Requested, Running, Pending int32
+	Production, Test            *float64
+}
 
 // Show writes down how many tasks the revisions have, by their ARNs, and how
 // often a task has failed in a row.
@@ -212,6 +221,7 @@ func (d *Deployment) Show(counts map[string]Count, failures, threshold int) {
 
 func show(s ecsapi.ServiceRevisionSummary, counts map[string]Count) ecsapi.ServiceRevisionSummary {
 	c := counts[aws.Val(s.Arn)]
+	s.RequestedProductionTrafficWeight, s.RequestedTestTrafficWeight = c.Production, c.Test
 	s.RequestedTaskCount, s.RunningTaskCount, s.PendingTaskCount = &c.Requested, &c.Running, &c.Pending
 	return s
 }

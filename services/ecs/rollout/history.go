@@ -34,14 +34,24 @@ func (r *Service) showHistory(out *ecsapi.Service) {
 // Count are the tasks of a rollout.
 func (r *Service) Count(x *Rollout) revision.Count {
 	c := revision.Count{Running: aws.Val(x.RunningCount), Pending: aws.Val(x.PendingCount)}
-	if aws.Val(x.Status) == Primary {
+	green := r.Green()
+	if aws.Val(x.Status) == Primary || green != nil && aws.Val(x.Id) == green.Blue {
 		c.Requested = aws.Val(r.DesiredCount)
+	}
+	if green != nil || r.Strategy() != ecsapi.DeploymentStrategyRolling {
+		production, test := r.traffic(x)
+		c.Production, c.Test = &production, &test
 	}
 	return c
 }
 
 // WayBack is the rollout to which the service can go back; nil without one.
 func (r *Service) WayBack() *Rollout {
+	if g := r.Green(); g != nil {
+		if blue := r.Find(g.Blue); blue != nil {
+			return blue
+		}
+	}
 	if p := r.Primary(); p == nil || r.Stable == nil || aws.Val(r.Stable.Id) == aws.Val(p.Id) {
 		return nil
 	}
@@ -58,6 +68,9 @@ func (r *Service) GoBack(back Rollout, now *time.Time) {
 	r.Begin(back, now)
 	p := r.Primary()
 	r.TaskDefinition, r.NetworkConfiguration, r.LoadBalancers = p.TaskDefinition, p.NetworkConfiguration, p.LoadBalancers
+	if p.Configured != nil {
+		r.LoadBalancers = p.Configured
+	}
 	r.LaunchType, r.CapacityProviderStrategy, r.PlatformVersion = p.LaunchType, p.CapacityProviderStrategy, p.PlatformVersion
 }
 

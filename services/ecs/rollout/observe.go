@@ -8,6 +8,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/serviceconfig"
+	"minato/services/ecs/shift"
 )
 
 // Task is what is seen of a task of the service.
@@ -52,6 +53,40 @@ func (r *Service) Groups() []string {
 	add(r.LoadBalancers)
 	for i := range r.Rollouts {
 		add(r.Rollouts[i].LoadBalancers)
+	}
+	return out
+}
+
+// Plan asks the planner what to do. While traffic is shifted from one rollout to
+// another each has tasks of its own, as if it were alone; and for a moment longer,
+// until the load balancer has followed.
+func (r *Service) Plan(tasks []deploy.Task, paced func(time.Duration) time.Duration, now time.Time) deploy.Actions {
+	wanted := r.Wanted(paced)
+	green := r.Green()
+	settled := r.ShiftedAt.Add(shift.Settle)
+	if green == nil && !now.Before(settled) {
+		return deploy.Plan(wanted, r.Planned(), tasks, now)
+	}
+	var out deploy.Actions
+	for i, d := range r.Planned() {
+		d.Primary = true
+		alone := *wanted
+		if green != nil && d.ID != green.Blue && (i > 0 || !green.Shift.Up()) {
+			alone.Desired = 0 // not yet, or not any more
+		}
+		mine := slices.DeleteFunc(slices.Clone(tasks), func(t deploy.Task) bool { return t.Deployment != d.ID })
+		a := deploy.Plan(&alone, []deploy.Deployment{d}, mine, now)
+		if i == 0 {
+			out.Trip, out.Alarm = a.Trip, a.Alarm
+		}
+		out.Start, out.Register, out.Retire = append(out.Start, a.Start...), append(out.Register, a.Register...), append(out.Retire, a.Retire...)
+		out.Deregister, out.Stop = append(out.Deregister, a.Deregister...), append(out.Stop, a.Stop...)
+		if out.Wake.IsZero() || !a.Wake.IsZero() && a.Wake.Before(out.Wake) {
+			out.Wake = a.Wake
+		}
+	}
+	if green == nil && (out.Wake.IsZero() || settled.Before(out.Wake)) {
+		out.Wake = settled
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	"minato/aws/arn"
 	"minato/internal/ids"
 	"minato/services/ecs/deploy"
+	"minato/services/ecs/shift"
 )
 
 // Subnet is where a task's interface is.
@@ -60,6 +61,8 @@ type Service struct {
 	Stuck       bool `json:",omitempty"`
 	Unplaceable bool `json:",omitempty"`
 	Rebalancing bool `json:",omitempty"`
+	// ShiftedAt is when the weights of listener rules were changed last.
+	ShiftedAt time.Time `json:",omitzero"`
 	// Ended is when the service became INACTIVE.
 	Ended *time.Time `json:",omitempty"`
 }
@@ -71,14 +74,21 @@ type Rollout struct {
 	// LoadBalancers are where its tasks are registered; a later deployment may
 	// have others.
 	LoadBalancers []ecsapi.LoadBalancer
+	// Configured is what the service had for LoadBalancers, where those are the
+	// other one of two target groups.
+	Configured []ecsapi.LoadBalancer `json:",omitempty"`
 	// Images are the images with the digests that their tags had when the
 	// deployment began, by container name; a tag that moves later changes
 	// nothing.
 	Images     map[string]string `json:",omitempty"`
 	Failures   int               // tasks that failed in a row
 	LastFailed time.Time
-	GivenUp    bool // by the circuit breaker
+	GivenUp    bool // it starts no more tasks
 	Checked    bool // containers have health checks
+	// Shift is how far it has taken over from the rollout Blue, where traffic is
+	// shifted and not rolled.
+	Shift *shift.State `json:",omitempty"`
+	Blue  string       `json:",omitempty"`
 }
 
 // Note is what the reconciler remembers of a task.
@@ -139,6 +149,10 @@ func deploymentID() string { return fmt.Sprintf("ecs-svc/%d", int64(1e18)+rand.I
 // Begin puts a new rollout in front, under its own id if it has one because it
 // is an earlier one that comes back; the others are ACTIVE from now on.
 func (r *Service) Begin(n Rollout, now *time.Time) {
+	n.Shift, n.Blue = nil, ""
+	if n.Id == nil {
+		r.turn(&n, *now)
+	}
 	for i := range r.Rollouts {
 		r.Rollouts[i].Status = aws.Ptr("ACTIVE")
 		r.Rollouts[i].UpdatedAt = now

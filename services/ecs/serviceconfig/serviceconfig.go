@@ -4,6 +4,10 @@
 package serviceconfig
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -172,28 +176,153 @@ func Deployment(have, change *ecsapi.DeploymentConfiguration, daemon bool) (*ecs
 		if c.DeploymentCircuitBreaker != nil {
 			out.DeploymentCircuitBreaker = c.DeploymentCircuitBreaker
 		}
-		switch {
-		case c.Strategy != nil && *c.Strategy != ecsapi.DeploymentStrategyRolling:
-			return nil, notServed("the deployment strategy " + *c.Strategy)
-		case c.Alarms != nil && aws.Val(c.Alarms.Enable):
-			return nil, notServed("deployment alarms")
-		case len(c.LifecycleHooks) > 0:
-			return nil, notServed("deployment lifecycle hooks")
-		case c.BakeTimeInMinutes != nil && (*c.BakeTimeInMinutes < 0 || *c.BakeTimeInMinutes > maxBakeTime):
-			return nil, invalid("bakeTimeInMinutes must be between 0 and %d.", maxBakeTime)
-		case c.BakeTimeInMinutes != nil || c.CanaryConfiguration != nil || c.LinearConfiguration != nil:
-			return nil, invalid("bakeTimeInMinutes, canaryConfiguration and linearConfiguration are not supported for the ROLLING deployment strategy.")
+		if c.Alarms != nil {
+			out.Alarms = c.Alarms
 		}
+		if len(c.LifecycleHooks) > 0 {
+			return nil, notServed("deployment lifecycle hooks")
+		}
+		set(&out.Strategy, c.Strategy)
+		set(&out.BakeTimeInMinutes, c.BakeTimeInMinutes)
+		set(&out.LinearConfiguration, c.LinearConfiguration)
+		set(&out.CanaryConfiguration, c.CanaryConfiguration)
+	}
+	if out.Alarms != nil && aws.Val(out.Alarms.Enable) {
+		return nil, notServed("deployment alarms")
+	}
+	if err := shifting(&out, change, daemon); err != nil {
+		return nil, err
 	}
 	switch low, high := *out.MinimumHealthyPercent, *out.MaximumPercent; {
 	case low < 0 || low > 100 && !daemon:
 		return nil, invalid("minimumHealthyPercent must be between 0 and 100.")
 	case high < 100 || high > 200:
 		return nil, invalid("maximumPercent must be between 100 and 200.")
-	case low == 100 && high == 100:
+	case low == 100 && high == 100 && *out.Strategy == ecsapi.DeploymentStrategyRolling:
 		return nil, invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
 	}
 	return &out, nil
+}
+
+// Defaults and limits of shifted traffic.
+const (
+	linearPercent, linearBake = 10.0, 6
+	canaryPercent, canaryBake = 5.0, 10
+	leastLinear, leastCanary  = 3.0, 0.1
+)
+
+// shifting checks and fills in what says how traffic is shifted: each strategy
+// has its own, and rolling has none.
+func shifting(c, change *ecsapi.DeploymentConfiguration, daemon bool) error {
+	strategy := *c.Strategy
+	if strategy == ecsapi.DeploymentStrategyRolling {
+		if change != nil && (change.BakeTimeInMinutes != nil || change.LinearConfiguration != nil || change.CanaryConfiguration != nil) {
+			return invalid("bakeTimeInMinutes, linearConfiguration and canaryConfiguration are not supported for the ROLLING deployment strategy.")
+		}
+		c.BakeTimeInMinutes, c.LinearConfiguration, c.CanaryConfiguration = nil, nil, nil
+		return nil
+	}
+	if daemon {
+		return invalid("The %s deployment strategy is not supported for the daemon scheduling strategy.", strategy)
+	}
+	if c.BakeTimeInMinutes == nil {
+		c.BakeTimeInMinutes = aws.Ptr[int32](0)
+	}
+	if n := *c.BakeTimeInMinutes; n < 0 || n > maxBakeTime {
+		return invalid("bakeTimeInMinutes must be between 0 and %d.", maxBakeTime)
+	}
+	switch {
+	case strategy != ecsapi.DeploymentStrategyLinear && change != nil && change.LinearConfiguration != nil:
+		return invalid("linearConfiguration is only supported for the LINEAR deployment strategy.")
+	case strategy != ecsapi.DeploymentStrategyCanary && change != nil && change.CanaryConfiguration != nil:
+		return invalid("canaryConfiguration is only supported for the CANARY deployment strategy.")
+	}
+	var err error
+	switch strategy {
+	case ecsapi.DeploymentStrategyLinear:
+		var x ecsapi.LinearConfiguration
+		if c.LinearConfiguration != nil {
+			x = *c.LinearConfiguration
+		}
+		x.StepPercent, x.StepBakeTimeInMinutes, err = step("linearConfiguration.step", x.StepPercent, x.StepBakeTimeInMinutes, linearPercent, leastLinear, linearBake)
+		c.LinearConfiguration, c.CanaryConfiguration = &x, nil
+	case ecsapi.DeploymentStrategyCanary:
+		var x ecsapi.CanaryConfiguration
+		if c.CanaryConfiguration != nil {
+			x = *c.CanaryConfiguration
+		}
+		x.CanaryPercent, x.CanaryBakeTimeInMinutes, err = step("canaryConfiguration.canary", x.CanaryPercent, x.CanaryBakeTimeInMinutes, canaryPercent, leastCanary, canaryBake)
+		c.CanaryConfiguration, c.LinearConfiguration = &x, nil
+	default:
+		c.LinearConfiguration, c.CanaryConfiguration = nil, nil
+	}
+	return err
+}
+
+// step checks and fills in a step of LINEAR or CANARY.
+func step(name string, percent *float64, bake *int32, usual, least float64, usualBake int32) (*float64, *int32, error) {
+	if percent == nil {
+		percent = &usual
+	}
+	if bake == nil {
+		bake = &usualBake
+	}
+	tenths := *percent * 10
+	switch {
+	case *percent < least || *percent > 100 || math.Abs(tenths-math.Round(tenths)) > 1e-6:
+		return nil, nil, invalid("%sPercent must be a multiple of 0.1 between %.1f and 100.0.", name, least)
+	case *bake < 0 || *bake > maxBakeTime:
+		return nil, nil, invalid("%sBakeTimeInMinutes must be between 0 and %d.", name, maxBakeTime)
+	}
+	return percent, bake, nil
+}
+
+// Balancers checks what a service's load balancers need for its strategy.
+func Balancers(c *ecsapi.DeploymentConfiguration, balancers []ecsapi.LoadBalancer) error {
+	seen := map[string]bool{}
+	advanced := 0
+	for _, lb := range balancers {
+		a := lb.AdvancedConfiguration
+		if a == nil {
+			continue
+		}
+		advanced++
+		for _, g := range []*string{lb.TargetGroupArn, a.AlternateTargetGroupArn} {
+			if seen[aws.Val(g)] {
+				return invalid("Duplicate targetGroupArn found: %s", aws.Val(g))
+			}
+			seen[aws.Val(g)] = true
+		}
+		switch {
+		case lb.LoadBalancerName != nil:
+			return invalid("advancedConfiguration field is not allowed with ELBv1 loadBalancers")
+		case a.AlternateTargetGroupArn == nil:
+			return invalid("alternateTargetGroupArn can not be blank.")
+		case a.ProductionListenerRule == nil:
+			return invalid("productionListenerRule can not be blank.")
+		case a.RoleArn == nil:
+			return invalid("roleArn can not be blank.")
+		case aws.Val(a.ProductionListenerRule) == aws.Val(a.TestListenerRule):
+			return invalid("The following rules cannot be used as both production and test listener rules: %s", *a.ProductionListenerRule)
+		}
+		for _, rule := range []struct {
+			name string
+			arn  *string
+		}{{"productionListenerRule", a.ProductionListenerRule}, {"testListenerRule", a.TestListenerRule}} {
+			if rule.arn != nil && !strings.Contains(*rule.arn, ":listener-rule/app/") {
+				return invalid("%s has an invalid ARN format. Must be RuleArn for ALB or ListenerArn for NLB. Got: %s", rule.name, *rule.arn)
+			}
+		}
+	}
+	switch {
+	case advanced == len(balancers):
+		return nil
+	case advanced > 0:
+		return invalid("Either all or none of the provided loadBalancers must have advancedConfiguration defined")
+	case aws.Val(c.Strategy) != ecsapi.DeploymentStrategyRolling:
+		return invalid("advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy")
+	}
+	return nil
 }
 
 // Apply takes over what an update names, the task definition excepted.
@@ -297,4 +426,16 @@ func Strategy(providers []string, strategy []ecsapi.CapacityProviderStrategyItem
 		return invalid("At least one capacity provider in a capacity provider strategy must have a weight greater than 0.")
 	}
 	return nil
+}
+
+// Digest tells whether two requests are the same, whatever their tokens.
+func Digest(in *ecsapi.CreateServiceInput) string {
+	same := *in
+	same.ClientToken = nil
+	b, err := json.Marshal(same)
+	if err != nil {
+		return "" // the shapes of the API always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
