@@ -53,9 +53,13 @@ func pullFailure(err error) error {
 }
 
 func (o *outsideImages) pull(from ecs.ImageSource) registry.Pull {
-	return registry.Pull{Ref: from.Ref, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+	p := registry.Pull{Ref: from.Ref, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
 		return o.dial(ctx, from, address)
 	}}
+	if l := from.Login; l != nil {
+		p.Credentials = func(string) (user, password string, err error) { return l.User, l.Password, nil }
+	}
+	return p
 }
 
 // dial tries the addresses of a name one after the other, each with its part of

@@ -19,6 +19,7 @@ import (
 	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
 	secretsapi "minato/aws/api/secretsmanager"
+	ssmapi "minato/aws/api/ssm"
 	stsapi "minato/aws/api/sts"
 	"minato/aws/validate"
 	"minato/controller"
@@ -78,7 +79,8 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	}{ec2api.NewClient(g), iamapi.NewClient(g), logsapi.NewClient(g), stsapi.NewClient(g), ecrapi.NewClient(g), elbv2api.NewClient(g)}
 	machines := ec2.New(ec2.Deps{Store: st, Clock: real, Log: log, Pool: DefaultPublicCIDR, FirstAssignable: DefaultPublicCIDR.Addr().Next(), IAM: call.iam, STS: call.sts})
 	tasks := ecs.New(ecs.Deps{
-		Store: st, Clock: real, Log: log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Runtime: runtime, Network: net,
+		Store: st, Clock: real, Log: log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: secretsapi.NewClient(g), Parameters: ssmapi.NewClient(g),
+		Runtime: runtime, Network: net,
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), VolumesDir: t.TempDir(),
 	})
 	t.Cleanup(tasks.Close)

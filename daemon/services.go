@@ -83,11 +83,12 @@ type clients struct {
 	elb  *elbv2api.Client
 
 	secrets *secretsapi.Client
+	ssm     *ssmapi.Client
 }
 
 func (d *daemon) clients() clients {
 	g := d.gateway
-	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g), secretsapi.NewClient(g)}
+	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g), secretsapi.NewClient(g), ssmapi.NewClient(g)}
 }
 
 // buildGateway makes the gateway with who decides: IAM and STS.
@@ -156,7 +157,8 @@ func (d *daemon) buildServices() error {
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
 	})
 	d.services.ecs = ecs.New(ecs.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm,
+		Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
 		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })

@@ -10,6 +10,7 @@ import (
 	"minato/aws"
 	"minato/services/ecs/pull"
 	"minato/services/ecs/rollout"
+	"minato/services/ecs/secrets"
 )
 
 // Images gets images of registries other than Amazon ECR.
@@ -27,6 +28,8 @@ type ImageSource struct {
 	// Dial connects from the task's interface to an address in digits, by the
 	// task's own routes and groups.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Login is that of repositoryCredentials, nil for none.
+	Login *secrets.Login
 }
 
 // PullFailure is the error of Images for what the image, its registry or the way
@@ -43,9 +46,8 @@ func (f *PullFailure) Unwrap() error { return f.Cause }
 const stopPoll = time.Second
 
 // pullOutside gets an image of a registry that is not ECR and returns its digest.
-// It is asked for without a login: repositoryCredentials are refused before.
-func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref) (string, error) {
-	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref, as *secrets.Login) (string, error) {
+	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Login: as, Dial: func(ctx context.Context, address string) (net.Conn, error) {
 		return s.Runtime.Dial(ctx, t.group(), address)
 	}}
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -22,11 +22,20 @@ const (
 	reachTimeout = 2 * time.Second
 )
 
-// reachRegistry connects to ECR from the task's own interface, by its own routes
-// and groups.
+// reachRegistry finds out whether the task's own interface reaches ECR.
 func (s *Service) reachRegistry(ctx context.Context, t *taskRecord, region string) error {
+	err := s.reach(ctx, t, 1+reachRetries)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return failure(err, "%s", pull.NoWay(region, s.Registry.String(), reachRetries, err))
+}
+
+// reach connects to AWS's services from the task's own interface, by its own
+// routes and groups.
+func (s *Service) reach(ctx context.Context, t *taskRecord, attempts int) error {
 	var last error
-	for range 1 + reachRetries {
+	for range attempts {
 		dctx, cancel := context.WithTimeout(ctx, reachTimeout)
 		conn, err := s.Runtime.Dial(dctx, t.group(), s.Registry.String())
 		cancel()
@@ -45,7 +54,7 @@ func (s *Service) reachRegistry(ctx context.Context, t *taskRecord, region strin
 			}
 		}
 	}
-	return failure(last, "%s", pull.NoWay(region, s.Registry.String(), reachRetries, last))
+	return last
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"minato/dataplane/container"
 	"minato/dataplane/container/containertest"
 	"minato/services/ecs/rollout"
+	"minato/services/ecs/secrets"
 )
 
 const outsideDigest = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
@@ -30,6 +30,7 @@ type abroad struct {
 	pulled  []string // digests
 	hang    bool
 	fault   error
+	login   *secrets.Login // of the last question
 }
 
 func (a *abroad) Resolve(ctx context.Context, from ImageSource) (string, error) {
@@ -39,7 +40,7 @@ func (a *abroad) Resolve(ctx context.Context, from ImageSource) (string, error) 
 	}
 	conn.Close()
 	a.mu.Lock()
-	a.asked = append(a.asked, from.Ref)
+	a.asked, a.login = append(a.asked, from.Ref), from.Login
 	digest, hang, fault := a.digests[from.Ref], a.hang, a.fault
 	a.mu.Unlock()
 	if hang {
@@ -158,17 +159,5 @@ func TestFirstPullSettles(t *testing.T) {
 	p.firstPulls(r, d)
 	if r.Images["web"] != "sha256:early" {
 		t.Errorf("settled, and then %v", r.Images)
-	}
-}
-
-// repositoryCredentials are refused by name, not left out.
-func TestPrivateRegistry(t *testing.T) {
-	q := newQuay(t)
-	d := chatDefinition("sleep")
-	d.ContainerDefinitions[0].Image = aws.Ptr("registry.example/private")
-	d.ContainerDefinitions[0].RepositoryCredentials = &ecsapi.RepositoryCredentials{CredentialsParameter: aws.Ptr("arn:aws:secretsmanager:us-east-1:000000000000:secret:hub")}
-	task := q.until(q.run(d), taskStopped)
-	if !strings.Contains(*task.StoppedReason, "repositoryCredentials need AWS Secrets Manager") || len(q.abroad.asked) > 0 {
-		t.Errorf("%s, %v", *task.StoppedReason, q.abroad.asked)
 	}
 }

@@ -159,6 +159,7 @@ func (s *Service) act(ctx context.Context, st life.Step, t *taskRecord, d *taskD
 	case life.RestartContainers:
 		return s.restartContainers(ctx, t, st.Containers)
 	case life.Activate:
+		s.held.Drop(t.ID) // every container was made
 		return s.setStatus(ctx, t, taskActivating, nil)
 	case life.BecomeRunning:
 		return s.setStatus(ctx, t, taskRunning, func(t *taskRecord) { t.StartedAt = s.now() })

@@ -21,6 +21,7 @@ import (
 	"minato/dataplane/container"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/services/ecs/secrets"
 	"minato/store"
 )
 
@@ -50,13 +51,17 @@ type Deps struct {
 	Logs logsapi.API
 	STS  stsapi.API
 
+	Secrets    secrets.SecretsManager
+	Parameters secrets.ParameterStore
+
 	Runtime container.Runtime
 	Network Interfaces
 	// Images gets what is not in ECR.
 	Images Images
 
-	// Registry is the address at which a VPC reaches ECR, if its routes lead
-	// there: a task whose interface cannot connect to it cannot pull.
+	// Registry is the address at which a VPC reaches ECR and the other services,
+	// if its routes lead there: a task whose interface cannot connect to it cannot
+	// pull, nor get its secrets.
 	Registry netip.AddrPort
 	// Endpoint is the AWS_ENDPOINT_URL of tasks.
 	Endpoint string
@@ -83,6 +88,7 @@ type Service struct {
 	busy     map[string]bool         // guarded: what is under way in the background
 	logged   map[string]int          // guarded: how many runs of a container have had their log delivered
 	sessions map[string]*roleSession // guarded: by task and role
+	held     secrets.Held
 	// groupOwners are the keys of services by the ARNs of their target groups;
 	// guarded.
 	groupOwners map[string]string

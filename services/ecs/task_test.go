@@ -50,6 +50,7 @@ type quay struct {
 	runtime *containertest.Fake
 	logs    *logBook
 	abroad  *abroad
+	vault   *vault
 	store   store.Store
 	ctx     context.Context
 	stop    func()
@@ -231,6 +232,7 @@ func newQuay(t *testing.T) *quay {
 		logs: &logBook{groups: map[string]bool{"/chat": true}, streams: map[string][]string{}, callers: map[string]bool{}},
 		ctx:  identity.With(context.Background(), identity.Caller{Kind: identity.User, Account: account, Region: "us-east-1", ARN: "arn:aws:iam::000000000000:user/admin", PrincipalID: "arn:aws:iam::000000000000:user/admin"}),
 	}
+	q.vault = newVault()
 	q.abroad = &abroad{runtime: q.runtime, digests: map[string]string{}}
 	q.runtime.AddImage(container.Image{Digest: knownDigest, Entrypoint: []string{"/program"}, Command: []string{"sleep"}})
 	q.start()
@@ -244,7 +246,7 @@ func (q *quay) start() {
 	control := controller.New(clock.Real(1), slog.New(slog.DiscardHandler), controller.NewBus())
 	control.WatchStore(q.store)
 	q.ecs = New(Deps{
-		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Runtime: q.runtime, Network: q, Images: q.abroad,
+		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Secrets: q.vault, Parameters: q.vault, Runtime: q.runtime, Network: q, Images: q.abroad,
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"),
 	})
 	q.ecs.AddReconcilers(control)

@@ -39,8 +39,13 @@ func hostName(t *taskRecord) string {
 
 // containerOf translates a container of the task definition for the runtime,
 // with the directories of the task's volumes made.
-func (s *Service) containerOf(t *taskRecord, d *taskDefinitionRecord, name string) (container.Container, error) {
+func (s *Service) containerOf(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, name string) (container.Container, error) {
 	c := s.specOf(t).Container(containerNamed(&d.TaskDefinition, name), t.containerOf(name))
+	env, err := s.environmentOf(ctx, t, d, nil)
+	if err != nil {
+		return c, err
+	}
+	c.Env = append(c.Env, env[name]...)
 	for _, m := range c.Mounts {
 		if m.Source == "" {
 			continue

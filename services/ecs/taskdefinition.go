@@ -13,6 +13,7 @@ import (
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/secrets"
 	"minato/store"
 )
 
@@ -40,6 +41,9 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 		TaskRoleArn: in.TaskRoleArn, Volumes: in.Volumes, Status: aws.Ptr(statusActive),
 	}}
 	if err := definition.Check(&d.TaskDefinition); err != nil {
+		return nil, err
+	}
+	if err := secrets.Check(&d.TaskDefinition); err != nil {
 		return nil, err
 	}
 	definition.Fill(&d.TaskDefinition)

@@ -61,7 +61,7 @@ func containerNamed(d *ecsapi.TaskDefinition, name string) *ecsapi.ContainerDefi
 // startContainers makes and starts containers; one that cannot start is noted.
 func (s *Service) startContainers(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, names []string) error {
 	for _, name := range names {
-		spec, err := s.containerOf(t, d, name)
+		spec, err := s.containerOf(ctx, t, d, name)
 		if err != nil {
 			return err
 		}

@@ -76,6 +76,7 @@ func (s *Service) asRole(ctx context.Context, t *taskRecord, role string) (conte
 
 // forgetTask lets go of what is remembered of a task besides its record.
 func (s *Service) forgetTask(t *taskRecord) {
+	s.held.Drop(t.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key := range s.sessions {

@@ -10,6 +10,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/secrets"
 )
 
 // prepare gets ready what the containers need: images, log streams, the group.
@@ -30,7 +31,11 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 			return err
 		}
 	}
-	digests, err := s.pull(ctx, t, d)
+	from := s.secretsFor(t, d)
+	if _, err := s.environmentOf(ctx, t, d, from); err != nil {
+		return err
+	}
+	digests, err := s.pull(ctx, t, d, from)
 	if err != nil {
 		return err
 	}
@@ -69,23 +74,20 @@ func supported(d *taskDefinitionRecord) error {
 		switch {
 		case c.LogConfiguration != nil && len(c.LogConfiguration.SecretOptions) > 0:
 			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secretOptions of a log configuration: not served by minato")
-		case len(c.Secrets) > 0:
-			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secrets of containers: not served by minato")
 		case len(c.EnvironmentFiles) > 0:
 			return failure(nil, "ResourceInitializationError: failed to download env files: not served by minato")
 		case c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs:
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: the log driver %s: not served by minato", aws.Val(c.LogConfiguration.LogDriver))
 		case c.LogConfiguration != nil && (c.LogConfiguration.Options["awslogs-multiline-pattern"] != "" || c.LogConfiguration.Options["awslogs-datetime-format"] != ""):
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: awslogs-multiline-pattern and awslogs-datetime-format: not served by minato")
-		case c.RepositoryCredentials != nil:
-			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: repositoryCredentials need AWS Secrets Manager: not served by minato")
 		}
 	}
 	return nil
 }
 
 // pull gets the images of all containers and returns their digests by container.
-func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) (map[string]string, error) {
+// Logins of private registries come from secrets.
+func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (map[string]string, error) {
 	digests := map[string]string{}
 	byRef := map[string]string{}
 	reached := false
@@ -104,15 +106,21 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 			}
 			reached = true
 		}
+		as, err := login(ctx, from, c)
+		if err != nil {
+			return nil, err
+		}
 		key := ref.Text + "@" + ref.Digest
+		if as != nil {
+			key += " " + as.User + " " + as.Password
+		}
 		if byRef[key] == "" {
-			get := s.pullOutside
+			var digest string
 			if ref.ECR() {
-				get = func(ctx context.Context, t *taskRecord, ref pull.Ref) (string, error) {
-					return s.resolve(ctx, t, d, ref)
-				}
+				digest, err = s.resolve(ctx, t, d, ref)
+			} else {
+				digest, err = s.pullOutside(ctx, t, ref, as)
 			}
-			digest, err := get(ctx, t, ref)
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,71 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/aws/identity"
+	"minato/services/ecs/secrets"
+)
+
+// secretsFor gets values for a task as its execution role, by the task's own
+// route.
+func (s *Service) secretsFor(t *taskRecord, d *taskDefinitionRecord) *secrets.Resolver {
+	return &secrets.Resolver{
+		Secrets: s.Secrets, Parameters: s.Parameters,
+		As: func(ctx context.Context, region string) (context.Context, error) {
+			role := t.executionRole(d)
+			if role == "" {
+				return nil, failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: no execution role was given for this task")
+			}
+			ctx, err := s.asRole(ctx, t, role)
+			if err == nil && region != "" {
+				caller := identity.From(ctx)
+				caller.Region = region
+				ctx = identity.With(ctx, caller)
+			}
+			return ctx, err
+		},
+		Reach: func(ctx context.Context, attempts int) error { return s.reach(ctx, t, attempts) },
+	}
+}
+
+// environmentOf is what the secrets of a task's containers are. It is kept in
+// memory until the containers were made, and got anew when it is not there.
+func (s *Service) environmentOf(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (secrets.Environment, error) {
+	if !secrets.Wanted(d.ContainerDefinitions) {
+		return nil, nil
+	}
+	if e, ok := s.held.Get(t.ID); ok {
+		return e, nil
+	}
+	if from == nil {
+		from = s.secretsFor(t, d)
+	}
+	e, err := from.Environment(ctx, d.ContainerDefinitions)
+	if err != nil {
+		return nil, secretFailure(err)
+	}
+	s.held.Put(t.ID, e)
+	return e, nil
+}
+
+// login is what a container's image is pulled with, nil for none.
+func login(ctx context.Context, from *secrets.Resolver, c *ecsapi.ContainerDefinition) (*secrets.Login, error) {
+	if c.RepositoryCredentials == nil {
+		return nil, nil
+	}
+	l, err := from.Login(ctx, aws.Val(c.RepositoryCredentials.CredentialsParameter))
+	return l, secretFailure(err)
+}
+
+// secretFailure makes a task's failure of what cannot be got.
+func secretFailure(err error) error {
+	var failed *secrets.Error
+	if errors.As(err, &failed) {
+		return failure(failed.Cause, "%s", failed.Text)
+	}
+	return err
+}
