@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -34,12 +36,19 @@ func main() {
 	set := flag.String("set", "budgets", "what to measure: budgets (make bench) or rollout (make bench-rollout)")
 	binary := flag.String("minato", "bin/minato", "the program to measure")
 	temp := flag.String("dir", "", "where instances and files are made (default: a new folder below $TMPDIR)")
+	sizes := flag.String("sizes", "2,6,20,50", "how many tasks the rollouts have")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	fail(err)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fail(run(ctx, *binary, *temp, *set, match))
+	b := &bench{binary: *binary}
+	for text := range strings.SplitSeq(*sizes, ",") {
+		n, err := strconv.Atoi(text)
+		fail(err)
+		b.sizes = append(b.sizes, n)
+	}
+	fail(b.run(ctx, *temp, *set, match))
 }
 
 func fail(err error) {
@@ -55,6 +64,7 @@ type bench struct {
 	binary string // minato
 	answer string // the static program of the image, see answer
 	dir    string
+	sizes  []int  // of rollouts
 	world  *world // the instance that most measurements share; made when first needed
 }
 
@@ -87,17 +97,17 @@ var sets = map[string][]measurement{
 }
 
 // run measures what matches and prints the figures, also when something failed.
-func run(ctx context.Context, binary, temp, set string, match *regexp.Regexp) (err error) {
+func (b *bench) run(ctx context.Context, temp, set string, match *regexp.Regexp) (err error) {
 	if os.Getuid() != 0 {
 		return fmt.Errorf("instances make network namespaces and containers: run this as root")
 	}
-	if binary, err = filepath.Abs(binary); err != nil {
+	if b.binary, err = filepath.Abs(b.binary); err != nil {
 		return err
 	}
 	if sets[set] == nil {
 		return fmt.Errorf("there is no set %s", set)
 	}
-	if _, err := os.Stat(binary); err != nil {
+	if _, err := os.Stat(b.binary); err != nil {
 		return fmt.Errorf("%w: make build first", err)
 	}
 	dir, err := os.MkdirTemp(temp, "minato-bench-")
@@ -105,7 +115,7 @@ func run(ctx context.Context, binary, temp, set string, match *regexp.Regexp) (e
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{binary: binary, answer: filepath.Join(dir, "answer"), dir: dir}
+	b.dir, b.answer = dir, filepath.Join(dir, "answer")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.answer, "minato/e2e/bench/answer")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -103,9 +103,9 @@ func (w *world) frontURL(ctx context.Context, arn string) (string, error) {
 // rollout measures a forced new deployment of six tasks.
 func (b *bench) rollout(ctx context.Context) error { return b.rolloutOf(ctx, 6) }
 
-// rollouts measures it at every size of the issue.
+// rollouts measures it at every size that is asked for.
 func (b *bench) rollouts(ctx context.Context) error {
-	for _, n := range []int{2, 6, 20, 50} {
+	for _, n := range b.sizes {
 		if err := b.rolloutOf(ctx, n); err != nil {
 			return fmt.Errorf("%d tasks: %w", n, err)
 		}
