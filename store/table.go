@@ -9,12 +9,15 @@ import (
 // Table is the records of one kind: JSON of type T under a common prefix.
 // The ids are what follows in the key: account, region, and so on.
 type Table[T any] struct {
-	store  Store
-	prefix string
+	store   Store
+	prefix  string
+	decoded *decoded[T] // shared by the copies of a table
 }
 
 // NewTable returns the table of a kind, such as "ecs/cluster". It costs nothing.
-func NewTable[T any](s Store, kind string) Table[T] { return Table[T]{store: s, prefix: kind} }
+func NewTable[T any](s Store, kind string) Table[T] {
+	return Table[T]{store: s, prefix: kind, decoded: &decoded[T]{}}
+}
 
 // Prefix is what the keys of all records below the ids begin with, for
 // watches and the bus. It ends with a slash.

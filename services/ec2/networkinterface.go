@@ -315,7 +315,8 @@ func (s *Service) dropInterface(tx *store.Tx, p place, r *interfaceRecord) error
 
 // DescribeNetworkInterfaces lists interfaces.
 func (s *Service) DescribeNetworkInterfaces(ctx context.Context, in *ec2api.DescribeNetworkInterfacesInput) (*ec2api.DescribeNetworkInterfacesOutput, error) {
-	all, err := list(ctx, s.interfaces)
+	p := at(ctx)
+	all, err := s.interfaces.ReadAll(ctx, p.account, p.region)
 	if err != nil {
 		return nil, err
 	}

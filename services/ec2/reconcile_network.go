@@ -2,9 +2,7 @@ package ec2
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"minato/aws"
@@ -100,10 +98,7 @@ func take[T any](r store.Record, t store.Table[T], to *[]T) error {
 	if !strings.HasPrefix(r.Key, t.Prefix()) {
 		return nil
 	}
-	var v T
-	if err := json.Unmarshal(r.Value, &v); err != nil {
-		return fmt.Errorf("record %s: %w", r.Key, err)
-	}
+	v, err := t.Read(r) // the plan changes nothing of it
 	*to = append(*to, v)
-	return nil
+	return err
 }

@@ -20,7 +20,7 @@ var _ metadata.Tasks = (*Service)(nil)
 
 // behind finds the task behind a network interface that a filter takes.
 func (s *Service) behind(ctx context.Context, eni string, is func(t *taskRecord) bool) (*taskRecord, error) {
-	all, err := s.tasks.List(ctx)
+	all, err := s.tasks.ReadAll(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (s *Service) addServiceReconciler(c *controller.Controller) {
 	c.Add(serviceReconciler, l, controller.Options{Workers: 4, Resync: lookSteady})
 	c.Wake(serviceReconciler, s.services().Prefix(), nil)
 	c.Wake(serviceReconciler, s.tasks.Prefix(), func(key string) string {
-		t, found, err := s.tasks.GetKey(s.bgCtx, key)
+		t, found, err := s.tasks.ReadKey(s.bgCtx, key)
 		if err != nil || !found {
 			return "" // the resync finds what this missed
 		}

@@ -271,7 +271,7 @@ func (s *Service) forget(ctx context.Context, t *taskRecord) error {
 	if err := s.tasks.Delete(ctx, t.ids()...); err != nil {
 		return err
 	}
-	others, err := s.tasks.List(ctx)
+	others, err := s.tasks.ReadAll(ctx)
 	if err != nil {
 		return err
 	}

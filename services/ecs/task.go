@@ -142,10 +142,11 @@ func (s *Service) stopTask(tx *store.Tx, p arn.Place, id string, stop stopReques
 	return t, true, s.putTask(tx, t)
 }
 
-// tasksOf returns all tasks of a cluster, stopped ones too, by id.
+// tasksOf returns all tasks of a cluster, stopped ones too, by id. They are to be
+// read only.
 func (s *Service) tasksOf(ctx context.Context, cluster string) ([]taskRecord, error) {
 	p := at(ctx)
-	all, err := s.tasks.List(ctx, p.Account, p.Region)
+	all, err := s.tasks.ReadAll(ctx, p.Account, p.Region)
 	if err != nil {
 		return nil, err
 	}
