@@ -43,6 +43,7 @@ type daemon struct {
 	proxy   proxy.Proxy
 	dns     *dns.Server
 	ca      *host.CA
+	issuer  *host.CA // of the certificates that ACM issues
 	gateway *gateway.Gateway
 	refused *gateway.Refusals
 	services
@@ -210,7 +211,9 @@ func (d *daemon) openPlanes() error {
 	wg.Go(func() { d.store, storeErr = sqlite.Open(d.in.Path(storeFile)) })
 	wg.Go(func() { d.runtime, runtimeErr = containerd.New(d.ctx, d.runtimeOptions()) })
 	wg.Go(func() {
-		d.ca, caErr = host.OpenCA(d.in.Path("ca"), d.in.ID, "amazonaws.com", d.cfg.PublicCIDR)
+		if d.ca, caErr = host.OpenCA(d.in.Path("ca"), d.in.ID, "amazonaws.com", d.cfg.PublicCIDR); caErr == nil {
+			d.issuer, caErr = host.OpenIssuer(d.in.Path("ca", "certificates"), d.in.ID)
+		}
 	})
 	wg.Wait()
 	if d.store != nil {

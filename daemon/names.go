@@ -43,7 +43,7 @@ type entry struct {
 }
 
 // apiHosts are the services whose endpoints resolve inside VPCs, in AWS's form.
-var apiHosts = []string{"api.ecr", "ecs", "ec2", "elasticloadbalancing", "rds", "logs", "sts", "cloudformation", "cloud9", "ecs-a", "ecs-t", "secretsmanager", "ssm", "monitoring", "s3"}
+var apiHosts = []string{"api.ecr", "ecs", "ec2", "elasticloadbalancing", "rds", "logs", "sts", "cloudformation", "cloud9", "ecs-a", "ecs-t", "secretsmanager", "ssm", "monitoring", "s3", "acm"}
 
 func newNames(cfg Config, in instance.Instance, log *slog.Logger, server *dns.Server) *names {
 	service := []netip.Addr{network.ServiceAddress(cfg.PublicCIDR)}

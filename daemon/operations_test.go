@@ -25,6 +25,7 @@ import (
 	"minato/controller"
 	"minato/dataplane/container/containertest"
 	"minato/dataplane/database"
+	"minato/dataplane/host"
 	"minato/dataplane/network/networktest"
 	"minato/dataplane/registry"
 	"minato/dataplane/registry/registrytest"
@@ -32,6 +33,7 @@ import (
 	"minato/gateway"
 	"minato/internal/clock"
 	"minato/internal/seal"
+	"minato/services/acm"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/ec2"
@@ -67,7 +69,16 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rights := iam.New(iam.Deps{Store: st, Clock: real, Log: log})
+	var balancers *elbv2.Service
+	users := func(ctx context.Context, certificate string) ([]string, error) {
+		return balancers.CertificateUsers(ctx, certificate)
+	}
+	rights := iam.New(iam.Deps{Store: st, Clock: real, Log: log, CertificateUsers: users})
+	issuer, err := host.OpenIssuer(t.TempDir(), "aaaaaa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificates := acm.New(acm.Deps{Store: st, Clock: real, Log: log, Issuer: issuer, Users: users})
 	g := gateway.New(gateway.Options{Account: cfg.Account, Region: cfg.Region, Clock: real, Log: log, Authorizer: rights, Validate: validate.Input})
 	call := struct {
 		ec2  *ec2api.Client
@@ -84,6 +95,9 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), VolumesDir: t.TempDir(),
 	})
 	t.Cleanup(tasks.Close)
+	balancers = elbv2.New(elbv2.Deps{
+		Store: st, Clock: real, Log: log, EC2: call.ec2, Bus: controller.NewBus(), Names: func([]elbv2.Name) {}, Certificates: certificates.KeyPair,
+	})
 	for _, s := range []interface{ Registration() gateway.Registration }{
 		rights, machines, tasks,
 		sts.New(sts.Deps{Store: st, Clock: real, Log: log, IAM: call.iam}),
@@ -95,9 +109,9 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 			},
 		}),
 		rds.New(rds.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2, Databases: databases, Network: net}),
-		elbv2.New(elbv2.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2, Bus: controller.NewBus(), Names: func([]elbv2.Name) {}}),
 		secretsmanager.New(secretsmanager.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Self: secretsapi.NewClient(g)}),
 		ssm.New(ssm.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Secrets: secretsapi.NewClient(g), EC2: call.ec2}),
+		balancers, certificates,
 		cloud9.New(cloud9.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2}),
 		cloudformation.New(cloudformation.Deps{Store: st, Clock: real, Log: log, Invoker: g}),
 	} {

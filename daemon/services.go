@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"minato/aws"
+	acmapi "minato/aws/api/acm"
 	cloud9api "minato/aws/api/cloud9"
 	cfnapi "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
@@ -30,6 +31,7 @@ import (
 	"minato/gateway"
 	"minato/gateway/metadata"
 	"minato/internal/seal"
+	"minato/services/acm"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/ec2"
@@ -49,7 +51,7 @@ import (
 // docs/coverage.md shows it.
 func Services() []*aws.Service {
 	return []*aws.Service{
-		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model,
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model,
 	}
 }
 
@@ -65,6 +67,7 @@ type services struct {
 	ecs    *ecs.Service
 	stacks *cloudformation.Service
 	cloud9 *cloud9.Service
+	acm    *acm.Service
 
 	secrets *secretsmanager.Service
 	ssm     *ssm.Service
@@ -93,7 +96,7 @@ func (d *daemon) clients() clients {
 
 // buildGateway makes the gateway with who decides: IAM and STS.
 func (d *daemon) buildGateway() error {
-	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log})
+	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log, CertificateUsers: d.certificateUsers})
 	authenticator := &gateway.Keys{Users: d.iam}
 	d.refused = gateway.NewRefusals(d.clock)
 	opt := gateway.Options{
@@ -155,7 +158,9 @@ func (d *daemon) buildServices() error {
 	})
 	d.services.elb = elbv2.New(elbv2.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
+		Certificates: d.certificate,
 	})
+	d.services.acm = acm.New(acm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Issuer: d.issuer, Users: d.certificateUsers})
 	d.services.ecs = ecs.New(ecs.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm,
 		Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
@@ -164,7 +169,7 @@ func (d *daemon) buildServices() error {
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.stacks} {
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
 	builds, err := d.newRelay()
@@ -211,7 +216,7 @@ func (d *daemon) startReconcilers() error {
 	d.logs.AddReconcilers(d.control)
 	d.secrets.AddReconcilers(d.control)
 	d.ecs.AddReconcilers(d.control)
-	d.elb.Register(d.control)
+	d.elb.Register(d.control, acm.Prefix, iam.CertificatePrefix)
 	d.rds.Reconcile(d.control)
 	d.bus.Subscribe("rds/instance/", func(string) { d.tellDatabases() })
 	d.services.instances = ec2.NewInstanceReconciler(d.ec2, d.runtime, d.network, guest.Config{

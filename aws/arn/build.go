@@ -26,9 +26,9 @@ func (p Place) ECSTaskDefinition(family, revision string) string {
 // ECRRepository is the ARN of an ECR repository.
 func (p Place) ECRRepository(name string) string { return p.Of("ecr", "repository/"+name) }
 
-// LoadBalancer is the ARN of an application load balancer.
-func (p Place) LoadBalancer(name, id string) string {
-	return p.Of("elasticloadbalancing", "loadbalancer/app/"+name+"/"+id)
+// LoadBalancer is the ARN of a load balancer; kind is "app" or "net".
+func (p Place) LoadBalancer(kind, name, id string) string {
+	return p.Of("elasticloadbalancing", "loadbalancer/"+kind+"/"+name+"/"+id)
 }
 
 // TargetGroup is the ARN of a target group.
@@ -36,14 +36,14 @@ func (p Place) TargetGroup(name, id string) string {
 	return p.Of("elasticloadbalancing", "targetgroup/"+name+"/"+id)
 }
 
-// Listener is the ARN of a listener of an application load balancer.
-func (p Place) Listener(name, lb, id string) string {
-	return p.Of("elasticloadbalancing", "listener/app/"+name+"/"+lb+"/"+id)
+// Listener is the ARN of a listener.
+func (p Place) Listener(kind, name, lb, id string) string {
+	return p.Of("elasticloadbalancing", "listener/"+kind+"/"+name+"/"+lb+"/"+id)
 }
 
 // ListenerRule is the ARN of a listener's rule.
-func (p Place) ListenerRule(name, lb, listener, id string) string {
-	return p.Of("elasticloadbalancing", "listener-rule/app/"+name+"/"+lb+"/"+listener+"/"+id)
+func (p Place) ListenerRule(kind, name, lb, listener, id string) string {
+	return p.Of("elasticloadbalancing", "listener-rule/"+kind+"/"+name+"/"+lb+"/"+listener+"/"+id)
 }
 
 // EC2 is the ARN of an EC2 resource: EC2("vpc", "vpc-…").
@@ -109,3 +109,11 @@ func (p Place) Environment(id string) string { return p.Of("cloud9", "environmen
 
 // Root is the ARN of the account itself.
 func (p Place) Root() string { return p.global("iam", "root") }
+
+// Certificate is the ARN of a certificate of ACM.
+func (p Place) Certificate(id string) string { return p.Of("acm", "certificate/"+id) }
+
+// ServerCertificate is the ARN of a certificate of IAM; the path begins and ends with a slash.
+func (p Place) ServerCertificate(path, name string) string {
+	return p.global("iam", "server-certificate"+path+name)
+}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -41,6 +42,24 @@ type CA struct {
 // OpenCA reads the CA of a folder, or makes one there; its key is readable by
 // root only. domain and pool are what it may sign for.
 func OpenCA(dir, id, domain string, pool netip.Prefix) (*CA, error) {
+	return readOrMakeCA(dir, &x509.Certificate{
+		Subject:                     pkix.Name{CommonName: "minato " + id},
+		PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{domain},
+		PermittedIPRanges: []*net.IPNet{
+			{IP: pool.Masked().Addr().AsSlice(), Mask: net.CIDRMask(pool.Bits(), 32)},
+			{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
+		},
+	})
+}
+
+// OpenIssuer reads, or makes, the CA for names of the user's own choice. It has
+// no constraints, so nothing on the host is told to trust it: who wants to, does
+// it for one client at a time.
+func OpenIssuer(dir, id string) (*CA, error) {
+	return readOrMakeCA(dir, &x509.Certificate{Subject: pkix.Name{CommonName: "minato certificates " + id, Organization: []string{"minato"}}})
+}
+
+func readOrMakeCA(dir string, template *x509.Certificate) (*CA, error) {
 	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
 	ca, err := readCA(certFile, keyFile)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -53,21 +72,13 @@ func OpenCA(dir, id, domain string, pool netip.Prefix) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	serial, err := serialNumber()
-	if err != nil {
+	if template.SerialNumber, err = serialNumber(); err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "minato " + id},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(caLife),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{domain},
-		PermittedIPRanges: []*net.IPNet{
-			{IP: pool.Masked().Addr().AsSlice(), Mask: net.CIDRMask(pool.Bits(), 32)},
-			{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
-		},
-	}
+	template.NotBefore, template.NotAfter = now.Add(-time.Hour), now.Add(caLife)
+	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return nil, err
@@ -108,6 +119,17 @@ func readCA(certFile, keyFile string) (*CA, error) {
 
 // PEM is the CA's certificate, for whoever is to trust it.
 func (ca *CA) PEM() []byte { return ca.pem }
+
+// Issue signs a certificate for a public key and returns it in DER.
+func (ca *CA) Issue(template *x509.Certificate, public crypto.PublicKey) ([]byte, error) {
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, err
+	}
+	t := *template
+	t.SerialNumber = serial
+	return x509.CreateCertificate(rand.Reader, &t, ca.cert, public, ca.key)
+}
 
 // TLSConfig serves certificates for the name a client asks for, made when first
 // asked for; without a name, for the address it connected to.

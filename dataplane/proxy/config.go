@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 )
@@ -16,9 +17,15 @@ type Config struct {
 type LoadBalancer struct {
 	ID        string // opaque, unique
 	Network   string // the network its addresses are in; given to Sockets
-	Nodes     []netip.Addr
+	Nodes     []Node
 	Listeners []Listener
 	Options   Options
+}
+
+// Node is an address of a load balancer and the zone it stands in.
+type Node struct {
+	Addr netip.Addr
+	Zone string
 }
 
 // Options are a load balancer's settings.
@@ -29,8 +36,22 @@ type Options struct {
 	XForwardedFor      ForwardedMode // what to do with X-Forwarded-For
 	ClientPort         bool          // put the client's port into X-Forwarded-For too
 	PreserveHost       bool          // leave Host exactly as sent (a port the client gave is kept either way)
-	StrictDesync       bool          // refuse every request that breaks RFC 9112, also where it is harmless
+	Desync             DesyncMode    // what to do with requests that two readers could read differently
+	TLSHeaders         bool          // tell targets the client's TLS version and cipher suite
+	NoHTTP2            bool          // do not offer HTTP/2 to clients
 }
+
+// DesyncMode says which requests are passed on, by how they comply with RFC 9112
+// (http1.Class). Where a message ends is never left to chance: a request that
+// cannot be framed for sure is refused in every mode.
+type DesyncMode uint8
+
+// The modes of desync mitigation.
+const (
+	Defensive DesyncMode = iota // an ambiguous request is the last one of its connections
+	Monitor                     // ambiguous requests pass as others do
+	Strictest                   // only requests without any fault pass
+)
 
 // ForwardedMode says what happens to X-Forwarded-For.
 type ForwardedMode uint8
@@ -51,6 +72,26 @@ type Listener struct {
 	Default Action
 	// HideServer takes the Server header out of targets' answers.
 	HideServer bool
+	// TLS ends clients' TLS here; nil takes plain connections.
+	TLS *TLS
+	// IdleTimeout is that of the listener; 0 stands for the load balancer's.
+	IdleTimeout time.Duration
+	// Stream passes bytes and knows nothing of HTTP: each connection goes to one
+	// target of the default action, which is a forward. There are no rules.
+	Stream bool
+}
+
+// TLS is how a listener speaks TLS.
+type TLS struct {
+	// Certificates are tried in this order for the name a client asks for; the
+	// first is for those that match none.
+	Certificates []*tls.Certificate
+	MinVersion   uint16
+	MaxVersion   uint16
+	CipherSuites []uint16      // up to TLS 1.2
+	Curves       []tls.CurveID // nil: Go's
+	// ALPN are the protocols a stream listener offers; others offer what they speak.
+	ALPN []string
 }
 
 // Rule is an action and what must hold for it.
@@ -95,7 +136,11 @@ type Action struct {
 }
 
 // Forward sends the request to one of the groups, chosen by weight.
-type Forward struct{ Groups []WeightedGroup }
+type Forward struct {
+	Groups []WeightedGroup
+	// Sticky is how long a client keeps the group it was given; 0 is not at all.
+	Sticky time.Duration
+}
 
 // WeightedGroup is a group and its share; weight 0 gets nothing.
 type WeightedGroup struct {
@@ -131,28 +176,79 @@ const (
 	LeastOutstanding
 )
 
+// Protocol is what is spoken with targets.
+type Protocol uint8
+
+// The protocols of target groups. What a client speaks must fit: HTTP/1.1 goes
+// to HTTP1 only, gRPC not to HTTP1.
+const (
+	HTTP1 Protocol = iota
+	HTTP2
+	GRPC
+	Stream // of stream listeners only
+)
+
 // TargetGroup is a set of targets, and how they are checked.
 type TargetGroup struct {
 	ID        string
+	Protocol  Protocol
+	TLS       bool // to targets; their certificates are not verified
 	Algorithm Algorithm
-	Check     Check
-	Targets   []Target
+	Stickiness
+	// SlowStart is how long the share of a target that became healthy grows
+	// from nothing to full; paced.
+	SlowStart time.Duration
+	// ZoneOnly keeps requests in the zone of the node they came to.
+	ZoneOnly bool
+	// Fewer healthy targets than either of these, and requests go to all that do
+	// not drain (fail open). 0 stands for 1 target and for no percentage.
+	MinHealthyCount, MinHealthyPercent int
+	// ProxyProtocol begins streams to targets with who the client is (version 2).
+	ProxyProtocol bool
+	// Linger lets connections to targets that are no longer in the Config live
+	// until they end, instead of cutting them.
+	Linger  bool
+	Check   Check
+	Targets []Target
+}
+
+// Stickiness keeps a client at the target that answered it first.
+type Stickiness struct {
+	// Sticky is for how long; 0 is not at all.
+	Sticky time.Duration
+	// AppCookie is the cookie of the application that the stickiness follows;
+	// "" is a cookie of the load balancer's own. Streams go by the client's address.
+	AppCookie string
 }
 
 // Target is one address requests go to.
 type Target struct {
 	Address  netip.AddrPort
+	Zone     string // "" is in every zone
 	Draining bool
 	// Last is what was known of the target before a restart; it is looked at
 	// only when the engine does not know the target yet.
 	Last *TargetHealth
 }
 
+// CheckKind is what a check asks.
+type CheckKind uint8
+
+// The kinds of checks.
+const (
+	CheckHTTP  CheckKind = iota // a GET over HTTP/1.1; the status must be among Codes
+	CheckHTTP2                  // a GET over HTTP/2
+	CheckGRPC                   // a call; the gRPC status must be among Codes
+	CheckTCP                    // a connection that can be made
+)
+
 // Check is how targets are checked.
 type Check struct {
-	Disabled           bool   // every target counts as healthy
+	Disabled           bool // every target counts as healthy
+	Kind               CheckKind
+	TLS                bool   // certificates are not verified
 	Port               uint16 // 0: the target's own
-	Path               string // with query, begins with /
+	Path               string // with query, begins with /; of CheckGRPC the method
 	Interval           time.Duration
 	Timeout            time.Duration
 	HealthyThreshold   int

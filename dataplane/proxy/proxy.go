@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Proxy is a load balancer's data plane.
@@ -29,6 +30,8 @@ type Proxy interface {
 
 	// Counters reports what a load balancer has done since it was first Set.
 	Counters(loadBalancer string) Counters
+	// Account reports everything that is counted, of all there are now.
+	Account() Account
 
 	// Close closes every socket and ends every goroutine.
 	Close() error
@@ -73,10 +76,51 @@ type Counters struct {
 	ClientClosed      uint64 // the client left before the answer began (ALB's 460)
 	TargetConnErrors  uint64 // connections to targets that could not be made
 	Retries           uint64 // requests sent again on another connection
+	NonCompliant      uint64 // requests that break RFC 9112 and were not refused for it by the parser
+	TLSErrors         uint64 // handshakes with clients that failed
+}
+
+// Plus adds up two accounts.
+func (c Counters) Plus(o Counters) Counters {
+	return Counters{
+		c.Requests + o.Requests, c.NewConnections + o.NewConnections, c.ActiveConnections + o.ActiveConnections, c.BytesIn + o.BytesIn, c.BytesOut + o.BytesOut,
+		c.Target.Plus(o.Target), c.Own.Plus(o.Own), c.ClientClosed + o.ClientClosed, c.TargetConnErrors + o.TargetConnErrors, c.Retries + o.Retries,
+		c.NonCompliant + o.NonCompliant, c.TLSErrors + o.TLSErrors,
+	}
+}
+
+// Account is everything that is counted, by id and zone.
+type Account struct {
+	LoadBalancers map[string]map[string]Counters
+	TargetGroups  map[string]map[string]GroupCounters
+}
+
+// GroupCounters is what the targets of a group in one zone have done.
+type GroupCounters struct {
+	Requests       uint64 // answered by a target
+	Codes          Codes
+	ConnErrors     uint64 // connections that could not be made
+	TLSErrors      uint64 // handshakes with targets that failed
+	NewConnections uint64
+	BytesIn        uint64 // of streams: from targets
+	BytesOut       uint64 // of streams: to targets
+	Time           time.Duration
+	Times          map[time.Duration]uint64 // how many answers took about so long until their head was here
+	Healthy        int
+	Unhealthy      int
 }
 
 // Codes counts answers by class.
 type Codes struct {
 	C2xx, C3xx, C4xx, C5xx uint64
-	C502, C503, C504       uint64 // within C5xx
+	C500, C502, C503, C504 uint64 // within C5xx
+	Redirects, Fixed       uint64 // of the load balancer's own answers: those that rules ask for
+}
+
+// Plus adds up two accounts.
+func (c Codes) Plus(o Codes) Codes {
+	return Codes{
+		c.C2xx + o.C2xx, c.C3xx + o.C3xx, c.C4xx + o.C4xx, c.C5xx + o.C5xx,
+		c.C500 + o.C500, c.C502 + o.C502, c.C503 + o.C503, c.C504 + o.C504, c.Redirects + o.Redirects, c.Fixed + o.Fixed,
+	}
 }

@@ -188,7 +188,7 @@ func serveProxy(listen, upstream string) error {
 	defer stop()
 	e := engine.New(loopback{}, clock.Real(1), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	err = e.Set(ctx, &proxy.Config{
-		LoadBalancers: []proxy.LoadBalancer{{ID: "lb", Nodes: []netip.Addr{address.Addr()}, Listeners: []proxy.Listener{{
+		LoadBalancers: []proxy.LoadBalancer{{ID: "lb", Nodes: []proxy.Node{{Addr: address.Addr()}}, Listeners: []proxy.Listener{{
 			ID: "l", Port: address.Port(), Default: proxy.Action{Forward: &proxy.Forward{Groups: []proxy.WeightedGroup{{TargetGroup: "tg", Weight: 1}}}},
 		}}}},
 		TargetGroups: []proxy.TargetGroup{{ID: "tg", Targets: []proxy.Target{{Address: target}}, Check: proxy.Check{

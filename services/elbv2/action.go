@@ -74,8 +74,12 @@ func checkForward(a elbapi.Action) (elbapi.Action, error) {
 	if a.ForwardConfig != nil {
 		f = *a.ForwardConfig
 	}
+	stickiness := &elbapi.TargetGroupStickinessConfig{Enabled: aws.Ptr(false)}
 	if st := f.TargetGroupStickinessConfig; st != nil && aws.Val(st.Enabled) {
-		return a, notServed("Target group stickiness")
+		if d := aws.Val(st.DurationSeconds); d < 1 || d > 604800 {
+			return a, invalid("Target group stickiness duration must be between 1 and 604800 seconds")
+		}
+		stickiness = st
 	}
 	switch {
 	case len(f.TargetGroups) == 0 && a.TargetGroupArn == nil:
@@ -100,7 +104,7 @@ func checkForward(a elbapi.Action) (elbapi.Action, error) {
 		}
 		g.Weight = aws.Ptr(setting(g.Weight, 1))
 	}
-	f.TargetGroupStickinessConfig = &elbapi.TargetGroupStickinessConfig{Enabled: aws.Ptr(false)}
+	f.TargetGroupStickinessConfig = stickiness
 	a.ForwardConfig = &f
 	if len(f.TargetGroups) == 1 {
 		a.TargetGroupArn = f.TargetGroups[0].TargetGroupArn

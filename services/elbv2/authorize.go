@@ -16,7 +16,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	var resources []*string
 	switch in := in.(type) {
 	case *elbapi.CreateLoadBalancerInput:
-		tags, resources = in.Tags, []*string{aws.Ptr(at(ctx).LoadBalancer(aws.Val(in.Name), "*"))}
+		tags, resources = in.Tags, []*string{aws.Ptr(at(ctx).LoadBalancer(kindOf(aws.Val(in.Type)), aws.Val(in.Name), "*"))}
 	case *elbapi.CreateTargetGroupInput:
 		tags, resources = in.Tags, []*string{aws.Ptr(at(ctx).TargetGroup(aws.Val(in.Name), "*"))}
 	case *elbapi.CreateListenerInput:
@@ -62,6 +62,10 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 // one is the resource of an operation that changes a single thing.
 func one(in any) []*string {
 	switch in := in.(type) {
+	case *elbapi.AddListenerCertificatesInput:
+		return []*string{in.ListenerArn}
+	case *elbapi.RemoveListenerCertificatesInput:
+		return []*string{in.ListenerArn}
 	case *elbapi.DeleteListenerInput:
 		return []*string{in.ListenerArn}
 	case *elbapi.DeleteLoadBalancerInput:

@@ -1,5 +1,6 @@
-// Package elbv2 is Elastic Load Balancing v2: application load balancers, their
-// listeners and rules, ip target groups and the health of their targets.
+// Package elbv2 is Elastic Load Balancing v2: application and network load
+// balancers, their listeners, rules and certificates, target groups of addresses
+// and of instances, and the health of their targets.
 //
 // An operation checks what AWS checks and writes records. Three reconcilers do
 // the rest:
@@ -31,9 +32,12 @@
 // For other services: a change of a target's health publishes the target group's
 // ARN on the controller's bus, after DescribeTargetHealth shows it.
 //
-// Not here, each answered with an error that says so: network, gateway and
-// classic load balancers, instance, lambda and alb targets, HTTPS listeners and
-// certificates, HTTPS, HTTP/2 and gRPC to targets, authentication actions,
-// stickiness, slow start, access logs, mutual TLS, transforms, regular
-// expressions in conditions, IPv6.
+// Keys of certificates are handed in by the daemon (Deps.Certificates), since no
+// operation shows them; whoever deletes one asks CertificateUsers first.
+//
+// Not here, each answered with an error that says so: gateway and classic load
+// balancers; UDP, TCP_UDP and QUIC; network load balancers without security groups
+// or with addresses of one's own; lambda and alb targets; authentication actions;
+// mutual TLS; FIPS policies; logs to S3; transforms; regular expressions in
+// conditions; weighted random and anomaly mitigation; IPv6.
 package elbv2

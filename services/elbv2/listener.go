@@ -3,6 +3,7 @@ package elbv2
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"minato/aws"
 	elbapi "minato/aws/api/elbv2"
@@ -15,7 +16,7 @@ func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerI
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if err := checkProtocol(in.Protocol, in.Certificates, in.SslPolicy, in.AlpnPolicy, in.MutualAuthentication); err != nil {
+	if err := servedMutual(in.MutualAuthentication); err != nil {
 		return nil, err
 	}
 	switch {
@@ -28,6 +29,9 @@ func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerI
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkCertificates(ctx, in.Certificates); err != nil {
+		return nil, err
+	}
 	p, id := at(ctx), ids.Hex(16)
 	var l listener
 	_, err = s.changeBalancer(ctx, in.LoadBalancerArn, balancersGone, func(_ *store.Tx, b *balancer) error {
@@ -36,8 +40,14 @@ func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerI
 		}
 		parts, _ := arnParts(aws.Val(b.LoadBalancerArn), "loadbalancer", 3)
 		l = listener{Listener: elbapi.Listener{
-			ListenerArn: aws.Ptr(p.Listener(parts[1], parts[2], id)), LoadBalancerArn: b.LoadBalancerArn, Port: in.Port, Protocol: in.Protocol, DefaultActions: actions,
+			ListenerArn: aws.Ptr(p.Listener(parts[0], parts[1], parts[2], id)), LoadBalancerArn: b.LoadBalancerArn, Port: in.Port, Protocol: in.Protocol, DefaultActions: actions,
 		}, Tags: in.Tags}
+		if err := b.speaks(l.Protocol); err != nil {
+			return err
+		}
+		if err := l.setTLS(in.Certificates, in.SslPolicy, in.AlpnPolicy); err != nil {
+			return err
+		}
 		if err := b.portFree(&l); err != nil {
 			return err
 		}
@@ -56,20 +66,26 @@ func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerI
 	return &elbapi.CreateListenerOutput{Listeners: []elbapi.Listener{l.Listener}}, nil
 }
 
-func checkProtocol(protocol *string, certificates []elbapi.Certificate, policy *string, alpn []string, mutual *elbapi.MutualAuthenticationAttributes) error {
-	switch p := aws.Val(protocol); {
-	case p == elbapi.ProtocolEnumHttps:
-		return notServed("Listeners of protocol 'HTTPS'")
-	case p != "" && p != elbapi.ProtocolEnumHttp:
-		return invalid("Listener protocol '%s' must be one of 'HTTPS, HTTP'", p)
-	case len(certificates) > 0:
-		return invalid("Certificates cannot be specified for HTTP listeners")
-	case policy != nil:
-		return invalid("An SSL policy cannot be specified for HTTP listeners")
-	case len(alpn) > 0:
-		return invalid("ALPN policy is not supported for listeners with protocol 'HTTP'")
-	case mutual != nil && setting(mutual.Mode, "off") != "off":
-		return invalid("Mutual authentication is not supported for listeners with protocol 'HTTP'")
+// servedMutual refuses mutual TLS.
+func servedMutual(m *elbapi.MutualAuthenticationAttributes) error {
+	if m != nil && setting(m.Mode, "off") != "off" {
+		return notServed("Mutual authentication")
+	}
+	return nil
+}
+
+// speaks checks a listener's protocol.
+func (b *balancer) speaks(protocol *string) error {
+	served := requestProtocols
+	if b.network() {
+		served = streamProtocols
+		switch p := aws.Val(protocol); p {
+		case elbapi.ProtocolEnumUdp, elbapi.ProtocolEnumTcpUdp, elbapi.ProtocolEnumQuic, elbapi.ProtocolEnumTcpQuic:
+			return notServed("Listeners of protocol '" + p + "'")
+		}
+	}
+	if !slices.Contains(served, aws.Val(protocol)) {
+		return invalid("Listener protocol '%s' must be one of '%s'", aws.Val(protocol), strings.Join(served, ", "))
 	}
 	return nil
 }
@@ -97,7 +113,10 @@ func (s *Service) changeListener(ctx context.Context, text *string, f func(tx *s
 
 // ModifyListener changes what was given of a listener.
 func (s *Service) ModifyListener(ctx context.Context, in *elbapi.ModifyListenerInput) (*elbapi.ModifyListenerOutput, error) {
-	if err := checkProtocol(in.Protocol, in.Certificates, in.SslPolicy, in.AlpnPolicy, in.MutualAuthentication); err != nil {
+	if err := servedMutual(in.MutualAuthentication); err != nil {
+		return nil, err
+	}
+	if err := s.checkCertificates(ctx, in.Certificates); err != nil {
 		return nil, err
 	}
 	var actions []elbapi.Action
@@ -110,6 +129,13 @@ func (s *Service) ModifyListener(ctx context.Context, in *elbapi.ModifyListenerI
 	var out elbapi.Listener
 	err := s.changeListener(ctx, in.ListenerArn, func(_ *store.Tx, b *balancer, l *listener) error {
 		replace(&l.Port, in.Port)
+		replace(&l.Protocol, in.Protocol)
+		if err := b.speaks(l.Protocol); err != nil {
+			return err
+		}
+		if err := l.setTLS(in.Certificates, in.SslPolicy, in.AlpnPolicy); err != nil {
+			return err
+		}
 		if actions != nil {
 			l.DefaultActions = actions
 		}

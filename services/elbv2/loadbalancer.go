@@ -65,19 +65,24 @@ func (s *Service) CreateLoadBalancer(ctx context.Context, in *elbapi.CreateLoadB
 		return nil, err
 	}
 	switch t := setting(in.Type, elbapi.LoadBalancerTypeEnumApplication); {
-	case t != elbapi.LoadBalancerTypeEnumApplication:
+	case t != elbapi.LoadBalancerTypeEnumApplication && t != elbapi.LoadBalancerTypeEnumNetwork:
 		return nil, notServed("Load balancers of type '" + t + "'")
 	case setting(in.IpAddressType, elbapi.IpAddressTypeIpv4) != elbapi.IpAddressTypeIpv4:
 		return nil, notServed("The IP address type '" + *in.IpAddressType + "'")
 	case in.CustomerOwnedIpv4Pool != nil || in.IpamPools != nil:
 		return nil, notServed("Address pools")
+	case t == elbapi.LoadBalancerTypeEnumNetwork && len(in.SecurityGroups) == 0:
+		return nil, notServed("Network load balancers without security groups")
+	case in.EnablePrefixForIpv6SourceNat != nil && *in.EnablePrefixForIpv6SourceNat != "off":
+		return nil, notServed("Source NAT for IPv6")
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
 	p := at(ctx)
+	kind := kindOf(aws.Val(in.Type))
 	scheme := setting(in.Scheme, elbapi.LoadBalancerSchemeEnumInternetFacing)
-	zones, vpc, err := s.zones(ctx, in.Subnets, in.SubnetMappings, scheme)
+	zones, vpc, err := s.zones(ctx, kind, in.Subnets, in.SubnetMappings, scheme)
 	if err != nil {
 		return nil, err
 	}
@@ -85,15 +90,19 @@ func (s *Service) CreateLoadBalancer(ctx context.Context, in *elbapi.CreateLoadB
 	if err != nil {
 		return nil, err
 	}
+	id := ids.Hex(16)
 	host := fmt.Sprintf("%s-%d.%s.elb.amazonaws.com", name, 100_000_000+rand.IntN(1_900_000_000), p.Region)
-	if scheme == elbapi.LoadBalancerSchemeEnumInternal {
+	if kind == networkKind {
+		host = fmt.Sprintf("%s-%s.elb.%s.amazonaws.com", name, id, p.Region)
+	}
+	if scheme == elbapi.LoadBalancerSchemeEnumInternal && kind == appKind {
 		host = "internal-" + host
 	}
 	b := balancer{LoadBalancer: elbapi.LoadBalancer{
 		AvailabilityZones: zones, CanonicalHostedZoneId: aws.Ptr(hostedZone(p.Region)), CreatedTime: s.now(), DNSName: &host,
-		IpAddressType: aws.Ptr(elbapi.IpAddressTypeIpv4), LoadBalancerArn: aws.Ptr(p.LoadBalancer(name, ids.Hex(16))), LoadBalancerName: &name,
+		IpAddressType: aws.Ptr(elbapi.IpAddressTypeIpv4), LoadBalancerArn: aws.Ptr(p.LoadBalancer(kind, name, id)), LoadBalancerName: &name,
 		Scheme: &scheme, SecurityGroups: groups, State: &elbapi.LoadBalancerState{Code: aws.Ptr(elbapi.LoadBalancerStateEnumProvisioning)},
-		Type: aws.Ptr(elbapi.LoadBalancerTypeEnumApplication), VpcId: &vpc,
+		Type: aws.Ptr(setting(in.Type, elbapi.LoadBalancerTypeEnumApplication)), VpcId: &vpc,
 	}, Tags: in.Tags}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		old, found, err := s.balancers.TxGet(tx, p.Account, p.Region, name)
@@ -126,7 +135,7 @@ func (s *Service) CreateLoadBalancer(ctx context.Context, in *elbapi.CreateLoadB
 
 // same tells whether a call for o would make what b is.
 func (b *balancer) same(o *balancer) bool {
-	return aws.Val(b.Scheme) == aws.Val(o.Scheme) && slices.Equal(sortedSubnets(b.AvailabilityZones), sortedSubnets(o.AvailabilityZones)) &&
+	return aws.Val(b.Scheme) == aws.Val(o.Scheme) && b.network() == o.network() && slices.Equal(sortedSubnets(b.AvailabilityZones), sortedSubnets(o.AvailabilityZones)) &&
 		slices.Equal(slices.Sorted(slices.Values(b.SecurityGroups)), slices.Sorted(slices.Values(o.SecurityGroups)))
 }
 
@@ -141,18 +150,24 @@ func sortedSubnets(zones []elbapi.AvailabilityZone) []string {
 
 // zones checks the subnets a load balancer is to stand in, and finds their
 // zones and their VPC.
-func (s *Service) zones(ctx context.Context, subnets []string, mappings []elbapi.SubnetMapping, scheme string) ([]elbapi.AvailabilityZone, string, error) {
+func (s *Service) zones(ctx context.Context, kind string, subnets []string, mappings []elbapi.SubnetMapping, scheme string) ([]elbapi.AvailabilityZone, string, error) {
 	if len(subnets) > 0 && len(mappings) > 0 {
 		return nil, "", invalid("You can specify either 'Subnets' or 'SubnetMappings', but not both")
 	}
 	for _, m := range mappings {
 		if m.AllocationId != nil || m.PrivateIPv4Address != nil || m.IPv6Address != nil || m.SourceNatIpv6Prefix != nil {
+			if kind == networkKind {
+				return nil, "", notServed("Addresses of one's own for a network load balancer")
+			}
 			return nil, "", elbapi.InvalidConfigurationRequestException("You cannot specify addresses for subnets of an application load balancer")
 		}
 		subnets = append(subnets, aws.Val(m.SubnetId))
 	}
 	subnets = slices.Compact(slices.Sorted(slices.Values(subnets)))
-	if len(subnets) < 2 {
+	if kind == networkKind && len(subnets) == 0 {
+		return nil, "", invalid("At least one subnet must be specified")
+	}
+	if kind == appKind && len(subnets) < 2 {
 		return nil, "", invalid("At least two subnets in two different Availability Zones must be specified")
 	}
 	ctx = own(ctx, at(ctx))
@@ -308,7 +323,7 @@ func (s *Service) SetSubnets(ctx context.Context, in *elbapi.SetSubnetsInput) (*
 	if setting(in.IpAddressType, elbapi.IpAddressTypeIpv4) != elbapi.IpAddressTypeIpv4 {
 		return nil, notServed("The IP address type '" + *in.IpAddressType + "'")
 	}
-	zones, vpc, err := s.zones(ctx, in.Subnets, in.SubnetMappings, aws.Val(b.Scheme))
+	zones, vpc, err := s.zones(ctx, kindOf(aws.Val(b.Type)), in.Subnets, in.SubnetMappings, aws.Val(b.Scheme))
 	if err != nil {
 		return nil, err
 	}
@@ -345,6 +360,11 @@ func (s *Service) DescribeAccountLimits(_ context.Context, in *elbapi.DescribeAc
 		{"rules-per-application-load-balancer", maxRules},
 		{"target-groups-per-action-on-application-load-balancer", maxForward},
 		{"targets-per-target-group", maxTargets},
+		{"network-load-balancers", maxBalancers},
+		{"listeners-per-network-load-balancer", maxListeners},
+		{"certificates-per-application-load-balancer", maxCertificates},
+		{"certificates-per-network-load-balancer", maxCertificates},
+		{"condition-values-per-alb-rule", maxConditionValues},
 	} {
 		all = append(all, elbapi.Limit{Name: aws.Ptr(l.name), Max: aws.Ptr(fmt.Sprint(l.max))})
 	}

@@ -68,7 +68,7 @@ func TestErrors(t *testing.T) {
 		"two VPCs":        {create(func(in *elbapi.CreateLoadBalancerInput) { in.Subnets = []string{"subnet-a", "subnet-other"} }), "InvalidConfigurationRequest: All subnets must belong to the same VPC: 'vpc-1'"},
 		"no group":        {create(func(in *elbapi.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-none"} }), "InvalidConfigurationRequest: One or more security groups are invalid"},
 		"group elsewhere": {create(func(in *elbapi.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-other"} }), "InvalidConfigurationRequest: One or more security groups are invalid"},
-		"network":         {create(func(in *elbapi.CreateLoadBalancerInput) { in.Type = aws.Ptr("network") }), "InvalidConfigurationRequest: Load balancers of type 'network': not served by minato"},
+		"network":         {create(func(in *elbapi.CreateLoadBalancerInput) { in.Type = aws.Ptr("network") }), "InvalidConfigurationRequest: Network load balancers without security groups: not served by minato"},
 		"duplicate":       {create(func(in *elbapi.CreateLoadBalancerInput) { in.Name, in.Scheme = aws.Ptr("lb"), aws.Ptr("internal") }), "DuplicateLoadBalancerName: A load balancer with the same name 'lb' exists, but with different settings"},
 		"tags twice": {create(func(in *elbapi.CreateLoadBalancerInput) {
 			in.Tags = []elbapi.Tag{{Key: aws.Ptr("a")}, {Key: aws.Ptr("a")}}
@@ -79,12 +79,12 @@ func TestErrors(t *testing.T) {
 		"protected":         {second2(s.DeleteLoadBalancer(ctx, &elbapi.DeleteLoadBalancerInput{LoadBalancerArn: second.LoadBalancerArn})), "OperationNotPermitted: Load balancer '" + *second.LoadBalancerArn + "' cannot be deleted because deletion protection is enabled"},
 		"attribute":         {second2(s.ModifyLoadBalancerAttributes(ctx, &elbapi.ModifyLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn, Attributes: []elbapi.LoadBalancerAttribute{{Key: aws.Ptr("x"), Value: aws.Ptr("1")}}})), "ValidationError: Load balancer attribute key 'x' is not recognized"},
 		"attribute's value": {second2(s.ModifyLoadBalancerAttributes(ctx, &elbapi.ModifyLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn, Attributes: []elbapi.LoadBalancerAttribute{{Key: aws.Ptr("idle_timeout.timeout_seconds"), Value: aws.Ptr("5000")}}})), "ValidationError: Load balancer attribute 'idle_timeout.timeout_seconds' must not have the value '5000'"},
-		"sticky":            {second2(s.ModifyTargetGroupAttributes(ctx, &elbapi.ModifyTargetGroupAttributesInput{TargetGroupArn: group, Attributes: []elbapi.TargetGroupAttribute{{Key: aws.Ptr("stickiness.enabled"), Value: aws.Ptr("true")}}})), "InvalidConfigurationRequest: The value 'true' of the attribute 'stickiness.enabled': not served by minato"},
+		"sticky":            {second2(s.ModifyTargetGroupAttributes(ctx, &elbapi.ModifyTargetGroupAttributesInput{TargetGroupArn: group, Attributes: []elbapi.TargetGroupAttribute{{Key: aws.Ptr("stickiness.type"), Value: aws.Ptr("app_cookie")}, {Key: aws.Ptr("stickiness.enabled"), Value: aws.Ptr("true")}}})), "ValidationError: A cookie name must be specified for stickiness of type 'app_cookie'"},
 
 		"group without port": {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.Port = nil }), "ValidationError: A port must be specified"},
 		"group without VPC":  {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.VpcId = nil }), "ValidationError: A VPC ID must be specified"},
 		"unknown VPC":        {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.VpcId = aws.Ptr("vpc-x") }), "ValidationError: The VPC ID 'vpc-x' is not found"},
-		"instances":          {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.TargetType = nil }), "InvalidConfigurationRequest: Target groups of target type 'instance' (use 'ip'): not served by minato"},
+		"lambda":             {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.TargetType = aws.Ptr("lambda") }), "InvalidConfigurationRequest: Target groups of target type 'lambda': not served by minato"},
 		"timeout":            {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.HealthCheckTimeoutSeconds = i32(30) }), "ValidationError: Health check timeout '30' must be smaller than the interval '30'"},
 		"matcher":            {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.Matcher = &elbapi.Matcher{HttpCode: aws.Ptr("200-500")} }), "ValidationError: Health check matcher HTTP code '200-500' must be within '200-499' inclusive"},
 		"same group again":   {createGroup(func(in *elbapi.CreateTargetGroupInput) { in.Name = aws.Ptr("tg") }), "DuplicateTargetGroupName: A target group with the same name 'tg' exists, but with different settings"},
@@ -93,8 +93,8 @@ func TestErrors(t *testing.T) {
 		"unknown group":      {second2(s.DescribeTargetHealth(ctx, &elbapi.DescribeTargetHealthInput{TargetGroupArn: goneGroup})), "TargetGroupNotFound: One or more target groups not found"},
 
 		"port taken":            {listen(func(in *elbapi.CreateListenerInput) { in.Port = i32(80) }), "DuplicateListener: A listener already exists on this port for this load balancer '" + *lb.LoadBalancerArn + "'"},
-		"TCP":                   {listen(func(in *elbapi.CreateListenerInput) { in.Protocol = aws.Ptr("TCP") }), "ValidationError: Listener protocol 'TCP' must be one of 'HTTPS, HTTP'"},
-		"HTTPS":                 {listen(func(in *elbapi.CreateListenerInput) { in.Protocol = aws.Ptr("HTTPS") }), "InvalidConfigurationRequest: Listeners of protocol 'HTTPS': not served by minato"},
+		"TCP":                   {listen(func(in *elbapi.CreateListenerInput) { in.Protocol = aws.Ptr("TCP") }), "ValidationError: Listener protocol 'TCP' must be one of 'HTTP, HTTPS'"},
+		"HTTPS":                 {listen(func(in *elbapi.CreateListenerInput) { in.Protocol = aws.Ptr("HTTPS") }), "ValidationError: A certificate must be specified for HTTPS listeners"},
 		"listener, no group":    {listen(func(in *elbapi.CreateListenerInput) { in.DefaultActions = forward(goneGroup) }), "TargetGroupNotFound: One or more target groups not found"},
 		"listener, no balancer": {listen(func(in *elbapi.CreateListenerInput) { in.LoadBalancerArn = gone }), "LoadBalancerNotFound: One or more load balancers not found"},
 		"group of another":      {listen(func(in *elbapi.CreateListenerInput) { in.LoadBalancerArn = second.LoadBalancerArn }), "TargetGroupAssociationLimit: The following target groups cannot be associated with more than one load balancer: " + *group},

@@ -11,12 +11,12 @@ import (
 )
 
 // describePrefix begins the descriptions of load balancers' interfaces, as AWS's do.
-const describePrefix = "ELB app/"
+const describePrefix = "ELB "
 
 // description is that of the interfaces of a load balancer: "ELB app/NAME/ID".
 func (b *balancer) description() string {
-	text := aws.Val(b.LoadBalancerArn)
-	return "ELB " + text[strings.Index(text, "app/"):]
+	_, id, _ := strings.Cut(aws.Val(b.LoadBalancerArn), ":loadbalancer/")
+	return describePrefix + id
 }
 
 // interfacePlan is what is to be done about the interfaces of a place.

@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"minato/aws"
 	elbapi "minato/aws/api/elbv2"
 	"minato/dataplane/proxy"
+	"minato/services/elbv2/tlspolicy"
 )
 
 // inventory is every record of all accounts and regions.
@@ -17,6 +19,8 @@ type inventory struct {
 	nodes     map[string]nodes // by the load balancer's ARN
 	groups    []group
 	health    map[string]health // by the target group's ARN
+	// certificates are those that listeners name, by ARN.
+	certificates map[string]*tls.Certificate
 }
 
 // drained is a target whose draining is over.
@@ -39,28 +43,32 @@ type proxyPlan struct {
 // clock's: draining is a wait in which nothing works.
 func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Duration) proxyPlan {
 	var p proxyPlan
-	zones := map[string][]string{} // by load balancer
+	zones, crossing := map[string][]string{}, map[string]bool{} // by load balancer
 	for i := range inv.balancers {
 		b := &inv.balancers[i]
 		seen := inv.nodes[aws.Val(b.LoadBalancerArn)]
 		zones[aws.Val(b.LoadBalancerArn)] = b.zoneNames()
-		p.config.LoadBalancers = append(p.config.LoadBalancers, planBalancer(b, seen))
+		p.config.LoadBalancers = append(p.config.LoadBalancers, planBalancer(b, seen, inv.certificates))
+		crossing[aws.Val(b.LoadBalancerArn)] = b.attribute(crossZoneKey) == "true"
 		p.names = append(p.names, b.dnsName(seen))
 	}
 	for i := range inv.groups {
 		g := &inv.groups[i]
-		tg, err := planGroup(g)
+		crossZone := len(g.LoadBalancerArns) == 0 || crossing[g.LoadBalancerArns[0]]
+		tg, err := planGroup(g, crossZone)
 		if err != nil {
 			continue // refused when it was written
 		}
-		last := map[netip.AddrPort]proxy.TargetHealth{}
+		last, taken := map[netip.AddrPort]proxy.TargetHealth{}, map[netip.AddrPort]bool{}
 		for _, h := range inv.health[tg.ID].Targets {
 			last[h.Address] = h
 		}
-		seconds, _ := strconv.Atoi(g.attribute("deregistration_delay.timeout_seconds"))
-		delay := paced(time.Duration(seconds) * time.Second)
+		delay := paced(duration(g.attribute(delayKey)))
 		for _, t := range g.Targets {
-			want := proxy.Target{Address: t.Address, Draining: t.Deregister != nil}
+			want := proxy.Target{Address: t.Address, Zone: t.Zone, Draining: t.Deregister != nil}
+			if want.Zone == "all" {
+				want.Zone = ""
+			}
 			if want.Draining {
 				end := t.Deregister.Add(delay)
 				if len(g.LoadBalancerArns) == 0 || !end.After(now) {
@@ -74,6 +82,10 @@ func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Dur
 			if len(g.LoadBalancerArns) > 0 && !reaches(t, zones[g.LoadBalancerArns[0]]) {
 				continue
 			}
+			if taken[t.Address] {
+				continue // of an instance that is gone, whose address another one has now
+			}
+			taken[t.Address] = true
 			if h, ok := last[t.Address]; ok {
 				want.Last = &h
 			}
@@ -97,54 +109,112 @@ func (b *balancer) dnsName(seen nodes) Name {
 	return n
 }
 
-func planBalancer(b *balancer, seen nodes) proxy.LoadBalancer {
+func planBalancer(b *balancer, seen nodes, certificates map[string]*tls.Certificate) proxy.LoadBalancer {
 	is := func(key string) bool { return b.attribute(key) == "true" }
-	seconds := func(key string) time.Duration {
-		n, _ := strconv.Atoi(b.attribute(key)) // checked when it was set
-		return time.Duration(n) * time.Second
-	}
-	lb := proxy.LoadBalancer{ID: aws.Val(b.LoadBalancerArn), Network: aws.Val(b.VpcId), Options: proxy.Options{
-		IdleTimeout: seconds("idle_timeout.timeout_seconds"), ClientKeepAlive: seconds("client_keep_alive.seconds"),
-		DropInvalidHeaders: is("routing.http.drop_invalid_header_fields.enabled"), ClientPort: is("routing.http.xff_client_port.enabled"),
-		StrictDesync: b.attribute("routing.http.desync_mitigation_mode") == "strictest",
-	}}
-	switch b.attribute("routing.http.xff_header_processing.mode") {
-	case "preserve":
-		lb.Options.XForwardedFor = proxy.Preserve
-	case "remove":
-		lb.Options.XForwardedFor = proxy.Remove
+	lb := proxy.LoadBalancer{ID: aws.Val(b.LoadBalancerArn), Network: aws.Val(b.VpcId)}
+	if !b.network() {
+		lb.Options = proxy.Options{
+			IdleTimeout: duration(b.attribute("idle_timeout.timeout_seconds")), ClientKeepAlive: duration(b.attribute("client_keep_alive.seconds")),
+			DropInvalidHeaders: is("routing.http.drop_invalid_header_fields.enabled"), ClientPort: is("routing.http.xff_client_port.enabled"),
+			PreserveHost: is("routing.http.preserve_host_header.enabled"), TLSHeaders: is("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+			NoHTTP2:       !is("routing.http2.enabled"),
+			Desync:        map[string]proxy.DesyncMode{"monitor": proxy.Monitor, "strictest": proxy.Strictest}[b.attribute("routing.http.desync_mitigation_mode")],
+			XForwardedFor: map[string]proxy.ForwardedMode{"preserve": proxy.Preserve, "remove": proxy.Remove}[b.attribute("routing.http.xff_header_processing.mode")],
+		}
 	}
 	for _, n := range seen.Nodes {
-		lb.Nodes = append(lb.Nodes, n.Private)
+		lb.Nodes = append(lb.Nodes, proxy.Node{Addr: n.Private, Zone: b.zoneOf(n.Subnet)})
 	}
 	for i := range b.Listeners {
-		l := &b.Listeners[i]
-		pl := proxy.Listener{ID: aws.Val(l.ListenerArn), Port: uint16(aws.Val(l.Port)), Default: planAction(l.DefaultActions), HideServer: l.attribute("routing.http.response.server.enabled") == "false"}
-		for j := range l.Rules {
-			r := &l.Rules[j]
-			pr := proxy.Rule{ID: aws.Val(r.RuleArn), Priority: r.Number, Action: planAction(r.Actions)}
-			for k := range r.Conditions {
-				pr.Conditions = append(pr.Conditions, planCondition(&r.Conditions[k]))
-			}
-			pl.Rules = append(pl.Rules, pr)
+		if pl, ok := planListener(&b.Listeners[i], certificates); ok {
+			lb.Listeners = append(lb.Listeners, pl)
 		}
-		lb.Listeners = append(lb.Listeners, pl)
 	}
 	return lb
 }
 
-func planGroup(g *group) (proxy.TargetGroup, error) {
-	seconds := func(n *int32) time.Duration { return time.Duration(aws.Val(n)) * time.Second }
-	accepted, err := codes(aws.Val(g.Matcher.HttpCode))
-	tg := proxy.TargetGroup{ID: aws.Val(g.TargetGroupArn), Check: proxy.Check{
-		Path: aws.Val(g.HealthCheckPath), Interval: seconds(g.HealthCheckIntervalSeconds), Timeout: seconds(g.HealthCheckTimeoutSeconds),
-		HealthyThreshold: int(aws.Val(g.HealthyThresholdCount)), UnhealthyThreshold: int(aws.Val(g.UnhealthyThresholdCount)), Codes: accepted,
-	}}
-	if g.attribute("load_balancing.algorithm.type") == "least_outstanding_requests" {
+// zoneOf is the zone that one of the load balancer's subnets is in.
+func (b *balancer) zoneOf(subnet string) string {
+	for _, z := range b.AvailabilityZones {
+		if aws.Val(z.SubnetId) == subnet {
+			return aws.Val(z.ZoneName)
+		}
+	}
+	return ""
+}
+
+// planListener is a listener for the data plane; none where it is to speak TLS
+// and no certificate can be had.
+func planListener(l *listener, certificates map[string]*tls.Certificate) (proxy.Listener, bool) {
+	pl := proxy.Listener{ID: aws.Val(l.ListenerArn), Port: uint16(aws.Val(l.Port)), Default: planAction(l.DefaultActions), Stream: stream(l.Protocol)}
+	if pl.Stream {
+		pl.IdleTimeout = duration(l.attribute(idleKey))
+	} else {
+		pl.HideServer = l.attribute("routing.http.response.server.enabled") == "false"
+	}
+	if secure(l.Protocol) {
+		policy, _ := tlspolicy.Find(aws.Val(l.SslPolicy)) // checked when it was set
+		pl.TLS = &proxy.TLS{MinVersion: policy.Min, MaxVersion: policy.Max, CipherSuites: policy.SuiteIDs(), Curves: policy.Curves()}
+		for _, a := range l.certificates() {
+			if c := certificates[a]; c != nil {
+				pl.TLS.Certificates = append(pl.TLS.Certificates, c)
+			}
+		}
+		if len(pl.TLS.Certificates) == 0 {
+			return pl, false
+		}
+		if len(l.AlpnPolicy) > 0 {
+			pl.TLS.ALPN = alpnProtocols[l.AlpnPolicy[0]]
+		}
+	}
+	for j := range l.Rules {
+		r := &l.Rules[j]
+		pr := proxy.Rule{ID: aws.Val(r.RuleArn), Priority: r.Number, Action: planAction(r.Actions)}
+		for k := range r.Conditions {
+			pr.Conditions = append(pr.Conditions, planCondition(&r.Conditions[k]))
+		}
+		pl.Rules = append(pl.Rules, pr)
+	}
+	return pl, true
+}
+
+func seconds(n *int32) time.Duration { return time.Duration(aws.Val(n)) * time.Second }
+
+// duration is an attribute that is a number of seconds; it was checked when it
+// was set.
+func duration(v string) time.Duration {
+	n, _ := strconv.Atoi(v)
+	return time.Duration(n) * time.Second
+}
+
+// planGroup is a target group for the data plane; crossZone is what holds for
+// those that leave it to the load balancer.
+func planGroup(g *group, crossZone bool) (proxy.TargetGroup, error) {
+	check, err := g.planCheck()
+	tg := proxy.TargetGroup{
+		ID: aws.Val(g.TargetGroupArn), Check: check, TLS: secure(g.Protocol), MinHealthyCount: g.number(minCount), MinHealthyPercent: g.number(minPercent),
+		Protocol: map[string]proxy.Protocol{http2Version: proxy.HTTP2, grpcVersion: proxy.GRPC}[aws.Val(g.ProtocolVersion)],
+	}
+	if v := g.attribute(crossZoneKey); v != crossZoneOfBalancer {
+		crossZone = v == "true"
+	}
+	tg.ZoneOnly = !crossZone
+	if stream(g.Protocol) {
+		tg.Protocol, tg.ProxyProtocol, tg.Linger = proxy.Stream, g.attribute(proxyKey2) == "true", g.attribute(terminateKey) == "false"
+		if g.attribute(stickyKey) == "true" {
+			tg.Sticky = time.Hour // for as long as the target is there
+		}
+		return tg, err
+	}
+	tg.SlowStart = duration(g.attribute(slowStartKey))
+	if g.attribute(algorithmKey) == "least_outstanding_requests" {
 		tg.Algorithm = proxy.LeastOutstanding
 	}
-	if port, err := strconv.ParseUint(aws.Val(g.HealthCheckPort), 10, 16); err == nil {
-		tg.Check.Port = uint16(port) // else traffic-port
+	if g.attribute(stickyKey) == "true" {
+		tg.Sticky = duration(g.attribute(lbLife))
+		if g.attribute(stickyType) == "app_cookie" {
+			tg.Sticky, tg.AppCookie = duration(g.attribute(appLife)), g.attribute(appCookieKey)
+		}
 	}
 	return tg, err
 }
@@ -165,6 +235,11 @@ func planAction(actions []elbapi.Action) proxy.Action {
 		return proxy.Action{Fixed: &proxy.FixedResponse{Status: status, ContentType: aws.Val(f.ContentType), Body: aws.Val(f.MessageBody)}}
 	}
 	out := &proxy.Forward{}
+	if a.ForwardConfig != nil {
+		if st := a.ForwardConfig.TargetGroupStickinessConfig; st != nil && aws.Val(st.Enabled) {
+			out.Sticky = seconds(st.DurationSeconds)
+		}
+	}
 	for _, g := range forwardsTo(actions) {
 		out.Groups = append(out.Groups, proxy.WeightedGroup{TargetGroup: aws.Val(g.TargetGroupArn), Weight: int(aws.Val(g.Weight))})
 	}

@@ -20,7 +20,7 @@ var place = arn.In("us-east-1", "000000000000")
 
 func drawBalancer(t *rapid.T, i int) balancer {
 	b := balancer{LoadBalancer: elbapi.LoadBalancer{
-		LoadBalancerName: aws.Ptr(fmt.Sprint("lb", i)), LoadBalancerArn: aws.Ptr(place.LoadBalancer(fmt.Sprint("lb", i), "0123456789abcdef")), VpcId: aws.Ptr("vpc-1"), DNSName: aws.Ptr("x"),
+		LoadBalancerName: aws.Ptr(fmt.Sprint("lb", i)), LoadBalancerArn: aws.Ptr(place.LoadBalancer("app", fmt.Sprint("lb", i), "0123456789abcdef")), VpcId: aws.Ptr("vpc-1"), DNSName: aws.Ptr("x"),
 		Scheme:         aws.Ptr(rapid.SampledFrom([]string{"internet-facing", "internal"}).Draw(t, "scheme")),
 		SecurityGroups: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"sg-1", "sg-2", "sg-3"}), 1, 3, rapid.ID).Draw(t, "groups"),
 	}}
@@ -97,7 +97,7 @@ func TestPlanProxy(t *testing.T) {
 	now := time.Now()
 	ago := func(d time.Duration) *time.Time { return aws.Ptr(now.Add(-d)) }
 	addr := netip.MustParseAddrPort
-	lbARN, tgARN := place.LoadBalancer("lb", "1"), place.TargetGroup("tg", "1")
+	lbARN, tgARN := place.LoadBalancer("app", "lb", "1"), place.TargetGroup("tg", "1")
 	b := balancer{LoadBalancer: elbapi.LoadBalancer{
 		LoadBalancerArn: &lbARN, VpcId: aws.Ptr("vpc-1"), DNSName: aws.Ptr("LB-1.us-east-1.elb.amazonaws.com"), Scheme: aws.Ptr("internal"),
 		AvailabilityZones: []elbapi.AvailabilityZone{{ZoneName: aws.Ptr("us-east-1a")}, {ZoneName: aws.Ptr("us-east-1c")}},

@@ -19,7 +19,8 @@ const recordsPrefix = "elbv2/"
 
 // Register adds the service's reconcilers to a controller that watches the
 // store, and listens to the data plane. Before the controller starts.
-func (s *Service) Register(c *controller.Controller) {
+// certificates begin the keys of the records of certificates.
+func (s *Service) Register(c *controller.Controller, certificates ...string) {
 	c.Add(interfacesLoop, &interfaceReconciler{s}, controller.Options{Workers: 1})
 	c.Add(proxyLoop, &proxyReconciler{s: s}, controller.Options{Workers: 1})
 	c.Add(healthLoop, &healthReconciler{s}, controller.Options{})
@@ -31,6 +32,9 @@ func (s *Service) Register(c *controller.Controller) {
 		}
 		return proxyKey
 	})
+	for _, prefix := range certificates {
+		c.Wake(proxyLoop, prefix, func(string) string { return proxyKey })
+	}
 	s.Proxy.OnChange(func(ch proxy.Change) {
 		if ch.TargetGroup != "" {
 			c.Enqueue(healthLoop, ch.TargetGroup)

@@ -30,6 +30,7 @@ type listener struct {
 	Attributes map[string]string
 	Tags       []elbapi.Tag
 	Rules      []rule
+	Extra      []string `json:",omitempty"` // certificates besides the default one
 }
 
 // rule is a rule that is not the default.
@@ -67,6 +68,7 @@ type group struct {
 // target is a registered target.
 type target struct {
 	Address    netip.AddrPort
+	Instance   string     `json:",omitempty"` // whose address it is
 	Zone       string     `json:",omitempty"` // "all" for an address outside the VPC
 	Deregister *time.Time `json:",omitempty"` // since when it drains
 }
@@ -91,8 +93,8 @@ func listenersGone() error {
 }
 func rulesGone() error { return elbapi.RuleNotFoundException("One or more rules not found") }
 
-// arnParts are the parts of one of our ARNs: loadbalancer/app/NAME/ID,
-// listener/app/NAME/LB/ID, listener-rule/app/NAME/LB/LISTENER/ID,
+// arnParts are the parts of one of our ARNs: loadbalancer/KIND/NAME/ID,
+// listener/KIND/NAME/LB/ID, listener-rule/KIND/NAME/LB/LISTENER/ID,
 // targetgroup/NAME/ID.
 func arnParts(text, kind string, parts int) ([]string, bool) {
 	a, ok := arn.Parse(text)
@@ -107,7 +109,7 @@ func arnParts(text, kind string, parts int) ([]string, bool) {
 // listener or of a rule speaks of.
 func balancerName(text string) (string, bool) {
 	for kind, parts := range map[string]int{"loadbalancer": 3, "listener": 4, "listener-rule": 5} {
-		if p, ok := arnParts(text, kind, parts); ok && p[0] == "app" {
+		if p, ok := arnParts(text, kind, parts); ok && (p[0] == appKind || p[0] == networkKind) {
 			return p[1], true
 		}
 	}
@@ -230,6 +232,9 @@ func (s *Service) txPutBalancer(tx *store.Tx, p arn.Place, b *balancer, before [
 		if err != nil {
 			return err
 		}
+		if err := b.fits(&g); err != nil {
+			return err
+		}
 		if slices.Contains(before, text) {
 			continue
 		}
@@ -248,6 +253,30 @@ func (s *Service) txPutBalancer(tx *store.Tx, p arn.Place, b *balancer, before [
 		return err
 	}
 	return s.balancers.TxPut(tx, *b, p.Account, p.Region, aws.Val(b.LoadBalancerName))
+}
+
+// fits checks that what forwards to a group speaks what the group does.
+func (b *balancer) fits(g *group) error {
+	if b.network() != stream(g.Protocol) {
+		return elbapi.InvalidConfigurationRequestException("The protocol '%s' of target group '%s' is not supported by load balancers of type '%s'", aws.Val(g.Protocol), aws.Val(g.TargetGroupArn), aws.Val(b.Type))
+	}
+	if aws.Val(g.ProtocolVersion) != "GRPC" {
+		return nil
+	}
+	for i := range b.Listeners {
+		l := &b.Listeners[i]
+		if !secure(l.Protocol) && l.uses(aws.Val(g.TargetGroupArn)) {
+			return elbapi.InvalidConfigurationRequestException("Listener protocol '%s' is not supported with a target group with the protocol-version 'GRPC'", aws.Val(l.Protocol))
+		}
+	}
+	return nil
+}
+
+// uses tells whether a listener forwards to a group.
+func (l *listener) uses(text string) bool {
+	is := func(g elbapi.TargetGroupTuple) bool { return aws.Val(g.TargetGroupArn) == text }
+	return slices.ContainsFunc(forwardsTo(l.DefaultActions), is) ||
+		slices.ContainsFunc(l.Rules, func(r rule) bool { return slices.ContainsFunc(forwardsTo(r.Actions), is) })
 }
 
 // txRelease takes the load balancer off the groups that it used before and does

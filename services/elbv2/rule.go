@@ -30,6 +30,9 @@ func (s *Service) CreateRule(ctx context.Context, in *elbapi.CreateRuleInput) (*
 	p, id := at(ctx), ids.Hex(16)
 	var r rule
 	err = s.changeListener(ctx, in.ListenerArn, func(_ *store.Tx, b *balancer, l *listener) error {
+		if b.network() {
+			return elbapi.OperationNotPermittedException("Rules are unsupported for Network Load Balancer listeners")
+		}
 		n := int(aws.Val(in.Priority))
 		if l.taken(n, "") {
 			return elbapi.PriorityInUseException("Priority '%d' is currently in use", n)
@@ -46,7 +49,7 @@ func (s *Service) CreateRule(ctx context.Context, in *elbapi.CreateRuleInput) (*
 		}
 		parts, _ := arnParts(aws.Val(l.ListenerArn), "listener", 4)
 		r = rule{Rule: elbapi.Rule{
-			RuleArn: aws.Ptr(p.ListenerRule(parts[1], parts[2], parts[3], id)), Priority: aws.Ptr(strconv.Itoa(n)), Conditions: conditions, Actions: actions, IsDefault: aws.Ptr(false),
+			RuleArn: aws.Ptr(p.ListenerRule(parts[0], parts[1], parts[2], parts[3], id)), Priority: aws.Ptr(strconv.Itoa(n)), Conditions: conditions, Actions: actions, IsDefault: aws.Ptr(false),
 		}, Number: n, Tags: in.Tags}
 		l.Rules = append(l.Rules, r)
 		return nil

@@ -2,6 +2,7 @@ package elbv2
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"log/slog"
 	"net/netip"
@@ -33,6 +34,8 @@ type Deps struct {
 	// Ready returns when a network interface is real, or with ctx's error
 	// (network.Network's Wait). nil counts every interface as real.
 	Ready func(ctx context.Context, eni string) error
+	// Certificates finds a certificate with its key by its ARN, in ACM or in IAM.
+	Certificates func(ctx context.Context, arn string) (*tls.Certificate, error)
 	// Names is told the names of all load balancers whenever they change.
 	Names func([]Name)
 }

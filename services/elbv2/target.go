@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
@@ -21,11 +22,18 @@ func (s *Service) RegisterTargets(ctx context.Context, in *elbapi.RegisterTarget
 	if err != nil {
 		return nil, err
 	}
+	instances, err := s.instances(ctx, &g, in.Targets)
+	if err != nil {
+		return nil, err
+	}
 	var add []target
 	for i := range in.Targets {
 		t, err := g.resolve(&in.Targets[i])
 		if err != nil {
 			return nil, err
+		}
+		if t.Instance != "" {
+			t.Address = netip.AddrPortFrom(instances[t.Instance], t.Address.Port())
 		}
 		if t.Zone, err = zoneOf(t.Address.Addr(), in.Targets[i].AvailabilityZone, aws.Val(g.VpcId), subnets); err != nil {
 			return nil, err
@@ -34,8 +42,8 @@ func (s *Service) RegisterTargets(ctx context.Context, in *elbapi.RegisterTarget
 	}
 	_, err = s.changeGroup(ctx, in.TargetGroupArn, func(g *group) error {
 		for _, t := range add {
-			if old := g.target(t.Address); old != nil {
-				old.Deregister, old.Zone = nil, t.Zone
+			if old := g.target(t); old != nil {
+				old.Address, old.Deregister, old.Zone = t.Address, nil, t.Zone
 			} else {
 				g.Targets = append(g.Targets, t)
 			}
@@ -48,18 +56,93 @@ func (s *Service) RegisterTargets(ctx context.Context, in *elbapi.RegisterTarget
 	return &elbapi.RegisterTargetsOutput{}, err
 }
 
-// resolve reads a target description of an ip group.
+// resolve reads a target description. The address of an instance is not known
+// from it.
 func (g *group) resolve(d *elbapi.TargetDescription) (target, error) {
+	port := uint16(setting(d.Port, aws.Val(g.Port)))
+	if aws.Val(g.TargetType) == elbapi.TargetTypeEnumInstance {
+		if !strings.HasPrefix(aws.Val(d.Id), "i-") {
+			return target{}, invalid("Instance ID '%s' is not valid", aws.Val(d.Id))
+		}
+		if d.AvailabilityZone != nil {
+			return target{}, invalid("You cannot specify an Availability Zone for a target with type 'instance'")
+		}
+		return target{Instance: *d.Id, Address: netip.AddrPortFrom(netip.Addr{}, port)}, nil
+	}
 	addr, err := netip.ParseAddr(aws.Val(d.Id))
 	if err != nil || !addr.Is4() {
 		return target{}, invalid("The IP address '%s' is not a valid IPv4 address", aws.Val(d.Id))
 	}
-	return target{Address: netip.AddrPortFrom(addr, uint16(setting(d.Port, aws.Val(g.Port))))}, nil
+	return target{Address: netip.AddrPortFrom(addr, port)}, nil
 }
 
-func (g *group) target(a netip.AddrPort) *target {
+// instances finds the addresses of the instances among descriptions; they must
+// run, in the group's VPC.
+func (s *Service) instances(ctx context.Context, g *group, all []elbapi.TargetDescription) (map[string]netip.Addr, error) {
+	found := map[string]netip.Addr{}
+	if aws.Val(g.TargetType) != elbapi.TargetTypeEnumInstance {
+		return found, nil
+	}
+	var ids []string
+	for i := range all {
+		if t, err := g.resolve(&all[i]); err != nil {
+			return nil, err
+		} else if !slices.Contains(ids, t.Instance) {
+			ids = append(ids, t.Instance)
+		}
+	}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	out, err := s.EC2.DescribeInstances(own(ctx, at(ctx)), &ec2api.DescribeInstancesInput{InstanceIds: ids})
+	if aws.IsCode(err, "InvalidInstanceID.NotFound") || aws.IsCode(err, "InvalidInstanceID.Malformed") {
+		return nil, elbapi.InvalidTargetException("The following targets do not exist: '%s'", strings.Join(ids, "', '")).Because(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range out.Reservations {
+		for i := range r.Instances {
+			n := &r.Instances[i]
+			id := aws.Val(n.InstanceId)
+			addr, err := netip.ParseAddr(aws.Val(n.PrivateIpAddress))
+			switch {
+			case n.State == nil || aws.Val(n.State.Name) != ec2api.InstanceStateNameRunning || err != nil:
+				return nil, elbapi.InvalidTargetException("The following targets are not in a running state and cannot be registered: '%s'", id)
+			case aws.Val(n.VpcId) != aws.Val(g.VpcId):
+				return nil, elbapi.InvalidTargetException("The following targets are not in the target group VPC '%s': '%s'", aws.Val(g.VpcId), id)
+			}
+			found[id] = addr
+		}
+	}
+	for _, id := range ids {
+		if !found[id].IsValid() {
+			return nil, elbapi.InvalidTargetException("The following targets do not exist: '%s'", id)
+		}
+	}
+	return found, nil
+}
+
+// same tells whether two targets are one: the same address, or, whatever its
+// address, the same port of the same instance.
+func (t *target) same(o target) bool {
+	if t.Instance != "" || o.Instance != "" {
+		return t.Instance == o.Instance && t.Address.Port() == o.Address.Port()
+	}
+	return t.Address == o.Address
+}
+
+// host is what a target's description calls it.
+func (t *target) host() string {
+	if t.Instance != "" {
+		return t.Instance
+	}
+	return t.Address.Addr().String()
+}
+
+func (g *group) target(want target) *target {
 	for i := range g.Targets {
-		if g.Targets[i].Address == a {
+		if g.Targets[i].same(want) {
 			return &g.Targets[i]
 		}
 	}
@@ -121,7 +204,7 @@ func (s *Service) DeregisterTargets(ctx context.Context, in *elbapi.DeregisterTa
 			}
 			for j := range g.Targets {
 				t := &g.Targets[j]
-				if t.Deregister == nil && (t.Address == want.Address || d.Port == nil && t.Address.Addr() == want.Address.Addr()) {
+				if t.Deregister == nil && (t.same(want) || d.Port == nil && t.host() == want.host()) {
 					t.Deregister = s.now()
 				}
 			}

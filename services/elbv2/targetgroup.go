@@ -2,14 +2,12 @@ package elbv2
 
 import (
 	"context"
+	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	elbapi "minato/aws/api/elbv2"
-	"minato/dataplane/proxy"
 	"minato/internal/ids"
 	"minato/store"
 )
@@ -42,15 +40,16 @@ func (s *Service) CreateTargetGroup(ctx context.Context, in *elbapi.CreateTarget
 		return nil, err
 	}
 	g := group{TargetGroup: elbapi.TargetGroup{
-		HealthCheckEnabled: aws.Ptr(true), HealthCheckIntervalSeconds: aws.Ptr(setting(in.HealthCheckIntervalSeconds, 30)), HealthCheckPath: aws.Ptr(setting(in.HealthCheckPath, "/")),
-		HealthCheckPort: aws.Ptr(setting(in.HealthCheckPort, trafficPort)), HealthCheckProtocol: aws.Ptr(elbapi.ProtocolEnumHttp), HealthCheckTimeoutSeconds: aws.Ptr(setting(in.HealthCheckTimeoutSeconds, 5)),
-		HealthyThresholdCount: aws.Ptr(setting(in.HealthyThresholdCount, 5)), IpAddressType: aws.Ptr(elbapi.TargetGroupIpAddressTypeEnumIpv4), Matcher: in.Matcher,
-		Port: in.Port, Protocol: in.Protocol, ProtocolVersion: aws.Ptr("HTTP1"), TargetGroupArn: aws.Ptr(p.TargetGroup(name, ids.Hex(16))), TargetGroupName: &name,
-		TargetType: in.TargetType, UnhealthyThresholdCount: aws.Ptr(setting(in.UnhealthyThresholdCount, 2)), VpcId: in.VpcId,
+		HealthCheckEnabled: in.HealthCheckEnabled, HealthCheckIntervalSeconds: in.HealthCheckIntervalSeconds, HealthCheckPath: in.HealthCheckPath,
+		HealthCheckPort: in.HealthCheckPort, HealthCheckProtocol: in.HealthCheckProtocol, HealthCheckTimeoutSeconds: in.HealthCheckTimeoutSeconds,
+		HealthyThresholdCount: in.HealthyThresholdCount, IpAddressType: aws.Ptr(elbapi.TargetGroupIpAddressTypeEnumIpv4), Matcher: in.Matcher,
+		Port: in.Port, Protocol: in.Protocol, TargetGroupArn: aws.Ptr(p.TargetGroup(name, ids.Hex(16))), TargetGroupName: &name,
+		TargetType: aws.Ptr(setting(in.TargetType, elbapi.TargetTypeEnumInstance)), UnhealthyThresholdCount: in.UnhealthyThresholdCount, VpcId: in.VpcId,
 	}, Tags: in.Tags}
-	if g.Matcher == nil || g.Matcher.HttpCode == nil {
-		g.Matcher = &elbapi.Matcher{HttpCode: aws.Ptr("200")}
+	if !stream(in.Protocol) {
+		g.ProtocolVersion = aws.Ptr(setting(in.ProtocolVersion, http1Version))
 	}
+	g.checkDefaults()
 	if err := g.check(); err != nil {
 		return nil, err
 	}
@@ -82,29 +81,22 @@ func (s *Service) CreateTargetGroup(ctx context.Context, in *elbapi.CreateTarget
 
 // served refuses what AWS can do with target groups and minato cannot.
 func served(in *elbapi.CreateTargetGroupInput) error {
-	switch t := setting(in.TargetType, elbapi.TargetTypeEnumInstance); {
-	case t != elbapi.TargetTypeEnumIp:
-		return notServed("Target groups of target type '" + t + "' (use 'ip')")
-	case in.Protocol != nil && *in.Protocol != elbapi.ProtocolEnumHttp:
-		return notServed("Target groups of protocol '" + *in.Protocol + "'")
-	case setting(in.ProtocolVersion, "HTTP1") != "HTTP1":
-		return notServed("Protocol version '" + *in.ProtocolVersion + "'")
+	t, protocol := setting(in.TargetType, elbapi.TargetTypeEnumInstance), aws.Val(in.Protocol)
+	switch {
+	case t != elbapi.TargetTypeEnumIp && t != elbapi.TargetTypeEnumInstance:
+		return notServed("Target groups of target type '" + t + "'")
+	case in.Protocol != nil && !slices.Contains(requestProtocols, protocol) && !slices.Contains(streamProtocols, protocol):
+		return notServed("Target groups of protocol '" + protocol + "'")
+	case in.ProtocolVersion != nil && stream(in.Protocol):
+		return invalid("Protocol version cannot be specified for target groups with protocol '%s'", protocol)
+	case !slices.Contains([]string{http1Version, http2Version, grpcVersion}, setting(in.ProtocolVersion, http1Version)):
+		return invalid("Protocol version '%s' must be one of 'HTTP1, HTTP2, GRPC'", *in.ProtocolVersion)
 	case setting(in.IpAddressType, elbapi.TargetGroupIpAddressTypeEnumIpv4) != elbapi.TargetGroupIpAddressTypeEnumIpv4:
 		return notServed("The IP address type '" + *in.IpAddressType + "'")
 	case in.TargetControlPort != nil:
 		return notServed("Target control ports")
 	case !setting(in.HealthCheckEnabled, true):
-		return invalid("Health check enabled must be true for target groups with target type 'ip'")
-	}
-	return servedCheck(in.HealthCheckProtocol, in.Matcher)
-}
-
-func servedCheck(protocol *string, m *elbapi.Matcher) error {
-	switch {
-	case setting(protocol, elbapi.ProtocolEnumHttp) != elbapi.ProtocolEnumHttp:
-		return notServed("Health checks of protocol '" + *protocol + "'")
-	case m != nil && m.GrpcCode != nil:
-		return invalid("The GrpcCode matcher is only supported for target groups with protocol version 'GRPC'")
+		return invalid("Health check enabled must be true for target groups with target type '%s'", t)
 	}
 	return nil
 }
@@ -114,46 +106,9 @@ func (g *group) same(o *group) bool {
 	return aws.Val(g.Port) == aws.Val(o.Port) && aws.Val(g.VpcId) == aws.Val(o.VpcId) && aws.Val(g.HealthCheckPath) == aws.Val(o.HealthCheckPath) &&
 		aws.Val(g.HealthCheckPort) == aws.Val(o.HealthCheckPort) && aws.Val(g.HealthCheckIntervalSeconds) == aws.Val(o.HealthCheckIntervalSeconds) &&
 		aws.Val(g.HealthCheckTimeoutSeconds) == aws.Val(o.HealthCheckTimeoutSeconds) && aws.Val(g.HealthyThresholdCount) == aws.Val(o.HealthyThresholdCount) &&
-		aws.Val(g.UnhealthyThresholdCount) == aws.Val(o.UnhealthyThresholdCount) && aws.Val(g.Matcher.HttpCode) == aws.Val(o.Matcher.HttpCode)
-}
-
-// check finds what is wrong with the group's health check.
-func (g *group) check() error {
-	path := aws.Val(g.HealthCheckPath)
-	switch {
-	case path == "" || path[0] != '/' || strings.ContainsAny(path, " \t\r\n#"):
-		return invalid("Health check path '%s' must begin with a '/' character, and can only contain printable ASCII characters, without spaces", path)
-	case aws.Val(g.HealthCheckTimeoutSeconds) >= aws.Val(g.HealthCheckIntervalSeconds):
-		return invalid("Health check timeout '%d' must be smaller than the interval '%d'", *g.HealthCheckTimeoutSeconds, *g.HealthCheckIntervalSeconds)
-	}
-	if port := aws.Val(g.HealthCheckPort); port != trafficPort {
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return invalid("Health check port '%s' must be either 'traffic-port' or in the range '1-65535'", port)
-		}
-	}
-	_, err := codes(aws.Val(g.Matcher.HttpCode))
-	return err
-}
-
-// codes reads a matcher: "200", "200,202", "200-299".
-func codes(matcher string) ([]proxy.CodeRange, error) {
-	var all []proxy.CodeRange
-	for part := range strings.SplitSeq(matcher, ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		if !isRange {
-			to = from
-		}
-		a, err1 := strconv.Atoi(from)
-		b, err2 := strconv.Atoi(to)
-		if err1 != nil || err2 != nil || a > b {
-			return nil, invalid("Health check matcher HTTP code '%s' must be a comma-separated list of codes or ranges of codes", matcher)
-		}
-		if a < 200 || b > 499 {
-			return nil, invalid("Health check matcher HTTP code '%s' must be within '200-499' inclusive", matcher)
-		}
-		all = append(all, proxy.CodeRange{From: a, To: b})
-	}
-	return all, nil
+		aws.Val(g.UnhealthyThresholdCount) == aws.Val(o.UnhealthyThresholdCount) && reflect.DeepEqual(g.Matcher, o.Matcher) &&
+		aws.Val(g.Protocol) == aws.Val(o.Protocol) && aws.Val(g.ProtocolVersion) == aws.Val(o.ProtocolVersion) && aws.Val(g.TargetType) == aws.Val(o.TargetType) &&
+		aws.Val(g.HealthCheckProtocol) == aws.Val(o.HealthCheckProtocol)
 }
 
 func (s *Service) checkVPC(ctx context.Context, id string) error {
@@ -166,22 +121,26 @@ func (s *Service) checkVPC(ctx context.Context, id string) error {
 
 // ModifyTargetGroup changes the health check.
 func (s *Service) ModifyTargetGroup(ctx context.Context, in *elbapi.ModifyTargetGroupInput) (*elbapi.ModifyTargetGroupOutput, error) {
-	if err := servedCheck(in.HealthCheckProtocol, in.Matcher); err != nil {
-		return nil, err
-	}
-	if !setting(in.HealthCheckEnabled, true) {
-		return nil, invalid("Health check enabled must be true for target groups with target type 'ip'")
-	}
 	g, err := s.changeGroup(ctx, in.TargetGroupArn, func(g *group) error {
+		if !setting(in.HealthCheckEnabled, true) {
+			return invalid("Health check enabled must be true for target groups with target type '%s'", aws.Val(g.TargetType))
+		}
+		if in.HealthCheckProtocol != nil && *in.HealthCheckProtocol != aws.Val(g.HealthCheckProtocol) {
+			g.HealthCheckProtocol = in.HealthCheckProtocol
+			if *in.HealthCheckProtocol == elbapi.ProtocolEnumTcp {
+				g.HealthCheckPath, g.Matcher = nil, nil
+			}
+		}
 		replace(&g.HealthCheckIntervalSeconds, in.HealthCheckIntervalSeconds)
 		replace(&g.HealthCheckPath, in.HealthCheckPath)
 		replace(&g.HealthCheckPort, in.HealthCheckPort)
 		replace(&g.HealthCheckTimeoutSeconds, in.HealthCheckTimeoutSeconds)
 		replace(&g.HealthyThresholdCount, in.HealthyThresholdCount)
 		replace(&g.UnhealthyThresholdCount, in.UnhealthyThresholdCount)
-		if in.Matcher != nil && in.Matcher.HttpCode != nil {
+		if in.Matcher != nil && (in.Matcher.HttpCode != nil || in.Matcher.GrpcCode != nil) {
 			g.Matcher = in.Matcher
 		}
+		g.checkDefaults()
 		return g.check()
 	})
 	if err != nil {

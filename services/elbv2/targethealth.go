@@ -47,7 +47,7 @@ func (s *Service) DescribeTargetHealth(ctx context.Context, in *elbapi.DescribeT
 		if err != nil {
 			return nil, err
 		}
-		if t := g.target(want.Address); t != nil {
+		if t := g.target(want); t != nil {
 			show(*t)
 			continue
 		}
@@ -96,13 +96,13 @@ func reaches(t target, zones []string) bool {
 
 func (g *group) description(t target) elbapi.TargetHealthDescription {
 	d := elbapi.TargetHealthDescription{
-		Target:          &elbapi.TargetDescription{Id: aws.Ptr(t.Address.Addr().String()), Port: aws.Ptr(int32(t.Address.Port()))},
+		Target:          &elbapi.TargetDescription{Id: aws.Ptr(t.host()), Port: aws.Ptr(int32(t.Address.Port()))},
 		HealthCheckPort: g.HealthCheckPort,
 	}
 	if aws.Val(g.HealthCheckPort) == trafficPort {
 		d.HealthCheckPort = aws.Ptr(strconv.Itoa(int(t.Address.Port())))
 	}
-	if t.Zone != "" {
+	if t.Zone != "" && t.Instance == "" {
 		d.Target.AvailabilityZone = aws.Ptr(t.Zone)
 	}
 	return d

@@ -33,7 +33,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 
 // lists are the kinds that list operations are about: for IAM they ask for a
 // path of them.
-var lists = map[string]string{"ListUsers": "user", "ListGroups": "group", "ListRoles": "role", "ListPolicies": "policy", "ListInstanceProfiles": "instance-profile"}
+var lists = map[string]string{"ListUsers": "user", "ListGroups": "group", "ListRoles": "role", "ListPolicies": "policy", "ListInstanceProfiles": "instance-profile", "ListServerCertificates": "server-certificate"}
 
 // resource is the ARN of the entity an operation is about, or "*".
 func (s *Service) resource(ctx context.Context, op *aws.Operation, in any) string {
@@ -48,7 +48,7 @@ func (s *Service) resource(ctx context.Context, op *aws.Operation, in any) strin
 	for _, kind := range []struct{ field, kind string }{
 		// The first that the input has is what the operation is about:
 		// AddUserToGroup is about the group, AttachRolePolicy about the role.
-		{"GroupName", "group"}, {"InstanceProfileName", "instance-profile"}, {"RoleName", "role"}, {"UserName", "user"},
+		{"GroupName", "group"}, {"InstanceProfileName", "instance-profile"}, {"ServerCertificateName", "server-certificate"}, {"RoleName", "role"}, {"UserName", "user"},
 	} {
 		if name := field(in, kind.field); name != "" {
 			return s.entityARN(ctx, kind.kind, name, path)
@@ -94,6 +94,11 @@ func (s *Service) entityARN(ctx context.Context, kind, name, path string) string
 		var p profile
 		p, _, err = s.profiles.Get(ctx, acct, global, fold(name))
 		a = p.Arn
+	case "server-certificate":
+		var c serverCertificate
+		if c, _, err = s.certificates.Get(ctx, acct, global, fold(name)); c.ServerCertificateMetadata != nil {
+			a = c.ServerCertificateMetadata.Arn
+		}
 	}
 	if err != nil || a == nil {
 		return arnOf(acct, kind, pathOr(&path), name)

@@ -23,6 +23,9 @@ type Deps struct {
 	Store store.Store
 	Clock clock.Clock
 	Log   *slog.Logger
+	// CertificateUsers returns the ARNs of what uses a server certificate; nil
+	// stands for nothing.
+	CertificateUsers func(ctx context.Context, certificate string) ([]string, error)
 }
 
 // Service implements iamapi.API, gateway.Authenticator and gateway.Authorizer.
@@ -32,6 +35,8 @@ type Service struct {
 	log   *slog.Logger
 	cache *cache
 
+	certificateUsers func(ctx context.Context, certificate string) ([]string, error)
+
 	users    store.Table[user]
 	keys     store.Table[accessKey]
 	groups   store.Table[group]
@@ -39,6 +44,8 @@ type Service struct {
 	profiles store.Table[profile]
 	policies store.Table[managedPolicy]
 	accounts store.Table[accountRecord]
+
+	certificates store.Table[serverCertificate]
 }
 
 var (
@@ -53,7 +60,7 @@ func New(d Deps) *Service {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		store: d.Store, clock: d.Clock, log: d.Log, cache: newCache(),
+		store: d.Store, clock: d.Clock, log: d.Log, cache: newCache(), certificateUsers: d.CertificateUsers,
 		users:    store.NewTable[user](d.Store, "iam/user"),
 		keys:     store.NewTable[accessKey](d.Store, "iam/access-key"),
 		groups:   store.NewTable[group](d.Store, "iam/group"),
@@ -61,6 +68,8 @@ func New(d Deps) *Service {
 		profiles: store.NewTable[profile](d.Store, "iam/instance-profile"),
 		policies: store.NewTable[managedPolicy](d.Store, "iam/policy"),
 		accounts: store.NewTable[accountRecord](d.Store, "iam/account"),
+
+		certificates: store.NewTable[serverCertificate](d.Store, "iam/server-certificate"),
 	}
 }
 

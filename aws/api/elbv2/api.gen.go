@@ -7,6 +7,7 @@ import "minato/aws"
 
 // API is what minato serves of Elastic Load Balancing v2.
 type API interface {
+	AddListenerCertificates(ctx context.Context, in *AddListenerCertificatesInput) (*AddListenerCertificatesOutput, error)
 	AddTags(ctx context.Context, in *AddTagsInput) (*AddTagsOutput, error)
 	CreateListener(ctx context.Context, in *CreateListenerInput) (*CreateListenerOutput, error)
 	CreateLoadBalancer(ctx context.Context, in *CreateLoadBalancerInput) (*CreateLoadBalancerOutput, error)
@@ -19,10 +20,12 @@ type API interface {
 	DeregisterTargets(ctx context.Context, in *DeregisterTargetsInput) (*DeregisterTargetsOutput, error)
 	DescribeAccountLimits(ctx context.Context, in *DescribeAccountLimitsInput) (*DescribeAccountLimitsOutput, error)
 	DescribeListenerAttributes(ctx context.Context, in *DescribeListenerAttributesInput) (*DescribeListenerAttributesOutput, error)
+	DescribeListenerCertificates(ctx context.Context, in *DescribeListenerCertificatesInput) (*DescribeListenerCertificatesOutput, error)
 	DescribeListeners(ctx context.Context, in *DescribeListenersInput) (*DescribeListenersOutput, error)
 	DescribeLoadBalancerAttributes(ctx context.Context, in *DescribeLoadBalancerAttributesInput) (*DescribeLoadBalancerAttributesOutput, error)
 	DescribeLoadBalancers(ctx context.Context, in *DescribeLoadBalancersInput) (*DescribeLoadBalancersOutput, error)
 	DescribeRules(ctx context.Context, in *DescribeRulesInput) (*DescribeRulesOutput, error)
+	DescribeSSLPolicies(ctx context.Context, in *DescribeSSLPoliciesInput) (*DescribeSSLPoliciesOutput, error)
 	DescribeTags(ctx context.Context, in *DescribeTagsInput) (*DescribeTagsOutput, error)
 	DescribeTargetGroupAttributes(ctx context.Context, in *DescribeTargetGroupAttributesInput) (*DescribeTargetGroupAttributesOutput, error)
 	DescribeTargetGroups(ctx context.Context, in *DescribeTargetGroupsInput) (*DescribeTargetGroupsOutput, error)
@@ -34,6 +37,7 @@ type API interface {
 	ModifyTargetGroup(ctx context.Context, in *ModifyTargetGroupInput) (*ModifyTargetGroupOutput, error)
 	ModifyTargetGroupAttributes(ctx context.Context, in *ModifyTargetGroupAttributesInput) (*ModifyTargetGroupAttributesOutput, error)
 	RegisterTargets(ctx context.Context, in *RegisterTargetsInput) (*RegisterTargetsOutput, error)
+	RemoveListenerCertificates(ctx context.Context, in *RemoveListenerCertificatesInput) (*RemoveListenerCertificatesOutput, error)
 	RemoveTags(ctx context.Context, in *RemoveTagsInput) (*RemoveTagsOutput, error)
 	SetIpAddressType(ctx context.Context, in *SetIpAddressTypeInput) (*SetIpAddressTypeOutput, error)
 	SetRulePriorities(ctx context.Context, in *SetRulePrioritiesInput) (*SetRulePrioritiesOutput, error)
@@ -44,6 +48,7 @@ type API interface {
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
+		"AddListenerCertificates":        aws.HandlerOf(api.AddListenerCertificates),
 		"AddTags":                        aws.HandlerOf(api.AddTags),
 		"CreateListener":                 aws.HandlerOf(api.CreateListener),
 		"CreateLoadBalancer":             aws.HandlerOf(api.CreateLoadBalancer),
@@ -56,10 +61,12 @@ func Handlers(api API) map[string]aws.Handler {
 		"DeregisterTargets":              aws.HandlerOf(api.DeregisterTargets),
 		"DescribeAccountLimits":          aws.HandlerOf(api.DescribeAccountLimits),
 		"DescribeListenerAttributes":     aws.HandlerOf(api.DescribeListenerAttributes),
+		"DescribeListenerCertificates":   aws.HandlerOf(api.DescribeListenerCertificates),
 		"DescribeListeners":              aws.HandlerOf(api.DescribeListeners),
 		"DescribeLoadBalancerAttributes": aws.HandlerOf(api.DescribeLoadBalancerAttributes),
 		"DescribeLoadBalancers":          aws.HandlerOf(api.DescribeLoadBalancers),
 		"DescribeRules":                  aws.HandlerOf(api.DescribeRules),
+		"DescribeSSLPolicies":            aws.HandlerOf(api.DescribeSSLPolicies),
 		"DescribeTags":                   aws.HandlerOf(api.DescribeTags),
 		"DescribeTargetGroupAttributes":  aws.HandlerOf(api.DescribeTargetGroupAttributes),
 		"DescribeTargetGroups":           aws.HandlerOf(api.DescribeTargetGroups),
@@ -71,6 +78,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"ModifyTargetGroup":              aws.HandlerOf(api.ModifyTargetGroup),
 		"ModifyTargetGroupAttributes":    aws.HandlerOf(api.ModifyTargetGroupAttributes),
 		"RegisterTargets":                aws.HandlerOf(api.RegisterTargets),
+		"RemoveListenerCertificates":     aws.HandlerOf(api.RemoveListenerCertificates),
 		"RemoveTags":                     aws.HandlerOf(api.RemoveTags),
 		"SetIpAddressType":               aws.HandlerOf(api.SetIpAddressType),
 		"SetRulePriorities":              aws.HandlerOf(api.SetRulePriorities),
@@ -86,6 +94,11 @@ var _ API = (*Client)(nil)
 
 // NewClient returns a Client that calls through the invoker.
 func NewClient(invoker aws.Invoker) *Client { return &Client{invoker: invoker} }
+
+// AddListenerCertificates calls the operation of that name.
+func (c *Client) AddListenerCertificates(ctx context.Context, in *AddListenerCertificatesInput) (*AddListenerCertificatesOutput, error) {
+	return aws.Call[AddListenerCertificatesOutput](ctx, c.invoker, &opAddListenerCertificates, in)
+}
 
 // AddTags calls the operation of that name.
 func (c *Client) AddTags(ctx context.Context, in *AddTagsInput) (*AddTagsOutput, error) {
@@ -147,6 +160,11 @@ func (c *Client) DescribeListenerAttributes(ctx context.Context, in *DescribeLis
 	return aws.Call[DescribeListenerAttributesOutput](ctx, c.invoker, &opDescribeListenerAttributes, in)
 }
 
+// DescribeListenerCertificates calls the operation of that name.
+func (c *Client) DescribeListenerCertificates(ctx context.Context, in *DescribeListenerCertificatesInput) (*DescribeListenerCertificatesOutput, error) {
+	return aws.Call[DescribeListenerCertificatesOutput](ctx, c.invoker, &opDescribeListenerCertificates, in)
+}
+
 // DescribeListeners calls the operation of that name.
 func (c *Client) DescribeListeners(ctx context.Context, in *DescribeListenersInput) (*DescribeListenersOutput, error) {
 	return aws.Call[DescribeListenersOutput](ctx, c.invoker, &opDescribeListeners, in)
@@ -165,6 +183,11 @@ func (c *Client) DescribeLoadBalancers(ctx context.Context, in *DescribeLoadBala
 // DescribeRules calls the operation of that name.
 func (c *Client) DescribeRules(ctx context.Context, in *DescribeRulesInput) (*DescribeRulesOutput, error) {
 	return aws.Call[DescribeRulesOutput](ctx, c.invoker, &opDescribeRules, in)
+}
+
+// DescribeSSLPolicies calls the operation of that name.
+func (c *Client) DescribeSSLPolicies(ctx context.Context, in *DescribeSSLPoliciesInput) (*DescribeSSLPoliciesOutput, error) {
+	return aws.Call[DescribeSSLPoliciesOutput](ctx, c.invoker, &opDescribeSSLPolicies, in)
 }
 
 // DescribeTags calls the operation of that name.
@@ -220,6 +243,11 @@ func (c *Client) ModifyTargetGroupAttributes(ctx context.Context, in *ModifyTarg
 // RegisterTargets calls the operation of that name.
 func (c *Client) RegisterTargets(ctx context.Context, in *RegisterTargetsInput) (*RegisterTargetsOutput, error) {
 	return aws.Call[RegisterTargetsOutput](ctx, c.invoker, &opRegisterTargets, in)
+}
+
+// RemoveListenerCertificates calls the operation of that name.
+func (c *Client) RemoveListenerCertificates(ctx context.Context, in *RemoveListenerCertificatesInput) (*RemoveListenerCertificatesOutput, error) {
+	return aws.Call[RemoveListenerCertificatesOutput](ctx, c.invoker, &opRemoveListenerCertificates, in)
 }
 
 // RemoveTags calls the operation of that name.

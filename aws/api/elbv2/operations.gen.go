@@ -20,6 +20,7 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
+	opAddListenerCertificates        = aws.Operation{Name: "AddListenerCertificates", Method: "POST", URI: "/", ResultWrapper: "AddListenerCertificatesResult", InputShape: &shapeAddListenerCertificatesInput, OutputShape: &shapeAddListenerCertificatesOutput}
 	opAddTags                        = aws.Operation{Name: "AddTags", Method: "POST", URI: "/", ResultWrapper: "AddTagsResult", InputShape: &shapeAddTagsInput, OutputShape: &shapeAddTagsOutput}
 	opCreateListener                 = aws.Operation{Name: "CreateListener", Method: "POST", URI: "/", ResultWrapper: "CreateListenerResult", InputShape: &shapeCreateListenerInput, OutputShape: &shapeCreateListenerOutput}
 	opCreateLoadBalancer             = aws.Operation{Name: "CreateLoadBalancer", Method: "POST", URI: "/", ResultWrapper: "CreateLoadBalancerResult", InputShape: &shapeCreateLoadBalancerInput, OutputShape: &shapeCreateLoadBalancerOutput}
@@ -32,10 +33,12 @@ var (
 	opDeregisterTargets              = aws.Operation{Name: "DeregisterTargets", Method: "POST", URI: "/", ResultWrapper: "DeregisterTargetsResult", InputShape: &shapeDeregisterTargetsInput, OutputShape: &shapeDeregisterTargetsOutput}
 	opDescribeAccountLimits          = aws.Operation{Name: "DescribeAccountLimits", Method: "POST", URI: "/", ResultWrapper: "DescribeAccountLimitsResult", InputShape: &shapeDescribeAccountLimitsInput, OutputShape: &shapeDescribeAccountLimitsOutput}
 	opDescribeListenerAttributes     = aws.Operation{Name: "DescribeListenerAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeListenerAttributesResult", InputShape: &shapeDescribeListenerAttributesInput, OutputShape: &shapeDescribeListenerAttributesOutput}
+	opDescribeListenerCertificates   = aws.Operation{Name: "DescribeListenerCertificates", Method: "POST", URI: "/", ResultWrapper: "DescribeListenerCertificatesResult", InputShape: &shapeDescribeListenerCertificatesInput, OutputShape: &shapeDescribeListenerCertificatesOutput}
 	opDescribeListeners              = aws.Operation{Name: "DescribeListeners", Method: "POST", URI: "/", ResultWrapper: "DescribeListenersResult", InputShape: &shapeDescribeListenersInput, OutputShape: &shapeDescribeListenersOutput}
 	opDescribeLoadBalancerAttributes = aws.Operation{Name: "DescribeLoadBalancerAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeLoadBalancerAttributesResult", InputShape: &shapeDescribeLoadBalancerAttributesInput, OutputShape: &shapeDescribeLoadBalancerAttributesOutput}
 	opDescribeLoadBalancers          = aws.Operation{Name: "DescribeLoadBalancers", Method: "POST", URI: "/", ResultWrapper: "DescribeLoadBalancersResult", InputShape: &shapeDescribeLoadBalancersInput, OutputShape: &shapeDescribeLoadBalancersOutput}
 	opDescribeRules                  = aws.Operation{Name: "DescribeRules", Method: "POST", URI: "/", ResultWrapper: "DescribeRulesResult", InputShape: &shapeDescribeRulesInput, OutputShape: &shapeDescribeRulesOutput}
+	opDescribeSSLPolicies            = aws.Operation{Name: "DescribeSSLPolicies", Method: "POST", URI: "/", ResultWrapper: "DescribeSSLPoliciesResult", InputShape: &shapeDescribeSSLPoliciesInput, OutputShape: &shapeDescribeSSLPoliciesOutput}
 	opDescribeTags                   = aws.Operation{Name: "DescribeTags", Method: "POST", URI: "/", ResultWrapper: "DescribeTagsResult", InputShape: &shapeDescribeTagsInput, OutputShape: &shapeDescribeTagsOutput}
 	opDescribeTargetGroupAttributes  = aws.Operation{Name: "DescribeTargetGroupAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetGroupAttributesResult", InputShape: &shapeDescribeTargetGroupAttributesInput, OutputShape: &shapeDescribeTargetGroupAttributesOutput}
 	opDescribeTargetGroups           = aws.Operation{Name: "DescribeTargetGroups", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetGroupsResult", InputShape: &shapeDescribeTargetGroupsInput, OutputShape: &shapeDescribeTargetGroupsOutput}
@@ -47,6 +50,7 @@ var (
 	opModifyTargetGroup              = aws.Operation{Name: "ModifyTargetGroup", Method: "POST", URI: "/", ResultWrapper: "ModifyTargetGroupResult", InputShape: &shapeModifyTargetGroupInput, OutputShape: &shapeModifyTargetGroupOutput}
 	opModifyTargetGroupAttributes    = aws.Operation{Name: "ModifyTargetGroupAttributes", Method: "POST", URI: "/", ResultWrapper: "ModifyTargetGroupAttributesResult", InputShape: &shapeModifyTargetGroupAttributesInput, OutputShape: &shapeModifyTargetGroupAttributesOutput}
 	opRegisterTargets                = aws.Operation{Name: "RegisterTargets", Method: "POST", URI: "/", ResultWrapper: "RegisterTargetsResult", InputShape: &shapeRegisterTargetsInput, OutputShape: &shapeRegisterTargetsOutput}
+	opRemoveListenerCertificates     = aws.Operation{Name: "RemoveListenerCertificates", Method: "POST", URI: "/", ResultWrapper: "RemoveListenerCertificatesResult", InputShape: &shapeRemoveListenerCertificatesInput, OutputShape: &shapeRemoveListenerCertificatesOutput}
 	opRemoveTags                     = aws.Operation{Name: "RemoveTags", Method: "POST", URI: "/", ResultWrapper: "RemoveTagsResult", InputShape: &shapeRemoveTagsInput, OutputShape: &shapeRemoveTagsOutput}
 	opSetIpAddressType               = aws.Operation{Name: "SetIpAddressType", Method: "POST", URI: "/", ResultWrapper: "SetIpAddressTypeResult", InputShape: &shapeSetIpAddressTypeInput, OutputShape: &shapeSetIpAddressTypeOutput}
 	opSetRulePriorities              = aws.Operation{Name: "SetRulePriorities", Method: "POST", URI: "/", ResultWrapper: "SetRulePrioritiesResult", InputShape: &shapeSetRulePrioritiesInput, OutputShape: &shapeSetRulePrioritiesOutput}
@@ -55,6 +59,7 @@ var (
 )
 
 func init() {
+	aws.Register[AddListenerCertificatesInput, AddListenerCertificatesOutput](Model, &opAddListenerCertificates)
 	aws.Register[AddTagsInput, AddTagsOutput](Model, &opAddTags)
 	aws.Register[CreateListenerInput, CreateListenerOutput](Model, &opCreateListener)
 	aws.Register[CreateLoadBalancerInput, CreateLoadBalancerOutput](Model, &opCreateLoadBalancer)
@@ -67,10 +72,12 @@ func init() {
 	aws.Register[DeregisterTargetsInput, DeregisterTargetsOutput](Model, &opDeregisterTargets)
 	aws.Register[DescribeAccountLimitsInput, DescribeAccountLimitsOutput](Model, &opDescribeAccountLimits)
 	aws.Register[DescribeListenerAttributesInput, DescribeListenerAttributesOutput](Model, &opDescribeListenerAttributes)
+	aws.Register[DescribeListenerCertificatesInput, DescribeListenerCertificatesOutput](Model, &opDescribeListenerCertificates)
 	aws.Register[DescribeListenersInput, DescribeListenersOutput](Model, &opDescribeListeners)
 	aws.Register[DescribeLoadBalancerAttributesInput, DescribeLoadBalancerAttributesOutput](Model, &opDescribeLoadBalancerAttributes)
 	aws.Register[DescribeLoadBalancersInput, DescribeLoadBalancersOutput](Model, &opDescribeLoadBalancers)
 	aws.Register[DescribeRulesInput, DescribeRulesOutput](Model, &opDescribeRules)
+	aws.Register[DescribeSSLPoliciesInput, DescribeSSLPoliciesOutput](Model, &opDescribeSSLPolicies)
 	aws.Register[DescribeTagsInput, DescribeTagsOutput](Model, &opDescribeTags)
 	aws.Register[DescribeTargetGroupAttributesInput, DescribeTargetGroupAttributesOutput](Model, &opDescribeTargetGroupAttributes)
 	aws.Register[DescribeTargetGroupsInput, DescribeTargetGroupsOutput](Model, &opDescribeTargetGroups)
@@ -82,6 +89,7 @@ func init() {
 	aws.Register[ModifyTargetGroupInput, ModifyTargetGroupOutput](Model, &opModifyTargetGroup)
 	aws.Register[ModifyTargetGroupAttributesInput, ModifyTargetGroupAttributesOutput](Model, &opModifyTargetGroupAttributes)
 	aws.Register[RegisterTargetsInput, RegisterTargetsOutput](Model, &opRegisterTargets)
+	aws.Register[RemoveListenerCertificatesInput, RemoveListenerCertificatesOutput](Model, &opRemoveListenerCertificates)
 	aws.Register[RemoveTagsInput, RemoveTagsOutput](Model, &opRemoveTags)
 	aws.Register[SetIpAddressTypeInput, SetIpAddressTypeOutput](Model, &opSetIpAddressType)
 	aws.Register[SetRulePrioritiesInput, SetRulePrioritiesOutput](Model, &opSetRulePriorities)

@@ -38,10 +38,17 @@ var (
 		{Name: "TargetGroupArn", Index: 7, Shape: &shapeTargetGroupArn, WireName: "TargetGroupArn", QueryName: "TargetGroupArn"},
 		{Name: "Type", Index: 8, Shape: &shapeActionTypeEnum, WireName: "Type", QueryName: "Type", Required: true},
 	}}
-	shapeActionOrder    = aws.Shape{Name: "ActionOrder", Kind: aws.Integer, Min: &limit1, Max: &limit50000}
-	shapeActionTypeEnum = aws.Shape{Name: "ActionTypeEnum", Kind: aws.String, Enum: []string{"forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"}}
-	shapeActions        = aws.Shape{Name: "Actions", Kind: aws.List, Elem: &shapeAction, ElemName: "member"}
-	shapeAddTagsInput   = aws.Shape{Name: "AddTagsInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeActionOrder                  = aws.Shape{Name: "ActionOrder", Kind: aws.Integer, Min: &limit1, Max: &limit50000}
+	shapeActionTypeEnum               = aws.Shape{Name: "ActionTypeEnum", Kind: aws.String, Enum: []string{"forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"}}
+	shapeActions                      = aws.Shape{Name: "Actions", Kind: aws.List, Elem: &shapeAction, ElemName: "member"}
+	shapeAddListenerCertificatesInput = aws.Shape{Name: "AddListenerCertificatesInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Certificates", Index: 0, Shape: &shapeCertificateList, WireName: "Certificates", QueryName: "Certificates", Required: true},
+		{Name: "ListenerArn", Index: 1, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
+	}}
+	shapeAddListenerCertificatesOutput = aws.Shape{Name: "AddListenerCertificatesOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Certificates", Index: 0, Shape: &shapeCertificateList, WireName: "Certificates", QueryName: "Certificates"},
+	}}
+	shapeAddTagsInput = aws.Shape{Name: "AddTagsInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ResourceArns", Index: 0, Shape: &shapeResourceArns, WireName: "ResourceArns", QueryName: "ResourceArns", Required: true},
 		{Name: "Tags", Index: 1, Shape: &shapeTagList, WireName: "Tags", QueryName: "Tags", Required: true},
 	}}
@@ -121,8 +128,15 @@ var (
 		{Name: "CertificateArn", Index: 0, Shape: &shapeCertificateArn, WireName: "CertificateArn", QueryName: "CertificateArn"},
 		{Name: "IsDefault", Index: 1, Shape: &shapeDefault, WireName: "IsDefault", QueryName: "IsDefault"},
 	}}
-	shapeCertificateArn      = aws.Shape{Name: "CertificateArn", Kind: aws.String}
-	shapeCertificateList     = aws.Shape{Name: "CertificateList", Kind: aws.List, Elem: &shapeCertificate, ElemName: "member"}
+	shapeCertificateArn  = aws.Shape{Name: "CertificateArn", Kind: aws.String}
+	shapeCertificateList = aws.Shape{Name: "CertificateList", Kind: aws.List, Elem: &shapeCertificate, ElemName: "member"}
+	shapeCipher          = aws.Shape{Name: "Cipher", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Name", Index: 0, Shape: &shapeCipherName, WireName: "Name", QueryName: "Name"},
+		{Name: "Priority", Index: 1, Shape: &shapeCipherPriority, WireName: "Priority", QueryName: "Priority"},
+	}}
+	shapeCipherName          = aws.Shape{Name: "CipherName", Kind: aws.String}
+	shapeCipherPriority      = aws.Shape{Name: "CipherPriority", Kind: aws.Integer}
+	shapeCiphers             = aws.Shape{Name: "Ciphers", Kind: aws.List, Elem: &shapeCipher, ElemName: "member"}
 	shapeConditionFieldName  = aws.Shape{Name: "ConditionFieldName", Kind: aws.String, Max: &limit64}
 	shapeCreateListenerInput = aws.Shape{Name: "CreateListenerInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AlpnPolicy", Index: 0, Shape: &shapeAlpnPolicyName, WireName: "AlpnPolicy", QueryName: "AlpnPolicy"},
@@ -227,6 +241,15 @@ var (
 	shapeDescribeListenerAttributesOutput = aws.Shape{Name: "DescribeListenerAttributesOutput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Attributes", Index: 0, Shape: &shapeListenerAttributes, WireName: "Attributes", QueryName: "Attributes"},
 	}}
+	shapeDescribeListenerCertificatesInput = aws.Shape{Name: "DescribeListenerCertificatesInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ListenerArn", Index: 0, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
+		{Name: "Marker", Index: 1, Shape: &shapeMarker, WireName: "Marker", QueryName: "Marker"},
+		{Name: "PageSize", Index: 2, Shape: &shapePageSize, WireName: "PageSize", QueryName: "PageSize"},
+	}}
+	shapeDescribeListenerCertificatesOutput = aws.Shape{Name: "DescribeListenerCertificatesOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Certificates", Index: 0, Shape: &shapeCertificateList, WireName: "Certificates", QueryName: "Certificates"},
+		{Name: "NextMarker", Index: 1, Shape: &shapeMarker, WireName: "NextMarker", QueryName: "NextMarker"},
+	}}
 	shapeDescribeListenersInput = aws.Shape{Name: "DescribeListenersInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ListenerArns", Index: 0, Shape: &shapeListenerArns, WireName: "ListenerArns", QueryName: "ListenerArns"},
 		{Name: "LoadBalancerArn", Index: 1, Shape: &shapeLoadBalancerArn, WireName: "LoadBalancerArn", QueryName: "LoadBalancerArn"},
@@ -262,6 +285,16 @@ var (
 	shapeDescribeRulesOutput = aws.Shape{Name: "DescribeRulesOutput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "NextMarker", Index: 0, Shape: &shapeMarker, WireName: "NextMarker", QueryName: "NextMarker"},
 		{Name: "Rules", Index: 1, Shape: &shapeRules, WireName: "Rules", QueryName: "Rules"},
+	}}
+	shapeDescribeSSLPoliciesInput = aws.Shape{Name: "DescribeSSLPoliciesInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LoadBalancerType", Index: 0, Shape: &shapeLoadBalancerTypeEnum, WireName: "LoadBalancerType", QueryName: "LoadBalancerType"},
+		{Name: "Marker", Index: 1, Shape: &shapeMarker, WireName: "Marker", QueryName: "Marker"},
+		{Name: "Names", Index: 2, Shape: &shapeSslPolicyNames, WireName: "Names", QueryName: "Names"},
+		{Name: "PageSize", Index: 3, Shape: &shapePageSize, WireName: "PageSize", QueryName: "PageSize"},
+	}}
+	shapeDescribeSSLPoliciesOutput = aws.Shape{Name: "DescribeSSLPoliciesOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextMarker", Index: 0, Shape: &shapeMarker, WireName: "NextMarker", QueryName: "NextMarker"},
+		{Name: "SslPolicies", Index: 1, Shape: &shapeSslPolicies, WireName: "SslPolicies", QueryName: "SslPolicies"},
 	}}
 	shapeDescribeTagsInput = aws.Shape{Name: "DescribeTagsInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ResourceArns", Index: 0, Shape: &shapeResourceArns, WireName: "ResourceArns", QueryName: "ResourceArns", Required: true},
@@ -545,8 +578,13 @@ var (
 		{Name: "TargetGroupArn", Index: 0, Shape: &shapeTargetGroupArn, WireName: "TargetGroupArn", QueryName: "TargetGroupArn", Required: true},
 		{Name: "Targets", Index: 1, Shape: &shapeTargetDescriptions, WireName: "Targets", QueryName: "Targets", Required: true},
 	}}
-	shapeRegisterTargetsOutput = aws.Shape{Name: "RegisterTargetsOutput", Kind: aws.Structure}
-	shapeRemoveTagsInput       = aws.Shape{Name: "RemoveTagsInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeRegisterTargetsOutput           = aws.Shape{Name: "RegisterTargetsOutput", Kind: aws.Structure}
+	shapeRemoveListenerCertificatesInput = aws.Shape{Name: "RemoveListenerCertificatesInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Certificates", Index: 0, Shape: &shapeCertificateList, WireName: "Certificates", QueryName: "Certificates", Required: true},
+		{Name: "ListenerArn", Index: 1, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
+	}}
+	shapeRemoveListenerCertificatesOutput = aws.Shape{Name: "RemoveListenerCertificatesOutput", Kind: aws.Structure}
+	shapeRemoveTagsInput                  = aws.Shape{Name: "RemoveTagsInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ResourceArns", Index: 0, Shape: &shapeResourceArns, WireName: "ResourceArns", QueryName: "ResourceArns", Required: true},
 		{Name: "TagKeys", Index: 1, Shape: &shapeTagKeys, WireName: "TagKeys", QueryName: "TagKeys", Required: true},
 	}}
@@ -635,12 +673,22 @@ var (
 	}}
 	shapeSourceNatIpv6Prefix   = aws.Shape{Name: "SourceNatIpv6Prefix", Kind: aws.String}
 	shapeSourceNatIpv6Prefixes = aws.Shape{Name: "SourceNatIpv6Prefixes", Kind: aws.List, Elem: &shapeSourceNatIpv6Prefix, ElemName: "member"}
-	shapeSslPolicyName         = aws.Shape{Name: "SslPolicyName", Kind: aws.String}
-	shapeStateReason           = aws.Shape{Name: "StateReason", Kind: aws.String}
-	shapeString                = aws.Shape{Name: "String", Kind: aws.String}
-	shapeStringValue           = aws.Shape{Name: "StringValue", Kind: aws.String}
-	shapeSubnetId              = aws.Shape{Name: "SubnetId", Kind: aws.String}
-	shapeSubnetMapping         = aws.Shape{Name: "SubnetMapping", Kind: aws.Structure, Members: []aws.Member{
+	shapeSslPolicies           = aws.Shape{Name: "SslPolicies", Kind: aws.List, Elem: &shapeSslPolicy, ElemName: "member"}
+	shapeSslPolicy             = aws.Shape{Name: "SslPolicy", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Ciphers", Index: 0, Shape: &shapeCiphers, WireName: "Ciphers", QueryName: "Ciphers"},
+		{Name: "Name", Index: 1, Shape: &shapeSslPolicyName, WireName: "Name", QueryName: "Name"},
+		{Name: "SslProtocols", Index: 2, Shape: &shapeSslProtocols, WireName: "SslProtocols", QueryName: "SslProtocols"},
+		{Name: "SupportedLoadBalancerTypes", Index: 3, Shape: &shapeListOfString, WireName: "SupportedLoadBalancerTypes", QueryName: "SupportedLoadBalancerTypes"},
+	}}
+	shapeSslPolicyName  = aws.Shape{Name: "SslPolicyName", Kind: aws.String}
+	shapeSslPolicyNames = aws.Shape{Name: "SslPolicyNames", Kind: aws.List, Elem: &shapeSslPolicyName, ElemName: "member"}
+	shapeSslProtocol    = aws.Shape{Name: "SslProtocol", Kind: aws.String}
+	shapeSslProtocols   = aws.Shape{Name: "SslProtocols", Kind: aws.List, Elem: &shapeSslProtocol, ElemName: "member"}
+	shapeStateReason    = aws.Shape{Name: "StateReason", Kind: aws.String}
+	shapeString         = aws.Shape{Name: "String", Kind: aws.String}
+	shapeStringValue    = aws.Shape{Name: "StringValue", Kind: aws.String}
+	shapeSubnetId       = aws.Shape{Name: "SubnetId", Kind: aws.String}
+	shapeSubnetMapping  = aws.Shape{Name: "SubnetMapping", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AllocationId", Index: 0, Shape: &shapeAllocationId, WireName: "AllocationId", QueryName: "AllocationId"},
 		{Name: "IPv6Address", Index: 1, Shape: &shapeIPv6Address, WireName: "IPv6Address", QueryName: "IPv6Address"},
 		{Name: "PrivateIPv4Address", Index: 2, Shape: &shapePrivateIPv4Address, WireName: "PrivateIPv4Address", QueryName: "PrivateIPv4Address"},

@@ -4,6 +4,17 @@ package elbv2
 
 import "time"
 
+// AddListenerCertificatesInput is the input of AddListenerCertificates.
+type AddListenerCertificatesInput struct {
+	Certificates []Certificate `json:"Certificates,omitempty"`
+	ListenerArn  *string       `json:"ListenerArn,omitempty"`
+}
+
+// AddListenerCertificatesOutput is the output of AddListenerCertificates.
+type AddListenerCertificatesOutput struct {
+	Certificates []Certificate `json:"Certificates,omitempty"`
+}
+
 // AddTagsInput is the input of AddTags.
 type AddTagsInput struct {
 	ResourceArns []string `json:"ResourceArns,omitempty"`
@@ -162,6 +173,19 @@ type DescribeListenerAttributesOutput struct {
 	Attributes []ListenerAttribute `json:"Attributes,omitempty"`
 }
 
+// DescribeListenerCertificatesInput is the input of DescribeListenerCertificates.
+type DescribeListenerCertificatesInput struct {
+	ListenerArn *string `json:"ListenerArn,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+	PageSize    *int32  `json:"PageSize,omitempty"`
+}
+
+// DescribeListenerCertificatesOutput is the output of DescribeListenerCertificates.
+type DescribeListenerCertificatesOutput struct {
+	Certificates []Certificate `json:"Certificates,omitempty"`
+	NextMarker   *string       `json:"NextMarker,omitempty"`
+}
+
 // DescribeListenersInput is the input of DescribeListeners.
 type DescribeListenersInput struct {
 	ListenerArns    []string `json:"ListenerArns,omitempty"`
@@ -212,6 +236,20 @@ type DescribeRulesInput struct {
 type DescribeRulesOutput struct {
 	NextMarker *string `json:"NextMarker,omitempty"`
 	Rules      []Rule  `json:"Rules,omitempty"`
+}
+
+// DescribeSSLPoliciesInput is the input of DescribeSSLPolicies.
+type DescribeSSLPoliciesInput struct {
+	LoadBalancerType *string  `json:"LoadBalancerType,omitempty"`
+	Marker           *string  `json:"Marker,omitempty"`
+	Names            []string `json:"Names,omitempty"`
+	PageSize         *int32   `json:"PageSize,omitempty"`
+}
+
+// DescribeSSLPoliciesOutput is the output of DescribeSSLPolicies.
+type DescribeSSLPoliciesOutput struct {
+	NextMarker  *string     `json:"NextMarker,omitempty"`
+	SslPolicies []SslPolicy `json:"SslPolicies,omitempty"`
 }
 
 // DescribeTagsInput is the input of DescribeTags.
@@ -354,6 +392,16 @@ type RegisterTargetsInput struct {
 type RegisterTargetsOutput struct {
 }
 
+// RemoveListenerCertificatesInput is the input of RemoveListenerCertificates.
+type RemoveListenerCertificatesInput struct {
+	Certificates []Certificate `json:"Certificates,omitempty"`
+	ListenerArn  *string       `json:"ListenerArn,omitempty"`
+}
+
+// RemoveListenerCertificatesOutput is the output of RemoveListenerCertificates.
+type RemoveListenerCertificatesOutput struct {
+}
+
 // RemoveTagsInput is the input of RemoveTags.
 type RemoveTagsInput struct {
 	ResourceArns []string `json:"ResourceArns,omitempty"`
@@ -481,6 +529,12 @@ type AvailabilityZone struct {
 type Certificate struct {
 	CertificateArn *string `json:"CertificateArn,omitempty"`
 	IsDefault      *bool   `json:"IsDefault,omitempty"`
+}
+
+// Cipher is the structure Cipher of the API.
+type Cipher struct {
+	Name     *string `json:"Name,omitempty"`
+	Priority *int32  `json:"Priority,omitempty"`
 }
 
 // FixedResponseActionConfig is the structure FixedResponseActionConfig of the API.
@@ -690,6 +744,14 @@ type RuleTransform struct {
 // SourceIpConditionConfig is the structure SourceIpConditionConfig of the API.
 type SourceIpConditionConfig struct {
 	Values []string `json:"Values,omitempty"`
+}
+
+// SslPolicy is the structure SslPolicy of the API.
+type SslPolicy struct {
+	Ciphers                    []Cipher `json:"Ciphers,omitempty"`
+	Name                       *string  `json:"Name,omitempty"`
+	SslProtocols               []string `json:"SslProtocols,omitempty"`
+	SupportedLoadBalancerTypes []string `json:"SupportedLoadBalancerTypes,omitempty"`
 }
 
 // SubnetMapping is the structure SubnetMapping of the API.

@@ -29,6 +29,7 @@ type API interface {
 	DeleteRole(ctx context.Context, in *DeleteRoleInput) (*DeleteRoleOutput, error)
 	DeleteRolePermissionsBoundary(ctx context.Context, in *DeleteRolePermissionsBoundaryInput) (*DeleteRolePermissionsBoundaryOutput, error)
 	DeleteRolePolicy(ctx context.Context, in *DeleteRolePolicyInput) (*DeleteRolePolicyOutput, error)
+	DeleteServerCertificate(ctx context.Context, in *DeleteServerCertificateInput) (*DeleteServerCertificateOutput, error)
 	DeleteServiceLinkedRole(ctx context.Context, in *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error)
 	DeleteUser(ctx context.Context, in *DeleteUserInput) (*DeleteUserOutput, error)
 	DeleteUserPermissionsBoundary(ctx context.Context, in *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error)
@@ -44,6 +45,7 @@ type API interface {
 	GetPolicyVersion(ctx context.Context, in *GetPolicyVersionInput) (*GetPolicyVersionOutput, error)
 	GetRole(ctx context.Context, in *GetRoleInput) (*GetRoleOutput, error)
 	GetRolePolicy(ctx context.Context, in *GetRolePolicyInput) (*GetRolePolicyOutput, error)
+	GetServerCertificate(ctx context.Context, in *GetServerCertificateInput) (*GetServerCertificateOutput, error)
 	GetServiceLinkedRoleDeletionStatus(ctx context.Context, in *GetServiceLinkedRoleDeletionStatusInput) (*GetServiceLinkedRoleDeletionStatusOutput, error)
 	GetUser(ctx context.Context, in *GetUserInput) (*GetUserOutput, error)
 	GetUserPolicy(ctx context.Context, in *GetUserPolicyInput) (*GetUserPolicyOutput, error)
@@ -65,6 +67,8 @@ type API interface {
 	ListRolePolicies(ctx context.Context, in *ListRolePoliciesInput) (*ListRolePoliciesOutput, error)
 	ListRoleTags(ctx context.Context, in *ListRoleTagsInput) (*ListRoleTagsOutput, error)
 	ListRoles(ctx context.Context, in *ListRolesInput) (*ListRolesOutput, error)
+	ListServerCertificateTags(ctx context.Context, in *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error)
+	ListServerCertificates(ctx context.Context, in *ListServerCertificatesInput) (*ListServerCertificatesOutput, error)
 	ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error)
 	ListUserTags(ctx context.Context, in *ListUserTagsInput) (*ListUserTagsOutput, error)
 	ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error)
@@ -80,16 +84,20 @@ type API interface {
 	TagInstanceProfile(ctx context.Context, in *TagInstanceProfileInput) (*TagInstanceProfileOutput, error)
 	TagPolicy(ctx context.Context, in *TagPolicyInput) (*TagPolicyOutput, error)
 	TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOutput, error)
+	TagServerCertificate(ctx context.Context, in *TagServerCertificateInput) (*TagServerCertificateOutput, error)
 	TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error)
 	UntagInstanceProfile(ctx context.Context, in *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error)
 	UntagPolicy(ctx context.Context, in *UntagPolicyInput) (*UntagPolicyOutput, error)
 	UntagRole(ctx context.Context, in *UntagRoleInput) (*UntagRoleOutput, error)
+	UntagServerCertificate(ctx context.Context, in *UntagServerCertificateInput) (*UntagServerCertificateOutput, error)
 	UntagUser(ctx context.Context, in *UntagUserInput) (*UntagUserOutput, error)
 	UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
 	UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error)
 	UpdateRole(ctx context.Context, in *UpdateRoleInput) (*UpdateRoleOutput, error)
 	UpdateRoleDescription(ctx context.Context, in *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error)
+	UpdateServerCertificate(ctx context.Context, in *UpdateServerCertificateInput) (*UpdateServerCertificateOutput, error)
 	UpdateUser(ctx context.Context, in *UpdateUserInput) (*UpdateUserOutput, error)
+	UploadServerCertificate(ctx context.Context, in *UploadServerCertificateInput) (*UploadServerCertificateOutput, error)
 }
 
 // Handlers returns the operations of api by name, as the gateway takes them.
@@ -117,6 +125,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"DeleteRole":                         aws.HandlerOf(api.DeleteRole),
 		"DeleteRolePermissionsBoundary":      aws.HandlerOf(api.DeleteRolePermissionsBoundary),
 		"DeleteRolePolicy":                   aws.HandlerOf(api.DeleteRolePolicy),
+		"DeleteServerCertificate":            aws.HandlerOf(api.DeleteServerCertificate),
 		"DeleteServiceLinkedRole":            aws.HandlerOf(api.DeleteServiceLinkedRole),
 		"DeleteUser":                         aws.HandlerOf(api.DeleteUser),
 		"DeleteUserPermissionsBoundary":      aws.HandlerOf(api.DeleteUserPermissionsBoundary),
@@ -132,6 +141,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"GetPolicyVersion":                   aws.HandlerOf(api.GetPolicyVersion),
 		"GetRole":                            aws.HandlerOf(api.GetRole),
 		"GetRolePolicy":                      aws.HandlerOf(api.GetRolePolicy),
+		"GetServerCertificate":               aws.HandlerOf(api.GetServerCertificate),
 		"GetServiceLinkedRoleDeletionStatus": aws.HandlerOf(api.GetServiceLinkedRoleDeletionStatus),
 		"GetUser":                            aws.HandlerOf(api.GetUser),
 		"GetUserPolicy":                      aws.HandlerOf(api.GetUserPolicy),
@@ -153,6 +163,8 @@ func Handlers(api API) map[string]aws.Handler {
 		"ListRolePolicies":                   aws.HandlerOf(api.ListRolePolicies),
 		"ListRoleTags":                       aws.HandlerOf(api.ListRoleTags),
 		"ListRoles":                          aws.HandlerOf(api.ListRoles),
+		"ListServerCertificateTags":          aws.HandlerOf(api.ListServerCertificateTags),
+		"ListServerCertificates":             aws.HandlerOf(api.ListServerCertificates),
 		"ListUserPolicies":                   aws.HandlerOf(api.ListUserPolicies),
 		"ListUserTags":                       aws.HandlerOf(api.ListUserTags),
 		"ListUsers":                          aws.HandlerOf(api.ListUsers),
@@ -168,16 +180,20 @@ func Handlers(api API) map[string]aws.Handler {
 		"TagInstanceProfile":                 aws.HandlerOf(api.TagInstanceProfile),
 		"TagPolicy":                          aws.HandlerOf(api.TagPolicy),
 		"TagRole":                            aws.HandlerOf(api.TagRole),
+		"TagServerCertificate":               aws.HandlerOf(api.TagServerCertificate),
 		"TagUser":                            aws.HandlerOf(api.TagUser),
 		"UntagInstanceProfile":               aws.HandlerOf(api.UntagInstanceProfile),
 		"UntagPolicy":                        aws.HandlerOf(api.UntagPolicy),
 		"UntagRole":                          aws.HandlerOf(api.UntagRole),
+		"UntagServerCertificate":             aws.HandlerOf(api.UntagServerCertificate),
 		"UntagUser":                          aws.HandlerOf(api.UntagUser),
 		"UpdateAccessKey":                    aws.HandlerOf(api.UpdateAccessKey),
 		"UpdateAssumeRolePolicy":             aws.HandlerOf(api.UpdateAssumeRolePolicy),
 		"UpdateRole":                         aws.HandlerOf(api.UpdateRole),
 		"UpdateRoleDescription":              aws.HandlerOf(api.UpdateRoleDescription),
+		"UpdateServerCertificate":            aws.HandlerOf(api.UpdateServerCertificate),
 		"UpdateUser":                         aws.HandlerOf(api.UpdateUser),
+		"UploadServerCertificate":            aws.HandlerOf(api.UploadServerCertificate),
 	}
 }
 
@@ -299,6 +315,11 @@ func (c *Client) DeleteRolePolicy(ctx context.Context, in *DeleteRolePolicyInput
 	return aws.Call[DeleteRolePolicyOutput](ctx, c.invoker, &opDeleteRolePolicy, in)
 }
 
+// DeleteServerCertificate calls the operation of that name.
+func (c *Client) DeleteServerCertificate(ctx context.Context, in *DeleteServerCertificateInput) (*DeleteServerCertificateOutput, error) {
+	return aws.Call[DeleteServerCertificateOutput](ctx, c.invoker, &opDeleteServerCertificate, in)
+}
+
 // DeleteServiceLinkedRole calls the operation of that name.
 func (c *Client) DeleteServiceLinkedRole(ctx context.Context, in *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error) {
 	return aws.Call[DeleteServiceLinkedRoleOutput](ctx, c.invoker, &opDeleteServiceLinkedRole, in)
@@ -372,6 +393,11 @@ func (c *Client) GetRole(ctx context.Context, in *GetRoleInput) (*GetRoleOutput,
 // GetRolePolicy calls the operation of that name.
 func (c *Client) GetRolePolicy(ctx context.Context, in *GetRolePolicyInput) (*GetRolePolicyOutput, error) {
 	return aws.Call[GetRolePolicyOutput](ctx, c.invoker, &opGetRolePolicy, in)
+}
+
+// GetServerCertificate calls the operation of that name.
+func (c *Client) GetServerCertificate(ctx context.Context, in *GetServerCertificateInput) (*GetServerCertificateOutput, error) {
+	return aws.Call[GetServerCertificateOutput](ctx, c.invoker, &opGetServerCertificate, in)
 }
 
 // GetServiceLinkedRoleDeletionStatus calls the operation of that name.
@@ -479,6 +505,16 @@ func (c *Client) ListRoles(ctx context.Context, in *ListRolesInput) (*ListRolesO
 	return aws.Call[ListRolesOutput](ctx, c.invoker, &opListRoles, in)
 }
 
+// ListServerCertificateTags calls the operation of that name.
+func (c *Client) ListServerCertificateTags(ctx context.Context, in *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error) {
+	return aws.Call[ListServerCertificateTagsOutput](ctx, c.invoker, &opListServerCertificateTags, in)
+}
+
+// ListServerCertificates calls the operation of that name.
+func (c *Client) ListServerCertificates(ctx context.Context, in *ListServerCertificatesInput) (*ListServerCertificatesOutput, error) {
+	return aws.Call[ListServerCertificatesOutput](ctx, c.invoker, &opListServerCertificates, in)
+}
+
 // ListUserPolicies calls the operation of that name.
 func (c *Client) ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error) {
 	return aws.Call[ListUserPoliciesOutput](ctx, c.invoker, &opListUserPolicies, in)
@@ -554,6 +590,11 @@ func (c *Client) TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOutput,
 	return aws.Call[TagRoleOutput](ctx, c.invoker, &opTagRole, in)
 }
 
+// TagServerCertificate calls the operation of that name.
+func (c *Client) TagServerCertificate(ctx context.Context, in *TagServerCertificateInput) (*TagServerCertificateOutput, error) {
+	return aws.Call[TagServerCertificateOutput](ctx, c.invoker, &opTagServerCertificate, in)
+}
+
 // TagUser calls the operation of that name.
 func (c *Client) TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error) {
 	return aws.Call[TagUserOutput](ctx, c.invoker, &opTagUser, in)
@@ -572,6 +613,11 @@ func (c *Client) UntagPolicy(ctx context.Context, in *UntagPolicyInput) (*UntagP
 // UntagRole calls the operation of that name.
 func (c *Client) UntagRole(ctx context.Context, in *UntagRoleInput) (*UntagRoleOutput, error) {
 	return aws.Call[UntagRoleOutput](ctx, c.invoker, &opUntagRole, in)
+}
+
+// UntagServerCertificate calls the operation of that name.
+func (c *Client) UntagServerCertificate(ctx context.Context, in *UntagServerCertificateInput) (*UntagServerCertificateOutput, error) {
+	return aws.Call[UntagServerCertificateOutput](ctx, c.invoker, &opUntagServerCertificate, in)
 }
 
 // UntagUser calls the operation of that name.
@@ -599,7 +645,17 @@ func (c *Client) UpdateRoleDescription(ctx context.Context, in *UpdateRoleDescri
 	return aws.Call[UpdateRoleDescriptionOutput](ctx, c.invoker, &opUpdateRoleDescription, in)
 }
 
+// UpdateServerCertificate calls the operation of that name.
+func (c *Client) UpdateServerCertificate(ctx context.Context, in *UpdateServerCertificateInput) (*UpdateServerCertificateOutput, error) {
+	return aws.Call[UpdateServerCertificateOutput](ctx, c.invoker, &opUpdateServerCertificate, in)
+}
+
 // UpdateUser calls the operation of that name.
 func (c *Client) UpdateUser(ctx context.Context, in *UpdateUserInput) (*UpdateUserOutput, error) {
 	return aws.Call[UpdateUserOutput](ctx, c.invoker, &opUpdateUser, in)
+}
+
+// UploadServerCertificate calls the operation of that name.
+func (c *Client) UploadServerCertificate(ctx context.Context, in *UploadServerCertificateInput) (*UploadServerCertificateOutput, error) {
+	return aws.Call[UploadServerCertificateOutput](ctx, c.invoker, &opUploadServerCertificate, in)
 }

@@ -30,9 +30,19 @@ func InvalidInputException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "InvalidInput", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// KeyPairMismatchException makes the error with the code KeyPairMismatch (HTTP 400).
+func KeyPairMismatchException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "KeyPairMismatch", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // LimitExceededException makes the error with the code LimitExceeded (HTTP 409).
 func LimitExceededException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "LimitExceeded", Message: fmt.Sprintf(format, args...), Status: 409}
+}
+
+// MalformedCertificateException makes the error with the code MalformedCertificate (HTTP 400).
+func MalformedCertificateException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "MalformedCertificate", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // MalformedPolicyDocumentException makes the error with the code MalformedPolicyDocument (HTTP 400).

@@ -42,6 +42,7 @@ var (
 	opDeleteRole                         = aws.Operation{Name: "DeleteRole", Method: "POST", URI: "/", InputShape: &shapeDeleteRoleRequest}
 	opDeleteRolePermissionsBoundary      = aws.Operation{Name: "DeleteRolePermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapeDeleteRolePermissionsBoundaryRequest}
 	opDeleteRolePolicy                   = aws.Operation{Name: "DeleteRolePolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteRolePolicyRequest}
+	opDeleteServerCertificate            = aws.Operation{Name: "DeleteServerCertificate", Method: "POST", URI: "/", InputShape: &shapeDeleteServerCertificateRequest}
 	opDeleteServiceLinkedRole            = aws.Operation{Name: "DeleteServiceLinkedRole", Method: "POST", URI: "/", ResultWrapper: "DeleteServiceLinkedRoleResult", InputShape: &shapeDeleteServiceLinkedRoleRequest, OutputShape: &shapeDeleteServiceLinkedRoleResponse}
 	opDeleteUser                         = aws.Operation{Name: "DeleteUser", Method: "POST", URI: "/", InputShape: &shapeDeleteUserRequest}
 	opDeleteUserPermissionsBoundary      = aws.Operation{Name: "DeleteUserPermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapeDeleteUserPermissionsBoundaryRequest}
@@ -57,6 +58,7 @@ var (
 	opGetPolicyVersion                   = aws.Operation{Name: "GetPolicyVersion", Method: "POST", URI: "/", ResultWrapper: "GetPolicyVersionResult", InputShape: &shapeGetPolicyVersionRequest, OutputShape: &shapeGetPolicyVersionResponse}
 	opGetRole                            = aws.Operation{Name: "GetRole", Method: "POST", URI: "/", ResultWrapper: "GetRoleResult", InputShape: &shapeGetRoleRequest, OutputShape: &shapeGetRoleResponse}
 	opGetRolePolicy                      = aws.Operation{Name: "GetRolePolicy", Method: "POST", URI: "/", ResultWrapper: "GetRolePolicyResult", InputShape: &shapeGetRolePolicyRequest, OutputShape: &shapeGetRolePolicyResponse}
+	opGetServerCertificate               = aws.Operation{Name: "GetServerCertificate", Method: "POST", URI: "/", ResultWrapper: "GetServerCertificateResult", InputShape: &shapeGetServerCertificateRequest, OutputShape: &shapeGetServerCertificateResponse}
 	opGetServiceLinkedRoleDeletionStatus = aws.Operation{Name: "GetServiceLinkedRoleDeletionStatus", Method: "POST", URI: "/", ResultWrapper: "GetServiceLinkedRoleDeletionStatusResult", InputShape: &shapeGetServiceLinkedRoleDeletionStatusRequest, OutputShape: &shapeGetServiceLinkedRoleDeletionStatusResponse}
 	opGetUser                            = aws.Operation{Name: "GetUser", Method: "POST", URI: "/", ResultWrapper: "GetUserResult", InputShape: &shapeGetUserRequest, OutputShape: &shapeGetUserResponse}
 	opGetUserPolicy                      = aws.Operation{Name: "GetUserPolicy", Method: "POST", URI: "/", ResultWrapper: "GetUserPolicyResult", InputShape: &shapeGetUserPolicyRequest, OutputShape: &shapeGetUserPolicyResponse}
@@ -78,6 +80,8 @@ var (
 	opListRolePolicies                   = aws.Operation{Name: "ListRolePolicies", Method: "POST", URI: "/", ResultWrapper: "ListRolePoliciesResult", InputShape: &shapeListRolePoliciesRequest, OutputShape: &shapeListRolePoliciesResponse}
 	opListRoleTags                       = aws.Operation{Name: "ListRoleTags", Method: "POST", URI: "/", ResultWrapper: "ListRoleTagsResult", InputShape: &shapeListRoleTagsRequest, OutputShape: &shapeListRoleTagsResponse}
 	opListRoles                          = aws.Operation{Name: "ListRoles", Method: "POST", URI: "/", ResultWrapper: "ListRolesResult", InputShape: &shapeListRolesRequest, OutputShape: &shapeListRolesResponse}
+	opListServerCertificateTags          = aws.Operation{Name: "ListServerCertificateTags", Method: "POST", URI: "/", ResultWrapper: "ListServerCertificateTagsResult", InputShape: &shapeListServerCertificateTagsRequest, OutputShape: &shapeListServerCertificateTagsResponse}
+	opListServerCertificates             = aws.Operation{Name: "ListServerCertificates", Method: "POST", URI: "/", ResultWrapper: "ListServerCertificatesResult", InputShape: &shapeListServerCertificatesRequest, OutputShape: &shapeListServerCertificatesResponse}
 	opListUserPolicies                   = aws.Operation{Name: "ListUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListUserPoliciesResult", InputShape: &shapeListUserPoliciesRequest, OutputShape: &shapeListUserPoliciesResponse}
 	opListUserTags                       = aws.Operation{Name: "ListUserTags", Method: "POST", URI: "/", ResultWrapper: "ListUserTagsResult", InputShape: &shapeListUserTagsRequest, OutputShape: &shapeListUserTagsResponse}
 	opListUsers                          = aws.Operation{Name: "ListUsers", Method: "POST", URI: "/", ResultWrapper: "ListUsersResult", InputShape: &shapeListUsersRequest, OutputShape: &shapeListUsersResponse}
@@ -93,16 +97,20 @@ var (
 	opTagInstanceProfile                 = aws.Operation{Name: "TagInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeTagInstanceProfileRequest}
 	opTagPolicy                          = aws.Operation{Name: "TagPolicy", Method: "POST", URI: "/", InputShape: &shapeTagPolicyRequest}
 	opTagRole                            = aws.Operation{Name: "TagRole", Method: "POST", URI: "/", InputShape: &shapeTagRoleRequest}
+	opTagServerCertificate               = aws.Operation{Name: "TagServerCertificate", Method: "POST", URI: "/", InputShape: &shapeTagServerCertificateRequest}
 	opTagUser                            = aws.Operation{Name: "TagUser", Method: "POST", URI: "/", InputShape: &shapeTagUserRequest}
 	opUntagInstanceProfile               = aws.Operation{Name: "UntagInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeUntagInstanceProfileRequest}
 	opUntagPolicy                        = aws.Operation{Name: "UntagPolicy", Method: "POST", URI: "/", InputShape: &shapeUntagPolicyRequest}
 	opUntagRole                          = aws.Operation{Name: "UntagRole", Method: "POST", URI: "/", InputShape: &shapeUntagRoleRequest}
+	opUntagServerCertificate             = aws.Operation{Name: "UntagServerCertificate", Method: "POST", URI: "/", InputShape: &shapeUntagServerCertificateRequest}
 	opUntagUser                          = aws.Operation{Name: "UntagUser", Method: "POST", URI: "/", InputShape: &shapeUntagUserRequest}
 	opUpdateAccessKey                    = aws.Operation{Name: "UpdateAccessKey", Method: "POST", URI: "/", InputShape: &shapeUpdateAccessKeyRequest}
 	opUpdateAssumeRolePolicy             = aws.Operation{Name: "UpdateAssumeRolePolicy", Method: "POST", URI: "/", InputShape: &shapeUpdateAssumeRolePolicyRequest}
 	opUpdateRole                         = aws.Operation{Name: "UpdateRole", Method: "POST", URI: "/", ResultWrapper: "UpdateRoleResult", InputShape: &shapeUpdateRoleRequest, OutputShape: &shapeUpdateRoleResponse}
 	opUpdateRoleDescription              = aws.Operation{Name: "UpdateRoleDescription", Method: "POST", URI: "/", ResultWrapper: "UpdateRoleDescriptionResult", InputShape: &shapeUpdateRoleDescriptionRequest, OutputShape: &shapeUpdateRoleDescriptionResponse}
+	opUpdateServerCertificate            = aws.Operation{Name: "UpdateServerCertificate", Method: "POST", URI: "/", InputShape: &shapeUpdateServerCertificateRequest}
 	opUpdateUser                         = aws.Operation{Name: "UpdateUser", Method: "POST", URI: "/", InputShape: &shapeUpdateUserRequest}
+	opUploadServerCertificate            = aws.Operation{Name: "UploadServerCertificate", Method: "POST", URI: "/", ResultWrapper: "UploadServerCertificateResult", InputShape: &shapeUploadServerCertificateRequest, OutputShape: &shapeUploadServerCertificateResponse}
 )
 
 func init() {
@@ -128,6 +136,7 @@ func init() {
 	aws.Register[DeleteRoleInput, DeleteRoleOutput](Model, &opDeleteRole)
 	aws.Register[DeleteRolePermissionsBoundaryInput, DeleteRolePermissionsBoundaryOutput](Model, &opDeleteRolePermissionsBoundary)
 	aws.Register[DeleteRolePolicyInput, DeleteRolePolicyOutput](Model, &opDeleteRolePolicy)
+	aws.Register[DeleteServerCertificateInput, DeleteServerCertificateOutput](Model, &opDeleteServerCertificate)
 	aws.Register[DeleteServiceLinkedRoleInput, DeleteServiceLinkedRoleOutput](Model, &opDeleteServiceLinkedRole)
 	aws.Register[DeleteUserInput, DeleteUserOutput](Model, &opDeleteUser)
 	aws.Register[DeleteUserPermissionsBoundaryInput, DeleteUserPermissionsBoundaryOutput](Model, &opDeleteUserPermissionsBoundary)
@@ -143,6 +152,7 @@ func init() {
 	aws.Register[GetPolicyVersionInput, GetPolicyVersionOutput](Model, &opGetPolicyVersion)
 	aws.Register[GetRoleInput, GetRoleOutput](Model, &opGetRole)
 	aws.Register[GetRolePolicyInput, GetRolePolicyOutput](Model, &opGetRolePolicy)
+	aws.Register[GetServerCertificateInput, GetServerCertificateOutput](Model, &opGetServerCertificate)
 	aws.Register[GetServiceLinkedRoleDeletionStatusInput, GetServiceLinkedRoleDeletionStatusOutput](Model, &opGetServiceLinkedRoleDeletionStatus)
 	aws.Register[GetUserInput, GetUserOutput](Model, &opGetUser)
 	aws.Register[GetUserPolicyInput, GetUserPolicyOutput](Model, &opGetUserPolicy)
@@ -164,6 +174,8 @@ func init() {
 	aws.Register[ListRolePoliciesInput, ListRolePoliciesOutput](Model, &opListRolePolicies)
 	aws.Register[ListRoleTagsInput, ListRoleTagsOutput](Model, &opListRoleTags)
 	aws.Register[ListRolesInput, ListRolesOutput](Model, &opListRoles)
+	aws.Register[ListServerCertificateTagsInput, ListServerCertificateTagsOutput](Model, &opListServerCertificateTags)
+	aws.Register[ListServerCertificatesInput, ListServerCertificatesOutput](Model, &opListServerCertificates)
 	aws.Register[ListUserPoliciesInput, ListUserPoliciesOutput](Model, &opListUserPolicies)
 	aws.Register[ListUserTagsInput, ListUserTagsOutput](Model, &opListUserTags)
 	aws.Register[ListUsersInput, ListUsersOutput](Model, &opListUsers)
@@ -179,16 +191,20 @@ func init() {
 	aws.Register[TagInstanceProfileInput, TagInstanceProfileOutput](Model, &opTagInstanceProfile)
 	aws.Register[TagPolicyInput, TagPolicyOutput](Model, &opTagPolicy)
 	aws.Register[TagRoleInput, TagRoleOutput](Model, &opTagRole)
+	aws.Register[TagServerCertificateInput, TagServerCertificateOutput](Model, &opTagServerCertificate)
 	aws.Register[TagUserInput, TagUserOutput](Model, &opTagUser)
 	aws.Register[UntagInstanceProfileInput, UntagInstanceProfileOutput](Model, &opUntagInstanceProfile)
 	aws.Register[UntagPolicyInput, UntagPolicyOutput](Model, &opUntagPolicy)
 	aws.Register[UntagRoleInput, UntagRoleOutput](Model, &opUntagRole)
+	aws.Register[UntagServerCertificateInput, UntagServerCertificateOutput](Model, &opUntagServerCertificate)
 	aws.Register[UntagUserInput, UntagUserOutput](Model, &opUntagUser)
 	aws.Register[UpdateAccessKeyInput, UpdateAccessKeyOutput](Model, &opUpdateAccessKey)
 	aws.Register[UpdateAssumeRolePolicyInput, UpdateAssumeRolePolicyOutput](Model, &opUpdateAssumeRolePolicy)
 	aws.Register[UpdateRoleInput, UpdateRoleOutput](Model, &opUpdateRole)
 	aws.Register[UpdateRoleDescriptionInput, UpdateRoleDescriptionOutput](Model, &opUpdateRoleDescription)
+	aws.Register[UpdateServerCertificateInput, UpdateServerCertificateOutput](Model, &opUpdateServerCertificate)
 	aws.Register[UpdateUserInput, UpdateUserOutput](Model, &opUpdateUser)
+	aws.Register[UploadServerCertificateInput, UploadServerCertificateOutput](Model, &opUploadServerCertificate)
 	Model.Know(known)
 }
 

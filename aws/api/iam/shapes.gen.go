@@ -6,25 +6,27 @@ import "minato/aws"
 
 // The limits of lengths and ranges.
 var (
-	limit0      float64 = 0
-	limit1      float64 = 1
-	limit100    float64 = 100
-	limit1000   float64 = 1000
-	limit128    float64 = 128
-	limit131072 float64 = 131072
-	limit16     float64 = 16
-	limit20     float64 = 20
-	limit2048   float64 = 2048
-	limit256    float64 = 256
-	limit3      float64 = 3
-	limit320    float64 = 320
-	limit3600   float64 = 3600
-	limit43200  float64 = 43200
-	limit5      float64 = 5
-	limit50     float64 = 50
-	limit512    float64 = 512
-	limit63     float64 = 63
-	limit64     float64 = 64
+	limit0       float64 = 0
+	limit1       float64 = 1
+	limit100     float64 = 100
+	limit1000    float64 = 1000
+	limit128     float64 = 128
+	limit131072  float64 = 131072
+	limit16      float64 = 16
+	limit16384   float64 = 16384
+	limit20      float64 = 20
+	limit2048    float64 = 2048
+	limit2097152 float64 = 2097152
+	limit256     float64 = 256
+	limit3       float64 = 3
+	limit320     float64 = 320
+	limit3600    float64 = 3600
+	limit43200   float64 = 43200
+	limit5       float64 = 5
+	limit50      float64 = 50
+	limit512     float64 = 512
+	limit63      float64 = 63
+	limit64      float64 = 64
 )
 
 // The tables of the shapes.
@@ -184,6 +186,9 @@ var (
 	shapeDeleteRoleRequest = aws.Shape{Name: "DeleteRoleRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "RoleName", Index: 0, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 	}}
+	shapeDeleteServerCertificateRequest = aws.Shape{Name: "DeleteServerCertificateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServerCertificateName", Index: 0, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+	}}
 	shapeDeleteServiceLinkedRoleRequest = aws.Shape{Name: "DeleteServiceLinkedRoleRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "RoleName", Index: 0, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 	}}
@@ -289,6 +294,12 @@ var (
 	}}
 	shapeGetRoleResponse = aws.Shape{Name: "GetRoleResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Role", Index: 0, Shape: &shapeRole, WireName: "Role", QueryName: "Role", Required: true},
+	}}
+	shapeGetServerCertificateRequest = aws.Shape{Name: "GetServerCertificateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServerCertificateName", Index: 0, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+	}}
+	shapeGetServerCertificateResponse = aws.Shape{Name: "GetServerCertificateResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServerCertificate", Index: 0, Shape: &shapeServerCertificate, WireName: "ServerCertificate", QueryName: "ServerCertificate", Required: true},
 	}}
 	shapeGetServiceLinkedRoleDeletionStatusRequest = aws.Shape{Name: "GetServiceLinkedRoleDeletionStatusRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DeletionTaskId", Index: 0, Shape: &shapeDeletionTaskIdType, WireName: "DeletionTaskId", QueryName: "DeletionTaskId", Required: true},
@@ -519,6 +530,26 @@ var (
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "Roles", Index: 2, Shape: &shapeRoleListType, WireName: "Roles", QueryName: "Roles", Required: true},
 	}}
+	shapeListServerCertificateTagsRequest = aws.Shape{Name: "ListServerCertificateTagsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "ServerCertificateName", Index: 2, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+	}}
+	shapeListServerCertificateTagsResponse = aws.Shape{Name: "ListServerCertificateTagsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "Tags", Index: 2, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
+	}}
+	shapeListServerCertificatesRequest = aws.Shape{Name: "ListServerCertificatesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "PathPrefix", Index: 2, Shape: &shapePathPrefixType, WireName: "PathPrefix", QueryName: "PathPrefix"},
+	}}
+	shapeListServerCertificatesResponse = aws.Shape{Name: "ListServerCertificatesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "ServerCertificateMetadataList", Index: 2, Shape: &shapeServerCertificateMetadataListType, WireName: "ServerCertificateMetadataList", QueryName: "ServerCertificateMetadataList", Required: true},
+	}}
 	shapeListUserPoliciesRequest = aws.Shape{Name: "ListUserPoliciesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
@@ -666,6 +697,20 @@ var (
 		{Name: "Region", Index: 0, Shape: &shapeRegionNameType, WireName: "Region", QueryName: "Region"},
 		{Name: "Resources", Index: 1, Shape: &shapeArnListType, WireName: "Resources", QueryName: "Resources"},
 	}}
+	shapeServerCertificate = aws.Shape{Name: "ServerCertificate", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CertificateBody", Index: 0, Shape: &shapeCertificateBodyType, WireName: "CertificateBody", QueryName: "CertificateBody", Required: true},
+		{Name: "CertificateChain", Index: 1, Shape: &shapeCertificateChainType, WireName: "CertificateChain", QueryName: "CertificateChain"},
+		{Name: "ServerCertificateMetadata", Index: 2, Shape: &shapeServerCertificateMetadata, WireName: "ServerCertificateMetadata", QueryName: "ServerCertificateMetadata", Required: true},
+		{Name: "Tags", Index: 3, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags"},
+	}}
+	shapeServerCertificateMetadata = aws.Shape{Name: "ServerCertificateMetadata", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn", Required: true},
+		{Name: "Expiration", Index: 1, Shape: &shapeDateType, WireName: "Expiration", QueryName: "Expiration"},
+		{Name: "Path", Index: 2, Shape: &shapePathType, WireName: "Path", QueryName: "Path", Required: true},
+		{Name: "ServerCertificateId", Index: 3, Shape: &shapeIdType, WireName: "ServerCertificateId", QueryName: "ServerCertificateId", Required: true},
+		{Name: "ServerCertificateName", Index: 4, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+		{Name: "UploadDate", Index: 5, Shape: &shapeDateType, WireName: "UploadDate", QueryName: "UploadDate"},
+	}}
 	shapeSetDefaultPolicyVersionRequest = aws.Shape{Name: "SetDefaultPolicyVersionRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "VersionId", Index: 1, Shape: &shapePolicyVersionIdType, WireName: "VersionId", QueryName: "VersionId", Required: true},
@@ -713,6 +758,10 @@ var (
 		{Name: "RoleName", Index: 0, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 		{Name: "Tags", Index: 1, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
 	}}
+	shapeTagServerCertificateRequest = aws.Shape{Name: "TagServerCertificateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServerCertificateName", Index: 0, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+		{Name: "Tags", Index: 1, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
+	}}
 	shapeTagUserRequest = aws.Shape{Name: "TagUserRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Tags", Index: 0, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags", Required: true},
 		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
@@ -727,6 +776,10 @@ var (
 	}}
 	shapeUntagRoleRequest = aws.Shape{Name: "UntagRoleRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "RoleName", Index: 0, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
+		{Name: "TagKeys", Index: 1, Shape: &shapeTagKeyListType, WireName: "TagKeys", QueryName: "TagKeys", Required: true},
+	}}
+	shapeUntagServerCertificateRequest = aws.Shape{Name: "UntagServerCertificateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServerCertificateName", Index: 0, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
 		{Name: "TagKeys", Index: 1, Shape: &shapeTagKeyListType, WireName: "TagKeys", QueryName: "TagKeys", Required: true},
 	}}
 	shapeUntagUserRequest = aws.Shape{Name: "UntagUserRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -754,11 +807,28 @@ var (
 		{Name: "MaxSessionDuration", Index: 1, Shape: &shapeRoleMaxSessionDurationType, WireName: "MaxSessionDuration", QueryName: "MaxSessionDuration"},
 		{Name: "RoleName", Index: 2, Shape: &shapeRoleNameType, WireName: "RoleName", QueryName: "RoleName", Required: true},
 	}}
-	shapeUpdateRoleResponse = aws.Shape{Name: "UpdateRoleResponse", Kind: aws.Structure}
-	shapeUpdateUserRequest  = aws.Shape{Name: "UpdateUserRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeUpdateRoleResponse             = aws.Shape{Name: "UpdateRoleResponse", Kind: aws.Structure}
+	shapeUpdateServerCertificateRequest = aws.Shape{Name: "UpdateServerCertificateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NewPath", Index: 0, Shape: &shapePathType, WireName: "NewPath", QueryName: "NewPath"},
+		{Name: "NewServerCertificateName", Index: 1, Shape: &shapeServerCertificateNameType, WireName: "NewServerCertificateName", QueryName: "NewServerCertificateName"},
+		{Name: "ServerCertificateName", Index: 2, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+	}}
+	shapeUpdateUserRequest = aws.Shape{Name: "UpdateUserRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "NewPath", Index: 0, Shape: &shapePathType, WireName: "NewPath", QueryName: "NewPath"},
 		{Name: "NewUserName", Index: 1, Shape: &shapeUserNameType, WireName: "NewUserName", QueryName: "NewUserName"},
 		{Name: "UserName", Index: 2, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeUploadServerCertificateRequest = aws.Shape{Name: "UploadServerCertificateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CertificateBody", Index: 0, Shape: &shapeCertificateBodyType, WireName: "CertificateBody", QueryName: "CertificateBody", Required: true},
+		{Name: "CertificateChain", Index: 1, Shape: &shapeCertificateChainType, WireName: "CertificateChain", QueryName: "CertificateChain"},
+		{Name: "Path", Index: 2, Shape: &shapePathType, WireName: "Path", QueryName: "Path"},
+		{Name: "PrivateKey", Index: 3, Shape: &shapePrivateKeyType, WireName: "PrivateKey", QueryName: "PrivateKey", Required: true},
+		{Name: "ServerCertificateName", Index: 4, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
+		{Name: "Tags", Index: 5, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags"},
+	}}
+	shapeUploadServerCertificateResponse = aws.Shape{Name: "UploadServerCertificateResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServerCertificateMetadata", Index: 0, Shape: &shapeServerCertificateMetadata, WireName: "ServerCertificateMetadata", QueryName: "ServerCertificateMetadata"},
+		{Name: "Tags", Index: 1, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags"},
 	}}
 	shapeUser = aws.Shape{Name: "User", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Arn", Index: 0, Shape: &shapeArnType, WireName: "Arn", QueryName: "Arn", Required: true},
@@ -770,50 +840,55 @@ var (
 		{Name: "UserId", Index: 6, Shape: &shapeIdType, WireName: "UserId", QueryName: "UserId", Required: true},
 		{Name: "UserName", Index: 7, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
 	}}
-	shapeAccessKeyIdType               = aws.Shape{Name: "accessKeyIdType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
-	shapeAccessKeyMetadataListType     = aws.Shape{Name: "accessKeyMetadataListType", Kind: aws.List, Elem: &shapeAccessKeyMetadata, ElemName: "member"}
-	shapeAccessKeySecretType           = aws.Shape{Name: "accessKeySecretType", Kind: aws.String, Sensitive: true}
-	shapeAccountAliasListType          = aws.Shape{Name: "accountAliasListType", Kind: aws.List, Elem: &shapeAccountAliasType, ElemName: "member"}
-	shapeAccountAliasType              = aws.Shape{Name: "accountAliasType", Kind: aws.String, Min: &limit3, Max: &limit63, Pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"}
-	shapeArnType                       = aws.Shape{Name: "arnType", Kind: aws.String, Min: &limit20, Max: &limit2048}
-	shapeAttachedPoliciesListType      = aws.Shape{Name: "attachedPoliciesListType", Kind: aws.List, Elem: &shapeAttachedPolicy, ElemName: "member"}
-	shapeAttachmentCountType           = aws.Shape{Name: "attachmentCountType", Kind: aws.Integer}
-	shapeBooleanType                   = aws.Shape{Name: "booleanType", Kind: aws.Boolean}
-	shapeCustomSuffixType              = aws.Shape{Name: "customSuffixType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
-	shapeDateType                      = aws.Shape{Name: "dateType", Kind: aws.Timestamp}
-	shapeExistingUserNameType          = aws.Shape{Name: "existingUserNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
-	shapeGroupListType                 = aws.Shape{Name: "groupListType", Kind: aws.List, Elem: &shapeGroup, ElemName: "member"}
-	shapeGroupNameType                 = aws.Shape{Name: "groupNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
-	shapeIdType                        = aws.Shape{Name: "idType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
-	shapeInstanceProfileListType       = aws.Shape{Name: "instanceProfileListType", Kind: aws.List, Elem: &shapeInstanceProfile, ElemName: "member"}
-	shapeInstanceProfileNameType       = aws.Shape{Name: "instanceProfileNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
-	shapeMarkerType                    = aws.Shape{Name: "markerType", Kind: aws.String, Min: &limit1, Max: &limit320, Pattern: "[\\u0020-\\u00FF]+"}
-	shapeMaxItemsType                  = aws.Shape{Name: "maxItemsType", Kind: aws.Integer, Min: &limit1, Max: &limit1000}
-	shapePathPrefixType                = aws.Shape{Name: "pathPrefixType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "\\u002F[\\u0021-\\u007F]*"}
-	shapePathType                      = aws.Shape{Name: "pathType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"}
-	shapePolicyDescriptionType         = aws.Shape{Name: "policyDescriptionType", Kind: aws.String, Max: &limit1000}
-	shapePolicyDocumentType            = aws.Shape{Name: "policyDocumentType", Kind: aws.String, Min: &limit1, Max: &limit131072, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
-	shapePolicyDocumentVersionListType = aws.Shape{Name: "policyDocumentVersionListType", Kind: aws.List, Elem: &shapePolicyVersion, ElemName: "member"}
-	shapePolicyListType                = aws.Shape{Name: "policyListType", Kind: aws.List, Elem: &shapePolicy, ElemName: "member"}
-	shapePolicyNameListType            = aws.Shape{Name: "policyNameListType", Kind: aws.List, Elem: &shapePolicyNameType, ElemName: "member"}
-	shapePolicyNameType                = aws.Shape{Name: "policyNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
-	shapePolicyPathType                = aws.Shape{Name: "policyPathType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"}
-	shapePolicyScopeType               = aws.Shape{Name: "policyScopeType", Kind: aws.String, Enum: []string{"All", "AWS", "Local"}}
-	shapePolicyVersionIdType           = aws.Shape{Name: "policyVersionIdType", Kind: aws.String, Pattern: "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"}
-	shapeResponseMarkerType            = aws.Shape{Name: "responseMarkerType", Kind: aws.String}
-	shapeRoleDescriptionType           = aws.Shape{Name: "roleDescriptionType", Kind: aws.String, Max: &limit1000, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"}
-	shapeRoleListType                  = aws.Shape{Name: "roleListType", Kind: aws.List, Elem: &shapeRole, ElemName: "member"}
-	shapeRoleMaxSessionDurationType    = aws.Shape{Name: "roleMaxSessionDurationType", Kind: aws.Integer, Min: &limit3600, Max: &limit43200}
-	shapeRoleNameType                  = aws.Shape{Name: "roleNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
-	shapeStatusType                    = aws.Shape{Name: "statusType", Kind: aws.String, Enum: []string{"Active", "Inactive", "Expired"}}
-	shapeStringType                    = aws.Shape{Name: "stringType", Kind: aws.String}
-	shapeSummaryKeyType                = aws.Shape{Name: "summaryKeyType", Kind: aws.String, Enum: []string{"Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"}}
-	shapeSummaryMapType                = aws.Shape{Name: "summaryMapType", Kind: aws.Map, Key: &shapeSummaryKeyType, Elem: &shapeSummaryValueType, KeyName: "key", ValueName: "value"}
-	shapeSummaryValueType              = aws.Shape{Name: "summaryValueType", Kind: aws.Integer}
-	shapeTagKeyListType                = aws.Shape{Name: "tagKeyListType", Kind: aws.List, Elem: &shapeTagKeyType, ElemName: "member", Max: &limit50}
-	shapeTagKeyType                    = aws.Shape{Name: "tagKeyType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"}
-	shapeTagListType                   = aws.Shape{Name: "tagListType", Kind: aws.List, Elem: &shapeTag, ElemName: "member", Max: &limit50}
-	shapeTagValueType                  = aws.Shape{Name: "tagValueType", Kind: aws.String, Min: &limit0, Max: &limit256, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"}
-	shapeUserListType                  = aws.Shape{Name: "userListType", Kind: aws.List, Elem: &shapeUser, ElemName: "member"}
-	shapeUserNameType                  = aws.Shape{Name: "userNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
+	shapeAccessKeyIdType                   = aws.Shape{Name: "accessKeyIdType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
+	shapeAccessKeyMetadataListType         = aws.Shape{Name: "accessKeyMetadataListType", Kind: aws.List, Elem: &shapeAccessKeyMetadata, ElemName: "member"}
+	shapeAccessKeySecretType               = aws.Shape{Name: "accessKeySecretType", Kind: aws.String, Sensitive: true}
+	shapeAccountAliasListType              = aws.Shape{Name: "accountAliasListType", Kind: aws.List, Elem: &shapeAccountAliasType, ElemName: "member"}
+	shapeAccountAliasType                  = aws.Shape{Name: "accountAliasType", Kind: aws.String, Min: &limit3, Max: &limit63, Pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"}
+	shapeArnType                           = aws.Shape{Name: "arnType", Kind: aws.String, Min: &limit20, Max: &limit2048}
+	shapeAttachedPoliciesListType          = aws.Shape{Name: "attachedPoliciesListType", Kind: aws.List, Elem: &shapeAttachedPolicy, ElemName: "member"}
+	shapeAttachmentCountType               = aws.Shape{Name: "attachmentCountType", Kind: aws.Integer}
+	shapeBooleanType                       = aws.Shape{Name: "booleanType", Kind: aws.Boolean}
+	shapeCertificateBodyType               = aws.Shape{Name: "certificateBodyType", Kind: aws.String, Min: &limit1, Max: &limit16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
+	shapeCertificateChainType              = aws.Shape{Name: "certificateChainType", Kind: aws.String, Min: &limit1, Max: &limit2097152, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
+	shapeCustomSuffixType                  = aws.Shape{Name: "customSuffixType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
+	shapeDateType                          = aws.Shape{Name: "dateType", Kind: aws.Timestamp}
+	shapeExistingUserNameType              = aws.Shape{Name: "existingUserNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapeGroupListType                     = aws.Shape{Name: "groupListType", Kind: aws.List, Elem: &shapeGroup, ElemName: "member"}
+	shapeGroupNameType                     = aws.Shape{Name: "groupNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapeIdType                            = aws.Shape{Name: "idType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
+	shapeInstanceProfileListType           = aws.Shape{Name: "instanceProfileListType", Kind: aws.List, Elem: &shapeInstanceProfile, ElemName: "member"}
+	shapeInstanceProfileNameType           = aws.Shape{Name: "instanceProfileNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapeMarkerType                        = aws.Shape{Name: "markerType", Kind: aws.String, Min: &limit1, Max: &limit320, Pattern: "[\\u0020-\\u00FF]+"}
+	shapeMaxItemsType                      = aws.Shape{Name: "maxItemsType", Kind: aws.Integer, Min: &limit1, Max: &limit1000}
+	shapePathPrefixType                    = aws.Shape{Name: "pathPrefixType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "\\u002F[\\u0021-\\u007F]*"}
+	shapePathType                          = aws.Shape{Name: "pathType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"}
+	shapePolicyDescriptionType             = aws.Shape{Name: "policyDescriptionType", Kind: aws.String, Max: &limit1000}
+	shapePolicyDocumentType                = aws.Shape{Name: "policyDocumentType", Kind: aws.String, Min: &limit1, Max: &limit131072, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
+	shapePolicyDocumentVersionListType     = aws.Shape{Name: "policyDocumentVersionListType", Kind: aws.List, Elem: &shapePolicyVersion, ElemName: "member"}
+	shapePolicyListType                    = aws.Shape{Name: "policyListType", Kind: aws.List, Elem: &shapePolicy, ElemName: "member"}
+	shapePolicyNameListType                = aws.Shape{Name: "policyNameListType", Kind: aws.List, Elem: &shapePolicyNameType, ElemName: "member"}
+	shapePolicyNameType                    = aws.Shape{Name: "policyNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapePolicyPathType                    = aws.Shape{Name: "policyPathType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"}
+	shapePolicyScopeType                   = aws.Shape{Name: "policyScopeType", Kind: aws.String, Enum: []string{"All", "AWS", "Local"}}
+	shapePolicyVersionIdType               = aws.Shape{Name: "policyVersionIdType", Kind: aws.String, Pattern: "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"}
+	shapePrivateKeyType                    = aws.Shape{Name: "privateKeyType", Kind: aws.String, Min: &limit1, Max: &limit16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", Sensitive: true}
+	shapeResponseMarkerType                = aws.Shape{Name: "responseMarkerType", Kind: aws.String}
+	shapeRoleDescriptionType               = aws.Shape{Name: "roleDescriptionType", Kind: aws.String, Max: &limit1000, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"}
+	shapeRoleListType                      = aws.Shape{Name: "roleListType", Kind: aws.List, Elem: &shapeRole, ElemName: "member"}
+	shapeRoleMaxSessionDurationType        = aws.Shape{Name: "roleMaxSessionDurationType", Kind: aws.Integer, Min: &limit3600, Max: &limit43200}
+	shapeRoleNameType                      = aws.Shape{Name: "roleNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
+	shapeServerCertificateMetadataListType = aws.Shape{Name: "serverCertificateMetadataListType", Kind: aws.List, Elem: &shapeServerCertificateMetadata, ElemName: "member"}
+	shapeServerCertificateNameType         = aws.Shape{Name: "serverCertificateNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapeStatusType                        = aws.Shape{Name: "statusType", Kind: aws.String, Enum: []string{"Active", "Inactive", "Expired"}}
+	shapeStringType                        = aws.Shape{Name: "stringType", Kind: aws.String}
+	shapeSummaryKeyType                    = aws.Shape{Name: "summaryKeyType", Kind: aws.String, Enum: []string{"Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"}}
+	shapeSummaryMapType                    = aws.Shape{Name: "summaryMapType", Kind: aws.Map, Key: &shapeSummaryKeyType, Elem: &shapeSummaryValueType, KeyName: "key", ValueName: "value"}
+	shapeSummaryValueType                  = aws.Shape{Name: "summaryValueType", Kind: aws.Integer}
+	shapeTagKeyListType                    = aws.Shape{Name: "tagKeyListType", Kind: aws.List, Elem: &shapeTagKeyType, ElemName: "member", Max: &limit50}
+	shapeTagKeyType                        = aws.Shape{Name: "tagKeyType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"}
+	shapeTagListType                       = aws.Shape{Name: "tagListType", Kind: aws.List, Elem: &shapeTag, ElemName: "member", Max: &limit50}
+	shapeTagValueType                      = aws.Shape{Name: "tagValueType", Kind: aws.String, Min: &limit0, Max: &limit256, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"}
+	shapeUserListType                      = aws.Shape{Name: "userListType", Kind: aws.List, Elem: &shapeUser, ElemName: "member"}
+	shapeUserNameType                      = aws.Shape{Name: "userNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
 )

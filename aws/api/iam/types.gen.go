@@ -239,6 +239,15 @@ type DeleteRolePolicyInput struct {
 type DeleteRolePolicyOutput struct {
 }
 
+// DeleteServerCertificateInput is the input of DeleteServerCertificate.
+type DeleteServerCertificateInput struct {
+	ServerCertificateName *string `json:"ServerCertificateName,omitempty"`
+}
+
+// DeleteServerCertificateOutput is the output of DeleteServerCertificate.
+type DeleteServerCertificateOutput struct {
+}
+
 // DeleteServiceLinkedRoleInput is the input of DeleteServiceLinkedRole.
 type DeleteServiceLinkedRoleInput struct {
 	RoleName *string `json:"RoleName,omitempty"`
@@ -396,6 +405,16 @@ type GetRolePolicyOutput struct {
 	PolicyDocument *string `json:"PolicyDocument,omitempty"`
 	PolicyName     *string `json:"PolicyName,omitempty"`
 	RoleName       *string `json:"RoleName,omitempty"`
+}
+
+// GetServerCertificateInput is the input of GetServerCertificate.
+type GetServerCertificateInput struct {
+	ServerCertificateName *string `json:"ServerCertificateName,omitempty"`
+}
+
+// GetServerCertificateOutput is the output of GetServerCertificate.
+type GetServerCertificateOutput struct {
+	ServerCertificate *ServerCertificate `json:"ServerCertificate,omitempty"`
 }
 
 // GetServiceLinkedRoleDeletionStatusInput is the input of GetServiceLinkedRoleDeletionStatus.
@@ -694,6 +713,34 @@ type ListRolesOutput struct {
 	Roles       []Role  `json:"Roles,omitempty"`
 }
 
+// ListServerCertificateTagsInput is the input of ListServerCertificateTags.
+type ListServerCertificateTagsInput struct {
+	Marker                *string `json:"Marker,omitempty"`
+	MaxItems              *int32  `json:"MaxItems,omitempty"`
+	ServerCertificateName *string `json:"ServerCertificateName,omitempty"`
+}
+
+// ListServerCertificateTagsOutput is the output of ListServerCertificateTags.
+type ListServerCertificateTagsOutput struct {
+	IsTruncated *bool   `json:"IsTruncated,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+	Tags        []Tag   `json:"Tags,omitempty"`
+}
+
+// ListServerCertificatesInput is the input of ListServerCertificates.
+type ListServerCertificatesInput struct {
+	Marker     *string `json:"Marker,omitempty"`
+	MaxItems   *int32  `json:"MaxItems,omitempty"`
+	PathPrefix *string `json:"PathPrefix,omitempty"`
+}
+
+// ListServerCertificatesOutput is the output of ListServerCertificates.
+type ListServerCertificatesOutput struct {
+	IsTruncated                   *bool                       `json:"IsTruncated,omitempty"`
+	Marker                        *string                     `json:"Marker,omitempty"`
+	ServerCertificateMetadataList []ServerCertificateMetadata `json:"ServerCertificateMetadataList,omitempty"`
+}
+
 // ListUserPoliciesInput is the input of ListUserPolicies.
 type ListUserPoliciesInput struct {
 	Marker   *string `json:"Marker,omitempty"`
@@ -872,6 +919,16 @@ type TagRoleInput struct {
 type TagRoleOutput struct {
 }
 
+// TagServerCertificateInput is the input of TagServerCertificate.
+type TagServerCertificateInput struct {
+	ServerCertificateName *string `json:"ServerCertificateName,omitempty"`
+	Tags                  []Tag   `json:"Tags,omitempty"`
+}
+
+// TagServerCertificateOutput is the output of TagServerCertificate.
+type TagServerCertificateOutput struct {
+}
+
 // TagUserInput is the input of TagUser.
 type TagUserInput struct {
 	Tags     []Tag   `json:"Tags,omitempty"`
@@ -910,6 +967,16 @@ type UntagRoleInput struct {
 
 // UntagRoleOutput is the output of UntagRole.
 type UntagRoleOutput struct {
+}
+
+// UntagServerCertificateInput is the input of UntagServerCertificate.
+type UntagServerCertificateInput struct {
+	ServerCertificateName *string  `json:"ServerCertificateName,omitempty"`
+	TagKeys               []string `json:"TagKeys,omitempty"`
+}
+
+// UntagServerCertificateOutput is the output of UntagServerCertificate.
+type UntagServerCertificateOutput struct {
 }
 
 // UntagUserInput is the input of UntagUser.
@@ -965,6 +1032,17 @@ type UpdateRoleDescriptionOutput struct {
 	Role *Role `json:"Role,omitempty"`
 }
 
+// UpdateServerCertificateInput is the input of UpdateServerCertificate.
+type UpdateServerCertificateInput struct {
+	NewPath                  *string `json:"NewPath,omitempty"`
+	NewServerCertificateName *string `json:"NewServerCertificateName,omitempty"`
+	ServerCertificateName    *string `json:"ServerCertificateName,omitempty"`
+}
+
+// UpdateServerCertificateOutput is the output of UpdateServerCertificate.
+type UpdateServerCertificateOutput struct {
+}
+
 // UpdateUserInput is the input of UpdateUser.
 type UpdateUserInput struct {
 	NewPath     *string `json:"NewPath,omitempty"`
@@ -974,6 +1052,22 @@ type UpdateUserInput struct {
 
 // UpdateUserOutput is the output of UpdateUser.
 type UpdateUserOutput struct {
+}
+
+// UploadServerCertificateInput is the input of UploadServerCertificate.
+type UploadServerCertificateInput struct {
+	CertificateBody       *string `json:"CertificateBody,omitempty"`
+	CertificateChain      *string `json:"CertificateChain,omitempty"`
+	Path                  *string `json:"Path,omitempty"`
+	PrivateKey            *string `json:"PrivateKey,omitempty"`
+	ServerCertificateName *string `json:"ServerCertificateName,omitempty"`
+	Tags                  []Tag   `json:"Tags,omitempty"`
+}
+
+// UploadServerCertificateOutput is the output of UploadServerCertificate.
+type UploadServerCertificateOutput struct {
+	ServerCertificateMetadata *ServerCertificateMetadata `json:"ServerCertificateMetadata,omitempty"`
+	Tags                      []Tag                      `json:"Tags,omitempty"`
 }
 
 // AccessKey is the structure AccessKey of the API.
@@ -1144,6 +1238,24 @@ type RoleLastUsed struct {
 type RoleUsageType struct {
 	Region    *string  `json:"Region,omitempty"`
 	Resources []string `json:"Resources,omitempty"`
+}
+
+// ServerCertificate is the structure ServerCertificate of the API.
+type ServerCertificate struct {
+	CertificateBody           *string                    `json:"CertificateBody,omitempty"`
+	CertificateChain          *string                    `json:"CertificateChain,omitempty"`
+	ServerCertificateMetadata *ServerCertificateMetadata `json:"ServerCertificateMetadata,omitempty"`
+	Tags                      []Tag                      `json:"Tags,omitempty"`
+}
+
+// ServerCertificateMetadata is the structure ServerCertificateMetadata of the API.
+type ServerCertificateMetadata struct {
+	Arn                   *string    `json:"Arn,omitempty"`
+	Expiration            *time.Time `json:"Expiration,omitempty"`
+	Path                  *string    `json:"Path,omitempty"`
+	ServerCertificateId   *string    `json:"ServerCertificateId,omitempty"`
+	ServerCertificateName *string    `json:"ServerCertificateName,omitempty"`
+	UploadDate            *time.Time `json:"UploadDate,omitempty"`
 }
 
 // Statement is the structure Statement of the API.

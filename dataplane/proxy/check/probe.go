@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func Probe(ctx context.Context, s proxy.Sockets, network string, node netip.Addr
 		defer conn.Close()
 		stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
 		defer stop()
-		r.Status, err = ask(conn, target, c.Path, deadline)
+		r.Status, err = speak(dialCtx, conn, target, c, deadline)
 	}
 	r.Latency = time.Since(start)
 	switch {
@@ -52,12 +53,34 @@ func Probe(ctx context.Context, s proxy.Sockets, network string, node netip.Addr
 		r.Reason, r.Err = proxy.Timeout, err.Error()
 	case err != nil:
 		r.Reason, r.Err = proxy.Failed, err.Error()
-	case !matches(c.Codes, r.Status):
+	case c.Kind != proxy.CheckTCP && !matches(c.Codes, r.Status):
 		r.Reason = proxy.Mismatch
 	default:
 		r.Passed = true
 	}
 	return r, nil
+}
+
+// speak asks what the check is for over the connection.
+func speak(ctx context.Context, conn net.Conn, target netip.AddrPort, c proxy.Check, deadline time.Time) (int, error) {
+	if c.TLS {
+		var alpn []string
+		if c.Kind == proxy.CheckHTTP2 || c.Kind == proxy.CheckGRPC {
+			alpn = []string{"h2"}
+		}
+		t := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, NextProtos: alpn}) // the network says who it is
+		if err := t.HandshakeContext(ctx); err != nil {
+			return 0, err
+		}
+		conn = t
+	}
+	switch c.Kind {
+	case proxy.CheckTCP:
+		return 0, nil
+	case proxy.CheckHTTP2, proxy.CheckGRPC:
+		return ask2(ctx, conn, target, c)
+	}
+	return ask(conn, target, c.Path, deadline)
 }
 
 // notReady tells whether it is our side that is missing: the address to ask

@@ -41,7 +41,7 @@ func (c *client) fail(status int) bool { return c.answer(status, "text/html", pa
 // answer answers without a target. It reports whether the connection can take
 // another request.
 func (c *client) answer(status int, contentType, content, location string) bool {
-	c.t.b.count.own.add(status)
+	c.s.count.own.add(status)
 	keep := c.keep && c.skipBody()
 	out := c.out[:0]
 	out = append(out, "HTTP/1.1 "...)
@@ -104,24 +104,30 @@ func (c *client) skipBody() bool {
 }
 
 func (c *client) fixed(f *proxy.FixedResponse) bool {
-	contentType := f.ContentType
-	if contentType == "" {
-		contentType = "text/plain"
+	c.s.count.own.fixed.Add(1)
+	return c.answer(f.Status, fixedType(f), f.Body, "")
+}
+
+func fixedType(f *proxy.FixedResponse) string {
+	if f.ContentType == "" {
+		return "text/plain; charset=utf-8"
 	}
-	return c.answer(f.Status, contentType+"; charset=utf-8", f.Body, "")
+	return f.ContentType + "; charset=utf-8"
 }
 
 func (c *client) redirect(r *proxy.Redirect) bool {
-	return c.answer(r.Status, "text/html", page(r.Status), location(r, &c.req, c.t.port, c.req.Host))
+	c.s.count.own.redirects.Add(1)
+	return c.answer(r.Status, "text/html", page(r.Status), c.location(r))
 }
 
 // location fills the placeholders of a redirect. What comes from the request
 // holds no control characters: the parser refused them.
-func location(r *proxy.Redirect, req *http1.Request, port uint16, host []byte) string {
+func (v *visit) location(r *proxy.Redirect) string {
+	req := &v.req
 	fill := strings.NewReplacer(
-		"#{protocol}", "HTTP",
-		"#{host}", string(hostname(host)),
-		"#{port}", strconv.Itoa(int(port)),
+		"#{protocol}", v.scheme(),
+		"#{host}", string(hostname(req.Host)),
+		"#{port}", strconv.Itoa(int(v.t.port)),
 		"#{path}", string(bytes.TrimPrefix(req.Path, []byte{'/'})),
 		"#{query}", string(req.Query),
 	)

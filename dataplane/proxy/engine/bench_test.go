@@ -29,7 +29,7 @@ func BenchmarkProxy(b *testing.B) {
 	check := proxytest.Check()
 	check.Disabled = true
 	err := e.Set(b.Context(), &proxy.Config{
-		LoadBalancers: []proxy.LoadBalancer{{ID: "lb", Nodes: []netip.Addr{addr.Addr()}, Listeners: []proxy.Listener{{ID: "l", Port: addr.Port(), Default: proxytest.ForwardTo("tg")}}}},
+		LoadBalancers: []proxy.LoadBalancer{{ID: "lb", Nodes: []proxy.Node{{Addr: addr.Addr()}}, Listeners: []proxy.Listener{{ID: "l", Port: addr.Port(), Default: proxytest.ForwardTo("tg")}}}},
 		TargetGroups:  []proxy.TargetGroup{{ID: "tg", Check: check, Targets: []proxy.Target{{Address: target}}}},
 	})
 	if err != nil {

@@ -1,46 +1,46 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
 
+	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 )
 
 // client is a connection from a client and the request it is busy with.
 type client struct {
 	stream
-	s      *socket
-	remote netip.AddrPort
-	node   netip.Addr // the address it came to
+	visit  // the present request; its slices are valid until the body is read
+	tcp    net.Conn
 	since  time.Time
 	active activity
 	watch  watcher
 
-	// Of the present request. Slices in req are valid until the body is read.
-	t      *table
-	req    http1.Request
-	resp   http1.Response
-	body   body
-	out    []byte
-	isHead bool
-	safe   bool // the method may be sent twice
-	keep   bool // the connection may take another request
-	linger bool // the client may still be sending when we close
+	// Of the present request.
+	resp    http1.Response
+	body    body
+	out     []byte
+	isHead  bool
+	safe    bool // the method may be sent twice
+	keep    bool // the connection may take another request
+	suspect bool // the connection to the target must not take another one
+	linger  bool // the client may still be sending when we close
 
 	mu      sync.Mutex
-	resting bool // between requests
-	leaving bool // no further request
+	resting bool         // between requests
+	leaving bool         // no further request
+	http2   *http.Server // of a connection that speaks HTTP/2
 }
 
 func newClient(s *socket, conn net.Conn) *client {
-	c := &client{s: s, since: time.Now(), node: s.at.Addr()}
+	c := &client{visit: visit{s: s, node: s.at.Addr()}, tcp: conn, since: time.Now()}
 	c.Conn = conn
-	c.in, c.stream.out = &s.b.count.in, &s.b.count.out
+	c.in, c.stream.out = &s.count.in, &s.count.out
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		ap := a.AddrPort()
 		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -51,6 +51,17 @@ func newClient(s *socket, conn net.Conn) *client {
 
 // serve serves requests until the connection ends.
 func (c *client) serve() {
+	switch t := c.s.table.Load(); {
+	case t.tls != nil && !c.handshake():
+		c.Close()
+		return
+	case t.stream:
+		c.passThrough()
+		return
+	case c.tls != nil && c.tls.NegotiatedProtocol == "h2":
+		c.serveHTTP2()
+		return
+	}
 	for c.rest() && c.request() {
 	}
 	if c.linger {
@@ -67,6 +78,9 @@ func (c *client) leave() {
 	c.leaving = true
 	if c.resting {
 		c.interrupt()
+	}
+	if c.http2 != nil {
+		go c.http2.Shutdown(c.s.e.ctx) // tells the client; streams go on
 	}
 }
 
@@ -104,16 +118,16 @@ func (c *client) request() bool {
 	head, err := c.head()
 	switch {
 	case err == errTooLong:
-		c.s.b.count.requests.Add(1)
+		c.s.count.requests.Add(1)
 		return c.fail(400)
 	case err != nil && isTimeout(err):
-		c.s.b.count.requests.Add(1)
+		c.s.count.requests.Add(1)
 		return c.fail(408)
 	case err != nil:
 		return false
 	}
-	c.s.b.count.requests.Add(1)
-	if err := c.req.Parse(head, c.t.opts.StrictDesync); err != nil {
+	c.s.count.requests.Add(1)
+	if err := c.req.Parse(head); err != nil {
 		return c.fail(badStatus(err))
 	}
 	c.body.start(&c.stream, c.req.Framing, c.req.Length)
@@ -121,14 +135,17 @@ func (c *client) request() bool {
 	c.mu.Lock()
 	c.keep = !c.req.Close && !c.leaving
 	c.mu.Unlock()
-	switch {
-	case string(c.req.Method) == "TRACE":
-		return c.fail(405)
-	case c.tooManyForwarded():
-		return c.fail(463)
+	if c.suspect = c.req.Class == http1.Ambiguous && c.t.opts.Desync != proxy.Monitor; c.suspect {
+		c.keep = false
 	}
-	a := c.t.match(&c.req, c.remote.Addr())
+	if c.req.Class > http1.Compliant {
+		c.s.count.nonCompliant.Add(1)
+	}
+	a, status := c.route()
 	switch {
+	case a == nil:
+		c.keep = c.keep && status != 400
+		return c.fail(status)
 	case a.fixed != nil:
 		return c.fixed(a.fixed)
 	case a.redirect != nil:
@@ -143,17 +160,6 @@ func badStatus(err error) int {
 		return e.Status
 	}
 	return 400
-}
-
-// tooManyForwarded is ALB's limit of 30 addresses in X-Forwarded-For.
-func (c *client) tooManyForwarded() bool {
-	n := 0
-	for i := range c.req.Fields {
-		if f := &c.req.Fields[i]; f.Known == http1.XForwardedFor {
-			n += 1 + bytes.Count(f.Value, []byte{','})
-		}
-	}
-	return n > 30
 }
 
 const (
@@ -183,7 +189,7 @@ func (c *client) flush() {
 // reset makes the close that follows an error for the client too. It is for
 // answers that end with the connection, which a plain close would make whole.
 func (c *client) reset() {
-	if l, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+	if l, ok := c.tcp.(interface{ SetLinger(int) error }); ok {
 		l.SetLinger(0)
 	}
 }

@@ -24,8 +24,12 @@
 // target's kernel refused the bytes. Requests whose body is not here yet cannot
 // be sent twice, and so always get a new connection. All else is 502.
 //
-// # What is here and what is not
+// # Beside HTTP/1.1
 //
-// HTTP/1.x to clients and targets, WebSocket, every behaviour doc.go of
-// dataplane/proxy promises. Not yet: TLS, HTTP/2, stickiness, slow start.
+// TLS ends at the socket (tls.go); what is served then is the same. A client that
+// chose HTTP/2 is served by golang.org/x/net/http2, which calls serveStream for
+// each request (http2.go); rules, choice of target, heads and counting are the
+// same code (visit.go, sticky.go, roster.go). Targets that speak HTTP/2, gRPC
+// among them, are reached by http2.Transport; all others by the pools above. A
+// listener of streams gives each connection to one target (passthrough.go).
 package engine

@@ -34,7 +34,17 @@ type balancer struct {
 	id      string
 	network string
 	sockets map[netip.AddrPort]*socket
-	count   counters
+	counts  map[string]*counters // by zone; they only grow
+}
+
+// zone returns the counters of a zone.
+func (b *balancer) zone(name string) *counters {
+	c := b.counts[name]
+	if c == nil {
+		c = &counters{}
+		b.counts[name] = c
+	}
+	return c
 }
 
 // New makes an engine that does nothing yet.
@@ -67,7 +77,7 @@ func (e *Engine) Set(_ context.Context, c *proxy.Config) error {
 		wanted[tg.ID] = true
 		g := e.groups[tg.ID]
 		if g == nil {
-			g = &group{e: e, id: tg.ID}
+			g = newGroup(e, tg.ID)
 			e.groups[tg.ID] = g
 		}
 		g.set(tg, users[tg.ID])
@@ -94,14 +104,14 @@ func (e *Engine) setBalancers(c *proxy.Config) {
 			b = nil
 		}
 		if b == nil {
-			b = &balancer{id: lb.ID, network: lb.Network, sockets: map[netip.AddrPort]*socket{}}
+			b = &balancer{id: lb.ID, network: lb.Network, sockets: map[netip.AddrPort]*socket{}, counts: map[string]*counters{}}
 			e.balancers[lb.ID] = b
 		}
 		open := map[netip.AddrPort]bool{}
 		for j := range lb.Listeners {
 			t := compile(b, lb, &lb.Listeners[j], e.groups)
 			for _, node := range lb.Nodes {
-				at := netip.AddrPortFrom(node, lb.Listeners[j].Port)
+				at := netip.AddrPortFrom(node.Addr, lb.Listeners[j].Port)
 				open[at] = true
 				if s := b.sockets[at]; s != nil {
 					s.table.Store(t)
@@ -162,10 +172,31 @@ func (e *Engine) Listeners(id string) []proxy.ListenerStatus {
 func (e *Engine) Counters(id string) proxy.Counters {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var all proxy.Counters
 	if b := e.balancers[id]; b != nil {
-		return b.count.read()
+		for _, c := range b.counts {
+			all = all.Plus(c.read())
+		}
 	}
-	return proxy.Counters{}
+	return all
+}
+
+// Account implements proxy.Proxy.
+func (e *Engine) Account() proxy.Account {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := proxy.Account{LoadBalancers: map[string]map[string]proxy.Counters{}, TargetGroups: map[string]map[string]proxy.GroupCounters{}}
+	for id, b := range e.balancers {
+		zones := map[string]proxy.Counters{}
+		for zone, c := range b.counts {
+			zones[zone] = c.read()
+		}
+		a.LoadBalancers[id] = zones
+	}
+	for id, g := range e.groups {
+		a.TargetGroups[id] = g.account()
+	}
+	return a
 }
 
 // Close implements proxy.Proxy.

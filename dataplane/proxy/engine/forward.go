@@ -21,9 +21,12 @@ type outcome struct {
 
 // forward has the request answered by a target.
 func (c *client) forward(a *action) bool {
-	g := a.pick()
+	g := c.pick(a)
 	if g == nil {
 		return c.fail(503)
+	}
+	if !c.fits(g.settings.Load().Protocol, false) {
+		return c.fail(464)
 	}
 	websocket := c.websocket()
 	c.out = c.appendRequest(c.out[:0], websocket)
@@ -44,11 +47,11 @@ func (c *client) forward(a *action) bool {
 	status := 503
 	var tried []*target
 	for len(tried) < maxTargets {
-		t := g.choose(tried)
+		t := c.choose(g, tried)
 		if t == nil {
 			break
 		}
-		o := c.try(t, streamed, websocket)
+		o := c.try(a, t, streamed, websocket)
 		t.inflight.Add(-1)
 		if o.answered {
 			return o.keep
@@ -65,7 +68,7 @@ func (c *client) forward(a *action) bool {
 }
 
 // try sends the request, which lies in c.out, to one target.
-func (c *client) try(t *target, streamed, websocket bool) outcome {
+func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 	fresh := streamed || websocket // what cannot be sent twice
 	for {
 		var u *upstream
@@ -74,8 +77,9 @@ func (c *client) try(t *target, streamed, websocket bool) outcome {
 		}
 		if u == nil {
 			var err error
-			if u, err = t.pool.dial(c.s.e.ctx, c.s.e, c.s.b.network, c.node); err != nil {
-				c.s.b.count.connErrors.Add(1)
+			if u, err = t.pool.dial(c.s.e.ctx, c.s.b.network, c.node); err != nil {
+				c.s.count.connErrors.Add(1)
+				t.tally.connErrors.Add(1)
 				if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 					return outcome{status: 504}
 				}
@@ -83,18 +87,19 @@ func (c *client) try(t *target, streamed, websocket bool) outcome {
 			}
 		}
 		u.idle, u.busy = c.idle, c.busy
-		o, again := c.exchange(u, streamed, websocket)
+		o, again := c.exchange(a, u, streamed, websocket)
 		if !again {
 			return o
 		}
-		c.s.b.count.retries.Add(1)
+		c.s.count.retries.Add(1)
 		fresh = true
 	}
 }
 
 // exchange sends the request and passes the answer on. again means that the
 // request never reached anybody and may be sent on a new connection.
-func (c *client) exchange(u *upstream, streamed, websocket bool) (o outcome, again bool) {
+func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o outcome, again bool) {
+	begun := time.Now()
 	if n, err := u.write(c.out); err != nil && u.reused && (n == 0 || c.safe) {
 		u.close()
 		return outcome{status: 502}, true // closed before: nothing was taken
@@ -112,7 +117,8 @@ func (c *client) exchange(u *upstream, streamed, websocket bool) (o outcome, aga
 		err = errors.New("the target switches protocols, which nobody asked for")
 	}
 	if err == nil {
-		return outcome{answered: true, keep: c.respond(u, up)}, false
+		u.pool.t.tally.answered(c.resp.Status, time.Since(begun))
+		return outcome{answered: true, keep: c.respond(a, u, up)}, false
 	}
 	gone := c.watch.stop()
 	refused := u.refused(err)
@@ -125,7 +131,7 @@ func (c *client) exchange(u *upstream, streamed, websocket bool) (o outcome, aga
 	}
 	switch {
 	case gone:
-		c.s.b.count.clientClosed.Add(1)
+		c.s.count.clientClosed.Add(1)
 		return outcome{answered: true}, false
 	case isTimeout(err):
 		return outcome{status: 504}, false
@@ -144,7 +150,7 @@ func (c *client) badUpload(err error) outcome {
 	case isTimeout(err):
 		return outcome{status: 408}
 	}
-	c.s.b.count.clientClosed.Add(1)
+	c.s.count.clientClosed.Add(1)
 	return outcome{answered: true}
 }
 
@@ -168,8 +174,8 @@ func (c *client) await(u *upstream) (heard bool, err error) {
 
 // respond passes the answer on, whose head is in c.resp. It reports whether the
 // client connection can take another request.
-func (c *client) respond(u *upstream, up *upload) bool {
-	c.s.b.count.target.add(c.resp.Status)
+func (c *client) respond(a *action, u *upstream, up *upload) bool {
+	c.s.count.target.add(c.resp.Status)
 	if up != nil && !up.soon() {
 		c.keep = false // the body is still coming; nothing can follow it
 	}
@@ -180,9 +186,10 @@ func (c *client) respond(u *upstream, up *upload) bool {
 	if chunked && c.req.Minor == 0 {
 		chunked, c.keep = false, false
 	}
-	reuse := !c.resp.Close
+	reuse := !c.resp.Close && !c.suspect
 	keep := c.keep
-	c.out = c.appendResponse(c.out[:0], chunked)
+	cookies := c.cookies(a, u.pool.t, func(name string) bool { return setsCookie(c.resp.Fields, name) })
+	c.out = c.appendResponse(c.out[:0], chunked, cookies)
 	if c.resp.Status == 101 {
 		c.tunnel(u)
 		return false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,27 +13,40 @@ import (
 
 // group is a target group.
 type group struct {
-	e  *Engine
-	id string
+	e     *Engine
+	id    string
+	token string // in cookies
 
-	leastOutstanding atomic.Bool
-	next             atomic.Uint32             // round robin
-	eligible         atomic.Pointer[[]*target] // who gets requests
+	settings atomic.Pointer[proxy.TargetGroup] // but for the targets
+	next     atomic.Uint32                     // round robin
+	eligible atomic.Pointer[rosters]           // who gets requests
 
 	mu      sync.Mutex
 	check   proxy.Check
 	user    *user
 	targets []*target
+	tallies map[string]*tally // by zone; they only grow
+}
+
+func newGroup(e *Engine, id string) *group {
+	return &group{e: e, id: id, token: token(id), tallies: map[string]*tally{}}
 }
 
 // target is one target of a group.
 type target struct {
 	g        *group
 	addr     netip.AddrPort
+	token    string // in cookies
+	tally    *tally // of its zone
 	inflight atomic.Int64
 	pool     pool
+	http2    carriers
+	// ramp is since when the target's share grows, in nanoseconds; 0 when it is
+	// full, or would be by now.
+	ramp atomic.Int64
 
 	// Guarded by g.mu.
+	zone     string
 	draining bool
 	drainAt  proxy.TargetHealth // what is reported while draining
 	track    check.Tracker
@@ -44,7 +56,7 @@ type target struct {
 
 // set makes tg the wanted state; u is the load balancer that uses the group.
 func (g *group) set(tg *proxy.TargetGroup, u *user) {
-	g.leastOutstanding.Store(tg.Algorithm == proxy.LeastOutstanding)
+	g.settings.Store(tg)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.e.clock.Now()
@@ -62,9 +74,12 @@ func (g *group) set(tg *proxy.TargetGroup, u *user) {
 		delete(old, want.Address)
 		fresh := t == nil
 		if fresh {
-			t = &target{g: g, addr: want.Address, wake: make(chan struct{}, 1)}
+			t = &target{g: g, addr: want.Address, token: token(g.id, want.Address.String()), wake: make(chan struct{}, 1)}
 			t.track.Start(now, want.Last)
 			t.pool.init(t)
+		}
+		if t.zone = want.Zone; fresh {
+			t.tally = g.tallyOf(want.Zone) // what it does counts where it began
 		}
 		g.targets = append(g.targets, t)
 		switch {
@@ -82,9 +97,24 @@ func (g *group) set(tg *proxy.TargetGroup, u *user) {
 	for _, t := range old {
 		t.draining = true
 		t.follow(false)
+		if tg.Linger {
+			t.pool.drain()
+			continue
+		}
 		t.pool.cut()
+		t.http2.close()
 	}
 	g.refresh()
+}
+
+// tallyOf is the tally of a zone. g.mu is held.
+func (g *group) tallyOf(zone string) *tally {
+	t := g.tallies[zone]
+	if t == nil {
+		t = &tally{}
+		g.tallies[zone] = t
+	}
+	return t
 }
 
 // follow starts, wakes or stops the check loop. g.mu is held.
@@ -141,56 +171,14 @@ func (g *group) observe(ctx context.Context, t *target, r proxy.CheckResult, c p
 	if ctx.Err() != nil {
 		return // stopped while it was asking
 	}
+	was := t.track.State()
 	if t.track.Observe(r, c) {
+		if slow := g.settings.Load().SlowStart; slow > 0 && was != proxy.Healthy && t.track.State() == proxy.Healthy && g.settled(t) {
+			t.ramp.Store(g.e.clock.Now().UnixNano())
+		}
 		g.refresh()
 		g.e.news.add(proxy.Change{TargetGroup: g.id})
 	}
-}
-
-// refresh finds anew who gets requests. g.mu is held.
-func (g *group) refresh() {
-	var usable, healthy []*target
-	for _, t := range g.targets {
-		if t.draining {
-			continue
-		}
-		usable = append(usable, t)
-		if t.track.State() == proxy.Healthy {
-			healthy = append(healthy, t)
-		}
-	}
-	if len(healthy) == 0 {
-		healthy = usable // fail open
-	}
-	g.eligible.Store(&healthy)
-}
-
-// choose takes a target for a request, one that is not among tried, and counts
-// the request as in flight there; nil when there is none.
-func (g *group) choose(tried []*target) *target {
-	list := *g.eligible.Load()
-	n := uint32(len(list))
-	if n == 0 {
-		return nil
-	}
-	var best *target
-	start := g.next.Add(1)
-	for i := range n {
-		t := list[(start+i)%n]
-		if len(tried) > 0 && slices.Contains(tried, t) {
-			continue
-		}
-		if best == nil || t.inflight.Load() < best.inflight.Load() {
-			best = t
-		}
-		if !g.leastOutstanding.Load() {
-			break
-		}
-	}
-	if best != nil {
-		best.inflight.Add(1)
-	}
-	return best
 }
 
 func (g *group) health() []proxy.TargetHealth {
@@ -211,4 +199,28 @@ func (g *group) health() []proxy.TargetHealth {
 		all = append(all, h)
 	}
 	return all
+}
+
+// account is what the targets of each zone have done, and how they are.
+func (g *group) account() map[string]proxy.GroupCounters {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	zones := map[string]proxy.GroupCounters{}
+	for zone, t := range g.tallies {
+		zones[zone] = t.read()
+	}
+	for _, t := range g.targets {
+		if t.draining || g.user == nil {
+			continue
+		}
+		c := zones[t.zone]
+		switch t.track.State() {
+		case proxy.Healthy:
+			c.Healthy++
+		case proxy.Unhealthy:
+			c.Unhealthy++
+		}
+		zones[t.zone] = c
+	}
+	return zones
 }

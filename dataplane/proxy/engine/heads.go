@@ -24,8 +24,8 @@ func (c *client) websocket() bool {
 }
 
 // appendRequest writes the head for the target.
-func (c *client) appendRequest(out []byte, websocket bool) []byte {
-	r, opts := &c.req, &c.t.opts
+func (v *visit) appendRequest(out []byte, websocket bool) []byte {
+	r, opts := &v.req, &v.t.opts
 	out = append(out, r.Method...)
 	out = append(out, ' ')
 	out = append(out, r.Path...)
@@ -34,17 +34,24 @@ func (c *client) appendRequest(out []byte, websocket bool) []byte {
 		out = append(out, r.Query...)
 	}
 	out = append(out, " HTTP/1.1\r\n"...)
-	out = c.appendForwardedFor(out)
-	out = append(out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: "...)
-	out = strconv.AppendUint(out, uint64(c.t.port), 10)
+	out = v.appendForwardedFor(out)
+	if v.tls != nil {
+		out = append(out, "X-Forwarded-Proto: https\r\nX-Forwarded-Port: "...)
+	} else {
+		out = append(out, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: "...)
+	}
+	out = strconv.AppendUint(out, uint64(v.t.port), 10)
 	out = append(out, "\r\nHost: "...)
 	if len(r.Host) > 0 {
 		out = append(out, r.Host...)
 	} else {
-		out = c.node.AppendTo(out) // HTTP/1.0 knows no Host; targets need one
+		out = v.node.AppendTo(out) // HTTP/1.0 knows no Host; targets need one
 	}
 	out = append(out, "\r\n"...)
-	out = c.appendTraceID(out)
+	out = v.appendTraceID(out)
+	if v.tls != nil && opts.TLSHeaders {
+		out = append(out, "X-Amzn-Tls-Version: "+tlsVersion(v.tls.Version)+"\r\nX-Amzn-Tls-Cipher-Suite: "+cipherName(v.tls.CipherSuite)+"\r\n"...)
+	}
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch f.Known {
@@ -75,8 +82,8 @@ func (c *client) appendRequest(out []byte, websocket bool) []byte {
 	return append(out, "\r\n"...)
 }
 
-func (c *client) appendForwardedFor(out []byte) []byte {
-	mode := c.t.opts.XForwardedFor
+func (v *visit) appendForwardedFor(out []byte) []byte {
+	mode := v.t.opts.XForwardedFor
 	if mode == proxy.Remove {
 		return out
 	}
@@ -89,18 +96,18 @@ func (c *client) appendForwardedFor(out []byte) []byte {
 		}
 		any = true
 	}
-	for i := range c.req.Fields {
-		if f := &c.req.Fields[i]; f.Known == http1.XForwardedFor && len(f.Value) > 0 {
+	for i := range v.req.Fields {
+		if f := &v.req.Fields[i]; f.Known == http1.XForwardedFor && len(f.Value) > 0 {
 			add()
 			out = append(out, f.Value...)
 		}
 	}
 	if mode == proxy.Append {
 		add()
-		if c.t.opts.ClientPort {
-			out = c.remote.AppendTo(out)
+		if v.t.opts.ClientPort {
+			out = v.remote.AppendTo(out)
 		} else {
-			out = c.remote.Addr().AppendTo(out)
+			out = v.remote.Addr().AppendTo(out)
 		}
 	}
 	if !any {
@@ -110,7 +117,7 @@ func (c *client) appendForwardedFor(out []byte) []byte {
 }
 
 // appendTraceID makes, or adds to, the id that ALB gives each request.
-func (c *client) appendTraceID(out []byte) []byte {
+func (v *visit) appendTraceID(out []byte) []byte {
 	out = append(out, "X-Amzn-Trace-Id: "...)
 	id := func() {
 		out = append(out, "1-"...)
@@ -119,8 +126,8 @@ func (c *client) appendTraceID(out []byte) []byte {
 		out = appendHex(out, rand.Uint64(), 16)
 		out = appendHex(out, rand.Uint64(), 8)
 	}
-	for i := range c.req.Fields {
-		f := &c.req.Fields[i]
+	for i := range v.req.Fields {
+		f := &v.req.Fields[i]
 		if f.Known != http1.XAmznTraceID || len(f.Value) == 0 {
 			continue
 		}
@@ -157,8 +164,8 @@ func containsRoot(v []byte) bool {
 }
 
 // appendResponse writes the target's head for the client. chunked tells how the
-// body is sent.
-func (c *client) appendResponse(out []byte, chunked bool) []byte {
+// body is sent, cookies what stickiness adds.
+func (c *client) appendResponse(out []byte, chunked bool, cookies []string) []byte {
 	r := &c.resp
 	out = append(out, "HTTP/1.1 "...)
 	out = strconv.AppendInt(out, int64(r.Status), 10)
@@ -192,6 +199,11 @@ func (c *client) appendResponse(out []byte, chunked bool) []byte {
 	}
 	if !dated {
 		out = appendDate(out)
+	}
+	for _, v := range cookies {
+		out = append(out, "Set-Cookie: "...)
+		out = append(out, v...)
+		out = append(out, "\r\n"...)
 	}
 	if r.Status == 101 {
 		return append(out, "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"...)

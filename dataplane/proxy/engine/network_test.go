@@ -118,7 +118,7 @@ func TestInAVPC(t *testing.T) {
 	check.Timeout = 300 * time.Millisecond
 	web := netip.AddrPortFrom(webAddr, 80)
 	err = e.Set(t.Context(), &proxy.Config{
-		LoadBalancers: []proxy.LoadBalancer{{ID: "lb", Network: "vpc", Nodes: []netip.Addr{lbAddr}, Listeners: []proxy.Listener{{ID: "l", Port: 80, Default: proxytest.ForwardTo("tg")}}}},
+		LoadBalancers: []proxy.LoadBalancer{{ID: "lb", Network: "vpc", Nodes: []proxy.Node{{Addr: lbAddr}}, Listeners: []proxy.Listener{{ID: "l", Port: 80, Default: proxytest.ForwardTo("tg")}}}},
 		TargetGroups:  []proxy.TargetGroup{{ID: "tg", Check: check, Targets: []proxy.Target{{Address: web}}}},
 	})
 	if err != nil {

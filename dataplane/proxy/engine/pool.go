@@ -68,16 +68,23 @@ func (p *pool) pop(node netip.Addr) *upstream {
 }
 
 // dial opens a connection.
-func (p *pool) dial(ctx context.Context, e *Engine, network string, node netip.Addr) (*upstream, error) {
+func (p *pool) dial(ctx context.Context, network string, node netip.Addr) (*upstream, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := e.sockets.Dial(ctx, network, node, p.t.addr)
+	conn, err := p.t.g.e.sockets.Dial(ctx, network, node, p.t.addr)
 	if err != nil {
 		return nil, err
 	}
+	p.t.tally.newConns.Add(1)
 	u := &upstream{pool: p, node: node}
 	u.Conn = conn
-	if sc, ok := conn.(syscall.Conn); ok {
+	if p.t.g.settings.Load().TLS {
+		if u.Conn, err = toTarget(ctx, conn); err != nil {
+			p.t.tally.tlsErrors.Add(1)
+			return nil, err
+		}
+	}
+	if sc, ok := conn.(syscall.Conn); ok { // also below TLS
 		u.raw, _ = sc.SyscallConn()
 	}
 	u.peek = func(fd uintptr) bool {
@@ -89,7 +96,7 @@ func (p *pool) dial(ctx context.Context, e *Engine, network string, node netip.A
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone {
-		conn.Close()
+		u.Conn.Close()
 		return nil, net.ErrClosed
 	}
 	p.open[u] = struct{}{}

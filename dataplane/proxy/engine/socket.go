@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -26,6 +27,8 @@ type socket struct {
 	b      *balancer
 	at     netip.AddrPort
 	table  atomic.Pointer[table]
+	count  *counters   // of the node's zone
+	tls    *tls.Config // of every connection, where the listener has TLS
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -36,8 +39,9 @@ type socket struct {
 }
 
 func (e *Engine) open(b *balancer, at netip.AddrPort, t *table) *socket {
-	s := &socket{e: e, b: b, at: at, err: errOpening, clients: map[*client]struct{}{}}
+	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}}
 	s.table.Store(t)
+	s.tls = s.baseTLS()
 	s.ctx, s.cancel = context.WithCancel(e.ctx)
 	e.work.Go(s.run)
 	return s
@@ -112,11 +116,11 @@ func (s *socket) accept(l net.Listener) error {
 			conn.Close()
 			return net.ErrClosed
 		}
-		s.b.count.conns.Add(1)
-		s.b.count.active.Add(1)
+		s.count.conns.Add(1)
+		s.count.active.Add(1)
 		s.e.work.Go(func() {
 			c.serve()
-			s.b.count.active.Add(-1)
+			s.count.active.Add(-1)
 			s.mu.Lock()
 			delete(s.clients, c)
 			s.mu.Unlock()

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"bytes"
+	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
@@ -17,6 +19,9 @@ type table struct {
 	port     uint16
 	opts     proxy.Options
 	hide     bool // the Server header of targets
+	zones    map[netip.Addr]string
+	tls      *tls.Config // nil: plain
+	stream   bool
 	rules    []rule
 	fallback action
 }
@@ -28,7 +33,8 @@ type rule struct {
 
 type action struct {
 	forward  []share
-	total    int // of the weights in forward
+	sticky   time.Duration // of the groups in forward
+	total    int           // of the weights in forward
 	fixed    *proxy.FixedResponse
 	redirect *proxy.Redirect
 }
@@ -39,7 +45,13 @@ type share struct {
 }
 
 func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[string]*group) *table {
-	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, fallback: compileAction(&l.Default, groups)}
+	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, stream: l.Stream, zones: map[netip.Addr]string{}, tls: tlsConfig(lb, l), fallback: compileAction(&l.Default, groups)}
+	for _, n := range lb.Nodes {
+		t.zones[n.Addr] = n.Zone
+	}
+	if l.IdleTimeout > 0 {
+		t.opts.IdleTimeout = l.IdleTimeout
+	}
 	if t.opts.IdleTimeout <= 0 {
 		t.opts.IdleTimeout = defaultIdle
 	}
@@ -57,6 +69,7 @@ func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[
 func compileAction(a *proxy.Action, groups map[string]*group) action {
 	c := action{fixed: a.Fixed, redirect: a.Redirect}
 	if a.Forward != nil {
+		c.sticky = a.Forward.Sticky
 		for _, g := range a.Forward.Groups {
 			c.forward = append(c.forward, share{groups[g.TargetGroup], g.Weight})
 			c.total += g.Weight

@@ -16,7 +16,7 @@ func validate(c *proxy.Config) error {
 			return fmt.Errorf("target group %s is given twice", tg.ID)
 		}
 		groups[tg.ID] = true
-		if k := &tg.Check; !k.Disabled && (k.Interval <= 0 || k.Timeout <= 0 || k.HealthyThreshold < 1 || k.UnhealthyThreshold < 1 || len(k.Codes) == 0 || k.Path == "" || k.Path[0] != '/') {
+		if k := &tg.Check; !k.Disabled && (k.Interval <= 0 || k.Timeout <= 0 || k.HealthyThreshold < 1 || k.UnhealthyThreshold < 1 || k.Kind != proxy.CheckTCP && len(k.Codes) == 0 || k.Kind != proxy.CheckTCP && (k.Path == "" || k.Path[0] != '/')) {
 			return fmt.Errorf("target group %s: incomplete check %+v", tg.ID, *k)
 		}
 		seen := map[netip.AddrPort]bool{}
@@ -41,6 +41,12 @@ func validate(c *proxy.Config) error {
 				return fmt.Errorf("load balancer %s: two listeners on port %d", lb.ID, l.Port)
 			}
 			ports[l.Port] = true
+			if l.TLS != nil && len(l.TLS.Certificates) == 0 {
+				return fmt.Errorf("load balancer %s, listener %s: TLS without a certificate", lb.ID, l.ID)
+			}
+			if l.Stream && (l.Default.Forward == nil || len(l.Rules) > 0) {
+				return fmt.Errorf("load balancer %s, listener %s: a stream that is not simply forwarded", lb.ID, l.ID)
+			}
 			for _, a := range actions(l) {
 				if err := validateAction(a, groups); err != nil {
 					return fmt.Errorf("load balancer %s, listener %s: %w", lb.ID, l.ID, err)
@@ -99,7 +105,7 @@ func usersOf(c *proxy.Config) map[string]*user {
 		if len(lb.Nodes) == 0 {
 			continue
 		}
-		u := &user{lb.Network, lb.Nodes[0]}
+		u := &user{lb.Network, lb.Nodes[0].Addr}
 		for j := range lb.Listeners {
 			for _, a := range actions(&lb.Listeners[j]) {
 				if a.Forward == nil {

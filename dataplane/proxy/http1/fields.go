@@ -16,6 +16,7 @@ const (
 	KeepAlive
 	ProxyConnection
 	Server
+	Suspicious // looks like Content-Length or Transfer-Encoding and is not
 	TE
 	Trailer
 	TransferEncoding
@@ -54,7 +55,28 @@ func lookup(name []byte) Known {
 		}
 		low[i] = c
 	}
-	return known[string(low[:len(name)])] // no allocation: the compiler sees a lookup
+	k := known[string(low[:len(name)])] // no allocation: the compiler sees a lookup
+	if k == Other && len(name) >= len("contentlength") && suspicious(low[:len(name)]) {
+		return Suspicious
+	}
+	return k
+}
+
+// suspicious tells whether a name in lower case becomes one that frames a
+// message once somebody has tidied it up.
+func suspicious(low []byte) bool {
+	if low[0] != 't' && low[0] != 'c' && class[low[0]]&isPlain != 0 {
+		return false
+	}
+	var letters [20]byte
+	n := 0
+	for _, c := range low {
+		if c >= 'a' && c <= 'z' {
+			letters[n] = c
+			n++
+		}
+	}
+	return string(letters[:n]) == "contentlength" || string(letters[:n]) == "transferencoding"
 }
 
 // ParseFields reads header lines up to the empty line, or the end of b, into
@@ -104,11 +126,32 @@ type common struct {
 	Length  int64 // of Framing Length
 	Close   bool  // the sender will not use the connection again
 	Upgrade bool  // Connection names Upgrade
+	Class   Class // how the message complies
+	Why     string
 	lf      bool
 }
 
-// frame finds framing and connection options in the fields.
-func (m *common) frame() *Error {
+// Class is how a message that can be framed for sure complies with RFC 9112.
+// One that cannot is an Error.
+type Class uint8
+
+// The classes, from good to bad.
+const (
+	Compliant  Class = iota
+	Acceptable       // breaks a rule, but every reader reads it alike
+	Ambiguous        // a careless reader could read it differently; written anew it is harmless
+)
+
+// mark notes a fault.
+func (m *common) mark(c Class, why string) {
+	if c > m.Class {
+		m.Class, m.Why = c, why
+	}
+}
+
+// frame finds framing and connection options in the fields. A response must be
+// beyond doubt; a request is classed.
+func (m *common) frame(request bool) *Error {
 	var haveLength, haveCoding, keep bool
 	m.Framing, m.Length, m.Close, m.Upgrade = NoBody, 0, false, false
 	for i := range m.Fields {
@@ -116,8 +159,11 @@ func (m *common) frame() *Error {
 		switch f.Known {
 		case ContentLength:
 			n, ok := decimal(f.Value)
-			if !ok || haveLength {
+			if !ok || haveLength && (!request || n != m.Length) {
 				return bad("Content-Length is malformed or given twice")
+			}
+			if haveLength {
+				m.mark(Ambiguous, "DuplicateContentLength")
 			}
 			haveLength, m.Length = true, n
 		case TransferEncoding:
@@ -127,6 +173,10 @@ func (m *common) frame() *Error {
 			haveCoding = true
 			if !Is(f.Value, "chunked") {
 				return &Error{501, "Transfer-Encoding other than chunked"}
+			}
+		case Suspicious:
+			if request {
+				return bad("a header field that some take for Content-Length or Transfer-Encoding")
 			}
 		case Connection:
 			EachToken(f.Value, func(t []byte) {
@@ -144,12 +194,15 @@ func (m *common) frame() *Error {
 		}
 	}
 	switch {
-	case haveCoding && haveLength:
+	case haveCoding && haveLength && !request:
 		return bad("both Transfer-Encoding and Content-Length")
 	case haveCoding && m.Minor == 0:
 		return bad("Transfer-Encoding in HTTP/1.0")
 	case haveCoding:
 		m.Framing = Chunked
+		if haveLength {
+			m.mark(Ambiguous, "BothTeClPresent")
+		}
 	case haveLength:
 		m.Framing = Length
 	}

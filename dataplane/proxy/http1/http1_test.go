@@ -39,8 +39,12 @@ func TestRequests(t *testing.T) {
 		"two spaces":               {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
 		"no version":               {"GET /\r\n\r\n", 400},
 		"version 2":                {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
-		"cl and te":                {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
-		"two cl":                   {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", 400},
+		"cl and te":                {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 0},
+		"the same cl twice":        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", 0},
+		"two cl":                   {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400},
+		"nearly te":                {"POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", 400},
+		"nearly cl":                {"POST / HTTP/1.1\r\nHost: a\r\nContent.Length: 3\r\n\r\n", 400},
+		"te, tidied":               {"POST / HTTP/1.1\r\nHost: a\r\n'Transfer-Encoding: chunked\r\n\r\n", 400},
 		"cl list":                  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\n", 400},
 		"cl sign":                  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\n", 400},
 		"cl empty":                 {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", 400},
@@ -62,7 +66,7 @@ func TestRequests(t *testing.T) {
 				t.Fatalf("HeadEnd is %d of %d", n, len(c.in))
 			}
 			var r Request
-			if got := status(r.Parse([]byte(c.in), false)); got != c.status {
+			if got := status(r.Parse([]byte(c.in))); got != c.status {
 				t.Fatalf("status %d, want %d", got, c.status)
 			}
 			for _, f := range r.Fields {
@@ -73,10 +77,23 @@ func TestRequests(t *testing.T) {
 		})
 	}
 	var r Request
-	if r.Parse([]byte("GET / HTTP/1.1\nHost: a\n\n"), true) == nil {
-		t.Fatal("strict takes bare LF")
+	for in, want := range map[string]struct {
+		class Class
+		why   string
+	}{
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n":                                                     {Compliant, ""},
+		"GET / HTTP/1.1\nHost: a\n\n":                                                           {Acceptable, "BareLineFeed"},
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n":                                {Acceptable, "GetHeadZeroContentLength"},
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n":                                {Ambiguous, "UndefinedContentLengthSemantics"},
+		"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n":                      {Ambiguous, "UndefinedTransferEncodingSemantics"},
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n": {Ambiguous, "BothTeClPresent"},
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n":          {Ambiguous, "DuplicateContentLength"},
+	} {
+		if err := r.Parse([]byte(in)); err != nil || r.Class != want.class || r.Why != want.why {
+			t.Errorf("%q: class %d %s, %v", in, r.Class, r.Why, err)
+		}
 	}
-	if err := r.Parse([]byte("GET http://b:8/x?y?z HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\n\r\n"), true); err != nil {
+	if err := r.Parse([]byte("GET http://b:8/x?y?z HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	if string(r.Host) != "b:8" || string(r.Path) != "/x" || string(r.Query) != "y?z" || !r.Close || !r.Fields[2].Dropped {
@@ -167,7 +184,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		n := HeadEnd(in, 0)
 		var r Request
-		if n == 0 || r.Parse(in[:n], true) != nil {
+		if n == 0 || r.Parse(in[:n]) != nil || r.Class == Ambiguous {
 			return
 		}
 		std, err := http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(in[:n]), strings.NewReader("0\r\n\r\n"))))

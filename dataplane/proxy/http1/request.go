@@ -18,9 +18,9 @@ type Request struct {
 	HasQuery bool
 }
 
-// Parse reads a whole head, its final empty line included. strict refuses bare
-// line feeds too. The Request may be used again.
-func (r *Request) Parse(head []byte, strict bool) error {
+// Parse reads a whole head, its final empty line included, and classes it. The
+// Request may be used again.
+func (r *Request) Parse(head []byte) error {
 	for len(head) > 1 && (head[0] == '\n' || head[0] == '\r' && head[1] == '\n') {
 		_, head, _ = line(head) // RFC 9112, 2.2: an empty line before a request is skipped
 	}
@@ -33,13 +33,28 @@ func (r *Request) Parse(head []byte, strict bool) error {
 	if r.Fields, r.lf, err = ParseFields(rest, r.Fields); err != nil {
 		return err
 	}
-	if strict && (r.lf || !crlf) {
-		return bad("line does not end in CR LF")
-	}
-	if err := r.frame(); err != nil {
+	if err := r.frame(true); err != nil {
 		return err
 	}
+	r.classify(r.lf || !crlf)
 	return r.destination()
+}
+
+// classify notes the faults that do no harm.
+func (r *Request) classify(lf bool) {
+	if lf {
+		r.mark(Acceptable, "BareLineFeed")
+	}
+	if len(r.Method) <= 4 && (string(r.Method) == "GET" || string(r.Method) == "HEAD") && r.Framing != NoBody {
+		switch {
+		case r.Framing == Chunked:
+			r.mark(Ambiguous, "UndefinedTransferEncodingSemantics")
+		case r.Length > 0:
+			r.mark(Ambiguous, "UndefinedContentLengthSemantics")
+		default:
+			r.mark(Acceptable, "GetHeadZeroContentLength")
+		}
+	}
 }
 
 func (r *Request) parseLine(l []byte) error {
@@ -74,7 +89,7 @@ func (r *Request) destination() error {
 			r.Expect = r.Minor > 0 && Is(f.Value, "100-continue")
 		}
 	}
-	if hosts > 1 || hosts == 0 && r.Minor > 0 {
+	if hosts > 1 || hosts == 0 && r.Minor > 0 && len(r.Host) == 0 {
 		return bad("not exactly one Host")
 	}
 	path := r.Target
@@ -111,4 +126,32 @@ func (r *Request) Safe() bool {
 		return true
 	}
 	return false
+}
+
+// Adopt makes r a request that came by another protocol, which framed it: length
+// is that of its body, -1 when it is not known. Fields are added after it.
+func (r *Request) Adopt(method, target, host string, length int64) error {
+	*r = Request{common: common{Fields: r.Fields[:0], Minor: 1}, Method: []byte(method), Target: []byte(target), Host: []byte(host)}
+	switch {
+	case !all(r.Method, isToken) || len(target) == 0 || !all(r.Target, isURI):
+		return bad("malformed pseudo-header field")
+	case len(target) > MaxLine:
+		return &Error{414, "path too long"}
+	case length < 0:
+		r.Framing = Chunked
+	case length > 0:
+		r.Framing, r.Length = Length, length
+	}
+	return r.destination()
+}
+
+// Add adds a field to an adopted request. What frames messages or ends at a
+// connection is none of the message's there.
+func (r *Request) Add(name, value string) error {
+	f := Field{Name: []byte(name), Value: []byte(value), Known: lookup([]byte(name))}
+	if f.Known == Suspicious || len(name) == 0 || !all(f.Name, isToken) || !all(f.Value, isValue) {
+		return bad("malformed header field")
+	}
+	r.Fields = append(r.Fields, f)
+	return nil
 }

@@ -29,7 +29,7 @@ func (r *Response) Parse(b []byte, head bool) error {
 	if r.Fields, r.lf, err = ParseFields(rest, r.Fields); err != nil {
 		return err
 	}
-	if err := r.frame(); err != nil {
+	if err := r.frame(false); err != nil {
 		return err
 	}
 	switch {

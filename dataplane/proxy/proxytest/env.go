@@ -94,7 +94,7 @@ func newEnv(t *testing.T, n New) *env {
 	e.p = n(e.sockets, clock.Real(Pace))
 	t.Cleanup(func() { e.p.Close() })
 	e.p.OnChange(func(c proxy.Change) { e.changes <- c })
-	e.lb = proxy.LoadBalancer{ID: "lb", Network: "vpc", Nodes: []netip.Addr{e.node}, Listeners: []proxy.Listener{{ID: "l", Port: e.port, Default: ForwardTo("tg")}}}
+	e.lb = proxy.LoadBalancer{ID: "lb", Network: "vpc", Nodes: []proxy.Node{{Addr: e.node}}, Listeners: []proxy.Listener{{ID: "l", Port: e.port, Default: ForwardTo("tg")}}}
 	e.groups = []proxy.TargetGroup{{ID: "tg", Check: Check()}}
 	return e
 }

@@ -69,7 +69,7 @@ func staleConnections(e *env) {
 	}))
 	c := e.dial()
 	for i := range 200 {
-		method := []string{"GET", "POST"}[i%2]
+		method := []string{"PUT", "POST"}[i%2]
 		c.send("%s / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", method)
 		if resp, _ := c.answer(method); resp.StatusCode != 200 {
 			e.t.Fatalf("request %d, %s: %d", i, method, resp.StatusCode)

@@ -311,7 +311,6 @@ func webSocket(e *env) {
 func smuggling(e *env) {
 	e.targets(e.serve(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }))
 	for name, req := range map[string]string{
-		"length and chunks":  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
 		"two lengths":        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 4\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
 		"odd coding":         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
 		"space before colon": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",

@@ -34,6 +34,26 @@ func Run(t *testing.T, n New) {
 		"X-Forwarded-For modes":         forwardedModes,
 		"headers that end at the proxy": hopByHop,
 		"large uploads arrive whole":    largeUploads,
+		"desync mitigation modes":       desync,
+		// tls.go
+		"TLS with several certificates": tlsListener,
+		"a client leaves TLS":           tlsClientLeaves,
+		"TLS to targets":                tlsTargets,
+		"HTTP/2 clients":                http2Clients,
+		"HTTP/2 and gRPC targets":       http2Targets,
+		"the own answers over HTTP/2":   http2Errors,
+		// choice.go
+		"sticky targets":            stickyTargets,
+		"sticky by the application": stickyApplication,
+		"sticky groups":             stickyGroups,
+		"slow start":                slowStart,
+		"zones":                     zones,
+		"too few healthy":           fewHealthy,
+		// streams.go
+		"streams":                    streams,
+		"streams to several targets": streamTargets,
+		"PROXY protocol":             proxyProtocol,
+		"checks that only connect":   checksTCP,
 		// faults.go
 		"502, 503 and 504":                 gatewayErrors,
 		"answers that are none":            malformedAnswers,

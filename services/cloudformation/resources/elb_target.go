@@ -115,7 +115,17 @@ func (v targetResources) createListener(ctx context.Context, r *Request) (string
 	if len(out.Listeners) == 0 {
 		return "", NotStabilized("no listener was made")
 	}
-	return aws.Val(out.Listeners[0].ListenerArn), nil
+	r.PhysicalID = aws.Val(out.Listeners[0].ListenerArn)
+	return r.PhysicalID, v.setListenerAttributes(ctx, r)
+}
+
+func (v targetResources) setListenerAttributes(ctx context.Context, r *Request) error {
+	attributes := attributesOf[elb.ListenerAttribute](r.Properties, "ListenerAttributes")
+	if len(attributes) == 0 {
+		return nil
+	}
+	_, err := v.api.ModifyListenerAttributes(ctx, &elb.ModifyListenerAttributesInput{ListenerArn: &r.PhysicalID, Attributes: attributes})
+	return err
 }
 
 func (v targetResources) readyListener(_ context.Context, r *Request) (map[string]any, bool, error) {
@@ -128,8 +138,10 @@ func (v targetResources) updateListener(ctx context.Context, r *Request) error {
 		return err
 	}
 	in.ListenerArn, in.AlpnPolicy = &r.PhysicalID, list(r.Properties, "AlpnPolicy")
-	_, err = v.api.ModifyListener(ctx, in)
-	return err
+	if _, err := v.api.ModifyListener(ctx, in); err != nil || !r.changed("ListenerAttributes") {
+		return err
+	}
+	return v.setListenerAttributes(ctx, r)
 }
 
 func (v targetResources) deleteListener(ctx context.Context, r *Request) error {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"minato/aws"
+	"minato/aws/api/acm"
 	"minato/aws/api/cloud9"
 	"minato/aws/api/ec2"
 	"minato/aws/api/ecr"
@@ -83,9 +84,11 @@ func answers() map[string]any {
 			LoadBalancerArn: &lb, DNSName: aws.Ptr("x.elb"), LoadBalancerName: aws.Ptr("s-R-X"),
 			State: &elbv2.LoadBalancerState{Code: aws.Ptr("active")},
 		}}},
-		"CreateListener": &elbv2.CreateListenerOutput{Listeners: []elbv2.Listener{{ListenerArn: aws.Ptr("arn:listener")}}},
-		"CreateRule":     &elbv2.CreateRuleOutput{Rules: []elbv2.Rule{{RuleArn: aws.Ptr("arn:rule")}}},
-		"CreateService":  &ecs.CreateServiceOutput{Service: &ecs.Service{ServiceArn: &svc}},
+		"CreateListener":      &elbv2.CreateListenerOutput{Listeners: []elbv2.Listener{{ListenerArn: aws.Ptr("arn:listener")}}},
+		"RequestCertificate":  &acm.RequestCertificateOutput{CertificateArn: aws.Ptr("arn:aws:acm:us-east-1:000000000000:certificate/1")},
+		"DescribeCertificate": &acm.DescribeCertificateOutput{Certificate: &acm.CertificateDetail{Status: aws.Ptr("ISSUED")}},
+		"CreateRule":          &elbv2.CreateRuleOutput{Rules: []elbv2.Rule{{RuleArn: aws.Ptr("arn:rule")}}},
+		"CreateService":       &ecs.CreateServiceOutput{Service: &ecs.Service{ServiceArn: &svc}},
 		"DescribeServices": &ecs.DescribeServicesOutput{Services: []ecs.Service{{
 			ServiceName: aws.Ptr("web"), Status: aws.Ptr("ACTIVE"), RunningCount: aws.Ptr(int32(1)), DesiredCount: aws.Ptr(int32(2)),
 			Deployments: []ecs.Deployment{{Status: aws.Ptr("PRIMARY"), RolloutState: aws.Ptr("IN_PROGRESS")}},
@@ -184,6 +187,20 @@ func TestTypes(t *testing.T) {
 			`CreateRule {"Actions":[{"TargetGroupArn":"tg","Type":"forward"}],"Conditions":[{"Field":"path-pattern","Values":["/a"]}],"ListenerArn":"l","Priority":1}`,
 			"SetRulePriorities {\"RulePriorities\":[{\"Priority\":2,\"RuleArn\":\"arn:rule\"}]}\n" + `ModifyRule {"Actions":[{"TargetGroupArn":"tg","Type":"forward"}],"Conditions":[{"Field":"path-pattern","Values":["/a"]}],"RuleArn":"arn:rule"}`,
 			`DeleteRule {"RuleArn":"arn:rule"}`,
+		},
+		{
+			"AWS::ElasticLoadBalancingV2::ListenerCertificate", `{"ListenerArn":"l","Certificates":[{"CertificateArn":"a"},{"CertificateArn":"b"}]}`,
+			`{"ListenerArn":"l","Certificates":[{"CertificateArn":"b"},{"CertificateArn":"c"}]}`, "s-R-X",
+			`AddListenerCertificates {"Certificates":[{"CertificateArn":"a"},{"CertificateArn":"b"}],"ListenerArn":"l"}`,
+			`AddListenerCertificates {"Certificates":[{"CertificateArn":"b"},{"CertificateArn":"c"}],"ListenerArn":"l"}` + "\n" + `RemoveListenerCertificates {"Certificates":[{"CertificateArn":"a"}],"ListenerArn":"l"}`,
+			`RemoveListenerCertificates {"Certificates":[{"CertificateArn":"a"},{"CertificateArn":"b"}],"ListenerArn":"l"}`,
+		},
+		{
+			"AWS::CertificateManager::Certificate", `{"DomainName":"a.example","ValidationMethod":"DNS","SubjectAlternativeNames":["b.example"],"DomainValidationOptions":[{"DomainName":"a.example","HostedZoneId":"Z"}],"Tags":[{"Key":"k","Value":"1"}]}`,
+			`{"DomainName":"a.example","ValidationMethod":"DNS","SubjectAlternativeNames":["b.example"],"DomainValidationOptions":[{"DomainName":"a.example","HostedZoneId":"Z"}],"Tags":[{"Key":"l","Value":"2"}]}`,
+			"arn:aws:acm:us-east-1:000000000000:certificate/1",
+			`RequestCertificate {"DomainName":"a.example","IdempotencyToken":"baea3417551b355d425e36e90b2bcccd","SubjectAlternativeNames":["b.example"],"Tags":[{"Key":"k","Value":"1"}],"ValidationMethod":"DNS"}`,
+			`RemoveTagsFromCertificate {"CertificateArn":"ID","Tags":[{"Key":"k"}]}` + "\n" + `AddTagsToCertificate {"CertificateArn":"ID","Tags":[{"Key":"l","Value":"2"}]}`, `DeleteCertificate {"CertificateArn":"ID"}`,
 		},
 		{
 			"AWS::ECS::TaskDefinition", `{"Cpu":256,"ContainerDefinitions":[{"Name":"web","Image":"i","Essential":"true","PortMappings":[{"ContainerPort":"80"}],"DockerLabels":{"UPPER":"Case"}}]}`, ``, "arn:td:1",

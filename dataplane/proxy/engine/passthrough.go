@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"net"
+	"net/netip"
+
+	"minato/dataplane/proxy"
+)
+
+// passThrough gives the connection to one target and passes bytes both ways: a
+// listener that knows nothing of HTTP.
+func (c *client) passThrough() {
+	defer c.Close()
+	c.t = c.s.table.Load()
+	g := c.t.fallback.pick()
+	if g == nil {
+		return
+	}
+	settings := g.settings.Load()
+	c.idle, c.busy = c.t.opts.IdleTimeout, &c.active
+	c.active.touch()
+	var tried []*target
+	for len(tried) < maxTargets {
+		t := c.target(g, settings, tried)
+		if t == nil {
+			break
+		}
+		u, err := t.pool.dial(c.s.e.ctx, c.s.b.network, c.node)
+		if err == nil {
+			t.tally.requests.Add(1)
+			c.join(u, settings)
+			t.inflight.Add(-1)
+			return
+		}
+		t.inflight.Add(-1)
+		c.s.count.connErrors.Add(1)
+		t.tally.connErrors.Add(1)
+		tried = append(tried, t)
+	}
+	c.reset() // nobody took it: the client is refused, as by a target that does not listen
+}
+
+// target chooses by the flow, or, where the group is sticky, by the client's
+// address alone.
+func (c *client) target(g *group, settings *proxy.TargetGroup, tried []*target) *target {
+	if len(tried) > 0 {
+		return g.choose(c.zone(), tried)
+	}
+	list := g.eligible.Load().of(c.zone()).targets
+	if len(list) == 0 {
+		return nil
+	}
+	from := c.remote.String()
+	if settings.Sticky > 0 {
+		from = c.remote.Addr().String()
+	}
+	// The target that fits best keeps its flows when others come and go.
+	var best *target
+	var most uint64
+	for _, t := range list {
+		sum := sha256.Sum256([]byte(t.token + from))
+		if n := binary.BigEndian.Uint64(sum[:8]); best == nil || n > most {
+			best, most = t, n
+		}
+	}
+	best.inflight.Add(1)
+	return best
+}
+
+// join passes bytes until both sides have ended or were silent for too long.
+func (c *client) join(u *upstream, settings *proxy.TargetGroup) {
+	defer u.close()
+	u.idle, u.busy = c.idle, c.busy
+	u.in, u.out = &u.pool.t.tally.in, &u.pool.t.tally.out
+	if settings.ProxyProtocol {
+		at, _ := c.tcp.LocalAddr().(*net.TCPAddr)
+		if at == nil || u.send(proxyHeader(c.remote, at.AddrPort())) != nil {
+			return
+		}
+	}
+	up := make(chan struct{})
+	cut := func() {
+		u.Conn.Close()
+		c.Conn.Close()
+	}
+	go func() {
+		defer close(up)
+		if !pass(&c.stream, &u.stream) {
+			cut()
+		}
+	}()
+	if !pass(&u.stream, &c.stream) {
+		cut()
+	}
+	<-up
+}
+
+// proxyHeader is the header of PROXY protocol version 2 for a TCP connection.
+func proxyHeader(from, to netip.AddrPort) []byte {
+	out := []byte("\r\n\r\n\x00\r\nQUIT\n\x21")
+	src, dst := from.Addr().Unmap(), to.Addr().Unmap()
+	if src.Is4() && dst.Is4() {
+		out = append(out, 0x11, 0, 12)
+	} else {
+		out = append(out, 0x21, 0, 36)
+	}
+	out = append(append(out, src.AsSlice()...), dst.AsSlice()...)
+	out = binary.BigEndian.AppendUint16(out, from.Port())
+	return binary.BigEndian.AppendUint16(out, to.Port())
+}

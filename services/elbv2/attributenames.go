@@ -1,0 +1,147 @@
+package elbv2
+
+import (
+	"slices"
+	"strconv"
+)
+
+// attribute is one setting of a load balancer, a target group or a listener:
+// AWS's default and what minato takes.
+type attribute struct {
+	def   string
+	check func(v string) bool // nil: any value
+	// only is the one value minato serves; others that AWS knows are refused by
+	// name.
+	only bool
+}
+
+func boolean(v string) bool { return v == "true" || v == "false" }
+
+func between(from, to int) func(string) bool {
+	return func(v string) bool {
+		n, err := strconv.Atoi(v)
+		return err == nil && n >= from && n <= to
+	}
+}
+
+func oneOf(values ...string) func(string) bool {
+	return func(v string) bool { return slices.Contains(values, v) }
+}
+
+// or takes what either check takes.
+func or(x, y func(string) bool) func(string) bool {
+	return func(v string) bool { return x(v) || y(v) }
+}
+
+// balancerAttributes are those of application load balancers.
+var balancerAttributes = map[string]attribute{
+	"access_logs.s3.enabled":                                   {def: "false", check: boolean, only: true},
+	"access_logs.s3.bucket":                                    {},
+	"access_logs.s3.prefix":                                    {},
+	"client_keep_alive.seconds":                                {def: "3600", check: between(60, 604800)},
+	"connection_logs.s3.enabled":                               {def: "false", check: boolean, only: true},
+	"connection_logs.s3.bucket":                                {},
+	"connection_logs.s3.prefix":                                {},
+	"deletion_protection.enabled":                              {def: "false", check: boolean},
+	"health_check_logs.s3.enabled":                             {def: "false", check: boolean, only: true},
+	"health_check_logs.s3.bucket":                              {},
+	"health_check_logs.s3.prefix":                              {},
+	"idle_timeout.timeout_seconds":                             {def: "60", check: between(1, 4000)},
+	"ipv6.deny_all_igw_traffic":                                {def: "false", check: boolean, only: true},
+	"load_balancing.cross_zone.enabled":                        {def: "true", check: oneOf("true")},
+	"routing.http.desync_mitigation_mode":                      {def: "defensive", check: oneOf("monitor", "defensive", "strictest")},
+	"routing.http.drop_invalid_header_fields.enabled":          {def: "false", check: boolean},
+	"routing.http.preserve_host_header.enabled":                {def: "false", check: boolean},
+	"routing.http.x_amzn_tls_version_and_cipher_suite.enabled": {def: "false", check: boolean},
+	"routing.http.xff_client_port.enabled":                     {def: "false", check: boolean},
+	"routing.http.xff_header_processing.mode":                  {def: "append", check: oneOf("append", "preserve", "remove")},
+	"routing.http2.enabled":                                    {def: "true", check: boolean},
+	"waf.fail_open.enabled":                                    {def: "false", check: boolean, only: true},
+	"zonal_shift.config.enabled":                               {def: "false", check: boolean, only: true},
+}
+
+// networkAttributes are those of network load balancers.
+var networkAttributes = map[string]attribute{
+	"access_logs.s3.enabled":                 {def: "false", check: boolean, only: true},
+	"access_logs.s3.bucket":                  {},
+	"access_logs.s3.prefix":                  {},
+	"deletion_protection.enabled":            {def: "false", check: boolean},
+	"dns_record.client_routing_policy":       {def: "any_availability_zone", check: oneOf("any_availability_zone", "availability_zone_affinity", "partial_availability_zone_affinity"), only: true},
+	"ipv6.deny_all_igw_traffic":              {def: "false", check: boolean, only: true},
+	"load_balancing.cross_zone.enabled":      {def: "false", check: boolean},
+	"secondary_ips.auto_assigned.per_subnet": {def: "0", check: between(0, 7), only: true},
+	"zonal_shift.config.enabled":             {def: "false", check: boolean, only: true},
+}
+
+const (
+	delayKey     = "deregistration_delay.timeout_seconds"
+	algorithmKey = "load_balancing.algorithm.type"
+	crossZoneKey = "load_balancing.cross_zone.enabled"
+	slowStartKey = "slow_start.duration_seconds"
+	stickyKey    = "stickiness.enabled"
+	stickyType   = "stickiness.type"
+	lbLife       = "stickiness.lb_cookie.duration_seconds"
+	appCookieKey = "stickiness.app_cookie.cookie_name"
+	appLife      = "stickiness.app_cookie.duration_seconds"
+	minCount     = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
+	minPercent   = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
+	proxyKey2    = "proxy_protocol_v2.enabled"
+	terminateKey = "deregistration_delay.connection_termination.enabled"
+	idleKey      = "tcp.idle_timeout.seconds"
+
+	crossZoneOfBalancer = "use_load_balancer_configuration"
+)
+
+// common are the attributes of every target group.
+var common = map[string]attribute{
+	delayKey:     {def: "300", check: between(0, 3600)},
+	crossZoneKey: {def: crossZoneOfBalancer, check: oneOf("true", "false", crossZoneOfBalancer)},
+	stickyKey:    {def: "false", check: boolean},
+	minCount:     {def: "1", check: between(1, 1000)},
+	minPercent:   {def: "off", check: or(oneOf("off"), between(1, 100))},
+	"target_group_health.dns_failover.minimum_healthy_targets.count":      {def: "1", check: or(oneOf("off"), between(1, 1000)), only: true},
+	"target_group_health.dns_failover.minimum_healthy_targets.percentage": {def: "off", check: or(oneOf("off"), between(1, 100)), only: true},
+}
+
+// groupAttributes are those of target groups of HTTP and HTTPS.
+var groupAttributes = with(common, map[string]attribute{
+	algorithmKey: {def: "round_robin", check: oneOf("round_robin", "least_outstanding_requests", "weighted_random")},
+	"load_balancing.algorithm.anomaly_mitigation": {def: "off", check: oneOf("on", "off"), only: true},
+	slowStartKey: {def: "0", check: or(oneOf("0"), between(30, 900))},
+	stickyType:   {def: "lb_cookie", check: oneOf("lb_cookie", "app_cookie")},
+	lbLife:       {def: "86400", check: between(1, 604800)},
+	appCookieKey: {},
+	appLife:      {def: "86400", check: between(1, 604800)},
+})
+
+// streamGroupAttributes are those of target groups of TCP and TLS.
+var streamGroupAttributes = with(common, map[string]attribute{
+	terminateKey:                 {def: "false", check: boolean},
+	"preserve_client_ip.enabled": {def: "false", check: boolean, only: true},
+	proxyKey2:                    {def: "false", check: boolean},
+	stickyType:                   {def: "source_ip", check: oneOf("source_ip")},
+	"target_health_state.unhealthy.connection_termination.enabled": {def: "false", check: boolean, only: true},
+	"target_health_state.unhealthy.draining_interval_seconds":      {def: "0", check: between(0, 360000), only: true},
+	"target_failover.on_deregistration":                            {def: "no_rebalance", check: oneOf("rebalance", "no_rebalance"), only: true},
+	"target_failover.on_unhealthy":                                 {def: "no_rebalance", check: oneOf("rebalance", "no_rebalance"), only: true},
+})
+
+// listenerAttributes are those of listeners of HTTP and HTTPS.
+var listenerAttributes = map[string]attribute{
+	"routing.http.response.server.enabled": {def: "true", check: boolean},
+}
+
+// streamListenerAttributes are those of listeners of TCP and TLS.
+var streamListenerAttributes = map[string]attribute{
+	idleKey: {def: "350", check: between(60, 6000)},
+}
+
+func with(x, y map[string]attribute) map[string]attribute {
+	out := map[string]attribute{}
+	for _, m := range []map[string]attribute{x, y} {
+		for k, a := range m {
+			out[k] = a
+		}
+	}
+	return out
+}
