@@ -26,14 +26,14 @@ func TestParse(t *testing.T) {
 func TestBuild(t *testing.T) {
 	p := In("us-east-1", "000000000000")
 	for got, want := range map[string]string{
-		p.ECSService("chat", "web"):           "arn:aws:ecs:us-east-1:000000000000:service/chat/web",
-		p.LoadBalancer("app", "chat-alb", "0123"):    "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/chat-alb/0123",
-		p.Role("/", "x"):                      "arn:aws:iam::000000000000:role/x",
-		p.AssumedRole("x", "s"):               "arn:aws:sts::000000000000:assumed-role/x/s",
-		p.LogStream("/chat", "web/chat/1"):    "arn:aws:logs:us-east-1:000000000000:log-group:/chat:log-stream:web/chat/1",
-		p.Environment("0123456789abcdef"):     "arn:aws:cloud9:us-east-1:000000000000:environment:0123456789abcdef",
-		p.EC2("vpc", "vpc-0123456789abcdef0"): "arn:aws:ec2:us-east-1:000000000000:vpc/vpc-0123456789abcdef0",
-		p.Root():                              "arn:aws:iam::000000000000:root",
+		p.ECSService("chat", "web"):               "arn:aws:ecs:us-east-1:000000000000:service/chat/web",
+		p.LoadBalancer("app", "chat-alb", "0123"): "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/chat-alb/0123",
+		p.Role("/", "x"):                          "arn:aws:iam::000000000000:role/x",
+		p.AssumedRole("x", "s"):                   "arn:aws:sts::000000000000:assumed-role/x/s",
+		p.LogStream("/chat", "web/chat/1"):        "arn:aws:logs:us-east-1:000000000000:log-group:/chat:log-stream:web/chat/1",
+		p.Environment("0123456789abcdef"):         "arn:aws:cloud9:us-east-1:000000000000:environment:0123456789abcdef",
+		p.EC2("vpc", "vpc-0123456789abcdef0"):     "arn:aws:ec2:us-east-1:000000000000:vpc/vpc-0123456789abcdef0",
+		p.Root():                                  "arn:aws:iam::000000000000:root",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
