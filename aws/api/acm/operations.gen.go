@@ -14,6 +14,7 @@ var Model = &aws.Service{
 	TargetPrefix: "CertificateManager",
 	XMLNamespace: "",
 	Protocols:    []aws.Protocol{aws.JSON11},
+	Fault:        "InternalFailure",
 	Global:       false,
 }
 
