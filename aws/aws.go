@@ -29,6 +29,7 @@ func Val[T any](p *T) T {
 // AWS's and go to the user; Cause goes to the log only.
 type Error struct {
 	Code    string         // AWS's error code, such as "ClusterNotFoundException"
+	Shape   string         // name of the modelled shape, where a service has codes of an older protocol besides; "" for Code
 	Message string         // AWS's text for the user
 	Status  int            // HTTP status; 0 means 400
 	Fields  map[string]any // further members of the modelled error shape, by member name
@@ -129,6 +130,7 @@ type Service struct {
 	Protocols    []Protocol // the protocols a client may choose; the first is the usual one
 	Fault        string     // the code of a fault of the service's own, such as "ServerException"
 	Global       bool       // IAM and STS: one endpoint for all regions
+	QueryErrors  bool       // the newer protocols tell the codes of the query protocol too (awsQueryCompatible)
 	Operations   map[string]*Operation
 	Known        map[string]bool // every operation of the full model, served or not
 }

@@ -26,6 +26,7 @@ import (
 	"minato/dataplane/container/containertest"
 	"minato/dataplane/database"
 	"minato/dataplane/host"
+	"minato/dataplane/metrics"
 	"minato/dataplane/network/networktest"
 	"minato/dataplane/registry"
 	"minato/dataplane/registry/registrytest"
@@ -36,6 +37,7 @@ import (
 	"minato/services/acm"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
+	"minato/services/cloudwatch"
 	"minato/services/ec2"
 	"minato/services/ecr"
 	"minato/services/ecs"
@@ -55,11 +57,15 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	t.Helper()
 	cfg := Defaults()
 	st, real, log := memstore.New(), clock.Real(1), slog.New(slog.DiscardHandler)
-	events, err := segments.Open(t.TempDir(), segments.Options{})
-	if err != nil {
-		t.Fatal(err)
+	open := func() *segments.Set {
+		s, err := segments.Open(t.TempDir(), segments.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
 	}
-	t.Cleanup(func() { _ = events.Close() })
+	events := open()
 	sealer, err := seal.New(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +107,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	for _, s := range []interface{ Registration() gateway.Registration }{
 		rights, machines, tasks,
 		sts.New(sts.Deps{Store: st, Clock: real, Log: log, IAM: call.iam}),
+		cloudwatch.New(cloudwatch.Deps{Store: st, Metrics: metrics.Open(open(), real), History: open(), Clock: real, Log: log}),
 		logs.New(logs.Deps{Store: st, Events: events, Clock: real, Log: log}),
 		ecr.New(ecr.Deps{
 			Store: st, Clock: real, Log: log, Account: cfg.Account, Region: cfg.Region, Authorizer: rights,

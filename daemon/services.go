@@ -9,6 +9,7 @@ import (
 	acmapi "minato/aws/api/acm"
 	cloud9api "minato/aws/api/cloud9"
 	cfnapi "minato/aws/api/cloudformation"
+	cwapi "minato/aws/api/cloudwatch"
 	ec2api "minato/aws/api/ec2"
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
@@ -25,6 +26,7 @@ import (
 	"minato/daemon/relay"
 	"minato/dataplane/database"
 	"minato/dataplane/host"
+	"minato/dataplane/metrics"
 	"minato/dataplane/network"
 	"minato/dataplane/registry"
 	"minato/dataplane/segments"
@@ -34,6 +36,7 @@ import (
 	"minato/services/acm"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
+	"minato/services/cloudwatch"
 	"minato/services/ec2"
 	"minato/services/ec2/guest"
 	"minato/services/ecr"
@@ -51,7 +54,7 @@ import (
 // docs/coverage.md shows it.
 func Services() []*aws.Service {
 	return []*aws.Service{
-		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model,
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cwapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model,
 	}
 }
 
@@ -60,6 +63,7 @@ type services struct {
 	iam    *iam.Service
 	sts    *sts.Service
 	logs   *logs.Service
+	alarms *cloudwatch.Service
 	ecr    *ecr.Service
 	ec2    *ec2.Service
 	elb    *elbv2.Service
@@ -145,6 +149,9 @@ func (d *daemon) buildServices() error {
 	call := d.clients()
 	d.services.secrets = secretsmanager.New(secretsmanager.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Self: call.secrets})
 	d.services.ssm = ssm.New(ssm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Secrets: call.secrets, EC2: call.ec2})
+	if err := d.buildMetrics(); err != nil {
+		return err
+	}
 	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
 	d.services.ecr = ecr.New(ecr.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam, OpenRegistry: d.openRegistry,
@@ -169,7 +176,7 @@ func (d *daemon) buildServices() error {
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.stacks} {
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.alarms, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
 	builds, err := d.newRelay()
@@ -179,6 +186,22 @@ func (d *daemon) buildServices() error {
 	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Build: builds.Serve, Clock: d.clock, Log: d.log}), d.network)
 	d.onClose(func() error { d.metadata.Close(); return nil })
 	return d.seed()
+}
+
+// buildMetrics makes CloudWatch over its segments.
+func (d *daemon) buildMetrics() error {
+	samples, err := segments.Open(d.in.Path("segments", "metrics"), segments.Options{})
+	if err != nil {
+		return err
+	}
+	d.onClose(samples.Close)
+	history, err := segments.Open(d.in.Path("segments", "alarms"), segments.Options{})
+	if err != nil {
+		return err
+	}
+	d.onClose(history.Close)
+	d.services.alarms = cloudwatch.New(cloudwatch.Deps{Store: d.store, Metrics: metrics.Open(samples, d.clock), History: history, Clock: d.clock, Log: d.log})
+	return nil
 }
 
 // openRegistry makes the registry over containerd's content store.
@@ -215,6 +238,7 @@ func (d *daemon) startReconcilers() error {
 	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
 	d.logs.AddReconcilers(d.control)
 	d.secrets.AddReconcilers(d.control)
+	d.alarms.AddReconcilers(d.control)
 	d.ecs.AddReconcilers(d.control)
 	d.elb.Register(d.control, acm.Prefix, iam.CertificatePrefix)
 	d.rds.Reconcile(d.control)

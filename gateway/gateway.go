@@ -152,7 +152,7 @@ func denial(svc *aws.Service, err error) error {
 		d.Code = "UnauthorizedOperation"
 		d.Message = "You are not authorized to perform this operation. " + e.Message
 		d.Status = 403
-	case aws.Query:
+	case aws.Query, aws.CBOR:
 		d.Code = "AccessDenied"
 		d.Status = 403
 	default:

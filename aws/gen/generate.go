@@ -266,7 +266,11 @@ func (p *pkg) writeErrors(b *bytes.Buffer) error {
 			return err
 		}
 		fmt.Fprintf(b, "// %s makes the error with the code %s (HTTP %d).\nfunc %s(format string, args ...any) *aws.Error {\n", fn, code, status, fn)
-		fmt.Fprintf(b, "\treturn &aws.Error{Code: %q, Message: fmt.Sprintf(format, args...), Status: %d}\n}\n\n", code, status)
+		shapeName := ""
+		if code != name && p.m.Metadata.QueryErrors != nil {
+			shapeName = fmt.Sprintf(", Shape: %q", name)
+		}
+		fmt.Fprintf(b, "\treturn &aws.Error{Code: %q%s, Message: fmt.Sprintf(format, args...), Status: %d}\n}\n\n", code, shapeName, status)
 	}
 	return nil
 }

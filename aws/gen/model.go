@@ -16,16 +16,17 @@ type model struct {
 }
 
 type metadata struct {
-	APIVersion     string   `json:"apiVersion"`
-	EndpointPrefix string   `json:"endpointPrefix"`
-	GlobalEndpoint string   `json:"globalEndpoint,omitempty"`
-	JSONVersion    string   `json:"jsonVersion,omitempty"`
-	Protocol       string   `json:"protocol"`
-	Protocols      []string `json:"protocols,omitempty"`
-	ServiceID      string   `json:"serviceId"`
-	SigningName    string   `json:"signingName,omitempty"`
-	TargetPrefix   string   `json:"targetPrefix,omitempty"`
-	XMLNamespace   string   `json:"xmlNamespace,omitempty"`
+	APIVersion     string    `json:"apiVersion"`
+	QueryErrors    *struct{} `json:"awsQueryCompatible,omitempty"`
+	EndpointPrefix string    `json:"endpointPrefix"`
+	GlobalEndpoint string    `json:"globalEndpoint,omitempty"`
+	JSONVersion    string    `json:"jsonVersion,omitempty"`
+	Protocol       string    `json:"protocol"`
+	Protocols      []string  `json:"protocols,omitempty"`
+	ServiceID      string    `json:"serviceId"`
+	SigningName    string    `json:"signingName,omitempty"`
+	TargetPrefix   string    `json:"targetPrefix,omitempty"`
+	XMLNamespace   string    `json:"xmlNamespace,omitempty"`
 }
 
 type operation struct {

@@ -85,8 +85,12 @@ func (p *pkg) writeOperations(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "package %s\n\nimport \"minato/aws\"\n\n", p.name)
 	fmt.Fprintf(b, "// Model describes the service on the wire.\nvar Model = &aws.Service{\n\tName: %q,\n\tServiceID: %q,\n\tSigningName: %q,\n\tIAMPrefix: %q,\n\tAPIVersion: %q,\n",
 		p.name, md.ServiceID, signing, iam, md.APIVersion)
-	fmt.Fprintf(b, "\tTargetPrefix: %q,\n\tXMLNamespace: %q,\n\tProtocols: []aws.Protocol{%s},\n\tFault: %q,\n\tGlobal: %v,\n}\n\n",
+	fmt.Fprintf(b, "\tTargetPrefix: %q,\n\tXMLNamespace: %q,\n\tProtocols: []aws.Protocol{%s},\n\tFault: %q,\n\tGlobal: %v,\n",
 		md.TargetPrefix, md.XMLNamespace, strings.Join(protocols, ", "), p.fault(), md.GlobalEndpoint != "")
+	if md.QueryErrors != nil {
+		b.WriteString("\tQueryErrors: true,\n")
+	}
+	b.WriteString("}\n\n")
 	b.WriteString("// The operations that minato serves.\nvar (\n")
 	for _, op := range p.ops() {
 		fmt.Fprintf(b, "\top%s = aws.Operation{Name: %q, Method: %q, URI: %q", op.Name, op.Name, op.HTTP.Method, op.HTTP.RequestURI)

@@ -10,8 +10,12 @@
 //     Action and Version, in the body or in the URL. The version alone names the
 //     service (no two of AWS's share one); the service in the SigV4 credential
 //     scope decides when a version is missing or unknown.
-//   - the REST protocols and RPC v2 CBOR will choose by path and scope; they
-//     plug in beside the others as one more codec.
+//   - RPC v2 (CloudWatch): the header Smithy-Protocol says so, the path is
+//     /service/<name>/operation/<operation>, the body is CBOR. CloudWatch is
+//     spoken in all three; its newer protocols tell the query protocol's error
+//     codes in a header beside their own.
+//   - the REST protocols will choose by path and scope; they plug in beside the
+//     others as one more codec.
 //
 // A protocol is a codec: decode a form or body into an input struct, append a
 // response or an error to a byte slice. All work from the static tables in the

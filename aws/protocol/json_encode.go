@@ -24,7 +24,7 @@ func (j jsonCodec) response(b []byte, op *aws.Operation, out reflect.Value, _ st
 
 // failure is {"__type": code, "message": text} and the error's other members.
 func (j jsonCodec) failure(b []byte, _ *aws.Service, e *aws.Error, _ string) []byte {
-	b = appendJSONString(append(b, `{"__type":`...), e.Code)
+	b = appendJSONString(append(b, `{"__type":`...), shapeOf(e))
 	b = appendJSONString(append(b, `,"message":`...), e.Message)
 	for _, name := range fieldNames(e) {
 		value, err := json.Marshal(e.Fields[name])

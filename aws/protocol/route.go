@@ -1,10 +1,13 @@
 package protocol
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"minato/aws"
@@ -37,6 +40,7 @@ var codecs = map[aws.Protocol]codec{
 	aws.JSON11: jsonCodec{"1.1"},
 	aws.Query:  queryCodec{},
 	aws.EC2:    ec2Codec{},
+	aws.CBOR:   cborCodec{},
 }
 
 // Call is one request, as far as it is understood.
@@ -99,11 +103,17 @@ func (rt *Router) Route(r *http.Request, body []byte) (*Call, error) {
 	c := &Call{Protocol: aws.Query, body: body}
 	scope, _ := sigv4.ScopeOf(r)
 	c.Service = rt.bySigning[scope.Service]
+	unread := c.inflate(r)
 	var err error
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
+	if r.Header.Get("Smithy-Protocol") != "" {
+		rt.routePath(c, r)
+	} else if target := r.Header.Get("X-Amz-Target"); target != "" {
 		rt.routeTarget(c, r, target)
 	} else {
 		err = rt.routeForm(c, r)
+	}
+	if unread != nil {
+		return c, unread // in the protocol that was found out
 	}
 	if err != nil {
 		return c, err
@@ -118,6 +128,39 @@ func (rt *Router) Route(r *http.Request, body []byte) (*Call, error) {
 		return c, codecs[c.Protocol].unknown(c)
 	}
 	return c, nil
+}
+
+// inflate undoes the compression that SDKs apply to large bodies of some
+// operations (PutMetricData); the signature is of what was sent.
+func (c *Call) inflate(r *http.Request) error {
+	if !strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") || len(c.body) == 0 {
+		return nil // aws-chunked and the like are of services that are not here
+	}
+	z, err := gzip.NewReader(bytes.NewReader(c.body))
+	if err != nil {
+		return serialization("The body is not valid gzip").Because(err)
+	}
+	body, err := io.ReadAll(io.LimitReader(z, MaxBody+1))
+	switch {
+	case err != nil:
+		return serialization("The body is not valid gzip").Because(err)
+	case len(body) > MaxBody:
+		return tooLarge()
+	}
+	c.body = body
+	return nil
+}
+
+// routePath reads the path of RPC v2, /service/<name>/operation/<operation>.
+// The name is the one that JSON's targets have before the dot.
+func (rt *Router) routePath(c *Call, r *http.Request) {
+	c.Protocol = aws.CBOR
+	rest, _ := strings.CutPrefix(r.URL.Path, "/service/")
+	name, op, _ := strings.Cut(rest, "/operation/")
+	c.Service, c.Name = rt.byTarget[name], op
+	if c.Service != nil && (!slices.Contains(c.Service.Protocols, aws.CBOR) || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor") {
+		c.Service = nil
+	}
 }
 
 // routeTarget reads the header of the JSON protocols.
@@ -212,8 +255,18 @@ func (c *Call) WriteError(w http.ResponseWriter, e *aws.Error, requestID string)
 	buf := getBuffer()
 	defer putBuffer(buf)
 	*buf = cd.failure((*buf)[:0], c.Service, e, requestID)
-	if _, ok := cd.(jsonCodec); ok {
-		w.Header().Set("X-Amzn-Errortype", e.Code)
+	switch c.Protocol {
+	case aws.JSON10, aws.JSON11:
+		w.Header().Set("X-Amzn-Errortype", shapeOf(e))
+		fallthrough
+	case aws.CBOR:
+		if c.Service != nil && c.Service.QueryErrors {
+			fault := "Sender"
+			if e.HTTPStatus() >= 500 {
+				fault = "Receiver"
+			}
+			w.Header().Set("X-Amzn-Query-Error", e.Code+";"+fault)
+		}
 	}
 	return send(w, cd, e.HTTPStatus(), *buf, requestID)
 }

@@ -24,6 +24,9 @@ func putBuffer(b *[]byte) {
 func send(w http.ResponseWriter, cd codec, status int, body []byte, requestID string) error {
 	h := w.Header()
 	h.Set("Content-Type", cd.contentType())
+	if cd == (cborCodec{}) {
+		h.Set("Smithy-Protocol", "rpc-v2-cbor")
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Amzn-Requestid", requestID)
 	w.WriteHeader(status)

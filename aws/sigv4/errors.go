@@ -32,7 +32,7 @@ func ErrorFor(p aws.Protocol, err error) *aws.Error {
 		return &e
 	}
 	switch p {
-	case aws.Query:
+	case aws.Query, aws.CBOR: // CBOR is CloudWatch's, whose codes are the query protocol's
 		if e.Code == "RequestExpired" {
 			e.Code = "SignatureDoesNotMatch" // IAM, STS and their like know no other
 		}

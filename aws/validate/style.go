@@ -23,6 +23,7 @@ var styles = map[string]style{
 
 	"secretsmanager": {lower: true, fail: coral("ValidationException")},
 	"ssm":            {lower: true, fail: coral("ValidationException")},
+	"cloudwatch":     {lower: true, fail: cloudwatchError},
 }
 
 // styleOf returns the service's style; the query services say ValidationError,
@@ -106,6 +107,17 @@ func ecrError(_ *aws.Operation, found []finding) *aws.Error {
 		words = strings.TrimPrefix(words, "Member ")
 	}
 	return aws.Errorf("InvalidParameterException", "Invalid parameter at '%s' failed to satisfy constraint: '%s'", f.path, words)
+}
+
+// cloudwatchError names a parameter that is missing in CloudWatch's own words;
+// the rest is the framework's.
+func cloudwatchError(op *aws.Operation, found []finding) *aws.Error {
+	if f := found[0]; f.constraint == required {
+		e := aws.Errorf("MissingParameter", "The parameter %s is required.", f.parameter)
+		e.Shape = "MissingRequiredParameterException"
+		return e
+	}
+	return coral("ValidationError")(op, found)
 }
 
 // ec2Error is EC2's and RDS's: the first finding, by the parameter's name.

@@ -183,26 +183,51 @@ func (l *Log) seal() error {
 	return syncDir(l.dir)
 }
 
+// Batch is what Append is given of one series.
+type Batch struct {
+	Series  string
+	Entries []Entry
+}
+
 // Append stores a batch of one series; see the package's comment on when it
 // returns. An empty batch does nothing.
 func (l *Log) Append(series string, ingested int64, entries []Entry) error {
-	if len(entries) == 0 {
-		return nil
+	return l.AppendAll(ingested, []Batch{{series, entries}})
+}
+
+// AppendAll stores batches of several series and returns when all are durable,
+// after one fsync. Each is there whole or not at all; after a crash or an error
+// it may be that only the first of them are there.
+func (l *Log) AppendAll(ingested int64, batches []Batch) error {
+	end, epoch := uint64(0), 0
+	for _, b := range batches {
+		if len(b.Entries) == 0 {
+			continue
+		}
+		was := epoch
+		var err error
+		if end, epoch, err = l.write(b.Series, ingested, b.Entries, end, was); err != nil {
+			return err
+		}
 	}
-	end, epoch, err := l.write(series, ingested, entries)
-	if err != nil {
-		return err
+	if end == 0 {
+		return nil
 	}
 	return l.sync(end, epoch)
 }
 
 // write puts a frame at the end of the active segment, not yet durable. It
-// returns the number after the frame's last record.
-func (l *Log) write(series string, ingested int64, entries []Entry) (end uint64, epoch int, err error) {
+// returns the number after the frame's last record. before and epoch are what it
+// returned for the batch's earlier frames, 0 for the first: if the disk has lost
+// them meanwhile, so has this one.
+func (l *Log) write(series string, ingested int64, entries []Entry, before uint64, epoch int) (end uint64, now int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.removed {
 		return 0, 0, ErrRemoved
+	}
+	if before > 0 && epoch < len(l.kept) && l.kept[epoch] < before {
+		return 0, 0, fmt.Errorf("segments: not written: the disk failed")
 	}
 	if l.unusable != nil {
 		if err := l.repair(); err != nil {

@@ -1,5 +1,5 @@
-// Package segments keeps what is only ever appended: log events (and metrics
-// later) with the time they happened, with retention, on disk.
+// Package segments keeps what is only ever appended: log events, samples of
+// metrics, histories, with the time they happened, with retention, on disk.
 //
 // A Set is a directory of Logs (one a log group). A Log holds records of many
 // series (one a log stream) in segment files of some MiB:

@@ -536,3 +536,29 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	})
 }
+
+// TestAppendAll: batches of several series share one fsync and are there again
+// after a restart; a failure of the disk leaves none of them.
+func TestAppendAll(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	l := openOne(t, s)
+	syncs := 0
+	l.fsync = func(f *os.File) error { syncs++; return f.Sync() }
+	batches := []Batch{{"a", []Entry{{Time: 1, Data: []byte("a1")}}}, {"none", nil}, {"b", []Entry{{Time: 2, Data: []byte("b1")}, {Time: 3, Data: []byte("b2")}}}}
+	if err := l.AppendAll(9, batches); err != nil || syncs != 1 {
+		t.Fatalf("%d fsyncs, %v", syncs, err)
+	}
+	if err := l.AppendAll(9, nil); err != nil || syncs != 1 {
+		t.Fatalf("nothing: %d fsyncs, %v", syncs, err)
+	}
+	l.fsync = func(*os.File) error { return errors.New("the disk") }
+	if err := l.AppendAll(9, batches); err == nil {
+		t.Fatal("a failed fsync was acknowledged")
+	}
+	l.fsync = (*os.File).Sync
+	s.Close()
+	if got, _ := read(t, openOne(t, open(t, dir, Options{})), Query{}); got != "a1 b1 b2" {
+		t.Errorf("read %q", got)
+	}
+}
