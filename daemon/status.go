@@ -13,6 +13,7 @@ import (
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
 	elbv2api "minato/aws/api/elbv2"
+	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
 	rdsapi "minato/aws/api/rds"
 	"minato/daemon/control"
@@ -151,7 +152,7 @@ func (d *daemon) workspaceItems(ctx context.Context) ([]control.Item, error) {
 func (d *daemon) explainer() *explain.Explainer {
 	return &explain.Explainer{
 		EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), RDS: rdsapi.NewClient(d.gateway),
-		CloudFormation: cfnapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway),
+		CloudFormation: cfnapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), IAM: iamapi.NewClient(d.gateway),
 		Drops: d.network.Drops, Listening: d.network.Listening, Refusals: d.refused.List, Paced: d.clock.Paced, Now: d.clock.Now,
 	}
 }

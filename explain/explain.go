@@ -23,6 +23,7 @@ import (
 	"minato/aws/api/ecr"
 	"minato/aws/api/ecs"
 	"minato/aws/api/elbv2"
+	"minato/aws/api/iam"
 	"minato/aws/api/logs"
 	"minato/aws/api/rds"
 	"minato/dataplane/network"
@@ -63,6 +64,7 @@ type Explainer struct {
 	ECR            ecr.API
 	RDS            rds.API
 	CloudFormation cloudformation.API
+	IAM            iam.API
 	Logs           logs.API
 	Drops          func(context.Context) ([]network.Drop, error)
 	Listening      func(ctx context.Context, eni string) ([]netip.AddrPort, error)

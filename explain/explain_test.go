@@ -210,7 +210,7 @@ func service(running int32) ecsapi.Service {
 var balancer = []ec2api.NetworkInterface{{NetworkInterfaceId: aws.Ptr("eni-lb"), PrivateIpAddress: aws.Ptr("10.0.0.5"), Groups: []ec2api.GroupIdentifier{{GroupId: aws.Ptr("sg-lb")}}}}
 
 var ingressDrop = network.Drop{
-	VPC: "vpc-1", Reason: network.DropIngress, Interface: "eni-1", Groups: []string{"sg-web"}, Source: netip.MustParseAddr("10.0.0.5"), Destination: netip.MustParseAddr("10.0.2.9"),
+	VPC: "vpc-1", Reason: network.DropIngress, SourceGroups: []string{"sg-lb"}, Interface: "eni-1", Groups: []string{"sg-web"}, Source: netip.MustParseAddr("10.0.0.5"), Destination: netip.MustParseAddr("10.0.2.9"),
 	Protocol: network.TCP, Port: 80, Packets: 7, Last: time.Now(),
 }
 

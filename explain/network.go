@@ -30,11 +30,6 @@ func (q *inquiry) drops(match func(network.Drop) bool) ([]cause.Drop, error) {
 		}
 		x := cause.Drop{Drop: d}
 		if d.Reason == network.DropIngress || d.Reason == network.DropEgress {
-			from, err := q.interfaceAt(d.VPC, d.Source)
-			if err != nil {
-				return nil, err
-			}
-			x.SourceGroups = from.groups
 			to, err := q.interfaceAt(d.VPC, d.Destination)
 			if err != nil {
 				return nil, err
@@ -53,11 +48,8 @@ func (q *inquiry) drops(match func(network.Drop) bool) ([]cause.Drop, error) {
 	return out, nil
 }
 
-// place is an interface: whose it is and which groups it belongs to.
-type place struct {
-	id, what string
-	groups   []string
-}
+// place is an interface, and whose it is.
+type place struct{ id, what string }
 
 // interfaceAt finds the interface that has an address.
 func (q *inquiry) interfaceAt(vpc string, addr netip.Addr) (place, error) {
@@ -70,9 +62,6 @@ func (q *inquiry) interfaceAt(vpc string, addr netip.Addr) (place, error) {
 	}
 	eni := out.NetworkInterfaces[0]
 	p := place{id: aws.Val(eni.NetworkInterfaceId)}
-	for _, g := range eni.Groups {
-		p.groups = append(p.groups, aws.Val(g.GroupId))
-	}
 	switch text := aws.Val(eni.Description); {
 	case text == "RDSNetworkInterface":
 		p.what = "a database"

@@ -10,6 +10,7 @@ import (
 	"minato/aws"
 	"minato/aws/api/ecr"
 	"minato/aws/api/ecs"
+	"minato/aws/api/iam"
 	"minato/aws/api/logs"
 	"minato/dataplane/network"
 	"minato/explain/cause"
@@ -32,6 +33,8 @@ func (q *inquiry) clusters() ([]string, error) {
 	}
 	return names, nil
 }
+
+var unassumed = regexp.MustCompile(`unable to assume the role '[^']*/([^/']+)'`)
 
 // tasksNamed finds where the task of a bare id may be: in every cluster.
 func (q *inquiry) tasksNamed(id string) ([]string, error) {
@@ -132,6 +135,10 @@ func (q *inquiry) taskSeen(cluster string, t ecs.Task) (cause.Task, error) {
 			}
 		}
 		x.Containers = append(x.Containers, seen)
+	}
+	if m := unassumed.FindStringSubmatch(x.Reason); m != nil {
+		_, err := q.IAM.GetRole(q.ctx, &iam.GetRoleInput{RoleName: &m[1]})
+		x.RoleGone = aws.IsCode(err, "NoSuchEntity") || aws.IsCode(err, "NoSuchEntityException")
 	}
 	if x.Drops, err = q.dropsOf(t, x); err != nil {
 		return x, err

@@ -95,49 +95,67 @@ func printCauses(w io.Writer, causes []explain.Cause) {
 }
 
 // wrapped prints a text behind a mark, broken at spaces where it is too long for
-// the screen. A command's lines end with a backslash, so that they can be copied.
+// the screen. A command's lines end with a backslash, so that they can be copied;
+// within quotes a shell takes them as they are.
 func wrapped(w io.Writer, mark, text string) {
-	command := strings.HasPrefix(text, "aws ") || strings.HasPrefix(text, "docker ") || strings.HasPrefix(text, "minato ")
 	indent, end := strings.Repeat(" ", utf8.RuneCountInString(mark)), ""
+	command := strings.HasPrefix(text, "aws ") || strings.HasPrefix(text, "docker ") || strings.HasPrefix(text, "minato ")
 	if command {
 		indent, end = indent+"  ", " \\"
 	}
-	line := mark
-	room := screenWidth - len(end)
-	empty := true
-	for _, word := range split(text, command) {
-		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
-			fmt.Fprintln(w, line+end)
+	line, empty := mark, true
+	for _, p := range pieces(text, command) {
+		space, after := " ", end
+		if p.glued {
+			space, after = "", ""
+		}
+		if !empty && utf8.RuneCountInString(line+space+p.text+end) > screenWidth {
+			fmt.Fprintln(w, line+after)
 			line, empty = indent, true
 		}
-		if !empty {
-			line += " "
+		if empty {
+			space = ""
 		}
-		line, empty = line+word, false
+		line, empty = line+space+p.text, false
 	}
 	fmt.Fprintln(w, line)
 }
 
-// split cuts a text into what stays together: words; in a command, what is quoted,
-// and the comment at its end.
-func split(text string, command bool) []string {
+// piece is what stays together in a line.
+type piece struct {
+	text  string
+	glued bool // to the piece before it: no space between, and both in quotes
+}
+
+// pieces cuts a text into words. In a command what is quoted is one, which may be
+// cut behind its commas, and so is the comment at its end.
+func pieces(text string, command bool) []piece {
+	var out []piece
 	if !command {
-		return strings.Fields(text)
+		for _, word := range strings.Fields(text) {
+			out = append(out, piece{text: word})
+		}
+		return out
 	}
-	var out []string
-	quoted, start := false, 0
 	text, comment, _ := strings.Cut(text, " # ")
+	quoted, glued, start := false, false, 0
+	cut := func(to, next int, nextGlued bool) {
+		out = append(out, piece{text[start:to], glued})
+		start, glued = next, nextGlued
+	}
 	for i, r := range text {
 		switch {
 		case r == '\'':
 			quoted = !quoted
 		case r == ' ' && !quoted:
-			out = append(out, text[start:i])
-			start = i + 1
+			cut(i, i+1, false)
+		case r == ',' && quoted:
+			cut(i+1, i+1, true)
 		}
 	}
-	if out = append(out, text[start:]); comment != "" {
-		out = append(out, "# "+comment)
+	cut(len(text), len(text), false)
+	if comment != "" {
+		out = append(out, piece{text: "# " + comment})
 	}
 	return out
 }

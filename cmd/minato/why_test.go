@@ -12,7 +12,7 @@ import (
 // columns, and its commands can be copied.
 func TestWhyScreen(t *testing.T) {
 	const command = "aws ec2 authorize-security-group-ingress --group-id sg-0123456789abcdef0 --protocol tcp --port 80 --source-group sg-0fedcba9876543210"
-	document := `aws iam put-role-policy --role-name execution --policy-name allow-ssm --policy-document '{"Version": "2012-10-17", "Statement": []}'`
+	const document = `aws iam put-role-policy --role-name execution --policy-name allow-ssm --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:GetParameters","Resource":"arn:aws:ssm:us-east-1:000000000000:parameter/db"}]}' # and so on`
 	var b strings.Builder
 	printExplanation(&b, explain.Explanation{
 		Subject: "arn:aws:ecs:us-east-1:000000000000:service/chat/web", Kind: "service", State: explain.Failing, Summary: "2 causes were found",
@@ -32,6 +32,7 @@ func TestWhyScreen(t *testing.T) {
 	}
 	// A shell joins what ends with a backslash.
 	joined := strings.Join(strings.Fields(strings.ReplaceAll(b.String(), "\\\n", " ")), " ")
+	joined = strings.ReplaceAll(joined, ", \"", ",\"") // within quotes space is JSON's
 	for _, c := range []string{command, document, "… and 2 more"} {
 		if !strings.Contains(joined, c) {
 			t.Errorf("%s is not to be copied from\n%s", c, b.String())

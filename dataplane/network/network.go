@@ -237,16 +237,19 @@ type Drop struct {
 	Reason DropReason
 	// Interface is the one whose groups, subnet or missing address was the cause:
 	// the destination's for DropIngress, else the source's where it is known.
-	Interface   string
-	Groups      []string // of that interface, for DropIngress and DropEgress
-	RouteTable  string   // of that interface's subnet, for DropNoRoute
-	ACL         string   // for DropACL
-	Source      netip.Addr
-	Destination netip.Addr
-	Protocol    Protocol
-	Port        uint16 // destination port of TCP and UDP
-	Packets     uint64
-	Last        time.Time
+	Interface string
+	Groups    []string // of that interface, for DropIngress and DropEgress
+	// SourceGroups are the groups of the interface that has, or had, the source's
+	// address.
+	SourceGroups []string
+	RouteTable   string // of that interface's subnet, for DropNoRoute
+	ACL          string // for DropACL
+	Source       netip.Addr
+	Destination  netip.Addr
+	Protocol     Protocol
+	Port         uint16 // destination port of TCP and UDP
+	Packets      uint64
+	Last         time.Time
 }
 
 // ServiceAddress is the address of a public pool at which the machine serves its

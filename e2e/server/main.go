@@ -4,6 +4,8 @@
 //	server serve TEXT   answers TEXT on port 80 until SIGTERM, then finishes what it has
 //	server exit CODE    ends at once
 //	server talk BYTES   writes lines of so many bytes until SIGTERM
+//
+// and those of broken.
 package main
 
 import (
@@ -22,6 +24,13 @@ func main() {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | server exit CODE | server talk BYTES")
 		os.Exit(2)
+	}
+	if run := broken[os.Args[1]]; run != nil {
+		if err := run(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	switch os.Args[1] {
 	case "serve":

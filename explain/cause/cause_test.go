@@ -63,11 +63,13 @@ func says(t *testing.T, f Findings, causes int, want []string, not string) {
 
 var (
 	webGroup    = TargetGroup{ARN: "arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1", Protocol: "HTTP", Path: "/health", Matcher: "200", Timeout: 5, Interval: 30, Threshold: 5}
-	ingressDrop = Drop{SourceGroups: []string{"sg-lb"}, Drop: network.Drop{
-		Reason: network.DropIngress, Groups: []string{"sg-web"}, Source: netip.MustParseAddr("10.0.0.5"), Destination: netip.MustParseAddr("10.0.2.9"), Protocol: network.TCP, Port: 80, Packets: 7, Last: now,
+	ingressDrop = Drop{Drop: network.Drop{
+		SourceGroups: []string{"sg-lb"},
+		Reason:       network.DropIngress, Groups: []string{"sg-web"}, Source: netip.MustParseAddr("10.0.0.5"), Destination: netip.MustParseAddr("10.0.2.9"), Protocol: network.TCP, Port: 80, Packets: 7, Last: now,
 	}}
-	databaseDrop = Drop{SourceGroups: []string{"sg-web"}, Receiver: "a database", Drop: network.Drop{
-		Reason: network.DropIngress, Groups: []string{"sg-db"}, Source: netip.MustParseAddr("10.0.2.9"), Destination: netip.MustParseAddr("10.0.3.3"), Protocol: network.TCP, Port: 3306, Packets: 1, Last: now,
+	databaseDrop = Drop{Receiver: "a database", Drop: network.Drop{
+		SourceGroups: []string{"sg-web"},
+		Reason:       network.DropIngress, Groups: []string{"sg-db"}, Source: netip.MustParseAddr("10.0.2.9"), Destination: netip.MustParseAddr("10.0.3.3"), Protocol: network.TCP, Port: 3306, Packets: 1, Last: now,
 	}}
 )
 
@@ -172,7 +174,7 @@ func TestOfTask(t *testing.T) {
 		{"a missing right", stopped("ResourceInitializationError: … AccessDeniedException: User: arn:aws:sts::000000000000:assumed-role/exec/t1 is not authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action", nil), 1, []string{"role exec (session t1) may not do ecr:GetAuthorizationToken on *: no policy of the role allows it", "attach-role-policy --role-name exec --policy-arn arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"}, ""},
 		{"a Deny", stopped("User: arn:aws:sts::000000000000:assumed-role/exec/t1 is not authorized to perform: logs:CreateLogStream on resource: x with an explicit deny in an identity-based policy", func(x *Task) {
 			x.Refused = []Refusal{{Detail: `denied by statement 1 (Sid "NoLogs") of strict`}}
-		}), 1, []string{"statement NoLogs of the policy strict denies it", "take the Deny"}, "no policy of the role"},
+		}), 1, []string{"statement NoLogs of the policy strict denies it", "take the Deny", "aws iam get-role-policy --role-name exec --policy-name strict"}, "no policy of the role"},
 		{"no log group", stopped("… ResourceNotFoundException: The specified log group does not exist. : exit status 1", nil), 1, []string{"the log group /web of container web does not exist", "create-log-group --log-group-name /web"}, ""},
 		{"no such repository", stopped("CannotPullContainerError: … failed to resolve ref "+image+": "+image+": not found", func(x *Task) { x.Containers[0].ImageInfo = &Image{Repository: "web", Tag: "2"} }), 1, []string{"there is no repository web", "create-repository --repository-name web"}, ""},
 		{"no such tag", stopped("CannotPullContainerError: … failed to resolve ref "+image+": "+image+": not found", func(x *Task) {
@@ -213,7 +215,8 @@ func TestOfTask(t *testing.T) {
 			x.Code, x.Containers[0].HealthCommand = "ServiceSchedulerInitiated", "CMD-SHELL curl -f http://localhost/"
 		}), 1, []string{"the health check of container web fails: CMD-SHELL curl -f http://localhost/", "execute-command"}, ""},
 		{"by hand", stopped("enough", func(x *Task) { x.Code = "UserInitiated" }), 1, []string{"somebody stopped the task: enough"}, ""},
-		{"no role", stopped("ECS was unable to assume the role 'arn:aws:iam::000000000000:role/exec' that was provided for this task. …", nil), 1, []string{"ECS may not assume the role exec", "update-assume-role-policy --role-name exec"}, ""},
+		{"no role", stopped("ECS was unable to assume the role 'arn:aws:iam::000000000000:role/exec' that was provided for this task. …", nil), 1, []string{"the trust policy of the role exec does not let ecs-tasks.amazonaws.com assume it", "update-assume-role-policy --role-name exec"}, ""},
+		{"a role that is gone", stopped("ECS was unable to assume the role 'arn:aws:iam::000000000000:role/exec' that was provided for this task. …", func(x *Task) { x.RoleGone = true }), 1, []string{"there is no role exec", "create-role --role-name exec"}, "trust policy of"},
 		{"no secret", stopped("ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret arn:aws:secretsmanager:us-east-1:000000000000:secret:db from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret.", nil), 1, []string{"there is no secret arn:aws:secretsmanager:us-east-1:000000000000:secret:db"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) { says(t, OfTask(c.task), c.causes, c.want, c.not) })

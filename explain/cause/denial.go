@@ -28,9 +28,10 @@ func OfDenial(text, detail string, evidence []string) (Cause, bool) {
 	if d := byDeny.FindStringSubmatch(text); d != nil {
 		c.What += ": a statement of " + article(d[1]) + " denies it"
 		if s := statement.FindStringSubmatch(detail); s != nil {
-			c.What = strings.TrimSuffix(c.What, "a statement of "+article(d[1])+" denies it") + "statement " + sid(s[1], s[2]) + " of the policy " + s[3] + " denies it"
+			c.What = strings.TrimSuffix(c.What, "a statement of "+article(d[1])+" denies it") + "statement " + sid(s[1], s[2]) + " of the policy " + last(s[3]) + " denies it"
+			c = c.mend("%s # that statement has to go", show(who, s[3]))
 		}
-		return c.mend("take the Deny of %s out of the policy, or narrow its Resource or Condition: nothing that allows outweighs it", action), true
+		return c.mend("take the Deny of %s out, or narrow its Resource or Condition: nothing that allows outweighs it", action), true
 	}
 	source := "identity-based policy"
 	if n := nobodyMay.FindStringSubmatch(text); n != nil {
@@ -85,15 +86,31 @@ func kindOf(arn string) string {
 	return "the role"
 }
 
+// entity is the user or role that a caller's policies belong to.
+func entity(who string) (kind, name string) {
+	if rest, ok := strings.CutPrefix(who[strings.LastIndexByte(who, ':')+1:], "assumed-role/"); ok {
+		name, _, _ = strings.Cut(rest, "/")
+		return "role", name
+	}
+	if strings.Contains(who, ":user/") {
+		return "user", last(who)
+	}
+	return "role", last(who)
+}
+
+// show is the command that shows a policy.
+func show(who, policy string) string {
+	if strings.HasPrefix(policy, "arn:") {
+		return "aws iam get-policy --policy-arn " + policy
+	}
+	kind, name := entity(who)
+	return "aws iam get-" + kind + "-policy --" + kind + "-name " + name + " --policy-name " + policy
+}
+
 // allow is the command that gives a user or role what it lacks: AWS's own policy
 // where there is one for the job.
 func allow(who, action, resource string) string {
-	entity, name := "role", last(who)
-	if rest, ok := strings.CutPrefix(who[strings.LastIndexByte(who, ':')+1:], "assumed-role/"); ok {
-		name, _, _ = strings.Cut(rest, "/")
-	} else if strings.Contains(who, ":user/") {
-		entity = "user"
-	}
+	entity, name := entity(who)
 	attach := "aws iam attach-" + entity + "-policy --" + entity + "-name " + name + " --policy-arn " + policies
 	switch {
 	case entity == "role" && executing[action]:

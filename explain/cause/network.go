@@ -7,12 +7,11 @@ import (
 	"minato/dataplane/network"
 )
 
-// Drop is packets that the network dropped, with what is known of who sent them.
+// Drop is packets that the network dropped, with what is known of where they went.
 type Drop struct {
 	network.Drop
-	SourceGroups []string // security groups of the sender's interface
-	Receiver     string   // what has the destination's address: "database chat"
-	NAT          string   // a NAT gateway of the VPC that works
+	Receiver string // what has the destination's address: "a database"
+	NAT      string // a NAT gateway of the VPC that works
 }
 
 func (d Drop) about() string {

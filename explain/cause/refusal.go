@@ -151,8 +151,7 @@ var reasons = []reason{
 	}},
 	{regexp.MustCompile(`ECS was unable to assume the role '([^']+)'`), func(m []string, _ words) Cause {
 		return say("ECS may not assume the role %s: it does not exist, or its trust policy does not name ecs-tasks.amazonaws.com", last(m[1])).
-			mend("aws iam update-assume-role-policy --role-name %s --policy-document %s", last(m[1]), quote(tasksTrust)).
-			mend("aws iam create-role --role-name %s --assume-role-policy-document %s # if there is no such role", last(m[1]), quote(tasksTrust))
+			mend("aws iam get-role --role-name %s --query Role.AssumeRolePolicyDocument", last(m[1]))
 	}},
 	// Task definitions.
 	{regexp.MustCompile(`No Fargate configuration exists for given values`), func([]string, words) Cause {

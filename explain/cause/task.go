@@ -25,6 +25,7 @@ type Task struct {
 	Refused                   []Refusal  // calls that were made with its roles
 	Databases                 []Database // that its environment names
 	Protected                 time.Time  // from scale-in, until then
+	RoleGone                  bool       // a role that it names does not exist
 	Now                       time.Time
 }
 
@@ -149,6 +150,9 @@ func (t Task) needs() []Cause {
 		}
 	}
 	for _, r := range t.Refused {
+		if strings.Contains(t.Reason, r.Message) {
+			continue // why it stopped
+		}
 		if c, ok := OfDenial(r.Message, r.Detail, []string{r.about()}); ok {
 			out = append(out, c)
 		}
@@ -197,6 +201,8 @@ func (t Task) stopped() []Cause {
 			mend("minato why %s # while a task is being checked", t.targetGroup())}
 	case has("CannotStartContainerError"):
 		return []Cause{t.unstarted(whole, evidence)}
+	case has("ECS was unable to assume the role"):
+		return []Cause{t.unassumed(evidence)}
 	case has("no execution role was given"):
 		return []Cause{because(evidence, "the task definition %s has no execution role, and its image or log needs one", t.Definition).
 			mend("register it again with --execution-role-arn ROLE, whose policies include AmazonECSTaskExecutionRolePolicy")}
@@ -216,6 +222,22 @@ func (t Task) stopped() []Cause {
 		return []Cause{c.seen(evidence...)}
 	}
 	return []Cause{because(evidence, "%s", t.Reason)}
+}
+
+var assumed = regexp.MustCompile(`unable to assume the role '([^']+)'`)
+
+// unassumed says why ECS did not get a role.
+func (t Task) unassumed(evidence []string) Cause {
+	role := "ROLE"
+	if m := assumed.FindStringSubmatch(t.Reason); m != nil {
+		role = last(m[1])
+	}
+	if t.RoleGone {
+		return because(evidence, "there is no role %s, which the task definition %s names", role, t.Definition).
+			mend("aws iam create-role --role-name %s --assume-role-policy-document %s", role, quote(tasksTrust))
+	}
+	return because(evidence, "the trust policy of the role %s does not let ecs-tasks.amazonaws.com assume it", role).
+		mend("aws iam update-assume-role-policy --role-name %s --policy-document %s", role, quote(tasksTrust))
 }
 
 // detail is what IAM knows of the task's own refused calls.

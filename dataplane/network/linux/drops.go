@@ -44,7 +44,7 @@ func (v *vpc) drops(now time.Time) ([]network.Drop, error) {
 	if v.cfg == nil {
 		return nil, nil
 	}
-	places := newPlaces(v.cfg)
+	places := newPlaces(v.cfg, v.gone)
 	var out []network.Drop
 	for _, name := range dropSets {
 		elems, err := v.nft.tuples(name)
@@ -80,14 +80,50 @@ func dropOf(e nftables.SetElement, now time.Time) (network.Drop, bool) {
 	return d, true
 }
 
+// departed is an interface that was removed: its drops are asked for when its
+// task has stopped, and another one may have its address by then.
+type departed struct {
+	network.Interface
+	at time.Time
+}
+
+// depart remembers the interfaces that are not in next any more, as long as their
+// drops are.
+func (v *vpc) depart(next *network.VPC, now time.Time) {
+	v.gone = slices.DeleteFunc(v.gone, func(d departed) bool { return now.Sub(d.at) > dropTimeout })
+	if v.cfg == nil {
+		return
+	}
+	stays := make(map[string]bool, len(next.Interfaces))
+	for _, e := range next.Interfaces {
+		stays[e.ID] = true
+	}
+	for _, e := range v.cfg.Interfaces {
+		if !stays[e.ID] {
+			v.gone = append(v.gone, departed{e, now})
+		}
+	}
+}
+
 // places finds the cause of a drop by its addresses.
 type places struct {
 	interfaces map[netip.Addr]network.Interface
+	gone       []departed // the earliest first
 	subnets    []network.Subnet
 }
 
-func newPlaces(v *network.VPC) places {
-	p := places{interfaces: map[netip.Addr]network.Interface{}, subnets: v.Subnets}
+// at is the interface that had an address at a time.
+func (p places) at(a netip.Addr, when time.Time) network.Interface {
+	for _, d := range p.gone {
+		if d.Addr == a && !d.at.Before(when) {
+			return d.Interface
+		}
+	}
+	return p.interfaces[a]
+}
+
+func newPlaces(v *network.VPC, gone []departed) places {
+	p := places{interfaces: map[netip.Addr]network.Interface{}, gone: gone, subnets: v.Subnets}
 	for _, e := range v.Interfaces {
 		p.interfaces[e.Addr] = e
 	}
@@ -111,8 +147,8 @@ func (p places) explain(d *network.Drop, set string) {
 	if set == dropsIn || set == dropsACLIn {
 		at = d.Destination
 	}
-	e := p.interfaces[at]
-	d.Interface = e.ID
+	e := p.at(at, d.Last)
+	d.Interface, d.SourceGroups = e.ID, p.at(d.Source, d.Last).Groups
 	switch set {
 	case dropsIn:
 		d.Reason, d.Groups = network.DropIngress, e.Groups

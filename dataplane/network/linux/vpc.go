@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,7 @@ type vpc struct {
 	// have is what is there; nil until observed, and again after a failure.
 	have *plan
 	cfg  *network.VPC // what have was made from
+	gone []departed   // interfaces whose drops may still be asked for
 
 	ready map[string]bool // interfaces that are real
 
@@ -207,6 +209,7 @@ func (v *vpc) apply(ctx context.Context, cfg *network.VPC, want *plan) error {
 	}
 	v.remove(have, want)
 	v.forget(have, want)
+	v.depart(cfg, time.Now())
 	v.cfg = cfg
 	if len(errs) == 0 {
 		v.have = want

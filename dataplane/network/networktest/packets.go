@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -339,6 +340,17 @@ func testDrops(t *testing.T, w *world) {
 	d = find(network.DropNoPublic, "a-nopub", public(w.pool, 11).String()+":443")
 	expect(t, "the route table", d.RouteTable, "a-rtb-public")
 	find(network.DropEgress, "a-db", "10.0.0.20:80")
+
+	// The interface is removed, and its drops are still its own.
+	v = clone(v)
+	gone := v.Interfaces[slices.IndexFunc(v.Interfaces, func(e network.Interface) bool { return e.ID == "a-nopub" })]
+	v.Interfaces = slices.DeleteFunc(v.Interfaces, func(e network.Interface) bool { return e.ID == "a-nopub" })
+	w.set(t, v, w.b)
+	if drops, err = n.Drops(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d = find(network.DropNoPublic, "a-nopub", public(w.pool, 11).String()+":443")
+	expect(t, "the group of an interface that is gone", fmt.Sprint(d.SourceGroups), fmt.Sprint(gone.Groups))
 }
 
 func testListening(t *testing.T, w *world) {
