@@ -243,7 +243,7 @@ func (d *daemon) networkOptions() linux.Options {
 func (d *daemon) runtimeOptions() containerd.Options {
 	return containerd.Options{
 		InstanceID: d.in.ID, DataDir: runtimeDir(d.in), RunDir: runtimeRunDir(d.in), Log: d.log,
-		MountRoots: []string{d.in.Path("databases"), d.in.Path("workspaces"), d.in.Path("volumes")},
+		MountRoots: []string{d.in.Path("databases"), d.in.Path("workspaces"), d.in.Path("volumes"), d.in.Path("efs")},
 	}
 }
 

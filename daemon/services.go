@@ -171,7 +171,7 @@ func (d *daemon) buildServices() error {
 	d.services.ecs = ecs.New(ecs.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm,
 		Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
-		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"),
+		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"), FileSystemsDir: d.in.Path("efs"),
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})

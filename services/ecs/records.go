@@ -54,6 +54,9 @@ type taskRecord struct {
 	Address string
 	// Ready says that images are there and log streams made.
 	Ready bool
+	// ImageVolumes are what the images of containers declare as volumes, by the
+	// containers' names.
+	ImageVolumes map[string][]string
 	// Failed are the containers that could not be started, by name, and why.
 	Failed map[string]string
 }

@@ -65,6 +65,8 @@ type Deps struct {
 	Registry netip.AddrPort
 	// Endpoint is the AWS_ENDPOINT_URL of tasks.
 	Endpoint string
+	// FileSystemsDir holds what is written to EFS, a directory for each file system.
+	FileSystemsDir string
 	// VolumesDir holds the tasks' own volumes, a directory for each task.
 	VolumesDir string
 }

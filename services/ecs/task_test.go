@@ -247,7 +247,7 @@ func (q *quay) start() {
 	control.WatchStore(q.store)
 	q.ecs = New(Deps{
 		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Secrets: q.vault, Parameters: q.vault, Runtime: q.runtime, Network: q, Images: q.abroad,
-		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"),
+		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"), FileSystemsDir: filepath.Join(q.TempDir(), "efs"),
 	})
 	q.ecs.AddReconcilers(control)
 	control.Start()
@@ -443,6 +443,9 @@ func TestTasksThatDoNotStart(t *testing.T) {
 			d.ContainerDefinitions[0].DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("init"), Condition: aws.Ptr("SUCCESS")}}
 			d.ContainerDefinitions = append(d.ContainerDefinitions, side)
 		}, "Task failed to start"},
+		{"no such directory of a file system", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
+			d.Volumes = []ecsapi.Volume{{Name: aws.Ptr("v"), EfsVolumeConfiguration: &ecsapi.EFSVolumeConfiguration{FileSystemId: aws.Ptr("fs-01234567"), RootDirectory: aws.Ptr("/none")}}}
+		}, "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4: mounting fs-01234567:/none failed, reason given by server: No such file or directory : unsuccessful EFS utils command execution; code: 32"},
 		{"no address", func(q *quay, _ *ecsapi.RegisterTaskDefinitionInput) {
 			q.denied["CreateNetworkInterface"] = aws.Errorf("InsufficientFreeAddressesInSubnet", "full")
 		}, "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-a': InsufficientFreeAddressesInSubnet: full"},

@@ -15,7 +15,7 @@ import (
 const defaultStopTimeout = 30 * time.Second
 
 // specOf is what the task's containers need to know of it.
-func (s *Service) specOf(t *taskRecord) *spec.Task {
+func (s *Service) specOf(t *taskRecord, d *taskDefinitionRecord) *spec.Task {
 	x := &spec.Task{
 		Group: t.group(), Netns: s.Network.NetnsPath(t.ENI), Hostname: hostName(t), Address: t.Address, Labels: map[string]string{"task": *t.TaskArn},
 		CPU: aws.Val(t.Cpu), Memory: aws.Val(t.Memory), Region: t.Place.Region, Endpoint: s.Endpoint, CredentialsID: t.CredentialsID, Overrides: t.Overrides,
@@ -23,6 +23,7 @@ func (s *Service) specOf(t *taskRecord) *spec.Task {
 	if s.VolumesDir != "" {
 		x.Volumes = filepath.Join(s.VolumesDir, t.ID)
 	}
+	x.FileSystems, x.ImageVolumes, x.Definition = s.FileSystemsDir, t.ImageVolumes, &d.TaskDefinition
 	return x
 }
 
@@ -40,15 +41,15 @@ func hostName(t *taskRecord) string {
 // containerOf translates a container of the task definition for the runtime,
 // with the directories of the task's volumes made.
 func (s *Service) containerOf(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, name string) (container.Container, error) {
-	c := s.specOf(t).Container(containerNamed(&d.TaskDefinition, name), t.containerOf(name))
+	c := s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.containerOf(name))
 	env, err := s.environmentOf(ctx, t, d, nil)
 	if err != nil {
 		return c, err
 	}
 	c.Env = append(c.Env, env[name]...)
 	for _, m := range c.Mounts {
-		if m.Source == "" {
-			continue
+		if !m.Seed {
+			continue // a tmpfs, or a directory of a file system
 		}
 		if err := os.MkdirAll(m.Source, 0o755); err != nil {
 			return c, err

@@ -65,6 +65,9 @@ func (s *Service) startContainers(ctx context.Context, t *taskRecord, d *taskDef
 		if err != nil {
 			return err
 		}
+		if err := s.makeSources(ctx, t, d, name); err != nil {
+			return err
+		}
 		what := "unable to create new container: "
 		if err = s.Runtime.Ensure(ctx, spec); err == nil {
 			what = "failed to create new container runtime task: "

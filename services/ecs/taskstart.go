@@ -23,7 +23,7 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	if err := supported(d); err != nil {
 		return err
 	}
-	if err := s.Runtime.EnsureGroup(ctx, s.specOf(t).ContainerGroup()); err != nil {
+	if err := s.Runtime.EnsureGroup(ctx, s.specOf(t, d).ContainerGroup()); err != nil {
 		return err
 	}
 	if role := t.taskRole(d); role != "" {
@@ -31,11 +31,14 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 			return err
 		}
 	}
+	if err := s.mountFileSystems(d); err != nil {
+		return err
+	}
 	from := s.secretsFor(t, d)
 	if _, err := s.environmentOf(ctx, t, d, from); err != nil {
 		return err
 	}
-	digests, err := s.pull(ctx, t, d, from)
+	images, err := s.pull(ctx, t, d, from)
 	if err != nil {
 		return err
 	}
@@ -45,8 +48,17 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	return s.change(ctx, t, func(t *taskRecord) {
 		t.Ready, t.PullStoppedAt = true, s.now()
 		for i := range t.Containers {
-			if digest := digests[*t.Containers[i].Name]; digest != "" {
-				t.Containers[i].ImageDigest = &digest
+			name := *t.Containers[i].Name
+			image, ok := images[name]
+			if !ok {
+				continue
+			}
+			t.Containers[i].ImageDigest = &image.Digest
+			if len(image.Volumes) > 0 {
+				if t.ImageVolumes == nil {
+					t.ImageVolumes = map[string][]string{}
+				}
+				t.ImageVolumes[name] = image.Volumes
 			}
 		}
 	})
@@ -56,8 +68,13 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 // not do, before anything runs without it.
 func supported(d *taskDefinitionRecord) error {
 	for _, v := range d.Volumes {
-		if _, asked := aws.Asked(v, "EfsVolumeConfiguration", "FsxWindowsFileServerVolumeConfiguration", "DockerVolumeConfiguration", "S3filesVolumeConfiguration", "ConfiguredAtLaunch"); asked {
+		if _, asked := aws.Asked(v, "FsxWindowsFileServerVolumeConfiguration", "DockerVolumeConfiguration", "S3filesVolumeConfiguration", "ConfiguredAtLaunch"); asked {
 			return failure(nil, "ResourceInitializationError: the volume %s: not served by minato", aws.Val(v.Name))
+		}
+	}
+	for _, v := range d.Volumes {
+		if e := v.EfsVolumeConfiguration; e != nil && e.AuthorizationConfig != nil && e.AuthorizationConfig.AccessPointId != nil {
+			return failure(nil, "%s", efsFailure("EFS access points: not served by minato"))
 		}
 	}
 	if p := d.RuntimePlatform; p != nil && p.OperatingSystemFamily != nil && *p.OperatingSystemFamily != ecsapi.OSFamilyLinux {
@@ -68,14 +85,14 @@ func supported(d *taskDefinitionRecord) error {
 	}
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
-		if name, asked := aws.Asked(c, "CredentialSpecs", "DnsSearchDomains", "DnsServers", "FirelensConfiguration", "Hostname", "ResourceRequirements", "VolumesFrom"); asked {
+		if name, asked := aws.Asked(c, "CredentialSpecs", "DnsSearchDomains", "DnsServers", "FirelensConfiguration", "Hostname", "ResourceRequirements"); asked {
 			return failure(nil, "ResourceInitializationError: %s of the container %s: not served by minato", strings.ToLower(name[:1])+name[1:], aws.Val(c.Name))
 		}
 		switch {
 		case c.LogConfiguration != nil && len(c.LogConfiguration.SecretOptions) > 0:
 			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secretOptions of a log configuration: not served by minato")
 		case len(c.EnvironmentFiles) > 0:
-			return failure(nil, "ResourceInitializationError: failed to download env files: not served by minato")
+			return failure(nil, "ResourceInitializationError: failed to download env files: file download command: non empty error stream: Amazon S3, which has %s: not served by minato", aws.Val(c.EnvironmentFiles[0].Value))
 		case c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs:
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: the log driver %s: not served by minato", aws.Val(c.LogConfiguration.LogDriver))
 		case c.LogConfiguration != nil && (c.LogConfiguration.Options["awslogs-multiline-pattern"] != "" || c.LogConfiguration.Options["awslogs-datetime-format"] != ""):
@@ -85,11 +102,11 @@ func supported(d *taskDefinitionRecord) error {
 	return nil
 }
 
-// pull gets the images of all containers and returns their digests by container.
+// pull gets the images of all containers and returns them by container.
 // Logins of private registries come from secrets.
-func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (map[string]string, error) {
-	digests := map[string]string{}
-	byRef := map[string]string{}
+func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (map[string]container.Image, error) {
+	images := map[string]container.Image{}
+	byRef := map[string]container.Image{}
 	reached := false
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
@@ -114,7 +131,7 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 		if as != nil {
 			key += " " + as.User + " " + as.Password
 		}
-		if byRef[key] == "" {
+		if _, got := byRef[key]; !got {
 			var digest string
 			if ref.ECR() {
 				digest, err = s.resolve(ctx, t, d, ref)
@@ -124,26 +141,25 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 			if err != nil {
 				return nil, err
 			}
-			if err := s.unpack(ctx, ref, digest); err != nil {
+			if byRef[key], err = s.unpack(ctx, ref, digest); err != nil {
 				return nil, err
 			}
-			byRef[key] = digest
 		}
-		digests[*c.Name] = byRef[key]
+		images[*c.Name] = byRef[key]
 	}
-	return digests, nil
+	return images, nil
 }
 
 // unpack makes an image ready to be run.
-func (s *Service) unpack(ctx context.Context, ref pull.Ref, digest string) error {
-	_, err := s.Runtime.EnsureUnpacked(ctx, digest)
+func (s *Service) unpack(ctx context.Context, ref pull.Ref, digest string) (container.Image, error) {
+	image, err := s.Runtime.EnsureUnpacked(ctx, digest)
 	switch {
 	case errors.Is(err, container.ErrPlatform):
-		return failure(err, "%s", pull.NoPlatform())
+		err = failure(err, "%s", pull.NoPlatform())
 	case errors.Is(err, container.ErrNotFound):
-		return failure(err, "%s", ref.NotFound())
+		err = failure(err, "%s", ref.NotFound())
 	case err != nil:
-		return fmt.Errorf("image %s: %w", ref.Text, err)
+		err = fmt.Errorf("image %s: %w", ref.Text, err)
 	}
-	return nil
+	return image, err
 }

@@ -176,7 +176,9 @@ func (r *Runtime) mount(m container.Mount) (specs.Mount, error) {
 		return specs.Mount{}, err
 	}
 	for _, root := range r.o.MountRoots {
-		if root, err := filepath.EvalSymlinks(root); err == nil && within(source, root) {
+		// A link, which a container may have made, must not lead from one to another.
+		real, err := filepath.EvalSymlinks(root)
+		if err == nil && within(source, real) && (within(m.Source, root) || within(m.Source, real)) {
 			return bind(source, m.Target, more...), nil
 		}
 	}

@@ -3,7 +3,6 @@
 package spec
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,7 +36,11 @@ type Task struct {
 	Region        string
 	Endpoint      string // AWS_ENDPOINT_URL of its programs, "" for none
 	CredentialsID string // of its role at the metadata endpoint, "" for none
-	Volumes       string // the directory that its volumes are in, by name
+
+	Definition   *ecsapi.TaskDefinition
+	Volumes      string              // the directory of its own volumes
+	FileSystems  string              // the directory of file systems, by their ids
+	ImageVolumes map[string][]string // what containers' images declare, by container
 }
 
 // ContainerGroup is the group of the task's containers.
@@ -85,9 +88,7 @@ func (t *Task) Container(def *ecsapi.ContainerDefinition, shown *ecsapi.Containe
 		c.Sysctls[aws.Val(sc.Namespace)] = aws.Val(sc.Value)
 	}
 	linuxParameters(&c, def.LinuxParameters)
-	for _, m := range def.MountPoints {
-		c.Mounts = append(c.Mounts, container.Mount{Source: filepath.Join(t.Volumes, aws.Val(m.SourceVolume)), Target: aws.Val(m.ContainerPath), ReadOnly: aws.Val(m.ReadOnly)})
-	}
+	c.Mounts = append(c.Mounts, t.volumes(def)...)
 	return c
 }
 
@@ -156,6 +157,8 @@ func linuxParameters(c *container.Container, p *ecsapi.LinuxParameters) {
 		c.AddCaps, c.DropCaps = p.Capabilities.Add, p.Capabilities.Drop
 	}
 	for _, m := range p.Tmpfs {
-		c.Mounts = append(c.Mounts, container.Mount{Target: aws.Val(m.ContainerPath), Size: int64(aws.Val(m.Size)) * mib})
+		// What is said of it comes after docker's own, and wins.
+		options := append([]string{"noexec"}, m.MountOptions...)
+		c.Mounts = append(c.Mounts, container.Mount{Target: aws.Val(m.ContainerPath), Size: int64(aws.Val(m.Size)) * mib, Options: slices.DeleteFunc(options, func(o string) bool { return o == "defaults" })})
 	}
 }
