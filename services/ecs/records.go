@@ -41,8 +41,8 @@ type taskRecord struct {
 	Subnet taskSubnet
 	// CredentialsID names the task role's credentials at the metadata endpoint.
 	CredentialsID string
-	// ClientToken is RunTask's, with the caller it belongs to.
-	ClientToken string
+	// Request tells the RunTask that a client token belongs to from others.
+	Request string
 	// Digests are the images of containers, by name, that a service's deployment
 	// has settled; others are found by their tag.
 	Digests map[string]string

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -9,7 +10,6 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
-	"minato/aws/identity"
 	"minato/internal/ids"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/life"
@@ -31,8 +31,15 @@ const (
 
 const platformVersion = serviceconfig.PlatformVersion
 
+// Bounds of what RunTask takes.
+const (
+	maxStartedBy   = 128
+	maxReferenceID = 1024
+)
+
 // taskRequest is what RunTask and services ask newTask for.
 type taskRequest struct {
+	ID         string // "" for a random one
 	Cluster    string // name
 	Definition *taskDefinitionRecord
 	VPC        *ecsapi.AwsVpcConfiguration
@@ -42,7 +49,7 @@ type taskRequest struct {
 
 	CapacityProvider string // "" for the launch type FARGATE
 	PlatformVersion  string
-	ClientToken      string
+	Request          string // of a client token
 	Overrides        *ecsapi.TaskOverride
 	Tags             []ecsapi.Tag
 	ExecuteCommand   bool
@@ -51,10 +58,10 @@ type taskRequest struct {
 // newTask makes the record of a task that is to run; it is not written.
 func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
 	d := r.Definition
-	id := ids.Hex(taskIDLength)
+	id := cmp.Or(r.ID, ids.Hex(taskIDLength))
 	taskARN := p.ECSTask(r.Cluster, id)
 	t := taskRecord{
-		ID: id, Cluster: r.Cluster, Place: p, VPC: r.VPC, Subnet: r.Subnet, ClientToken: r.ClientToken,
+		ID: id, Cluster: r.Cluster, Place: p, VPC: r.VPC, Subnet: r.Subnet, Request: r.Request,
 		Task: ecsapi.Task{
 			TaskArn: &taskARN, ClusterArn: aws.Ptr(p.ECSCluster(r.Cluster)), TaskDefinitionArn: d.TaskDefinitionArn,
 			LastStatus: aws.Ptr(taskProvisioning), DesiredStatus: aws.Ptr(taskRunning), HealthStatus: aws.Ptr(ecsapi.HealthStatusUnknown),
@@ -156,6 +163,10 @@ func (s *Service) tasksOf(ctx context.Context, cluster string) ([]taskRecord, er
 // RunTask makes tasks.
 func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi.RunTaskOutput, error) {
 	switch {
+	case len(aws.Val(in.StartedBy)) > maxStartedBy:
+		return nil, ecsapi.InvalidParameterException("startedBy must be at most %d characters long.", maxStartedBy)
+	case len(aws.Val(in.ReferenceId)) > maxReferenceID:
+		return nil, ecsapi.InvalidParameterException("referenceId must be at most %d characters long.", maxReferenceID)
 	case len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0:
 		return nil, invalid("Placement constraints and strategies are not supported for the FARGATE launch type.")
 	case len(in.VolumeConfigurations) > 0:
@@ -183,19 +194,16 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if err := checkOverrides(&d, in.Overrides); err != nil {
+	if err := definition.CheckOverrides(&d.TaskDefinition, in.Overrides); err != nil {
 		return nil, err
 	}
 	vpc, subnets, err := s.network(ctx, &d, in.NetworkConfiguration)
 	if err != nil {
 		return nil, err
 	}
-	token := ""
-	if in.ClientToken != nil {
-		token = identity.From(ctx).PrincipalID + "/" + *in.ClientToken
-		if again, err := s.tasksOfToken(ctx, *cluster.ClusterName, token); err != nil || len(again) > 0 {
-			return &ecsapi.RunTaskOutput{Tasks: again, Failures: []ecsapi.Failure{}}, err
-		}
+	token, err := tokenOf(ctx, *cluster.ClusterName, in)
+	if err != nil {
+		return nil, err
 	}
 	tags := in.Tags
 	if aws.Val(in.PropagateTags) == ecsapi.PropagateTagsTaskDefinition {
@@ -213,11 +221,14 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	}
 	out := &ecsapi.RunTaskOutput{Failures: []ecsapi.Failure{}}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		out.Tasks = nil
-		for i := range count {
+		var again bool
+		if out.Tasks, again, err = s.tasksOfToken(tx, at(ctx), token); err != nil || again {
+			return err
+		}
+		for i := range int(count) {
 			t := s.newTask(at(ctx), taskRequest{
-				Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[int(i)%len(subnets)], Group: group,
-				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, PlatformVersion: aws.Val(in.PlatformVersion), ClientToken: token,
+				ID: token.taskID(i), Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[i%len(subnets)], Group: group,
+				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, PlatformVersion: aws.Val(in.PlatformVersion), Request: token.Request,
 				Overrides: in.Overrides, Tags: tags, ExecuteCommand: aws.Val(in.EnableExecuteCommand),
 			})
 			if err := s.putTask(tx, t); err != nil {
@@ -227,18 +238,6 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 		}
 		return nil
 	})
-	return out, err
-}
-
-// tasksOfToken are the tasks that a client token has made before.
-func (s *Service) tasksOfToken(ctx context.Context, cluster, token string) ([]ecsapi.Task, error) {
-	all, err := s.tasksOf(ctx, cluster)
-	var out []ecsapi.Task
-	for _, t := range all {
-		if t.ClientToken == token {
-			out = append(out, t.Task)
-		}
-	}
 	return out, err
 }
 
@@ -265,38 +264,6 @@ func (s *Service) capacity(cluster *clusterRecord, d *taskDefinitionRecord, laun
 		return "", nil
 	}
 	return aws.Val(strategy[0].CapacityProvider), nil
-}
-
-// checkOverrides refuses overrides of containers that are not there.
-func checkOverrides(d *taskDefinitionRecord, o *ecsapi.TaskOverride) error {
-	if o == nil {
-		return nil
-	}
-	if len(o.InferenceAcceleratorOverrides) > 0 {
-		return notServed("inference accelerators")
-	}
-	for _, c := range o.ContainerOverrides {
-		if name, asked := aws.Asked(c, "EnvironmentFiles", "ResourceRequirements"); asked {
-			return notServed("the container override " + strings.ToLower(name[:1]) + name[1:])
-		}
-		if c.Name == nil {
-			return ecsapi.InvalidParameterException("Container override name should not be null.")
-		}
-		if !slices.ContainsFunc(d.ContainerDefinitions, func(x ecsapi.ContainerDefinition) bool { return *x.Name == *c.Name }) {
-			return ecsapi.InvalidParameterException("Override for container named %s is not a container in the TaskDefinition.", *c.Name)
-		}
-	}
-	if o.Cpu != nil || o.Memory != nil {
-		cpu, memory := aws.Val(d.Cpu), aws.Val(d.Memory)
-		if o.Cpu != nil {
-			cpu = *o.Cpu
-		}
-		if o.Memory != nil {
-			memory = *o.Memory
-		}
-		return definition.FargateSize(cpu, memory)
-	}
-	return nil
 }
 
 // StartTask places tasks on container instances, of which there are none.

@@ -2,6 +2,8 @@ package ecs
 
 import (
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"minato/aws"
@@ -128,6 +130,14 @@ func TestRunsThatAreRefused(t *testing.T) {
 			r.Overrides = &ecsapi.TaskOverride{ContainerOverrides: []ecsapi.ContainerOverride{{Name: aws.Ptr("x")}}}
 		}, "InvalidParameterException", "Override for container named x is not a container in the TaskDefinition."},
 		{func(r *in) {
+			r.Overrides = &ecsapi.TaskOverride{ContainerOverrides: []ecsapi.ContainerOverride{{Name: aws.Ptr("chat"), Command: []string{strings.Repeat("x", 8192)}}}}
+		}, "InvalidParameterException", "Container Overrides length must be at most 8192"},
+		{func(r *in) {
+			r.Overrides = &ecsapi.TaskOverride{EphemeralStorage: &ecsapi.EphemeralStorage{SizeInGiB: aws.Ptr[int32](20)}}
+		}, "ClientException", "EphemeralStorage size should be at least 21."},
+		{func(r *in) { r.Overrides = &ecsapi.TaskOverride{Cpu: aws.Ptr("4096")} }, "ClientException", "No Fargate configuration exists for given values."},
+		{func(r *in) { r.StartedBy = aws.Ptr(strings.Repeat("x", 129)) }, "InvalidParameterException", "startedBy must be at most 128 characters long."},
+		{func(r *in) {
 			r.LaunchType, r.CapacityProviderStrategy = nil, []ecsapi.CapacityProviderStrategyItem{{CapacityProvider: aws.Ptr("mine")}}
 		}, "InvalidParameterException", "The specified capacity provider 'mine' was not found. Specify a valid name or ARN and try again."},
 	} {
@@ -157,5 +167,23 @@ func TestClientToken(t *testing.T) {
 	q.must(err)
 	if len(a.Tasks) != 2 || len(b.Tasks) != 2 || !slices.ContainsFunc(b.Tasks, func(t ecsapi.Task) bool { return *t.TaskArn == *a.Tasks[0].TaskArn }) {
 		t.Errorf("%d, then %d others", len(a.Tasks), len(b.Tasks))
+	}
+	in.Count = aws.Ptr[int32](3)
+	if _, err := q.ecs.RunTask(q.ctx, in); !aws.IsCode(err, "ConflictException") {
+		t.Errorf("another request with the same token: %v", err)
+	}
+	in.Count, in.ClientToken = aws.Ptr[int32](1), aws.Ptr("at once")
+	var arns [8]string
+	var calls sync.WaitGroup
+	for i := range arns {
+		calls.Go(func() {
+			if out, err := q.ecs.RunTask(q.ctx, in); err == nil {
+				arns[i] = *out.Tasks[0].TaskArn
+			}
+		})
+	}
+	calls.Wait()
+	if other := slices.IndexFunc(arns[:], func(a string) bool { return a == "" || a != arns[0] }); other >= 0 {
+		t.Errorf("at once: %q", arns)
 	}
 }
