@@ -13,6 +13,7 @@ import (
 	"minato/gateway/metadata"
 	"minato/services/ecs/awslogs"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/health"
 	"minato/services/ecs/spec"
 )
 
@@ -107,7 +108,7 @@ func (s *Service) metadataOf(ctx context.Context, t *taskRecord, d *taskDefiniti
 				awslogs.OptionGroup: options[awslogs.OptionGroup], awslogs.OptionRegion: options[awslogs.OptionRegion], "awslogs-stream": logStream(t, options, name),
 			}
 		}
-		if hasCheck(def.HealthCheck) {
+		if health.Defined(def.HealthCheck) {
 			out.Health = &metadata.Health{Status: aws.Val(shown.HealthStatus)}
 		}
 	}

@@ -42,7 +42,7 @@ func (s *Service) lifeOf(t *taskRecord, d *ecsapi.TaskDefinition, o *observation
 				c.DependsOn = append(c.DependsOn, life.Dependency{On: aws.Val(dep.ContainerName), Condition: aws.Val(dep.Condition)})
 			}
 			if p := def.RestartPolicy; p != nil && aws.Val(p.Enabled) {
-				c.Restart = &life.RestartPolicy{Ignored: p.IgnoredExitCodes, Period: s.Clock.Paced(seconds(p.RestartAttemptPeriod, definition.RestartAttemptPeriod))}
+				c.Restart = &life.RestartPolicy{Ignored: p.IgnoredExitCodes, Period: s.Clock.Paced(definition.RestartPeriod(p))}
 			}
 		}
 		x.Containers = append(x.Containers, c)

@@ -6,14 +6,23 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 )
 
-// RestartAttemptPeriod is how long a container must have run to be started
-// again, in seconds, where its restart policy does not say.
-const RestartAttemptPeriod = 300
+// restartAttemptPeriod is how long a container must have run to be started
+// again, where its restart policy does not say.
+const restartAttemptPeriod = 300 * time.Second
+
+// RestartPeriod is how long a container must have run to be started again.
+func RestartPeriod(p *ecsapi.ContainerRestartPolicy) time.Duration {
+	if p.RestartAttemptPeriod == nil {
+		return restartAttemptPeriod
+	}
+	return time.Duration(*p.RestartAttemptPeriod) * time.Second
+}
 
 // Awsvpc is the network mode in which a task has an interface of its own.
 const Awsvpc = "awsvpc"
