@@ -3,6 +3,7 @@
 //
 //	server serve TEXT   answers TEXT on port 80 until SIGTERM, then finishes what it has
 //	server exit CODE    ends at once
+//	server digest NAMES prints the SHA-256 of variables, by their names between commas
 //	server talk BYTES   writes lines of so many bytes until SIGTERM
 //
 // and those of broken.
@@ -10,19 +11,21 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | server exit CODE | server talk BYTES")
+		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | server exit CODE | server digest NAMES | server talk BYTES")
 		os.Exit(2)
 	}
 	if run := broken[os.Args[1]]; run != nil {
@@ -45,6 +48,10 @@ func main() {
 			os.Exit(2)
 		}
 		talk(size)
+	case "digest":
+		for _, name := range strings.Split(os.Args[2], ",") {
+			fmt.Printf("%s %x\n", name, sha256.Sum256([]byte(os.Getenv(name))))
+		}
 	case "exit":
 		code, err := strconv.Atoi(os.Args[2])
 		if err != nil {
