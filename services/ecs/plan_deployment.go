@@ -27,6 +27,7 @@ func (t *taskRecord) seen() *rollout.Task {
 		ID: t.ID, Deployment: aws.Val(t.StartedBy), Zone: t.Subnet.Zone, Address: t.Address,
 		Running: aws.Val(t.LastStatus) == taskRunning, Stopping: stopping(t),
 		Created: aws.Val(t.CreatedAt), Started: aws.Val(t.StartedAt), Ended: aws.Val(t.StoppingAt), Health: aws.Val(t.HealthStatus),
+		Protected: t.ProtectedUntil,
 	}
 	if out.Ended.IsZero() {
 		out.Ended = aws.Val(t.StoppedAt)

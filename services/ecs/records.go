@@ -28,7 +28,7 @@ type taskDefinitionRecord struct {
 	Tags []ecsapi.Tag
 }
 
-// taskRecord is a task. Operations write Stop, everything else that changes
+// taskRecord is a task. Operations write Stop and ProtectedUntil, everything else that changes
 // after RunTask is written by the reconciler.
 type taskRecord struct {
 	ecsapi.Task
@@ -48,6 +48,9 @@ type taskRecord struct {
 	Digests map[string]string
 	// Stop says that the task is to end.
 	Stop *stopRequest
+	// ProtectedUntil is until when neither a lower desired count nor a deployment
+	// ends the task.
+	ProtectedUntil time.Time
 
 	// ENI is the network interface's id once it was made, Address its private one.
 	ENI     string

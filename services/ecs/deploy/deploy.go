@@ -7,6 +7,7 @@
 //   - healthy tasks never fall below the minimum by an action of ours;
 //   - tasks never exceed the maximum;
 //   - it comes to an end, with every task of the primary deployment;
+//   - a protected task goes for its health only;
 //   - the same state gives the same actions.
 //
 // A service of the DAEMON strategy has a task on each of its instances; its
@@ -90,7 +91,9 @@ type Task struct {
 	Started    time.Time
 	Container  Check // the task's own health status
 	Target     Target
-	Bare       bool // its deployment is not behind a load balancer, whatever later ones are
+	// Protected is until when it may not be scaled in or replaced by a deployment.
+	Protected time.Time
+	Bare      bool // its deployment is not behind a load balancer, whatever later ones are
 }
 
 // Start is a task to start.

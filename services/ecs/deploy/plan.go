@@ -12,6 +12,7 @@ type state struct {
 	primary bool
 	healthy bool
 	bad     bool
+	kept    bool   // protected: neither a lower count nor a deployment ends it
 	reason  Reason // why it is bad
 }
 
@@ -56,6 +57,9 @@ func Plan(s *Service, deployments []Deployment, tasks []Task, now time.Time) Act
 // see classifies a task.
 func (p *plan) see(t *Task) state {
 	x := state{Task: t, primary: p.primary != nil && t.Deployment == p.primary.ID}
+	if x.kept = p.now.Before(t.Protected); x.kept {
+		p.wake(t.Protected)
+	}
 	if !t.Running {
 		return x
 	}
@@ -169,7 +173,8 @@ func (p *plan) rebalance() {
 	for _, z := range p.service.Zones {
 		low, high = min(low, zones[z]), max(high, zones[z])
 	}
-	if high-low < 2 {
+	inFullest := func(x *state) bool { return zones[x.Zone] == high && healthy(x) && !x.kept }
+	if high-low < 2 || p.count(inFullest) == 0 {
 		return
 	}
 	p.out.Rebalancing = true
@@ -190,7 +195,7 @@ func (p *plan) perZone(keep func(*state) bool) map[string]int {
 }
 
 // retireSurplus lets tasks of the primary deployment go that are more than
-// desired: first those that do not serve yet, then from the fullest zone. Those
+// desired and not protected: first those that do not serve yet, then from the fullest zone. Those
 // on instances that are gone are more than a daemon needs.
 func (p *plan) retireSurplus() {
 	for {
@@ -198,7 +203,7 @@ func (p *plan) retireSurplus() {
 		var worst *state
 		for i := range p.live {
 			x := &p.live[i]
-			if !hopeful(x) || p.service.Daemon && p.needed(x, zones) {
+			if !hopeful(x) || x.kept || p.service.Daemon && p.needed(x, zones) {
 				continue
 			}
 			if worst == nil || worst.healthy && !x.healthy ||
@@ -220,12 +225,13 @@ func (p *plan) needed(x *state, zones map[string]int) bool {
 	return slices.Contains(p.service.Zones, x.Zone) && zones[x.Zone] < 2 || x.healthy && p.count(healthy) <= p.service.Minimum()
 }
 
-// retireOld lets tasks of older deployments go as far as the minimum allows:
+// retireOld lets tasks of older deployments go that are not protected, as far as
+// the minimum allows:
 // those that do not even run at once; the others when more are healthy than
 // desired, or when the new ones have no room to start.
 func (p *plan) retireOld() {
 	for i := range p.live {
-		if x := &p.live[i]; !x.primary && !x.Retired && !x.Running {
+		if x := &p.live[i]; !x.primary && !x.Retired && !x.kept && !x.Running {
 			p.retire(x, Replaced)
 		}
 	}
@@ -238,13 +244,13 @@ func (p *plan) retireOld() {
 	for i := range p.live {
 		// Runs, but nobody knows how it is, as after a restart of the load
 		// balancer: it may be serving, so it stays while too few are healthy.
-		if x := &p.live[i]; !x.primary && !x.Retired && !x.healthy && budget >= 0 && (wanted > 0 || total >= p.service.Count()) {
+		if x := &p.live[i]; !x.primary && !x.Retired && !x.kept && !x.healthy && budget >= 0 && (wanted > 0 || total >= p.service.Count()) {
 			p.retire(x, Replaced)
 			wanted--
 		}
 	}
 	for i := range p.live {
-		if x := &p.live[i]; !x.primary && healthy(x) && budget > 0 && wanted > 0 {
+		if x := &p.live[i]; !x.primary && healthy(x) && !x.kept && budget > 0 && wanted > 0 {
 			p.retire(x, Replaced)
 			budget--
 			wanted--

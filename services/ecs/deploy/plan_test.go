@@ -60,6 +60,14 @@ func daemon(minPercent, maxPercent int) *Service {
 	return s
 }
 
+// protect protects tasks until a minute after TestSteps' time.
+func protect(tasks []Task, which ...int) []Task {
+	for _, i := range which {
+		tasks[i].Protected = t0.Add(time.Hour + time.Minute)
+	}
+	return tasks
+}
+
 // spots makes healthy tasks in the zones named by letters.
 func spots(zones string) []Task {
 	out := fleet("new", len(zones), good)
@@ -114,6 +122,19 @@ func TestSteps(t *testing.T) {
 		{"a daemon on each instance", daemon(0, 100), one, spots("ab"), Actions{Start: []Start{{"new", "c"}}}},
 		{"a daemon: one too many, and one whose instance is gone", daemon(0, 100), one, spots("aabcd"), Actions{Retire: []Retirement{{"new0", ScaledIn}, {"new4", ScaledIn}}}},
 		{"a daemon starts where the old one is gone", daemon(50, 100), two, []Task{{ID: "o", Deployment: "old", Zone: "a", Running: true, Target: TargetHealthy}, {ID: "p", Deployment: "old", Zone: "c", Running: true, Target: TargetHealthy}}, Actions{Start: []Start{{"new", "b"}}}},
+		{
+			"a protected one stays in a scale-in", service(1, 100, 200), one, protect(fleet("new", 3, good), 0, 1),
+			Actions{Retire: []Retirement{{"new2", ScaledIn}}, Wake: later.Add(time.Minute)},
+		},
+		{
+			"and in a deployment", service(2, 100, 200), two, append(protect(fleet("old", 2, good), 0), fleet("new", 2, good)...),
+			Actions{Retire: []Retirement{{"old1", Replaced}}, Wake: later.Add(time.Minute)},
+		},
+		{
+			"but not when it is sick", service(1, 100, 200), two, append(protect(fleet("old", 1, sick), 0), fleet("new", 1, good)...),
+			Actions{Retire: []Retirement{{"old0", FailedTarget}}, Wake: later.Add(time.Minute)},
+		},
+		{"a fullest zone that is protected is not evened out", zoned(4), one, protect(spots("aaab"), 0, 1, 2), Actions{Steady: true, Wake: later.Add(time.Minute)}},
 		{"to zero", service(0, 100, 200), one, fleet("new", 1, good), Actions{Retire: []Retirement{{"new0", ScaledIn}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -50,6 +50,11 @@ func (w *world) find(id string) *Task {
 // plan plans, twice, to see that it is the same.
 func (w *world) plan() Actions {
 	a := Plan(w.service, w.deployments, w.tasks, w.now)
+	for _, r := range a.Retire {
+		if x := w.find(r.Task); w.now.Before(x.Protected) && (r.Reason == Replaced || r.Reason == ScaledIn) {
+			panic(fmt.Sprintf("a protected task is to go: %+v", x))
+		}
+	}
 	// Neither the order in which tasks are seen nor a second look matters.
 	again := slices.Clone(w.tasks)
 	slices.Reverse(again)
@@ -173,6 +178,10 @@ func TestPromises(t *testing.T) {
 				s.Desired = count.Draw(t, "scaled")
 			case 2: // a daemon's instances come and go; otherwise the subnets change
 				s.Zones = []string{"a", "b", "c", "d", "e", "f"}[:zones.Draw(t, "zones")]
+			case 4: // somebody protects a task, or gives its protection up
+				if len(w.tasks) > 0 {
+					w.tasks[rapid.IntRange(0, len(w.tasks)-1).Draw(t, "protected")].Protected = w.now.Add(time.Duration(rapid.IntRange(0, 200).Draw(t, "for")) * time.Second)
+				}
 			case 3: // it is seen late that everything got on
 				for i := range w.tasks {
 					w.step(&w.tasks[i], fine)

@@ -17,7 +17,8 @@ type Task struct {
 	Running                       bool // its last status is RUNNING
 	Stopping                      bool // told to stop, or on its way, or stopped
 	Created, Started, Ended       time.Time
-	Health                        string // a HealthStatus
+	Health                        string    // a HealthStatus
+	Protected                     time.Time // until when it may not be scaled in or replaced
 }
 
 // BalancersOf are where a task of the service is registered.
@@ -131,6 +132,9 @@ func (r *Service) Observed(t *Task, h deploy.Health) deploy.Task {
 	out := deploy.Task{
 		ID: t.ID, Deployment: t.Deployment, Zone: t.Zone, Running: t.Running, Stopping: t.Stopping, Retired: n.Retired,
 		Created: t.Created, Started: t.Started,
+	}
+	if aws.Val(r.Status) == "ACTIVE" { // a service that is deleted takes all its tasks with it
+		out.Protected = t.Protected
 	}
 	if x := r.Find(out.Deployment); x != nil && x.Checked {
 		out.Container = map[string]deploy.Check{ecsapi.HealthStatusHealthy: deploy.Healthy, ecsapi.HealthStatusUnhealthy: deploy.Unhealthy}[t.Health]
