@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"minato/dataplane/network"
+	"minato/gateway"
+	"minato/gateway/session"
 )
 
 // httpsPort is where AWS's services are on their own address of the pool.
@@ -20,12 +23,17 @@ func (d *daemon) plainPort() uint16 {
 	return netip.MustParseAddrPort(d.cfg.Listen).Port() // checked by Config.Check
 }
 
-// door is what every client meets: the registry below /v2/, AWS's API elsewhere.
+// door is what every client meets: the registry below /v2/, terminals of ECS Exec
+// below their own path, AWS's API elsewhere.
 func (d *daemon) door() http.Handler {
 	api, registry := d.gateway.Handler(), d.ecr.Registry()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			registry.ServeHTTP(w, r)
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, session.Path) {
+			d.sessions.ServeHTTP(w, r)
 			return
 		}
 		api.ServeHTTP(w, r)
@@ -47,6 +55,15 @@ func (d *daemon) serveServiceAddress(door http.Handler) error {
 		d.serve(l, door)
 	}
 	return nil
+}
+
+// reachedAt is the address at which the client of a call reached us; from inside,
+// the API's own.
+func (d *daemon) reachedAt(ctx context.Context) string {
+	if e := gateway.Endpoint(ctx); e != "" {
+		return e
+	}
+	return "http://" + d.cfg.Listen
 }
 
 // endpointInside is the AWS_ENDPOINT_URL of tasks and workspaces.

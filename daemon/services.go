@@ -32,6 +32,7 @@ import (
 	"minato/dataplane/segments"
 	"minato/gateway"
 	"minato/gateway/metadata"
+	"minato/gateway/session"
 	"minato/internal/seal"
 	"minato/services/acm"
 	"minato/services/cloud9"
@@ -76,6 +77,7 @@ type services struct {
 	secrets *secretsmanager.Service
 	ssm     *ssm.Service
 
+	sessions  *session.Server
 	instances *ec2.InstanceReconciler
 	metadata  *metadata.Listeners
 }
@@ -168,8 +170,11 @@ func (d *daemon) buildServices() error {
 		Certificates: d.certificate,
 	})
 	d.services.acm = acm.New(acm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Issuer: d.issuer, Users: d.certificateUsers})
+	d.services.sessions = session.New(session.Options{Endpoint: d.reachedAt, Clock: d.clock, Log: d.log})
+	d.onClose(d.sessions.Close)
 	d.services.ecs = ecs.New(ecs.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm,
+		Authorizer: d.iam, Sessions: d.sessions,
 		Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
 		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"), FileSystemsDir: d.in.Path("efs"),
 	})

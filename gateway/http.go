@@ -74,7 +74,7 @@ func (h *handler) call(r *http.Request, call *protocol.Call, body []byte) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return h.gateway.Invoke(identity.With(r.Context(), caller), call.Operation, in)
+	return h.gateway.Invoke(identity.With(withEndpoint(r.Context(), r), caller), call.Operation, in)
 }
 
 func (h *handler) record(call *protocol.Call, code string) {

@@ -47,14 +47,13 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	case *ecsapi.StopTaskInput:
 		return q.on(q.inCluster("task", in.Cluster, in.Task), q.clusterKey(in.Cluster))
 	case *ecsapi.DescribeTasksInput:
-		var out []gateway.Check
-		for _, t := range in.Tasks {
-			out = append(out, q.on(q.inCluster("task", in.Cluster, &t), q.clusterKey(in.Cluster))...)
-		}
-		if out == nil {
-			out = q.on("*", q.clusterKey(in.Cluster))
-		}
-		return out
+		return q.eachTask(in.Cluster, in.Tasks)
+	case *ecsapi.UpdateTaskProtectionInput:
+		return q.eachTask(in.Cluster, in.Tasks)
+	case *ecsapi.GetTaskProtectionInput:
+		return q.eachTask(in.Cluster, in.Tasks)
+	case *ecsapi.ExecuteCommandInput:
+		return q.executeCommand(in)
 	case *ecsapi.ListTasksInput:
 		return q.on("*", q.clusterKey(in.Cluster))
 	case *ecsapi.ListServicesInput:
@@ -157,6 +156,18 @@ func (q *question) inCluster(kind string, cluster, text *string) string {
 		c = aws.Val(cluster)
 	}
 	return q.place.Of("ecs", kind+"/"+c+"/"+name)
+}
+
+// eachTask asks for each of a cluster's tasks that a call names.
+func (q *question) eachTask(cluster *string, tasks []string) []gateway.Check {
+	var out []gateway.Check
+	for _, t := range tasks {
+		out = append(out, q.on(q.inCluster("task", cluster, &t), q.clusterKey(cluster))...)
+	}
+	if out == nil {
+		out = q.on("*", q.clusterKey(cluster))
+	}
+	return out
 }
 
 // runTask asks for the task definition, the revision that is meant, and for

@@ -7,6 +7,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/exec"
 	"minato/store"
 )
 
@@ -77,6 +78,9 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 	}
 	if in.ServiceConnectDefaults != nil {
 		return nil, notServed("Service Connect")
+	}
+	if err := exec.CheckConfiguration(in.Configuration); err != nil {
+		return nil, err
 	}
 	if err := checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
 		return nil, err
@@ -211,6 +215,9 @@ func (s *Service) ListClusters(ctx context.Context, in *ecsapi.ListClustersInput
 func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInput) (*ecsapi.UpdateClusterOutput, error) {
 	if in.ServiceConnectDefaults != nil {
 		return nil, notServed("Service Connect")
+	}
+	if err := exec.CheckConfiguration(in.Configuration); err != nil {
+		return nil, err
 	}
 	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) {
 		c.Settings = clusterSettings(c.Settings, in.Settings)

@@ -12,6 +12,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/controller"
 	"minato/dataplane/container"
+	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
 )
 
@@ -342,6 +343,7 @@ func (s *Service) showContainers(t *taskRecord, d *ecsapi.TaskDefinition, o *obs
 		}
 		news = true
 		c.LastStatus = &want
+		exec.ShowAgent(c, readOnlyRoot(d, *c.Name), *s.now())
 		if want == taskStopped {
 			c.ExitCode = aws.Ptr(int32(seen.ExitCode))
 			switch {

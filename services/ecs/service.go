@@ -21,6 +21,7 @@ import (
 	"minato/dataplane/container"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/services/ecs/exec"
 	"minato/services/ecs/secrets"
 	"minato/store"
 )
@@ -53,6 +54,12 @@ type Deps struct {
 
 	Secrets    secrets.SecretsManager
 	Parameters secrets.ParameterStore
+
+	// Authorizer is IAM, for what the agents of ECS Exec do as the task role; the
+	// API's requests go through the gateway.
+	Authorizer gateway.Authorizer
+	// Sessions carry terminals to the clients of ECS Exec.
+	Sessions exec.Sessions
 
 	Runtime container.Runtime
 	Network Interfaces

@@ -8,6 +8,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/exec"
 	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
@@ -78,6 +79,9 @@ func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ec
 	definition, err := s.runnableDefinition(ctx, *in.TaskDefinition)
 	if err != nil {
 		return fail(err)
+	}
+	if aws.Val(in.EnableExecuteCommand) && aws.Val(definition.TaskRoleArn) == "" {
+		return fail(exec.NoServiceRole("created"))
 	}
 	p, now := at(ctx), s.now()
 	rec := &serviceRecord{

@@ -184,7 +184,7 @@ func (y *yard) restart() {
 func (y *yard) define() {
 	y.must(second(y.ecs.RegisterTaskDefinition(y.ctx, &ecsapi.RegisterTaskDefinitionInput{
 		Family: aws.Ptr("chat"), NetworkMode: aws.Ptr("awsvpc"), RequiresCompatibilities: []string{"FARGATE"}, Cpu: aws.Ptr("256"), Memory: aws.Ptr("512"),
-		ExecutionRoleArn:     aws.Ptr("arn:aws:iam::000000000000:role/e"),
+		ExecutionRoleArn: aws.Ptr("arn:aws:iam::000000000000:role/e"), TaskRoleArn: aws.Ptr("arn:aws:iam::000000000000:role/t"),
 		ContainerDefinitions: []ecsapi.ContainerDefinition{{Name: aws.Ptr("chat"), Image: aws.Ptr(image), PortMappings: []ecsapi.PortMapping{{ContainerPort: aws.Ptr[int32](80)}}}},
 	})))
 }

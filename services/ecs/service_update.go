@@ -73,6 +73,9 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 	if err := serviceconfig.Balancers(next.DeploymentConfiguration, next.LoadBalancers); err != nil {
 		return nil, err
 	}
+	if err := s.checkEnterable(ctx, &next, in); err != nil {
+		return nil, err
+	}
 	renew := serviceconfig.Renews(&rec.Service, &next.Service, in)
 	var made rollout.Rollout
 	if renew {

@@ -12,6 +12,7 @@ import (
 	"minato/aws/arn"
 	"minato/internal/ids"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
 	"minato/services/ecs/serviceconfig"
 	"minato/store"
@@ -111,6 +112,9 @@ func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
 		if c.Memory != nil {
 			shown.Memory = aws.Ptr(strconv.Itoa(int(*c.Memory)))
 		}
+		if r.ExecuteCommand {
+			shown.ManagedAgents = exec.NewAgents()
+		}
 		if c.MemoryReservation != nil {
 			shown.MemoryReservation = aws.Ptr(strconv.Itoa(int(*c.MemoryReservation)))
 		}
@@ -196,6 +200,9 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	}
 	if err := definition.CheckOverrides(&d.TaskDefinition, in.Overrides); err != nil {
 		return nil, err
+	}
+	if asked := (&taskRecord{Task: ecsapi.Task{Overrides: in.Overrides}}); aws.Val(in.EnableExecuteCommand) && asked.taskRole(&d) == "" {
+		return nil, exec.NoRole()
 	}
 	vpc, subnets, err := s.network(ctx, &d, in.NetworkConfiguration)
 	if err != nil {

@@ -23,6 +23,8 @@ type API interface {
 	DescribeTaskDefinition(ctx context.Context, in *DescribeTaskDefinitionInput) (*DescribeTaskDefinitionOutput, error)
 	DescribeTaskSets(ctx context.Context, in *DescribeTaskSetsInput) (*DescribeTaskSetsOutput, error)
 	DescribeTasks(ctx context.Context, in *DescribeTasksInput) (*DescribeTasksOutput, error)
+	ExecuteCommand(ctx context.Context, in *ExecuteCommandInput) (*ExecuteCommandOutput, error)
+	GetTaskProtection(ctx context.Context, in *GetTaskProtectionInput) (*GetTaskProtectionOutput, error)
 	ListAccountSettings(ctx context.Context, in *ListAccountSettingsInput) (*ListAccountSettingsOutput, error)
 	ListClusters(ctx context.Context, in *ListClustersInput) (*ListClustersOutput, error)
 	ListServiceDeployments(ctx context.Context, in *ListServiceDeploymentsInput) (*ListServiceDeploymentsOutput, error)
@@ -45,6 +47,7 @@ type API interface {
 	UpdateClusterSettings(ctx context.Context, in *UpdateClusterSettingsInput) (*UpdateClusterSettingsOutput, error)
 	UpdateService(ctx context.Context, in *UpdateServiceInput) (*UpdateServiceOutput, error)
 	UpdateServicePrimaryTaskSet(ctx context.Context, in *UpdateServicePrimaryTaskSetInput) (*UpdateServicePrimaryTaskSetOutput, error)
+	UpdateTaskProtection(ctx context.Context, in *UpdateTaskProtectionInput) (*UpdateTaskProtectionOutput, error)
 	UpdateTaskSet(ctx context.Context, in *UpdateTaskSetInput) (*UpdateTaskSetOutput, error)
 }
 
@@ -67,6 +70,8 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeTaskDefinition":      aws.HandlerOf(api.DescribeTaskDefinition),
 		"DescribeTaskSets":            aws.HandlerOf(api.DescribeTaskSets),
 		"DescribeTasks":               aws.HandlerOf(api.DescribeTasks),
+		"ExecuteCommand":              aws.HandlerOf(api.ExecuteCommand),
+		"GetTaskProtection":           aws.HandlerOf(api.GetTaskProtection),
 		"ListAccountSettings":         aws.HandlerOf(api.ListAccountSettings),
 		"ListClusters":                aws.HandlerOf(api.ListClusters),
 		"ListServiceDeployments":      aws.HandlerOf(api.ListServiceDeployments),
@@ -89,6 +94,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"UpdateClusterSettings":       aws.HandlerOf(api.UpdateClusterSettings),
 		"UpdateService":               aws.HandlerOf(api.UpdateService),
 		"UpdateServicePrimaryTaskSet": aws.HandlerOf(api.UpdateServicePrimaryTaskSet),
+		"UpdateTaskProtection":        aws.HandlerOf(api.UpdateTaskProtection),
 		"UpdateTaskSet":               aws.HandlerOf(api.UpdateTaskSet),
 	}
 }
@@ -179,6 +185,16 @@ func (c *Client) DescribeTaskSets(ctx context.Context, in *DescribeTaskSetsInput
 // DescribeTasks calls the operation of that name.
 func (c *Client) DescribeTasks(ctx context.Context, in *DescribeTasksInput) (*DescribeTasksOutput, error) {
 	return aws.Call[DescribeTasksOutput](ctx, c.invoker, &opDescribeTasks, in)
+}
+
+// ExecuteCommand calls the operation of that name.
+func (c *Client) ExecuteCommand(ctx context.Context, in *ExecuteCommandInput) (*ExecuteCommandOutput, error) {
+	return aws.Call[ExecuteCommandOutput](ctx, c.invoker, &opExecuteCommand, in)
+}
+
+// GetTaskProtection calls the operation of that name.
+func (c *Client) GetTaskProtection(ctx context.Context, in *GetTaskProtectionInput) (*GetTaskProtectionOutput, error) {
+	return aws.Call[GetTaskProtectionOutput](ctx, c.invoker, &opGetTaskProtection, in)
 }
 
 // ListAccountSettings calls the operation of that name.
@@ -289,6 +305,11 @@ func (c *Client) UpdateService(ctx context.Context, in *UpdateServiceInput) (*Up
 // UpdateServicePrimaryTaskSet calls the operation of that name.
 func (c *Client) UpdateServicePrimaryTaskSet(ctx context.Context, in *UpdateServicePrimaryTaskSetInput) (*UpdateServicePrimaryTaskSetOutput, error) {
 	return aws.Call[UpdateServicePrimaryTaskSetOutput](ctx, c.invoker, &opUpdateServicePrimaryTaskSet, in)
+}
+
+// UpdateTaskProtection calls the operation of that name.
+func (c *Client) UpdateTaskProtection(ctx context.Context, in *UpdateTaskProtectionInput) (*UpdateTaskProtectionOutput, error) {
+	return aws.Call[UpdateTaskProtectionOutput](ctx, c.invoker, &opUpdateTaskProtection, in)
 }
 
 // UpdateTaskSet calls the operation of that name.

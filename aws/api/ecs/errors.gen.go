@@ -105,6 +105,11 @@ func ServiceNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ServiceNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// TargetNotConnectedException makes the error with the code TargetNotConnectedException (HTTP 400).
+func TargetNotConnectedException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "TargetNotConnectedException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // TaskSetNotFoundException makes the error with the code TaskSetNotFoundException (HTTP 400).
 func TaskSetNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "TaskSetNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}

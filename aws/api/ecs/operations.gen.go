@@ -36,6 +36,8 @@ var (
 	opDescribeTaskDefinition      = aws.Operation{Name: "DescribeTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskDefinitionRequest, OutputShape: &shapeDescribeTaskDefinitionResponse}
 	opDescribeTaskSets            = aws.Operation{Name: "DescribeTaskSets", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskSetsRequest, OutputShape: &shapeDescribeTaskSetsResponse}
 	opDescribeTasks               = aws.Operation{Name: "DescribeTasks", Method: "POST", URI: "/", InputShape: &shapeDescribeTasksRequest, OutputShape: &shapeDescribeTasksResponse}
+	opExecuteCommand              = aws.Operation{Name: "ExecuteCommand", Method: "POST", URI: "/", InputShape: &shapeExecuteCommandRequest, OutputShape: &shapeExecuteCommandResponse}
+	opGetTaskProtection           = aws.Operation{Name: "GetTaskProtection", Method: "POST", URI: "/", InputShape: &shapeGetTaskProtectionRequest, OutputShape: &shapeGetTaskProtectionResponse}
 	opListAccountSettings         = aws.Operation{Name: "ListAccountSettings", Method: "POST", URI: "/", InputShape: &shapeListAccountSettingsRequest, OutputShape: &shapeListAccountSettingsResponse}
 	opListClusters                = aws.Operation{Name: "ListClusters", Method: "POST", URI: "/", InputShape: &shapeListClustersRequest, OutputShape: &shapeListClustersResponse}
 	opListServiceDeployments      = aws.Operation{Name: "ListServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeListServiceDeploymentsRequest, OutputShape: &shapeListServiceDeploymentsResponse}
@@ -58,6 +60,7 @@ var (
 	opUpdateClusterSettings       = aws.Operation{Name: "UpdateClusterSettings", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterSettingsRequest, OutputShape: &shapeUpdateClusterSettingsResponse}
 	opUpdateService               = aws.Operation{Name: "UpdateService", Method: "POST", URI: "/", InputShape: &shapeUpdateServiceRequest, OutputShape: &shapeUpdateServiceResponse}
 	opUpdateServicePrimaryTaskSet = aws.Operation{Name: "UpdateServicePrimaryTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateServicePrimaryTaskSetRequest, OutputShape: &shapeUpdateServicePrimaryTaskSetResponse}
+	opUpdateTaskProtection        = aws.Operation{Name: "UpdateTaskProtection", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskProtectionRequest, OutputShape: &shapeUpdateTaskProtectionResponse}
 	opUpdateTaskSet               = aws.Operation{Name: "UpdateTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskSetRequest, OutputShape: &shapeUpdateTaskSetResponse}
 )
 
@@ -78,6 +81,8 @@ func init() {
 	aws.Register[DescribeTaskDefinitionInput, DescribeTaskDefinitionOutput](Model, &opDescribeTaskDefinition)
 	aws.Register[DescribeTaskSetsInput, DescribeTaskSetsOutput](Model, &opDescribeTaskSets)
 	aws.Register[DescribeTasksInput, DescribeTasksOutput](Model, &opDescribeTasks)
+	aws.Register[ExecuteCommandInput, ExecuteCommandOutput](Model, &opExecuteCommand)
+	aws.Register[GetTaskProtectionInput, GetTaskProtectionOutput](Model, &opGetTaskProtection)
 	aws.Register[ListAccountSettingsInput, ListAccountSettingsOutput](Model, &opListAccountSettings)
 	aws.Register[ListClustersInput, ListClustersOutput](Model, &opListClusters)
 	aws.Register[ListServiceDeploymentsInput, ListServiceDeploymentsOutput](Model, &opListServiceDeployments)
@@ -100,6 +105,7 @@ func init() {
 	aws.Register[UpdateClusterSettingsInput, UpdateClusterSettingsOutput](Model, &opUpdateClusterSettings)
 	aws.Register[UpdateServiceInput, UpdateServiceOutput](Model, &opUpdateService)
 	aws.Register[UpdateServicePrimaryTaskSetInput, UpdateServicePrimaryTaskSetOutput](Model, &opUpdateServicePrimaryTaskSet)
+	aws.Register[UpdateTaskProtectionInput, UpdateTaskProtectionOutput](Model, &opUpdateTaskProtection)
 	aws.Register[UpdateTaskSetInput, UpdateTaskSetOutput](Model, &opUpdateTaskSet)
 	Model.Know(known)
 }

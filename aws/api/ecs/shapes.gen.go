@@ -588,7 +588,22 @@ var (
 		{Name: "s3EncryptionEnabled", Index: 3, Shape: &shapeBoolean, WireName: "s3EncryptionEnabled", QueryName: "S3EncryptionEnabled"},
 		{Name: "s3KeyPrefix", Index: 4, Shape: &shapeString, WireName: "s3KeyPrefix", QueryName: "S3KeyPrefix"},
 	}}
-	shapeExecuteCommandLogging                   = aws.Shape{Name: "ExecuteCommandLogging", Kind: aws.String, Enum: []string{"NONE", "DEFAULT", "OVERRIDE"}}
+	shapeExecuteCommandLogging = aws.Shape{Name: "ExecuteCommandLogging", Kind: aws.String, Enum: []string{"NONE", "DEFAULT", "OVERRIDE"}}
+	shapeExecuteCommandRequest = aws.Shape{Name: "ExecuteCommandRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "command", Index: 1, Shape: &shapeString, WireName: "command", QueryName: "Command", Required: true},
+		{Name: "container", Index: 2, Shape: &shapeString, WireName: "container", QueryName: "Container"},
+		{Name: "interactive", Index: 3, Shape: &shapeBoolean, WireName: "interactive", QueryName: "Interactive", Required: true},
+		{Name: "task", Index: 4, Shape: &shapeString, WireName: "task", QueryName: "Task", Required: true},
+	}}
+	shapeExecuteCommandResponse = aws.Shape{Name: "ExecuteCommandResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "clusterArn", Index: 0, Shape: &shapeString, WireName: "clusterArn", QueryName: "ClusterArn"},
+		{Name: "containerArn", Index: 1, Shape: &shapeString, WireName: "containerArn", QueryName: "ContainerArn"},
+		{Name: "containerName", Index: 2, Shape: &shapeString, WireName: "containerName", QueryName: "ContainerName"},
+		{Name: "interactive", Index: 3, Shape: &shapeBoolean, WireName: "interactive", QueryName: "Interactive"},
+		{Name: "session", Index: 4, Shape: &shapeSession, WireName: "session", QueryName: "Session"},
+		{Name: "taskArn", Index: 5, Shape: &shapeString, WireName: "taskArn", QueryName: "TaskArn"},
+	}}
 	shapeFSxWindowsFileServerAuthorizationConfig = aws.Shape{Name: "FSxWindowsFileServerAuthorizationConfig", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "credentialsParameter", Index: 0, Shape: &shapeString, WireName: "credentialsParameter", QueryName: "CredentialsParameter", Required: true},
 		{Name: "domain", Index: 1, Shape: &shapeString, WireName: "domain", QueryName: "Domain", Required: true},
@@ -610,8 +625,16 @@ var (
 	}}
 	shapeFirelensConfigurationOptionsMap = aws.Shape{Name: "FirelensConfigurationOptionsMap", Kind: aws.Map, Key: &shapeString, Elem: &shapeString, KeyName: "key", ValueName: "value"}
 	shapeFirelensConfigurationType       = aws.Shape{Name: "FirelensConfigurationType", Kind: aws.String, Enum: []string{"fluentd", "fluentbit"}}
-	shapeGpuIds                          = aws.Shape{Name: "GpuIds", Kind: aws.List, Elem: &shapeString, ElemName: "member"}
-	shapeHealthCheck                     = aws.Shape{Name: "HealthCheck", Kind: aws.Structure, Members: []aws.Member{
+	shapeGetTaskProtectionRequest        = aws.Shape{Name: "GetTaskProtectionRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "tasks", Index: 1, Shape: &shapeStringList, WireName: "tasks", QueryName: "Tasks"},
+	}}
+	shapeGetTaskProtectionResponse = aws.Shape{Name: "GetTaskProtectionResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "protectedTasks", Index: 1, Shape: &shapeProtectedTasks, WireName: "protectedTasks", QueryName: "ProtectedTasks"},
+	}}
+	shapeGpuIds      = aws.Shape{Name: "GpuIds", Kind: aws.List, Elem: &shapeString, ElemName: "member"}
+	shapeHealthCheck = aws.Shape{Name: "HealthCheck", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "command", Index: 0, Shape: &shapeStringList, WireName: "command", QueryName: "Command", Required: true},
 		{Name: "interval", Index: 1, Shape: &shapeBoxedInteger, WireName: "interval", QueryName: "Interval"},
 		{Name: "retries", Index: 2, Shape: &shapeBoxedInteger, WireName: "retries", QueryName: "Retries"},
@@ -1013,10 +1036,16 @@ var (
 		{Name: "name", Index: 4, Shape: &shapeString, WireName: "name", QueryName: "Name"},
 		{Name: "protocol", Index: 5, Shape: &shapeTransportProtocol, WireName: "protocol", QueryName: "Protocol"},
 	}}
-	shapePortMappingList    = aws.Shape{Name: "PortMappingList", Kind: aws.List, Elem: &shapePortMapping, ElemName: "member"}
-	shapePortNumber         = aws.Shape{Name: "PortNumber", Kind: aws.Integer, Min: &limit0, Max: &limit65535}
-	shapePropagateMITags    = aws.Shape{Name: "PropagateMITags", Kind: aws.String, Enum: []string{"CAPACITY_PROVIDER", "NONE"}}
-	shapePropagateTags      = aws.Shape{Name: "PropagateTags", Kind: aws.String, Enum: []string{"TASK_DEFINITION", "SERVICE", "NONE"}}
+	shapePortMappingList = aws.Shape{Name: "PortMappingList", Kind: aws.List, Elem: &shapePortMapping, ElemName: "member"}
+	shapePortNumber      = aws.Shape{Name: "PortNumber", Kind: aws.Integer, Min: &limit0, Max: &limit65535}
+	shapePropagateMITags = aws.Shape{Name: "PropagateMITags", Kind: aws.String, Enum: []string{"CAPACITY_PROVIDER", "NONE"}}
+	shapePropagateTags   = aws.Shape{Name: "PropagateTags", Kind: aws.String, Enum: []string{"TASK_DEFINITION", "SERVICE", "NONE"}}
+	shapeProtectedTask   = aws.Shape{Name: "ProtectedTask", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "expirationDate", Index: 0, Shape: &shapeTimestamp, WireName: "expirationDate", QueryName: "ExpirationDate"},
+		{Name: "protectionEnabled", Index: 1, Shape: &shapeBoolean, WireName: "protectionEnabled", QueryName: "ProtectionEnabled"},
+		{Name: "taskArn", Index: 2, Shape: &shapeString, WireName: "taskArn", QueryName: "TaskArn"},
+	}}
+	shapeProtectedTasks     = aws.Shape{Name: "ProtectedTasks", Kind: aws.List, Elem: &shapeProtectedTask, ElemName: "member"}
 	shapeProxyConfiguration = aws.Shape{Name: "ProxyConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "containerName", Index: 0, Shape: &shapeString, WireName: "containerName", QueryName: "ContainerName", Required: true},
 		{Name: "properties", Index: 1, Shape: &shapeProxyConfigurationProperties, WireName: "properties", QueryName: "Properties"},
@@ -1136,8 +1165,9 @@ var (
 		{Name: "name", Index: 0, Shape: &shapeString, WireName: "name", QueryName: "Name", Required: true},
 		{Name: "valueFrom", Index: 1, Shape: &shapeString, WireName: "valueFrom", QueryName: "ValueFrom", Required: true},
 	}}
-	shapeSecretList = aws.Shape{Name: "SecretList", Kind: aws.List, Elem: &shapeSecret, ElemName: "member"}
-	shapeService    = aws.Shape{Name: "Service", Kind: aws.Structure, Members: []aws.Member{
+	shapeSecretList      = aws.Shape{Name: "SecretList", Kind: aws.List, Elem: &shapeSecret, ElemName: "member"}
+	shapeSensitiveString = aws.Shape{Name: "SensitiveString", Kind: aws.String, Sensitive: true}
+	shapeService         = aws.Shape{Name: "Service", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "availabilityZoneRebalancing", Index: 0, Shape: &shapeAvailabilityZoneRebalancing, WireName: "availabilityZoneRebalancing", QueryName: "AvailabilityZoneRebalancing"},
 		{Name: "capacityProviderStrategy", Index: 1, Shape: &shapeCapacityProviderStrategy, WireName: "capacityProviderStrategy", QueryName: "CapacityProviderStrategy"},
 		{Name: "clusterArn", Index: 2, Shape: &shapeString, WireName: "clusterArn", QueryName: "ClusterArn"},
@@ -1350,7 +1380,12 @@ var (
 	}}
 	shapeServiceVolumeConfigurations = aws.Shape{Name: "ServiceVolumeConfigurations", Kind: aws.List, Elem: &shapeServiceVolumeConfiguration, ElemName: "member"}
 	shapeServices                    = aws.Shape{Name: "Services", Kind: aws.List, Elem: &shapeService, ElemName: "member"}
-	shapeSetting                     = aws.Shape{Name: "Setting", Kind: aws.Structure, Members: []aws.Member{
+	shapeSession                     = aws.Shape{Name: "Session", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "sessionId", Index: 0, Shape: &shapeString, WireName: "sessionId", QueryName: "SessionId"},
+		{Name: "streamUrl", Index: 1, Shape: &shapeString, WireName: "streamUrl", QueryName: "StreamUrl"},
+		{Name: "tokenValue", Index: 2, Shape: &shapeSensitiveString, WireName: "tokenValue", QueryName: "TokenValue"},
+	}}
+	shapeSetting = aws.Shape{Name: "Setting", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "name", Index: 0, Shape: &shapeSettingName, WireName: "name", QueryName: "Name"},
 		{Name: "principalArn", Index: 1, Shape: &shapeString, WireName: "principalArn", QueryName: "PrincipalArn"},
 		{Name: "type", Index: 2, Shape: &shapeSettingType, WireName: "type", QueryName: "Type"},
@@ -1646,6 +1681,16 @@ var (
 	}}
 	shapeUpdateServiceResponse = aws.Shape{Name: "UpdateServiceResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "service", Index: 0, Shape: &shapeService, WireName: "service", QueryName: "Service"},
+	}}
+	shapeUpdateTaskProtectionRequest = aws.Shape{Name: "UpdateTaskProtectionRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
+		{Name: "expiresInMinutes", Index: 1, Shape: &shapeBoxedInteger, WireName: "expiresInMinutes", QueryName: "ExpiresInMinutes"},
+		{Name: "protectionEnabled", Index: 2, Shape: &shapeBoolean, WireName: "protectionEnabled", QueryName: "ProtectionEnabled", Required: true},
+		{Name: "tasks", Index: 3, Shape: &shapeStringList, WireName: "tasks", QueryName: "Tasks", Required: true},
+	}}
+	shapeUpdateTaskProtectionResponse = aws.Shape{Name: "UpdateTaskProtectionResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "failures", Index: 0, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+		{Name: "protectedTasks", Index: 1, Shape: &shapeProtectedTasks, WireName: "protectedTasks", QueryName: "ProtectedTasks"},
 	}}
 	shapeUpdateTaskSetRequest = aws.Shape{Name: "UpdateTaskSetRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},

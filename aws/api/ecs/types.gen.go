@@ -235,6 +235,37 @@ type DescribeTasksOutput struct {
 	Tasks    []Task    `json:"tasks,omitempty"`
 }
 
+// ExecuteCommandInput is the input of ExecuteCommand.
+type ExecuteCommandInput struct {
+	Cluster     *string `json:"cluster,omitempty"`
+	Command     *string `json:"command,omitempty"`
+	Container   *string `json:"container,omitempty"`
+	Interactive *bool   `json:"interactive,omitempty"`
+	Task        *string `json:"task,omitempty"`
+}
+
+// ExecuteCommandOutput is the output of ExecuteCommand.
+type ExecuteCommandOutput struct {
+	ClusterArn    *string  `json:"clusterArn,omitempty"`
+	ContainerArn  *string  `json:"containerArn,omitempty"`
+	ContainerName *string  `json:"containerName,omitempty"`
+	Interactive   *bool    `json:"interactive,omitempty"`
+	Session       *Session `json:"session,omitempty"`
+	TaskArn       *string  `json:"taskArn,omitempty"`
+}
+
+// GetTaskProtectionInput is the input of GetTaskProtection.
+type GetTaskProtectionInput struct {
+	Cluster *string  `json:"cluster,omitempty"`
+	Tasks   []string `json:"tasks,omitempty"`
+}
+
+// GetTaskProtectionOutput is the output of GetTaskProtection.
+type GetTaskProtectionOutput struct {
+	Failures       []Failure       `json:"failures,omitempty"`
+	ProtectedTasks []ProtectedTask `json:"protectedTasks,omitempty"`
+}
+
 // ListAccountSettingsInput is the input of ListAccountSettings.
 type ListAccountSettingsInput struct {
 	EffectiveSettings *bool   `json:"effectiveSettings,omitempty"`
@@ -577,6 +608,20 @@ type UpdateServicePrimaryTaskSetInput struct {
 // UpdateServicePrimaryTaskSetOutput is the output of UpdateServicePrimaryTaskSet.
 type UpdateServicePrimaryTaskSetOutput struct {
 	TaskSet *TaskSet `json:"taskSet,omitempty"`
+}
+
+// UpdateTaskProtectionInput is the input of UpdateTaskProtection.
+type UpdateTaskProtectionInput struct {
+	Cluster           *string  `json:"cluster,omitempty"`
+	ExpiresInMinutes  *int32   `json:"expiresInMinutes,omitempty"`
+	ProtectionEnabled *bool    `json:"protectionEnabled,omitempty"`
+	Tasks             []string `json:"tasks,omitempty"`
+}
+
+// UpdateTaskProtectionOutput is the output of UpdateTaskProtection.
+type UpdateTaskProtectionOutput struct {
+	Failures       []Failure       `json:"failures,omitempty"`
+	ProtectedTasks []ProtectedTask `json:"protectedTasks,omitempty"`
 }
 
 // UpdateTaskSetInput is the input of UpdateTaskSet.
@@ -1379,6 +1424,13 @@ type PortMapping struct {
 	Protocol           *string `json:"protocol,omitempty"`
 }
 
+// ProtectedTask is the structure ProtectedTask of the API.
+type ProtectedTask struct {
+	ExpirationDate    *time.Time `json:"expirationDate,omitempty"`
+	ProtectionEnabled *bool      `json:"protectionEnabled,omitempty"`
+	TaskArn           *string    `json:"taskArn,omitempty"`
+}
+
 // ProxyConfiguration is the structure ProxyConfiguration of the API.
 type ProxyConfiguration struct {
 	ContainerName *string        `json:"containerName,omitempty"`
@@ -1671,6 +1723,13 @@ type ServiceRevisionSummary struct {
 type ServiceVolumeConfiguration struct {
 	ManagedEBSVolume *ServiceManagedEBSVolumeConfiguration `json:"managedEBSVolume,omitempty"`
 	Name             *string                               `json:"name,omitempty"`
+}
+
+// Session is the structure Session of the API.
+type Session struct {
+	SessionId  *string `json:"sessionId,omitempty"`
+	StreamUrl  *string `json:"streamUrl,omitempty"`
+	TokenValue *string `json:"tokenValue,omitempty"`
 }
 
 // Setting is the structure Setting of the API.
