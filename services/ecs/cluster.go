@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/reference"
 	"minato/store"
 )
 
@@ -17,7 +18,7 @@ const (
 	statusInactive = "INACTIVE"
 )
 
-const defaultCluster = "default"
+const defaultCluster = reference.DefaultCluster
 
 func clusterNotFound() error { return ecsapi.ClusterNotFoundException("Cluster not found.") }
 
@@ -27,16 +28,7 @@ func notServed(what string) error {
 }
 
 // clusterName is the name of the cluster that a call means.
-func clusterName(cluster *string) (string, error) {
-	if cluster == nil {
-		return defaultCluster, nil
-	}
-	name, ok := nameOf("cluster", *cluster)
-	if !ok {
-		return "", ecsapi.InvalidParameterException("Invalid identifier: Identifier is for cluster. Your account is %s", *cluster)
-	}
-	return name, nil
-}
+func clusterName(cluster *string) (string, error) { return reference.Cluster(cluster) }
 
 // cluster returns the active cluster that a call means.
 func (s *Service) cluster(ctx context.Context, cluster *string) (clusterRecord, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,14 +21,16 @@ import (
 	"minato/gateway"
 	"minato/internal/clock"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/reference"
+	"minato/services/ecs/rights"
 	"minato/services/ecs/secrets"
 	"minato/store"
 )
 
 // The names under which the service calls others.
 const (
-	Principal      = "ecs.amazonaws.com"
-	TasksPrincipal = "ecs-tasks.amazonaws.com" // what roles of tasks trust
+	Principal      = rights.Principal
+	TasksPrincipal = rights.TasksPrincipal
 )
 
 // Interfaces is what tasks need of dataplane/network.
@@ -136,6 +137,33 @@ func (s *Service) Registration() gateway.Registration {
 	return gateway.Registration{Service: ecsapi.Model, Handlers: ecsapi.Handlers(s), Checks: s.checks}
 }
 
+// checks is what IAM is asked before an operation.
+func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
+	return rights.Checks(rights.Lookup{
+		Definition: func(text string) *ecsapi.TaskDefinition {
+			d, found, err := s.definition(ctx, at(ctx), text)
+			if err != nil || !found {
+				return nil
+			}
+			return &d.TaskDefinition
+		},
+		Cluster: func(cluster *string) *ecsapi.Cluster {
+			c, err := s.cluster(ctx, cluster)
+			if err != nil {
+				return nil
+			}
+			return &c.Cluster
+		},
+		Task: func(cluster, text string) *ecsapi.Task {
+			t, found, err := s.taskOf(ctx, cluster, text)
+			if err != nil || !found {
+				return nil
+			}
+			return &t.Task
+		},
+	}, at(ctx), op, in)
+}
+
 // AddReconcilers adds what the service does in the background.
 func (s *Service) AddReconcilers(c *controller.Controller) {
 	// A start waits for images and routes without using the processor.
@@ -174,12 +202,5 @@ func own(ctx context.Context, p arn.Place) context.Context {
 
 func (s *Service) now() *time.Time { return aws.Ptr(s.Clock.Now().UTC().Truncate(time.Millisecond)) }
 
-// nameOf is the name in an ARN of a kind ("cluster"), or the text itself when it
-// is no ARN. What follows the last slash counts: names of the longer forms too.
-func nameOf(kind, text string) (string, bool) {
-	if !arn.Is(text) {
-		return text, text != ""
-	}
-	a, ok := arn.Parse(text)
-	return a.Last(), ok && a.Service == "ecs" && a.Kind() == kind && !strings.HasSuffix(a.Resource, "/")
-}
+// nameOf is how a call names a thing of a kind; see reference.Name.
+func nameOf(kind, text string) (string, bool) { return reference.Name(kind, text) }

@@ -13,6 +13,7 @@ import (
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/reference"
 	"minato/services/ecs/secrets"
 	"minato/store"
 )
@@ -75,22 +76,9 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 	return &ecsapi.RegisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition, Tags: d.Tags}, nil
 }
 
-// splitDefinition takes a reference to a task definition apart: family,
-// family:revision or an ARN. revision is 0 when it is not named.
+// splitDefinition takes a reference to a task definition apart.
 func splitDefinition(text string) (family string, revision int32, ok bool) {
-	if arn.Is(text) {
-		a, ok := arn.Parse(text)
-		if !ok || a.Service != "ecs" || a.Kind() != "task-definition" {
-			return "", 0, false
-		}
-		text = a.ID()
-	}
-	family, number, named := strings.Cut(text, ":")
-	if !named {
-		return family, 0, family != ""
-	}
-	n, err := strconv.ParseInt(number, 10, 32)
-	return family, int32(n), err == nil && n > 0 && family != ""
+	return reference.Definition(text)
 }
 
 // definition finds the task definition that a reference means: a revision,

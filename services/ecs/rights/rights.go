@@ -1,23 +1,40 @@
-package ecs
+// Package rights is what IAM is asked before ECS's operations: which actions on
+// which ARNs, with which condition keys.
+package rights
 
 import (
-	"context"
 	"strconv"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
 	"minato/gateway"
+	"minato/services/ecs/exec"
+	"minato/services/ecs/reference"
 )
 
-// checks lists what IAM is asked before an operation: its action on the ARN that
+// The services that roles of ECS trust.
+const (
+	Principal      = "ecs.amazonaws.com"
+	TasksPrincipal = "ecs-tasks.amazonaws.com" // roles of tasks
+)
+
+// Lookup finds what a call means, for what IAM is asked about it. What is not
+// there, or cannot be read, is nil: the operation itself says so.
+type Lookup struct {
+	Definition func(text string) *ecsapi.TaskDefinition
+	Cluster    func(cluster *string) *ecsapi.Cluster
+	Task       func(cluster, text string) *ecsapi.Task
+}
+
+// Checks lists what IAM is asked before an operation: its action on the ARN that
 // AWS names in its service authorization reference, with the cluster as condition
 // key, and iam:PassRole for roles that tasks are given.
-func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gateway.Check {
-	q := &question{s: s, ctx: ctx, place: at(ctx), action: op.Action()}
+func Checks(l Lookup, place arn.Place, op *aws.Operation, in any) []gateway.Check {
+	q := &question{Lookup: l, place: place, action: op.Action()}
 	switch in := in.(type) {
 	case *ecsapi.CreateClusterInput:
-		name := defaultCluster
+		name := reference.DefaultCluster
 		if in.ClusterName != nil {
 			name = *in.ClusterName
 		}
@@ -92,8 +109,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 
 // question puts the checks of one call together.
 type question struct {
-	s      *Service
-	ctx    context.Context
+	Lookup
 	place  arn.Place
 	action string
 }
@@ -134,7 +150,7 @@ func requestTags(keys map[string][]string, tags []ecsapi.Tag) map[string][]strin
 }
 
 func (q *question) cluster(cluster *string) string {
-	name, err := clusterName(cluster)
+	name, err := reference.Cluster(cluster)
 	if err != nil {
 		name = aws.Val(cluster)
 	}
@@ -147,11 +163,11 @@ func (q *question) clusterKey(cluster *string) map[string][]string {
 
 // inCluster is the ARN of a task or service that is given by name or ARN.
 func (q *question) inCluster(kind string, cluster, text *string) string {
-	name, ok := nameOf(kind, aws.Val(text))
+	name, ok := reference.Name(kind, aws.Val(text))
 	if !ok {
 		name = aws.Val(text)
 	}
-	c, err := clusterName(cluster)
+	c, err := reference.Cluster(cluster)
 	if err != nil {
 		c = aws.Val(cluster)
 	}
@@ -175,14 +191,19 @@ func (q *question) eachTask(cluster *string, tasks []string) []gateway.Check {
 func (q *question) runTask(cluster, definition *string, o *ecsapi.TaskOverride, tags []ecsapi.Tag) []gateway.Check {
 	resource := aws.Val(definition)
 	var roles []*string
-	d, found, err := q.s.definition(q.ctx, q.place, resource)
+	d := q.Definition(resource)
 	switch {
-	case err == nil && found:
+	case d != nil:
 		resource = q.place.ECSTaskDefinition(*d.Family, strconv.Itoa(int(*d.Revision)))
-		t := taskRecord{Task: ecsapi.Task{Overrides: o}}
-		roles = []*string{aws.Ptr(t.executionRole(&d)), aws.Ptr(t.taskRole(&d))}
+		roles = []*string{d.ExecutionRoleArn, d.TaskRoleArn}
+		if o != nil && o.ExecutionRoleArn != nil {
+			roles[0] = o.ExecutionRoleArn
+		}
+		if o != nil && o.TaskRoleArn != nil {
+			roles[1] = o.TaskRoleArn
+		}
 	case !arn.Is(resource):
-		family, _, _ := splitDefinition(resource)
+		family, _, _ := reference.Definition(resource)
 		resource = q.place.ECSTaskDefinition(family, "*")
 	}
 	return append(q.tagged(resource, q.clusterKey(cluster), tags), q.pass(roles...)...)
@@ -218,4 +239,42 @@ func (q *question) passTo(principal string, roles ...*string) []gateway.Check {
 		})
 	}
 	return out
+}
+
+// executeCommand is what IAM is asked before ExecuteCommand: about the cluster
+// and about the task, with the container that is meant.
+func (q *question) executeCommand(in *ecsapi.ExecuteCommandInput) []gateway.Check {
+	keys := q.clusterKey(in.Cluster)
+	task := q.inCluster("task", in.Cluster, in.Task)
+	keys["ecs:task"] = []string{task}
+	name := aws.Val(in.Container)
+	taskKeys, clusterKeys := map[string][]string{}, map[string][]string{}
+	if cluster, err := reference.Cluster(in.Cluster); err == nil {
+		if t := q.Task(cluster, aws.Val(in.Task)); t != nil {
+			if c, err := exec.Container(t, in.Container); err == nil {
+				name = aws.Val(c.Name)
+			}
+			taskKeys = resourceTags(t.Tags)
+		}
+		if c := q.Cluster(in.Cluster); c != nil {
+			clusterKeys = resourceTags(c.Tags)
+		}
+	}
+	if name != "" {
+		keys["ecs:container-name"] = []string{name}
+	}
+	for k, v := range keys {
+		taskKeys[k], clusterKeys[k] = v, v
+	}
+	return append(q.on(q.cluster(in.Cluster), clusterKeys), q.on(task, taskKeys)...)
+}
+
+// resourceTags are the condition keys of a resource's tags.
+func resourceTags(tags []ecsapi.Tag) map[string][]string {
+	keys := map[string][]string{}
+	for _, t := range tags {
+		keys["aws:ResourceTag/"+aws.Val(t.Key)] = []string{aws.Val(t.Value)}
+		keys["ecs:ResourceTag/"+aws.Val(t.Key)] = []string{aws.Val(t.Value)}
+	}
+	return keys
 }
