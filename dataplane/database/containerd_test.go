@@ -32,7 +32,7 @@ func TestOnContainers(t *testing.T) {
 		run := filepath.Join("/run/minato", id, "c")
 		r, err := containerd.New(context.Background(), containerd.Options{
 			InstanceID: id, DataDir: filepath.Join(t.TempDir(), "containers"), RunDir: run, MountRoots: []string{root},
-			Shim: containertest.Binary(t, "minato/cmd/minato-shim"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Shim: containertest.Binary(t, "minato/cmd/minato-shim"), Helper: containertest.Binary(t, "minato/cmd/minato-helper"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
 		if err != nil {
 			t.Fatal(err)

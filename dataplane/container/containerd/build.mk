@@ -1,8 +1,13 @@
-# The shim that minato carries within itself: built first, gzip'ed (-n: the same
-# bytes every time, so that its content hash changes only with its content).
-SHIM := dataplane/container/containerd/embed/minato-shim.gz
+# The shim and the helper that minato carries within itself: built first, gzip'ed
+# (-n: the same bytes every time, so that a content hash changes only with its
+# content).
+EMBED := dataplane/container/containerd/embed
+SHIM := $(EMBED)/minato-shim.gz $(EMBED)/minato-helper.gz
 
-$(SHIM): $(filter cmd/minato-shim/% dataplane/container/spool/% go.mod go.sum,$(GO_FILES))
+$(EMBED)/minato-shim.gz: $(filter cmd/minato-shim/% go.mod go.sum,$(GO_FILES))
+$(EMBED)/minato-helper.gz: $(filter cmd/minato-helper/% dataplane/container/spool/% go.mod,$(GO_FILES))
+
+$(SHIM): $(EMBED)/%.gz:
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/minato-shim ./cmd/minato-shim
-	gzip -9 -n -c bin/minato-shim > $@.tmp && mv $@.tmp $@
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/$* ./cmd/$*
+	gzip -9 -n -c bin/$* > $@.tmp && mv $@.tmp $@

@@ -7,7 +7,7 @@
 //
 //	<data>/engine/            containerd's root: content, snapshots, metadata
 //	<data>/containerd.log     what containerd says
-//	<data>/bin/               minato-shim, by its content hash
+//	<data>/bin/               minato-shim and minato-helper, by their content hash
 //	<data>/groups/<group>/    group.json, hosts, resolv.conf, hostname
 //	  c/<container>/          container.json, status.json, log/ (package spool)
 //	<run>/e/                  containerd's state: bundles, mounted root file systems

@@ -498,7 +498,7 @@ func pinNetns(path string) error {
 
 func TestWithoutShim(t *testing.T) {
 	if _, err := embedded.ReadFile("embed/minato-shim.gz"); err == nil {
-		path, write, err := findShim(t.TempDir())
+		path, write, err := findProgram(t.TempDir(), shimProgram)
 		if err == nil {
 			err = write()
 		}
@@ -510,7 +510,7 @@ func TestWithoutShim(t *testing.T) {
 		}
 		return
 	}
-	if _, _, err := findShim(t.TempDir()); !errors.Is(err, ErrNoShim) {
+	if _, _, err := findProgram(t.TempDir(), shimProgram); !errors.Is(err, ErrNoShim) {
 		t.Errorf("a binary without its shim: %v", err)
 	}
 }

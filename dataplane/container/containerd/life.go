@@ -231,7 +231,7 @@ func (r *Runtime) newTask(ctx context.Context, c *ctr) error {
 	}
 	logs := cio.NullIO
 	if !c.rec.NoLog {
-		u := &url.URL{Scheme: "binary-v2", Path: r.shim, RawQuery: url.Values{"log": {c.logDir()}}.Encode()}
+		u := &url.URL{Scheme: "binary-v2", Path: r.helper, RawQuery: url.Values{"log": {c.logDir()}}.Encode()}
 		logs = cio.LogURI(u)
 		if c.rec.TTY {
 			logs = cio.TerminalLogURI(u)

@@ -21,7 +21,9 @@ type Options struct {
 	MountRoots []string
 	// Shim is the minato-shim program; "" is the one within this binary.
 	Shim string
-	Log  *slog.Logger
+	// Helper is the minato-helper program; "" is the one within this binary.
+	Helper string
+	Log    *slog.Logger
 }
 
 // maxRunDir leaves room for the shims' sockets, whose paths may have 107 bytes:

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -26,11 +25,12 @@ const shutdownGrace = 5 * time.Second
 
 // Runtime implements container.Runtime.
 type Runtime struct {
-	o    Options
-	runc string
-	shim string
-	// shimReady returns when the shim is written, which takes longer than the
-	// rest of the first start: only the first container waits for it.
+	o      Options
+	runc   string
+	shim   string
+	helper string
+	// shimReady returns when shim and helper are written, which takes longer than
+	// the rest of the first start: only the first container waits for it.
 	shimReady func() error
 	cg        *cgroups
 	eng       *engine
@@ -53,14 +53,9 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{o: o, runc: runc, shim: o.Shim, shimReady: func() error { return nil }, groups: map[string]*group{}, ctrs: map[string]*ctr{}}
-	if r.shim == "" {
-		path, write, err := findShim(filepath.Join(o.DataDir, "bin"))
-		if err != nil {
-			return nil, err
-		}
-		r.shim, r.shimReady = path, sync.OnceValue(write)
-		r.wg.Go(func() { _ = r.shimReady() }) // whoever needs it is told of an error
+	r := &Runtime{o: o, runc: runc, groups: map[string]*group{}, ctrs: map[string]*ctr{}}
+	if err := r.findPrograms(); err != nil {
+		return nil, err
 	}
 	if r.cg, err = findCgroups(); err != nil {
 		return nil, err

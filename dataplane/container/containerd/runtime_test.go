@@ -31,7 +31,7 @@ func testOptions(t testing.TB) Options {
 	data := filepath.Join(t.TempDir(), "containers")
 	o := Options{
 		InstanceID: id, DataDir: data, RunDir: run, MountRoots: []string{t.TempDir()},
-		Shim: containertest.Binary(t, "minato/cmd/minato-shim"),
+		Shim: containertest.Binary(t, "minato/cmd/minato-shim"), Helper: containertest.Binary(t, "minato/cmd/minato-helper"),
 	}
 	if testing.Verbose() {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))

@@ -123,7 +123,7 @@ func (r *Runtime) mounts(c *ctr) ([]specs.Mount, error) {
 		bind(filepath.Join(c.group.dir, "hostname"), "/etc/hostname"),
 	}
 	if rec.Init {
-		out = append(out, bind(r.shim, initPath, "ro"))
+		out = append(out, bind(r.helper, initPath, "ro"))
 	}
 	if rec.Root != nil {
 		binds, err := hostBinds(rec.Root)

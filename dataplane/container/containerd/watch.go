@@ -22,7 +22,7 @@ import (
 // Why containers end that did not end by themselves.
 const (
 	reasonShim   = "the process that supervises the container (minato-shim) died"
-	reasonLogger = "the process that writes the container's log (minato-shim log) died"
+	reasonLogger = "the process that writes the container's log (minato-helper log) died"
 	reasonReboot = "the machine was restarted"
 )
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -138,6 +139,29 @@ func (t *tail) open() (bool, error) {
 	return true, nil
 }
 
+// follow opens what comes after the end of the segment that is open. That is the
+// one that begins there, if it does: most times nothing has been written, and
+// looking through the directory is left for when the log has run away from us.
+func (t *tail) follow() (bool, error) {
+	f, err := os.Open(filepath.Join(t.dir, segmentName(t.at)))
+	if errors.Is(err, fs.ErrNotExist) {
+		var st syscall.Stat_t
+		if err := syscall.Fstat(int(t.file.Fd()), &st); err != nil || st.Nlink > 0 {
+			return false, err
+		}
+		return t.open()
+	}
+	if err != nil || t.first == t.at { // the one that is open, and empty
+		if err == nil {
+			err = f.Close()
+		}
+		return false, err
+	}
+	t.close()
+	t.file, t.first = f, t.at
+	return true, nil
+}
+
 // drain hands out all whole records there are and returns how many.
 func (t *tail) drain(ctx context.Context, fn func(Record, int64) error) (int, error) {
 	count := 0
@@ -152,8 +176,7 @@ func (t *tail) drain(ctx context.Context, fn func(Record, int64) error) (int, er
 		}
 		r, next, err := t.next()
 		if errors.Is(err, io.EOF) {
-			// The segment has no more; a later one may have begun.
-			if ok, err := t.open(); !ok {
+			if ok, err := t.follow(); !ok {
 				return count, err
 			}
 			continue

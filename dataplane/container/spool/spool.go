@@ -1,5 +1,5 @@
 // Package spool keeps the log lines of one container between the program that
-// writes them (minato-shim, one process per container, which outlives the
+// writes them (minato-helper, one process per container, which outlives the
 // daemon) and the daemon that reads them.
 //
 // A spool is a directory of segments. A segment is named by the offset of its
