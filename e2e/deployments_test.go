@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -35,6 +38,7 @@ func TestDeployments(t *testing.T) {
 	t.Run("History", d.history)
 	t.Run("Stop", d.stop)
 	t.Run("CircuitBreaker", d.breaker)
+	t.Run("Alarms", d.alarms)
 	d.prepareShift(t)
 	t.Run("BlueGreen", d.blueGreen)
 	t.Run("Linear", d.linear)
@@ -194,6 +198,48 @@ func (d *deployments) breaker(t *testing.T) {
 	if after := d.tasks(t); !slices.Equal(before, after) {
 		t.Errorf("other tasks than before: %v, were %v", after, before)
 	}
+}
+
+// alarms rolls out what never gets healthy, and an alarm takes it back.
+func (d *deployments) alarms(t *testing.T) {
+	before := d.tasks(t)
+	env, err := d.in.Env()
+	d.must(t, err)
+	cw := cloudwatch.New(cloudwatch.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+	_, err = cw.PutMetricAlarm(d.ctx, &cloudwatch.PutMetricAlarmInput{
+		AlarmName: aws.String("errors"), Namespace: aws.String("Chat"), MetricName: aws.String("Errors"), Statistic: cwtypes.StatisticSum, Period: aws.Int32(60),
+		EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanOrEqualToThreshold, TreatMissingData: aws.String("ignore"),
+	})
+	d.must(t, err)
+	talk := d.define(t, "talk", "10")
+	d.update(t, func(in *ecs.UpdateServiceInput) {
+		in.TaskDefinition = talk
+		in.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{
+			DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{},
+			Alarms:                   &ecstypes.DeploymentAlarms{Enable: true, Rollback: true, AlarmNames: []string{"errors"}},
+		}
+	})
+	d.must(t, soakUntil(deploymentLimit, func() error {
+		last, err := d.last()
+		if err == nil && (last.Status != ecstypes.ServiceDeploymentStatusInProgress || last.Alarms.Status != ecstypes.ServiceDeploymentRollbackMonitorsStatusMonitoring) {
+			err = fmt.Errorf("the deployment is %s, its alarms %s", last.Status, last.Alarms.Status)
+		}
+		return err
+	}))
+	_, err = cw.SetAlarmState(d.ctx, &cloudwatch.SetAlarmStateInput{AlarmName: aws.String("errors"), StateValue: cwtypes.StateValueAlarm, StateReason: aws.String("a test")})
+	d.must(t, err)
+	last := d.ends(t, ecstypes.ServiceDeploymentStatusRollbackSuccessful)
+	if !slices.Equal(last.Alarms.TriggeredAlarmNames, []string{"errors"}) || last.Alarms.Status != ecstypes.ServiceDeploymentRollbackMonitorsStatusTriggered {
+		t.Errorf("%+v", last.Alarms)
+	}
+	if after := d.tasks(t); !slices.Equal(before, after) {
+		t.Errorf("other tasks than before: %v, were %v", after, before)
+	}
+	d.update(t, func(in *ecs.UpdateServiceInput) {
+		in.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{Alarms: &ecstypes.DeploymentAlarms{AlarmNames: []string{}}}
+	})
 }
 
 // prepareShift makes the second target group, the test listener and the role.

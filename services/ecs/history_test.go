@@ -158,6 +158,55 @@ func TestRollbackFails(t *testing.T) {
 	}
 }
 
+func TestAlarms(t *testing.T) {
+	y := newYard(t)
+	in := creation()
+	in.DeploymentConfiguration = &ecsapi.DeploymentConfiguration{Alarms: &ecsapi.DeploymentAlarms{Enable: aws.Ptr(true), Rollback: aws.Ptr(true), AlarmNames: []string{"latency", "errors"}}}
+	y.must(second(y.ecs.CreateService(y.ctx, in)))
+	for range 20 {
+		y.step()
+	}
+	// All tasks are there, and the alarms are watched for as long as they take.
+	d := y.deployments()[0]
+	if *d.Status != "IN_PROGRESS" || *d.Alarms.Status != "MONITORING" || *y.service().RunningCount != 2 {
+		t.Errorf("%+v", d)
+	}
+	for range 60 { // two minutes
+		y.step()
+	}
+	good := y.service()
+	if d = y.deployments()[0]; *d.Status != "SUCCESSFUL" || *d.Alarms.Status != "MONITORING_COMPLETE" || !slices.Equal(d.Alarms.AlarmNames, []string{"latency", "errors"}) {
+		t.Errorf("%+v", d)
+	}
+	y.update(force)
+	for range 4 {
+		y.step()
+	}
+	y.alarms.raised = []string{"errors"}
+	s := y.stable()
+	d = y.deployments()[0]
+	if *d.Status != "ROLLBACK_SUCCESSFUL" || *d.Alarms.Status != "TRIGGERED" || !slices.Equal(d.Alarms.TriggeredAlarmNames, []string{"errors"}) || *s.Deployments[0].Id != *good.Deployments[0].Id {
+		t.Errorf("%+v %+v", d, s.Deployments)
+	}
+	events := strings.Join(y.events(), "\n")
+	if !strings.Contains(events, "(service web) (deployment ecs-svc/N) deployment failed: alarm detected.") {
+		t.Error(events)
+	}
+	// What mends it begins while the alarm is raised: nothing is watched.
+	y.update(force)
+	y.stable()
+	if d = y.deployments()[0]; *d.Status != "SUCCESSFUL" || *d.Alarms.Status != "DISABLED" {
+		t.Errorf("%+v", d)
+	}
+	// A complete deployment is not taken back.
+	for range 5 {
+		y.step()
+	}
+	if d = y.deployments()[0]; *d.Status != "SUCCESSFUL" {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestStopServiceDeployment(t *testing.T) {
 	y := newYard(t)
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))

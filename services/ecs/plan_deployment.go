@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/rollout"
@@ -28,6 +29,10 @@ func (t *taskRecord) seen() *rollout.Task {
 		Running: aws.Val(t.LastStatus) == taskRunning, Stopping: stopping(t),
 		Created: aws.Val(t.CreatedAt), Started: aws.Val(t.StartedAt), Ended: aws.Val(t.StoppingAt), Health: aws.Val(t.HealthStatus),
 		Protected: t.ProtectedUntil,
+	}
+	out.ByUser = t.Stop != nil && t.Stop.Code == ecsapi.TaskStopCodeUserInitiated
+	if t.StartedAt == nil && aws.Val(t.LastStatus) == taskStopped && aws.Val(t.StopCode) == ecsapi.TaskStopCodeTaskFailedToStart {
+		out.Unstarted = aws.Val(t.StoppedReason)
 	}
 	if out.Ended.IsZero() {
 		out.Ended = aws.Val(t.StoppedAt)

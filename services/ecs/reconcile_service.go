@@ -108,7 +108,7 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 		}
 	}
 	after := lookSteady
-	if !p.plan.Steady {
+	if !p.plan.Steady || p.deployment.Ongoing() {
 		after = lookUnsteady
 	}
 	for _, w := range []time.Time{p.plan.Wake, p.wake} {
@@ -143,14 +143,17 @@ type pass struct {
 	ctx        context.Context // ECS's own identity
 	rec        *serviceRecord  // as it will be written
 	tasks      []taskRecord
+	seen       []*rollout.Task // the same, as the rollouts see them
 	health     deploy.Health
 	plan       deploy.Actions
 	deployment revision.Deployment // the last one; nothing for a service without
 	now        time.Time
-	wake       time.Time // when to look again for the sake of shifted traffic; zero for never
-	generation int       // of what the plan was made for
-	done       []string  // events of what was done to targets
-	events     []string  // the others, said when the pass is written
+	wake       time.Time     // when to look again for the sake of shifted traffic; zero for never
+	generation int           // of what the plan was made for
+	raised     []string      // alarms that end the deployment
+	bake       time.Duration // how long alarms are watched once all tasks are there
+	done       []string      // events of what was done to targets
+	events     []string      // the others, said when the pass is written
 	started    []taskRecord
 	stopped    map[string]stopRequest
 	finished   bool                               // the deployment was
@@ -168,17 +171,23 @@ func (p *pass) run() error {
 	if p.deployment, _, err = p.deployments().Get(p.ctx, p.rec.History(p.rec.Deployment)...); err != nil {
 		return err
 	}
+	if err := p.alarms(); err != nil {
+		return err
+	}
 	p.deployment.Start(p.now)
-	p.note()
+	for i := range p.tasks {
+		p.seen = append(p.seen, p.tasks[i].seen())
+	}
+	p.events = append(p.events, p.rec.Notice(p.seen, p.health, p.Clock.Paced(p.rec.Grace()), p.now)...)
 	p.asked()
-	if err := p.shift(p.healthy); err != nil {
+	if err := p.shift(); err != nil {
 		return err
 	}
 	var seen []deploy.Task
-	for i := range p.tasks {
-		seen = append(seen, p.rec.Observed(p.tasks[i].seen(), p.health))
+	for _, t := range p.seen {
+		seen = append(seen, p.rec.Observed(t, p.health))
 	}
-	p.plan = p.rec.Plan(seen, p.Clock.Paced, p.now)
+	p.plan = p.rec.Plan(seen, len(p.raised) > 0, p.Clock.Paced, p.now)
 	p.noteZones()
 	if err := p.register(); err != nil {
 		return err
@@ -274,7 +283,7 @@ func (p *pass) perGroup(ids []string, keep func(deploy.Place) bool, f func(group
 		if !slices.Contains(ids, p.tasks[i].ID) {
 			continue
 		}
-		for _, t := range p.rec.TargetsOf(p.tasks[i].seen()) {
+		for _, t := range p.rec.TargetsOf(p.seen[i]) {
 			if keep(t) {
 				lists[t.Group] = append(lists[t.Group], elbapi.TargetDescription{Id: aws.Ptr(t.IP), Port: aws.Ptr(t.Port)})
 			}
@@ -305,7 +314,7 @@ func (p *pass) retire() {
 // failing is the target group whose checks a task fails.
 func (p *pass) failing(id string) string {
 	for i := range p.tasks {
-		for _, t := range p.rec.TargetsOf(p.tasks[i].seen()) {
+		for _, t := range p.rec.TargetsOf(p.seen[i]) {
 			if p.tasks[i].ID == id && p.health[t].State == deploy.TargetUnhealthy {
 				return t.Group
 			}

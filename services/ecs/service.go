@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minato/aws"
+	cwapi "minato/aws/api/cloudwatch"
 	ec2api "minato/aws/api/ec2"
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
@@ -52,6 +53,8 @@ type Deps struct {
 	ELB  elbapi.API
 	Logs logsapi.API
 	STS  stsapi.API
+	// Alarms is asked for the alarms that guard deployments.
+	Alarms cwapi.API
 
 	Secrets    secrets.SecretsManager
 	Parameters secrets.ParameterStore

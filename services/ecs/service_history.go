@@ -179,6 +179,8 @@ func (s *Service) StopServiceDeployment(ctx context.Context, in *ecsapi.StopServ
 			return ecsapi.ServiceDeploymentNotFoundException("Service deployment not found.")
 		case !d.Ongoing() || r.Deployment != d.ID():
 			return ecsapi.ConflictException("The service deployment cannot be stopped because it is in the %s state.", aws.Val(d.Status))
+		case d.LifecycleStage != nil && *d.LifecycleStage == ecsapi.ServiceDeploymentLifecycleStageCleanUp:
+			return ecsapi.ConflictException("The service deployment cannot be stopped because it is in the CLEAN_UP lifecycle stage.")
 		case kind == ecsapi.StopServiceDeploymentStopTypeRollback && !d.RollingBack() && r.WayBack() == nil:
 			return ecsapi.ConflictException("The service deployment cannot be rolled back because the service has no earlier service revision that was deployed successfully.")
 		}

@@ -2,11 +2,12 @@ package ecs
 
 import (
 	"slices"
+	"time"
 
 	"minato/aws"
+	cwapi "minato/aws/api/cloudwatch"
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
-	"minato/services/ecs/deploy"
 	"minato/services/ecs/events"
 	"minato/services/ecs/pull"
 	"minato/services/ecs/revision"
@@ -14,102 +15,13 @@ import (
 	"minato/store"
 )
 
-// inconsistent is how many failures in a row make a service say that it cannot
-// start tasks.
-const inconsistent = 3
-
-// note takes down what is seen of the tasks: who has become healthy, who is not
-// any more, who ended without having been of use.
-func (p *pass) note() {
-	notes := map[string]rollout.Note{}
-	for i := range p.tasks {
-		t := &p.tasks[i]
-		n := p.rec.Notes[t.ID]
-		p.noteHealth(t, &n)
-		p.noteEnd(t, &n)
-		if n != (rollout.Note{}) {
-			notes[t.ID] = n
-		}
-	}
-	p.rec.Notes = notes
-}
-
-// noteHealth looks at a task that lives.
-func (p *pass) noteHealth(t *taskRecord, n *rollout.Note) {
-	if stopping(t) || n.Retired {
-		return
-	}
-	x := p.rec.Observed(t.seen(), p.health)
-	if p.serves(x) {
-		n.Ailing = false
-		n.Healthy = true
-		// Where nobody checks, only lasting tells that a task has started well.
-		// It counts once: others may go on failing beside it.
-		r := p.rec.Find(aws.Val(t.StartedBy))
-		if r != nil && !n.Useful && (p.rec.Balanced() || r.Checked || p.now.Sub(x.Started) >= rollout.ShortLife) {
-			n.Useful = true
-			r.Failures = 0
-		}
-		return
-	}
-	over := aws.Val(t.StartedAt).Add(p.Clock.Paced(p.rec.Grace()))
-	if x.Target != deploy.TargetUnhealthy || n.Ailing || p.now.Before(over) {
-		return
-	}
-	n.Ailing = true
-	for _, target := range p.rec.TargetsOf(t.seen()) {
-		if h := p.health[target]; h.State == deploy.TargetUnhealthy {
-			p.say(events.Unhealthy(target.Port, target.Group, h.Reason))
-		}
-	}
-}
-
-// noteEnd looks at a task that ends, once.
-func (p *pass) noteEnd(t *taskRecord, n *rollout.Note) {
-	if !stopping(t) {
-		return
-	}
-	r := p.rec.Find(aws.Val(t.StartedBy))
-	if !n.Counted && (n.Retired || t.StartedAt == nil || t.StoppingAt != nil || t.StoppedAt != nil) {
-		n.Counted = true
-		byUser := t.Stop != nil && t.Stop.Code == ecsapi.TaskStopCodeUserInitiated
-		checked := r != nil && (p.rec.Balanced() || r.Checked)
-		if r != nil && !byUser && n.Failed(t.seen(), checked) {
-			r.Failures++
-			r.LastFailed = p.now
-			if r.Failures == inconsistent {
-				p.say(events.Inconsistent)
-			}
-		}
-	}
-	if !n.Told && t.StartedAt == nil && aws.Val(t.LastStatus) == taskStopped && aws.Val(t.StopCode) == ecsapi.TaskStopCodeTaskFailedToStart {
-		n.Told = true
-		if reason := aws.Val(t.StoppedReason); reason != "" {
-			p.say(events.Unplaced(reason))
-		}
-	}
-}
-
-// healthy is how many healthy tasks a rollout has.
-func (p *pass) healthy(deployment string) int {
-	n := 0
-	for i := range p.tasks {
-		x := p.rec.Observed(p.tasks[i].seen(), p.health)
-		if x.Deployment == deployment && !x.Stopping && !x.Retired && p.serves(x) {
-			n++
-		}
-	}
-	return n
-}
-
-// serves tells whether a task does what it is there for.
-func (p *pass) serves(x deploy.Task) bool {
-	return x.Running && (x.Container == deploy.None || x.Container == deploy.Healthy) && (!p.rec.Balanced() || x.Bare || x.Target == deploy.TargetHealthy)
-}
-
 // conclude writes down where the rollouts stand.
 func (p *pass) conclude() {
-	p.count()
+	started := map[string]int32{}
+	for i := range p.started {
+		started[aws.Val(p.started[i].StartedBy)]++
+	}
+	p.rec.Tally(p.seen, p.health, started)
 	live := map[string]bool{}
 	for i := range p.tasks {
 		if !stopping(&p.tasks[i]) {
@@ -130,10 +42,15 @@ func (p *pass) conclude() {
 		p.end()
 	case p.plan.Trip:
 		p.trip()
-	case p.plan.Steady && len(p.rec.Rollouts) == 1:
+	case p.plan.Alarm:
+		p.giveUp(revision.Alarmed(p.raised), aws.Val(p.rec.DeploymentConfiguration.Alarms.Rollback), events.Alarmed)
+	case p.plan.Steady && len(p.rec.Rollouts) == 1 && p.baked():
 		p.complete()
 	default:
 		p.rec.Calm = false
+	}
+	if r := p.rec.Primary(); r != nil && !p.plan.Steady {
+		r.SteadyAt = time.Time{}
 	}
 	if p.plan.Stuck && !p.rec.Stuck {
 		p.say(events.Stuck)
@@ -145,39 +62,6 @@ func (p *pass) conclude() {
 	}
 }
 
-// count counts the tasks of the service and of each rollout. A task behind a
-// load balancer runs, for ECS, once its targets are registered.
-func (p *pass) count() {
-	running, pending := map[string]int32{}, map[string]int32{}
-	var allRunning, allPending int32
-	for i := range p.tasks {
-		t := &p.tasks[i]
-		x := p.rec.Observed(t.seen(), p.health)
-		switch id := aws.Val(t.StartedBy); {
-		case stopping(t):
-		case x.Running && (!p.rec.Balanced() || x.Bare || x.Target != deploy.Absent || x.Retired):
-			running[id]++
-			allRunning++
-		default:
-			pending[id]++
-			allPending++
-		}
-	}
-	allPending += int32(len(p.started))
-	for i := range p.rec.Rollouts {
-		r := &p.rec.Rollouts[i]
-		id := aws.Val(r.Id)
-		waiting := pending[id]
-		for k := range p.started {
-			if aws.Val(p.started[k].StartedBy) == id {
-				waiting++
-			}
-		}
-		r.RunningCount, r.PendingCount, r.FailedTasks = aws.Ptr(running[id]), &waiting, aws.Ptr(int32(r.Failures))
-	}
-	p.rec.RunningCount, p.rec.PendingCount = &allRunning, &allPending
-}
-
 // complete writes down that the service is what it should be.
 func (p *pass) complete() {
 	r := p.rec.Primary()
@@ -185,7 +69,7 @@ func (p *pass) complete() {
 		r.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateCompleted)
 		r.RolloutStateReason = aws.Ptr("ECS deployment " + aws.Val(r.Id) + " completed.")
 		r.UpdatedAt = &p.now
-		r.Shift, r.Blue = nil, ""
+		r.Shift, r.Blue, r.SteadyAt = nil, "", time.Time{}
 		stable := *r
 		p.rec.Stable = &stable
 		p.deployment.Finish(p.now)
@@ -198,8 +82,59 @@ func (p *pass) complete() {
 	}
 }
 
+// alarms asks CloudWatch for the alarms that guard the deployment. Those that are
+// raised when it begins are not watched.
+func (p *pass) alarms() error {
+	begins := aws.Val(p.deployment.Status) == ecsapi.ServiceDeploymentStatusPending
+	if c := p.rec.DeploymentConfiguration.Alarms; c == nil || !aws.Val(c.Enable) || !begins && !p.deployment.Monitoring() {
+		return nil
+	}
+	out, err := p.Alarms.DescribeAlarms(p.ctx, &cwapi.DescribeAlarmsInput{
+		AlarmNames: p.deployment.Alarms.AlarmNames, AlarmTypes: []string{cwapi.AlarmTypeMetricAlarm, cwapi.AlarmTypeCompositeAlarm},
+	})
+	if err != nil {
+		return err
+	}
+	p.bake = leastBake
+	for _, a := range out.MetricAlarms {
+		if aws.Val(a.StateValue) == cwapi.StateValueAlarm {
+			p.raised = append(p.raised, aws.Val(a.AlarmName))
+		}
+		p.bake = max(p.bake, time.Duration(aws.Val(a.Period)*aws.Val(a.EvaluationPeriods))*time.Second)
+	}
+	for _, a := range out.CompositeAlarms {
+		if aws.Val(a.StateValue) == cwapi.StateValueAlarm {
+			p.raised = append(p.raised, aws.Val(a.AlarmName))
+		}
+	}
+	if begins && len(p.raised) > 0 {
+		p.deployment.Ignore()
+		p.raised = nil
+	}
+	return nil
+}
+
+// leastBake is how long alarms are watched at least once all tasks are there; it
+// is as long as the longest of them takes to see.
+const leastBake = time.Minute
+
+// baked tells whether alarms have been watched for long enough.
+func (p *pass) baked() bool {
+	r := p.rec.Primary()
+	if !p.deployment.Monitoring() || r.Shift != nil {
+		return true // shifted traffic has a bake time of its own
+	}
+	if r.SteadyAt.IsZero() {
+		r.SteadyAt = p.now
+	}
+	return !p.now.Before(r.SteadyAt.Add(p.Clock.Paced(p.bake)))
+}
+
 // asked does what StopServiceDeployment was called for.
 func (p *pass) asked() {
+	if r := p.rec.Primary(); r != nil && r.Shift != nil && r.Shift.Over() {
+		p.deployment.Asked = "" // too late
+	}
 	if p.deployment.Asked != "" && p.rec.Primary() != nil {
 		p.giveUp(revision.Stopped, p.deployment.Asked == ecsapi.StopServiceDeploymentStopTypeRollback, events.Asked)
 	}

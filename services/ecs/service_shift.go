@@ -19,7 +19,7 @@ const shiftSession = "ECSNetworkingWithELB"
 // shift takes a deployment whose traffic is shifted one stage further, and gives
 // the listener rules the weights that they are to have. A rule that cannot be
 // changed sends the deployment back.
-func (p *pass) shift(healthy func(deployment string) int) error {
+func (p *pass) shift() error {
 	if aws.Val(p.rec.Status) != statusActive {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (p *pass) shift(healthy func(deployment string) int) error {
 	case g == nil:
 		return nil
 	}
-	seen := shift.Seen{Shifted: shifted, Ready: healthy(aws.Val(g.Id)) >= int(aws.Val(p.rec.DesiredCount))}
+	seen := shift.Seen{Shifted: shifted, Ready: p.rec.Healthy(aws.Val(g.Id), p.seen, p.health) >= int(aws.Val(p.rec.DesiredCount))}
 	for i := range p.tasks {
 		id := aws.Val(p.tasks[i].StartedBy)
 		seen.Leftovers = seen.Leftovers || !stopping(&p.tasks[i]) && id != aws.Val(g.Id) && id != g.Blue

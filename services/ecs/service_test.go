@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"minato/aws"
+	cwapi "minato/aws/api/cloudwatch"
 	ec2api "minato/aws/api/ec2"
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
@@ -140,6 +141,24 @@ func (roles) AssumeRole(_ context.Context, in *stsapi.AssumeRoleInput) (*stsapi.
 	return &stsapi.AssumeRoleOutput{AssumedRoleUser: &stsapi.AssumedRoleUser{Arn: in.RoleArn, AssumedRoleId: in.RoleSessionName}}, nil
 }
 
+// alarms stands in for CloudWatch: names that are raised.
+type alarms struct {
+	cwapi.API
+	raised []string
+}
+
+func (a *alarms) DescribeAlarms(_ context.Context, in *cwapi.DescribeAlarmsInput) (*cwapi.DescribeAlarmsOutput, error) {
+	out := &cwapi.DescribeAlarmsOutput{}
+	for _, name := range in.AlarmNames {
+		state := cwapi.StateValueOk
+		if slices.Contains(a.raised, name) {
+			state = cwapi.StateValueAlarm
+		}
+		out.MetricAlarms = append(out.MetricAlarms, cwapi.MetricAlarm{AlarmName: &name, StateValue: &state, Period: aws.Ptr[int32](60), EvaluationPeriods: aws.Ptr[int32](2)})
+	}
+	return out, nil
+}
+
 // yard is ECS with everything around it standing still until step.
 type yard struct {
 	*testing.T
@@ -147,6 +166,7 @@ type yard struct {
 	clock   *clock.Fake
 	elb     *balancer
 	ecr     *images
+	alarms  *alarms
 	ecs     *Service
 	ctx     context.Context
 	address int
@@ -158,7 +178,7 @@ type yard struct {
 func newYard(t *testing.T) *yard {
 	y := &yard{
 		T: t, store: memstore.New(), clock: clock.NewFake(time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)),
-		elb: &balancer{targets: map[string]string{}}, ecr: &images{digest: "sha256:one"},
+		elb: &balancer{targets: map[string]string{}}, ecr: &images{digest: "sha256:one"}, alarms: &alarms{},
 		ctx: identity.With(context.Background(), identity.Caller{Kind: identity.User, Account: "000000000000", Region: "us-east-1", PrincipalID: "arn:aws:iam::000000000000:user/admin"}),
 	}
 	y.restart()
@@ -178,7 +198,7 @@ func (y *yard) must(err error) {
 
 // restart forgets everything but the store.
 func (y *yard) restart() {
-	y.ecs = New(Deps{Store: y.store, Clock: y.clock, EC2: vpcs{}, ECR: y.ecr, ELB: y.elb, STS: roles{}})
+	y.ecs = New(Deps{Store: y.store, Clock: y.clock, EC2: vpcs{}, ECR: y.ecr, ELB: y.elb, STS: roles{}, Alarms: y.alarms})
 }
 
 func (y *yard) define() {

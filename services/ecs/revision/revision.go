@@ -103,6 +103,18 @@ func (d *Deployment) Ask(kind string, now time.Time) {
 	d.Asked = kind
 }
 
+// Monitoring tells whether alarms can end it.
+func (d *Deployment) Monitoring() bool {
+	return d.Alarms != nil && aws.Val(d.Alarms.Status) == ecsapi.ServiceDeploymentRollbackMonitorsStatusMonitoring && aws.Val(d.Status) == ecsapi.ServiceDeploymentStatusInProgress
+}
+
+// Ignore leaves its alarms alone: they were raised when it began, and it may be
+// what makes them end.
+func (d *Deployment) Ignore() {
+	a := *d.Alarms
+	a.Status, d.Alarms = aws.Ptr(ecsapi.ServiceDeploymentRollbackMonitorsStatusDisabled), &a
+}
+
 // Cause is why a service deployment does not go on.
 type Cause struct {
 	Breaker bool     // the circuit breaker tripped

@@ -17,8 +17,10 @@ type Task struct {
 	Running                       bool // its last status is RUNNING
 	Stopping                      bool // told to stop, or on its way, or stopped
 	Created, Started, Ended       time.Time
-	Health                        string    // a HealthStatus
 	Protected                     time.Time // until when it may not be scaled in or replaced
+	Health                        string    // a HealthStatus
+	ByUser                        bool      // StopTask ended it
+	Unstarted                     string    // why it did not come to run, once it is STOPPED
 }
 
 // BalancersOf are where a task of the service is registered.
@@ -61,8 +63,9 @@ func (r *Service) Groups() []string {
 // Plan asks the planner what to do. While traffic is shifted from one rollout to
 // another each has tasks of its own, as if it were alone; and for a moment longer,
 // until the load balancer has followed.
-func (r *Service) Plan(tasks []deploy.Task, paced func(time.Duration) time.Duration, now time.Time) deploy.Actions {
+func (r *Service) Plan(tasks []deploy.Task, alarmed bool, paced func(time.Duration) time.Duration, now time.Time) deploy.Actions {
 	wanted := r.Wanted(paced)
+	wanted.Alarmed = alarmed
 	green := r.Green()
 	settled := r.ShiftedAt.Add(shift.Settle)
 	if green == nil && !now.Before(settled) {
@@ -120,7 +123,8 @@ func (r *Service) Planned() []deploy.Deployment {
 		x := &r.Rollouts[i]
 		out = append(out, deploy.Deployment{
 			ID: aws.Val(x.Id), Primary: i == 0, Failures: x.Failures, LastFailed: x.LastFailed, Failed: x.GivenUp,
-			Complete: aws.Val(x.RolloutState) == ecsapi.DeploymentRolloutStateCompleted,
+			// Once it has the traffic for good there is no short way back.
+			Complete: aws.Val(x.RolloutState) == ecsapi.DeploymentRolloutStateCompleted || x.Shift != nil && x.Shift.Over(),
 		})
 	}
 	return out

@@ -85,6 +85,8 @@ type Rollout struct {
 	LastFailed time.Time
 	GivenUp    bool // it starts no more tasks
 	Checked    bool // containers have health checks
+	// SteadyAt is since when it has all its tasks, while alarms are still watched.
+	SteadyAt time.Time `json:",omitzero"`
 	// Shift is how far it has taken over from the rollout Blue, where traffic is
 	// shifted and not rolled.
 	Shift *shift.State `json:",omitempty"`
@@ -164,7 +166,7 @@ func (r *Service) Begin(n Rollout, now *time.Time) {
 	n.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateInProgress)
 	n.RolloutStateReason = aws.Ptr("ECS deployment " + *n.Id + " in progress.")
 	n.DesiredCount, n.PendingCount, n.RunningCount, n.FailedTasks = r.DesiredCount, aws.Ptr[int32](0), aws.Ptr[int32](0), aws.Ptr[int32](0)
-	n.Failures, n.LastFailed, n.GivenUp = 0, time.Time{}, false
+	n.Failures, n.LastFailed, n.GivenUp, n.SteadyAt = 0, time.Time{}, false, time.Time{}
 	r.Rollouts = append([]Rollout{n}, r.Rollouts...)
 	r.Calm, r.Stuck = false, false
 }

@@ -187,8 +187,8 @@ func Deployment(have, change *ecsapi.DeploymentConfiguration, daemon bool) (*ecs
 		set(&out.LinearConfiguration, c.LinearConfiguration)
 		set(&out.CanaryConfiguration, c.CanaryConfiguration)
 	}
-	if out.Alarms != nil && aws.Val(out.Alarms.Enable) {
-		return nil, notServed("deployment alarms")
+	if out.Alarms != nil && aws.Val(out.Alarms.Enable) && len(out.Alarms.AlarmNames) == 0 {
+		return nil, invalid("alarmNames can not be empty when deployment alarms are enabled.")
 	}
 	if err := shifting(&out, change, daemon); err != nil {
 		return nil, err
