@@ -142,7 +142,10 @@ func (s *Service) workOut(ctx context.Context, c *changeSetRecord, st *stackReco
 	if err := checkCapabilities(t, c.Capabilities); err != nil {
 		return err
 	}
-	after, err := s.define(ctx, st.place(), st.name(), c.StackARN, c.Template, c.Values)
+	if c.Stored, err = s.storedValues(ctx, t, c.Values); err != nil {
+		return err
+	}
+	after, err := s.define(ctx, st.place(), st.name(), c.StackARN, c.Template, inForce(c.Values, c.Stored))
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (s *Service) workOut(ctx context.Context, c *changeSetRecord, st *stackReco
 	physical := map[string]string{}
 	same := false
 	if c.Type == api.ChangeSetTypeUpdate {
-		if before, err = s.define(ctx, st.place(), st.name(), c.StackARN, st.Template, st.Values); err != nil {
+		if before, err = s.define(ctx, st.place(), st.name(), c.StackARN, st.Template, inForce(st.Values, st.Stored)); err != nil {
 			return err
 		}
 		list, err := s.resourcesOf(ctx, st)
@@ -160,7 +163,7 @@ func (s *Service) workOut(ctx context.Context, c *changeSetRecord, st *stackReco
 		for _, r := range list {
 			physical[r.LogicalID] = r.PhysicalID
 		}
-		same = c.Template == st.Template && sameValues(c.Values, st.Values) && sameTags(c.Tags, st.Tags)
+		same = c.Template == st.Template && sameValues(c.Values, st.Values) && sameValues(c.Stored, st.Stored) && sameTags(c.Tags, st.Tags)
 	}
 	c.Changes = planChanges(before, after, !sameTags(c.Tags, st.Tags), physical)
 	c.Status, c.Execution = api.ChangeSetStatusCreateComplete, api.ExecutionStatusAvailable
@@ -211,7 +214,7 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *api.DescribeChangeS
 	if err != nil {
 		return nil, err
 	}
-	shown := s.shown(&stackRecord{Template: c.Template, Values: c.Values})
+	shown := s.shown(&stackRecord{Template: c.Template, Values: c.Values, Stored: c.Stored})
 	return &api.DescribeChangeSetOutput{
 		ChangeSetId: &c.ARN, ChangeSetName: &c.Name, StackId: &c.StackARN, StackName: &c.StackName, Description: optional(c.Description), Status: &c.Status,
 		StatusReason: optional(c.Reason), ExecutionStatus: &c.Execution, CreationTime: &c.Created, Parameters: shown.Parameters, Capabilities: c.Capabilities, Tags: c.Tags, Changes: items, NextToken: next,
@@ -295,7 +298,7 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *api.ExecuteChangeSet
 		} else if err := updatable(&st); err != nil {
 			return err
 		}
-		s.begin(&st, status, c, &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: st.Template, OldValues: st.Values, OldTags: st.Tags})
+		s.begin(&st, status, c, &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: st.Template, OldValues: st.Values, OldStored: st.Stored, OldTags: st.Tags})
 		if err := s.stacks.TxPut(tx, st, c.Account, c.Region, c.StackID); err != nil {
 			return err
 		}
@@ -322,7 +325,7 @@ func (s *Service) begin(st *stackRecord, status string, c *changeSetRecord, w *w
 	if c.Type == api.ChangeSetTypeUpdate {
 		st.LastUpdatedTime = &now
 	}
-	st.Work, st.Template, st.Values, st.Tags, st.ChangeSetId = w, c.Template, c.Values, c.Tags, &c.ARN
+	st.Work, st.Template, st.Values, st.Stored, st.Tags, st.ChangeSetId = w, c.Template, c.Values, c.Stored, c.Tags, &c.ARN
 	st.StackStatus, st.StackStatusReason, st.DisableRollback = &status, nil, aws.Ptr(w.OnFailure == api.OnFailureDoNothing)
 	if t, err := s.parse(c.Template); err == nil {
 		st.Description = optional(t.Description)

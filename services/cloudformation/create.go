@@ -59,7 +59,10 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 	if err := checkCapabilities(t, in.Capabilities); err != nil {
 		return nil, err
 	}
-	if _, err := s.define(ctx, p, name, *st.StackId, text, st.Values); err != nil {
+	if st.Stored, err = s.storedValues(ctx, t, st.Values); err != nil {
+		return nil, err
+	}
+	if _, err := s.define(ctx, p, name, *st.StackId, text, inForce(st.Values, st.Stored)); err != nil {
 		return nil, err
 	}
 	maker, err := s.maker(ctx, in.RoleARN)
@@ -152,14 +155,18 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 	if err := checkCapabilities(t, in.Capabilities); err != nil {
 		return nil, err
 	}
-	if _, err := s.define(ctx, p, st.name(), *st.StackId, text, values); err != nil {
+	inStore, err := s.storedValues(ctx, t, values)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.define(ctx, p, st.name(), *st.StackId, text, inForce(values, inStore)); err != nil {
 		return nil, err
 	}
 	newTags := st.Tags
 	if in.Tags != nil {
 		newTags = in.Tags
 	}
-	if text == st.Template && sameValues(values, st.Values) && sameTags(newTags, st.Tags) {
+	if text == st.Template && sameValues(values, st.Values) && sameValues(inStore, st.Stored) && sameTags(newTags, st.Tags) {
 		return nil, validation("No updates are to be performed.")
 	}
 	onFailure := api.OnFailureRollback
@@ -175,8 +182,8 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 		if err := updatable(cur); err != nil {
 			return err
 		}
-		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: cur.Template, OldValues: cur.Values, OldTags: cur.Tags}
-		cur.Template, cur.Values, cur.Tags, cur.Description = text, values, newTags, optional(t.Description)
+		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: cur.Template, OldValues: cur.Values, OldStored: cur.Stored, OldTags: cur.Tags}
+		cur.Template, cur.Values, cur.Stored, cur.Tags, cur.Description = text, values, inStore, newTags, optional(t.Description)
 		cur.LastUpdatedTime, cur.StackStatus, cur.StackStatusReason = &now, aws.Ptr(api.StackStatusUpdateInProgress), nil
 		if in.Capabilities != nil {
 			cur.Capabilities = in.Capabilities

@@ -108,10 +108,8 @@ func (s *Service) parse(body string) (*template.Template, error) {
 	if len(unknown) > 0 {
 		return nil, validation("Template format error: Unrecognized resource types: [%s]", strings.Join(unknown, ", "))
 	}
-	for _, name := range sortedKeys(t.Parameters) {
-		if strings.HasPrefix(t.Parameters[name].Type, "AWS::SSM::Parameter::") {
-			return nil, validation("Parameter %s: the type %s is not supported by minato", name, t.Parameters[name].Type)
-		}
+	if err := checkSecure(t); err != nil {
+		return nil, err
 	}
 	if err := t.EachAttribute(func(resource, attribute string) error {
 		sch := schema.Lookup(t.Resources[resource].Type)

@@ -73,7 +73,11 @@ func (s *Service) shown(st *stackRecord) api.Stack {
 		if err == nil && t.Parameters[name] != nil && t.Parameters[name].NoEcho {
 			v = "****"
 		}
-		out.Parameters = append(out.Parameters, api.Parameter{ParameterKey: aws.Ptr(name), ParameterValue: aws.Ptr(v)})
+		p := api.Parameter{ParameterKey: aws.Ptr(name), ParameterValue: aws.Ptr(v)}
+		if stored, ok := st.Stored[name]; ok {
+			p.ResolvedValue = &stored
+		}
+		out.Parameters = append(out.Parameters, p)
 	}
 	if out.Tags == nil {
 		out.Tags = []api.Tag{}

@@ -10,8 +10,14 @@
 // mappings, parameters, DeletionPolicy and UpdateReplacePolicy.
 //
 // What it does not: nested stacks, custom resources, transforms and
-// macros, dynamic references, templates from S3, drift, stack policies. Each is
+// macros, templates from S3, drift, stack policies. Each is
 // refused by name.
+//
+// Dynamic references and parameters of type AWS::SSM::Parameter::Value are read
+// with the rights of whoever makes the stack: the parameters when the operation
+// is accepted, the references at the call that makes or changes the resource.
+// Records, events and templates keep a reference as it is written; the value is
+// nowhere but in that call.
 //
 // An operation writes the stack's record and returns. The reconciler runs the
 // stack's phase: it walks the resources (plan_walk.go, pure) in parallel and

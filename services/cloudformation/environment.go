@@ -102,6 +102,9 @@ func (r *run) outputs(ctx context.Context, d *definition) (*outcome, error) {
 		if !ok {
 			return nil, validation("Template format error: Output %s is malformed. The Value field of every Outputs member must evaluate to a String.", name)
 		}
+		if text, err = r.shownOutput(ctx, text); err != nil {
+			return nil, err
+		}
 		shown := api.Output{OutputKey: aws.Ptr(name), OutputValue: &text, Description: optional(o.Description)}
 		if o.Export != nil {
 			v, err := env.Eval(o.Export)

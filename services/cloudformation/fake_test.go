@@ -34,8 +34,9 @@ type fakeAPI struct {
 	fail    map[string]error    // operations that fail
 	slow    map[string]int      // operations whose things need so many looks to be ready
 	looks   map[string]int
-	tagged  string        // what DescribeTags finds, whatever is asked
-	block   chan struct{} // DescribeDBInstances waits for it, when it is set
+	tagged  string            // what DescribeTags finds, whatever is asked
+	vault   map[string]string // secrets and parameters
+	block   chan struct{}     // DescribeDBInstances waits for it, when it is set
 }
 
 func newFake() *fakeAPI {
@@ -272,6 +273,8 @@ func (f *fakeAPI) answerOthers(in any) (any, error) {
 		return &ecs.DescribeClustersOutput{Clusters: []ecs.Cluster{{ClusterName: &in.Clusters[0], Status: aws.Ptr("ACTIVE"), ClusterArn: aws.Ptr("arn:aws:ecs:us-east-1:000000000000:cluster/" + in.Clusters[0])}}}, nil
 	case *ecs.DeleteClusterInput:
 		return nil, f.drop(in.Cluster, "ClusterNotFoundException")
+	default:
+		return f.answerSecrets(in)
 	}
 	return nil, nil
 }

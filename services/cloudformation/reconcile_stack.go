@@ -88,6 +88,7 @@ type run struct {
 	records *records
 	imports importSet
 	secrets []string     // that must not get into events
+	hidden  hidden       // nor these, which were read meanwhile
 	active  atomic.Int32 // steps that run
 	stuck   atomic.Int32 // those of them that wait for another to mend their error
 }
@@ -133,7 +134,7 @@ func (r *run) become(ctx context.Context, status, reason string, change func(tx 
 
 // creating makes all resources, and the outputs.
 func (r *run) creating(ctx context.Context) error {
-	d, err := r.define(ctx, r.st.Template, r.st.Values)
+	d, err := r.define(ctx, r.st.Template, inForce(r.st.Values, r.st.Stored))
 	var failed []string
 	why := ""
 	if err == nil {
@@ -243,7 +244,7 @@ func (r *run) deleting(ctx context.Context) error {
 
 // updating brings the resources to the new template.
 func (r *run) updating(ctx context.Context) error {
-	d, err := r.define(ctx, r.st.Template, r.st.Values)
+	d, err := r.define(ctx, r.st.Template, inForce(r.st.Values, r.st.Stored))
 	if err != nil {
 		return r.updateFailed(ctx, err.Error())
 	}
@@ -283,7 +284,7 @@ func (r *run) updateFailed(ctx context.Context, reason string) error {
 // revertingUpdate brings the resources back to the template of before.
 func (r *run) revertingUpdate(ctx context.Context) error {
 	w := r.st.Work
-	d, err := r.define(ctx, w.OldTemplate, w.OldValues)
+	d, err := r.define(ctx, w.OldTemplate, inForce(w.OldValues, w.OldStored))
 	if err != nil {
 		return r.become(ctx, api.StackStatusUpdateRollbackFailed, err.Error(), nil)
 	}
@@ -305,14 +306,14 @@ func (r *run) revertingUpdate(ctx context.Context) error {
 		return err
 	}
 	return r.become(ctx, api.StackStatusUpdateRollbackCompleteCleanupInProgress, "", func(tx *store.Tx, st *stackRecord) error {
-		st.Template, st.Values, st.Tags = w.OldTemplate, w.OldValues, w.OldTags
+		st.Template, st.Values, st.Stored, st.Tags = w.OldTemplate, w.OldValues, w.OldStored, w.OldTags
 		return out.show(tx, st)
 	})
 }
 
 // cleaning removes what an update, or its rollback, left behind.
 func (r *run) cleaning(ctx context.Context) error {
-	d, err := r.define(ctx, r.st.Template, r.st.Values)
+	d, err := r.define(ctx, r.st.Template, inForce(r.st.Values, r.st.Stored))
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type stackRecord struct {
 	ID       string // the last part of the stack's ARN
 	Template string
 	Values   map[string]string // of the parameters, in force
+	Stored   map[string]string // of those that are in the Parameter Store: what is there
 	Imports  []string          // names of the exports that it uses
 	Work     *work             // what is under way, or was last
 }
@@ -32,6 +33,7 @@ type work struct {
 	// Before an update: what it goes back to when it fails.
 	OldTemplate string
 	OldValues   map[string]string
+	OldStored   map[string]string
 	OldTags     []api.Tag
 }
 
@@ -106,6 +108,7 @@ type changeSetRecord struct {
 	Description     string
 	Template        string
 	Values          map[string]string
+	Stored          map[string]string
 	Tags            []api.Tag
 	Capabilities    []string
 	RoleARN         *string

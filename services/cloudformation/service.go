@@ -8,6 +8,8 @@ import (
 	"minato/aws"
 	api "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
+	secretsapi "minato/aws/api/secretsmanager"
+	ssmapi "minato/aws/api/ssm"
 	stsapi "minato/aws/api/sts"
 	"minato/aws/arn"
 	"minato/aws/identity"
@@ -35,6 +37,9 @@ type Service struct {
 	ec2   ec2api.API
 	sts   stsapi.API
 
+	ssm            ssmapi.API
+	secretsManager secretsapi.API
+
 	mu      sync.Mutex
 	running map[string]context.CancelCauseFunc // phases under way, by the stack's key
 }
@@ -48,7 +53,7 @@ func New(d Deps) *Service {
 	}
 	return &Service{
 		tables: newTables(d.Store), store: d.Store, clock: d.Clock, log: d.Log, types: resources.Table(d.Invoker),
-		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), running: map[string]context.CancelCauseFunc{},
+		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), ssm: ssmapi.NewClient(resources.Named(d.Invoker)), secretsManager: secretsapi.NewClient(resources.Named(d.Invoker)), running: map[string]context.CancelCauseFunc{},
 	}
 }
 

@@ -205,7 +205,7 @@ func (r *run) begin(ctx context.Context, rec *resourceRecord, reason string) err
 
 // fail notes that a resource could not be made or changed.
 func (r *run) fail(ctx context.Context, rec *resourceRecord, reason string) {
-	rec.Reason = reason
+	rec.Reason = r.hidden.mask(reason)
 	switch rec.Status {
 	case api.ResourceStatusCreateInProgress:
 		rec.Status = api.ResourceStatusCreateFailed
@@ -335,7 +335,7 @@ func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, prope
 	sch := schema.Lookup(rec.Type)
 	replaces := typ != rec.Type || rec.PhysicalID == "" || len(sch.Replaces(rec.Properties, properties)) > 0
 	if !replaces {
-		before := rec.version()
+		old := rec.version()
 		if err := r.begin(ctx, rec, ""); err != nil {
 			return err
 		}
@@ -344,8 +344,11 @@ func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, prope
 			return err
 		}
 		if t.Update != nil && !same {
-			req := r.request(rec)
-			req.Previous, req.Attributes = before.Properties, before.Attributes
+			req, err := r.resolved(ctx, rec)
+			if err != nil {
+				return err
+			}
+			req.Previous, req.Attributes = before(rec.Properties, old.Properties, req.Properties), old.Attributes
 			if err := t.Update(context.WithoutCancel(ctx), req); err != nil {
 				return err
 			}
@@ -443,8 +446,12 @@ func (r *run) createOnce(ctx context.Context, rec *resourceRecord, t resources.T
 		if context.Cause(ctx) != nil {
 			return context.Cause(ctx)
 		}
+		req, err := r.resolved(ctx, rec)
+		if err != nil {
+			return err
+		}
 		// Not interrupted: whatever it makes must get into the record.
-		id, err := t.Create(context.WithoutCancel(ctx), r.request(rec))
+		id, err := t.Create(context.WithoutCancel(ctx), req)
 		if id != "" {
 			rec.PhysicalID, rec.Reason = id, "Resource creation Initiated"
 			if e := r.save(ctx, rec, true); e != nil && err == nil {

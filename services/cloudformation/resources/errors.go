@@ -27,13 +27,16 @@ func (e *CallError) Error() string {
 // Unwrap returns the API's error.
 func (e *CallError) Unwrap() error { return e.Err }
 
+// Named is an Invoker whose errors are CallErrors.
+func Named(invoker aws.Invoker) aws.Invoker { return &named{invoker} }
+
 // named is an Invoker whose errors know the service they come from.
 type named struct{ aws.Invoker }
 
 // sdkNames are the services' names in messages.
 var sdkNames = map[string]string{
 	"rds": "Rds", "ec2": "Ec2", "ecs": "Ecs", "ecr": "Ecr", "iam": "Iam", "elbv2": "ElasticLoadBalancingV2",
-	"logs": "CloudWatchLogs", "cloud9": "AWSCloud9", "sts": "Sts", "cloudformation": "CloudFormation",
+	"logs": "CloudWatchLogs", "cloud9": "AWSCloud9", "sts": "Sts", "secretsmanager": "SecretsManager", "ssm": "Ssm", "cloudformation": "CloudFormation",
 }
 
 // Invoke calls the operation.

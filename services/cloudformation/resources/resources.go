@@ -73,7 +73,8 @@ func Table(invoker aws.Invoker) map[string]Type {
 	table := map[string]Type{}
 	for _, part := range []map[string]Type{
 		vpcTypes(inv), routeTypes(inv), natTypes(inv), groupTypes(inv), rdsTypes(inv), dbInstanceTypes(inv), loadBalancerTypes(inv), targetTypes(inv), cloud9Types(inv),
-		ecsTypes(inv), serviceTypes(inv), ecrTypes(inv), roleTypes(inv), policyTypes(inv), logsTypes(inv), certificateTypes(inv),
+		ecsTypes(inv), serviceTypes(inv), ecrTypes(inv), roleTypes(inv), policyTypes(inv), logsTypes(inv),
+		secretTypes(inv), parameterTypes(inv), certificateTypes(inv),
 	} {
 		for name, t := range part {
 			table[name] = t

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"minato/services/cloudformation/dynamic"
 )
 
 // Unknown stands for a value that is not known yet, such as the id of a
@@ -155,6 +157,9 @@ func (n *normalizer) scalar(p *Property, v any, path string) any {
 	text, found := "", "String"
 	switch v := v.(type) {
 	case string:
+		if dynamic.In(v) {
+			return v // what it stands for is checked when it is known
+		}
 		text = v
 	case json.Number:
 		text, found = v.String(), "Number"

@@ -76,10 +76,6 @@ func (e *Env) eval(n *Node) (any, error) {
 			}
 		}
 		return out, nil
-	case String:
-		if strings.Contains(n.Text, "{{resolve:") {
-			return nil, errorf("Template error: dynamic references such as %s are not supported by minato", n.Text)
-		}
 	}
 	return n.Value(), nil
 }

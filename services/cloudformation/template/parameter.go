@@ -109,8 +109,27 @@ func number(text string) (*float64, error) {
 
 // IsList tells whether the parameter's value is a list.
 func (p *Parameter) IsList() bool {
-	return p.Type == "CommaDelimitedList" || strings.HasPrefix(p.Type, "List<")
+	typ := p.Type
+	if inner, ok := strings.CutPrefix(typ, ssmValue); ok {
+		typ = strings.TrimSuffix(inner, ">")
+	}
+	return typ == "CommaDelimitedList" || strings.HasPrefix(typ, "List<")
 }
+
+// The types of parameters whose value is that of a parameter of the Parameter
+// Store, or the name of one.
+const (
+	ssmValue = "AWS::SSM::Parameter::Value<"
+	ssmName  = "AWS::SSM::Parameter::Name"
+)
+
+// Stored tells whether the parameter's value is in the Parameter Store, and what
+// is given is its name there.
+func (p *Parameter) Stored() bool { return strings.HasPrefix(p.Type, ssmValue) }
+
+// NamesStored tells whether what is given is the name of a parameter of the
+// Parameter Store.
+func (p *Parameter) NamesStored() bool { return p.Stored() || p.Type == ssmName }
 
 // Value is the parameter's value as Ref gives it.
 func (p *Parameter) Value(text string) any {
@@ -127,7 +146,7 @@ func (p *Parameter) Value(text string) any {
 // check tells whether a value keeps the parameter's constraints.
 func (p *Parameter) check(text string) error {
 	items := []string{text}
-	if p.IsList() {
+	if p.IsList() && !p.Stored() {
 		items = strings.Split(text, ",")
 	}
 	because := func(constraint string) error {
