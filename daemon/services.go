@@ -188,7 +188,7 @@ func (d *daemon) buildServices() error {
 	if err != nil {
 		return err
 	}
-	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, Instances: d.ec2, Build: builds.Serve, Clock: d.clock, Log: d.log}), d.network)
+	d.services.metadata = metadata.NewListeners(metadata.New(metadata.Options{Locator: d.network, Tasks: d.ecs, ECS: ecsapi.NewClient(d.gateway), Instances: d.ec2, Build: builds.Serve, Clock: d.clock, Log: d.log}), d.network)
 	d.onClose(func() error { d.metadata.Close(); return nil })
 	return d.seed()
 }

@@ -1,63 +1,24 @@
 package e2e
 
 import (
-	"archive/tar"
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/smithy-go"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
-
-// plugin builds AWS's session-manager-plugin, once, and returns its directory.
-var plugin = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(scratch, "plugin")
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "session-manager-plugin"), "github.com/aws/session-manager-plugin/src/sessionmanagerplugin-main")
-	cmd.Dir = filepath.Join(root(), "e2e", "plugin")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("session-manager-plugin: %w\n%s", err, out)
-	}
-	return dir, nil
-})
-
-// The names of what the tests of ECS Exec make.
-const (
-	inside     = "inside"      // cluster, repository, family, log group of tasks
-	insideLogs = "inside-exec" // log group of sessions
-)
-
-// insideWorld is an instance with a task that can be entered.
-type insideWorld struct {
-	*soakWorld
-	env       map[string]string
-	roles     map[string]string // ARNs
-	task      string            // a task with two containers, "web" and "side"
-	lonely    string            // one whose role may not speak to ssmmessages
-	keyID     string            // of a user that may do little
-	keySecret string
-}
 
 // TestInside is what happens inside of tasks: AWS's own session-manager-plugin
 // and CLI in terminals, the metadata endpoint, task protection.
@@ -70,206 +31,8 @@ func TestInside(t *testing.T) {
 	t.Run("rights", w.testRights)
 	t.Run("logged", w.testLogged)
 	t.Run("metadata", w.testMetadata)
+	t.Run("protection", w.testProtection)
 	t.Run("ends with the task", w.testEnds)
-}
-
-func newInsideWorld(t *testing.T) *insideWorld {
-	w := &insideWorld{soakWorld: &soakWorld{t: t, in: newInstance(t)}, roles: map[string]string{}}
-	for _, step := range []func(context.Context) error{w.connect, w.network, w.insideImage, w.insideRoles, w.insideDefinitions, w.insideTasks} {
-		if err := step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return w
-}
-
-// insideImage has a shell too.
-func (w *insideWorld) insideImage(ctx context.Context) error {
-	program, err := testServer()
-	if err != nil {
-		return err
-	}
-	shell, err := exec.LookPath("busybox")
-	if err != nil {
-		return fmt.Errorf("%w: scripts/setup tests", err)
-	}
-	var layer bytes.Buffer
-	tw := tar.NewWriter(&layer)
-	for name, from := range map[string]string{"server": program, "bin/busybox": shell} {
-		b, err := os.ReadFile(from)
-		if err != nil {
-			return err
-		}
-		if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(b)), Typeflag: tar.TypeReg}); err != nil {
-			return err
-		}
-		if _, err := tw.Write(b); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{"sh", "stty", "sleep", "seq", "id", "cat"} {
-		if err := tw.WriteHeader(&tar.Header{Name: "bin/" + name, Linkname: "busybox", Typeflag: tar.TypeSymlink}); err != nil {
-			return err
-		}
-	}
-	if err := tw.Close(); err != nil {
-		return err
-	}
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer.Bytes())), nil })
-	if err != nil {
-		return err
-	}
-	img, err := mutate.AppendLayers(empty.Image, l)
-	if err != nil {
-		return err
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return err
-	}
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{Architecture: "amd64", OS: "linux", RootFS: config.RootFS, Config: v1.Config{
-		Entrypoint: []string{"/server", "serve", "hello"}, Env: []string{"PATH=/bin"},
-	}})
-	if err != nil {
-		return err
-	}
-	if _, err := w.ecr.CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: aws.String(soakName)}); err != nil {
-		return err
-	}
-	return w.push(ctx, img, "inside")
-}
-
-// insideRoles makes the tasks' roles, and a user.
-func (w *insideWorld) insideRoles(ctx context.Context) error {
-	const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
-	allow := func(actions ...string) string {
-		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` + strings.Join(actions, `","`) + `"],"Resource":"*"}]}`
-	}
-	for name, policy := range map[string]string{
-		"execution": allow("ecr:*", "logs:CreateLogStream", "logs:PutLogEvents"),
-		"entered":   allow("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel", "logs:CreateLogStream", "logs:PutLogEvents", "ecs:GetTaskProtection", "ecs:UpdateTaskProtection"),
-		"lonely":    allow("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel"),
-	} {
-		role, err := w.iam.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String(inside + "-" + name), AssumeRolePolicyDocument: aws.String(trust)})
-		if err != nil {
-			return err
-		}
-		if _, err := w.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: role.Role.RoleName, PolicyName: aws.String("p"), PolicyDocument: &policy}); err != nil {
-			return err
-		}
-		w.roles[name] = *role.Role.Arn
-	}
-	user := aws.String("visitor")
-	if _, err := w.iam.CreateUser(ctx, &iam.CreateUserInput{UserName: user}); err != nil {
-		return err
-	}
-	// Any container of any task that is called "side".
-	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecs:ExecuteCommand"],"Resource":"*","Condition":{"StringEquals":{"ecs:container-name":"side"}}}]}`
-	if _, err := w.iam.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: user, PolicyName: aws.String("p"), PolicyDocument: &policy}); err != nil {
-		return err
-	}
-	key, err := w.iam.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: user})
-	if err != nil {
-		return err
-	}
-	w.keyID, w.keySecret = *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey
-	return nil
-}
-
-func (w *insideWorld) insideDefinitions(ctx context.Context) error {
-	for _, group := range []string{inside, insideLogs} {
-		if _, err := w.logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &group}); err != nil {
-			return err
-		}
-	}
-	if _, err := w.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String(inside)}); err != nil {
-		return err
-	}
-	container := func(name string) ecstypes.ContainerDefinition {
-		return ecstypes.ContainerDefinition{
-			Name: &name, Image: aws.String(registryName + "/" + soakName + ":inside"), Essential: aws.Bool(name == "web"), DockerLabels: map[string]string{"team": "harbour"},
-			LogConfiguration: &ecstypes.LogConfiguration{LogDriver: ecstypes.LogDriverAwslogs, Options: map[string]string{"awslogs-group": inside, "awslogs-region": "us-east-1", "awslogs-stream-prefix": "s"}},
-		}
-	}
-	web, side := container("web"), container("side")
-	web.PortMappings = []ecstypes.PortMapping{{ContainerPort: aws.Int32(80)}}
-	side.Command, side.EntryPoint = []string{"100000"}, []string{"/bin/sleep"}
-	side.User = aws.String("1000:1000")
-	for family, d := range map[string]struct {
-		role       string
-		containers []ecstypes.ContainerDefinition
-	}{
-		inside:          {w.roles["entered"], []ecstypes.ContainerDefinition{web, side}},
-		"inside-lonely": {w.roles["lonely"], []ecstypes.ContainerDefinition{web}},
-		"inside-none":   {"", []ecstypes.ContainerDefinition{web}},
-	} {
-		in := &ecs.RegisterTaskDefinitionInput{
-			Family: &family, NetworkMode: ecstypes.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
-			RequiresCompatibilities: []ecstypes.Compatibility{ecstypes.CompatibilityFargate}, ExecutionRoleArn: aws.String(w.roles["execution"]), ContainerDefinitions: d.containers,
-		}
-		if d.role != "" {
-			in.TaskRoleArn = &d.role
-		}
-		if _, err := w.ecs.RegisterTaskDefinition(ctx, in); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *insideWorld) placed() *ecstypes.NetworkConfiguration {
-	return &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: w.subnets, AssignPublicIp: ecstypes.AssignPublicIpEnabled}}
-}
-
-// runInside runs a task and returns its ARN.
-func (w *insideWorld) runInside(ctx context.Context, family string, enable bool) (string, error) {
-	out, err := w.ecs.RunTask(ctx, &ecs.RunTaskInput{
-		Cluster: aws.String(inside), TaskDefinition: &family, LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: w.placed(), EnableExecuteCommand: enable,
-		Tags: []ecstypes.Tag{{Key: aws.String("stage"), Value: aws.String("test")}},
-	})
-	if err != nil {
-		return "", err
-	}
-	return *out.Tasks[0].TaskArn, nil
-}
-
-// awaitInside waits for a task's status.
-func (w *insideWorld) awaitInside(ctx context.Context, task, status string) (ecstypes.Task, error) {
-	var t ecstypes.Task
-	return t, soakUntil(time.Minute, func() error {
-		out, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(inside), Tasks: []string{task}})
-		if err != nil {
-			return err
-		}
-		if t = out.Tasks[0]; *t.LastStatus != status {
-			return fmt.Errorf("task %s is %s: %s", task, *t.LastStatus, aws.ToString(t.StoppedReason))
-		}
-		return nil
-	})
-}
-
-func (w *insideWorld) insideTasks(ctx context.Context) (err error) {
-	if w.env, err = w.in.Env(); err != nil {
-		return err
-	}
-	if w.task, err = w.runInside(ctx, inside, true); err != nil {
-		return err
-	}
-	if w.lonely, err = w.runInside(ctx, "inside-lonely", true); err != nil {
-		return err
-	}
-	for _, task := range []string{w.task, w.lonely} {
-		t, err := w.awaitInside(ctx, task, "RUNNING")
-		if err != nil {
-			return err
-		}
-		for _, c := range t.Containers {
-			if len(c.ManagedAgents) != 1 || c.ManagedAgents[0].Name != ecstypes.ManagedAgentNameExecuteCommandAgent || *c.ManagedAgents[0].LastStatus != "RUNNING" || c.ManagedAgents[0].LastStartedAt == nil {
-				return fmt.Errorf("the agents of %s: %+v", *c.Name, c.ManagedAgents)
-			}
-		}
-	}
-	return nil
 }
 
 // command is the aws CLI with the plugin on its PATH.
@@ -501,11 +264,171 @@ func (w *insideWorld) ask(t *testing.T, container, request string) (string, stri
 	return status, body
 }
 
+// testMetadata: what a task is told about itself, by both versions, and what it
+// uses.
 func (w *insideWorld) testMetadata(t *testing.T) {
-	status, body := w.ask(t, "web", "GET $ECS_CONTAINER_METADATA_URI_V4/task")
-	var task struct{ Cluster, TaskARN, Family string }
-	if err := json.Unmarshal([]byte(body), &task); status != "200" || err != nil || task.TaskARN != w.task || task.Family != inside {
-		t.Errorf("%s %s: %v", status, body, err)
+	type container struct {
+		DockerId, Name, Image, KnownStatus, ContainerARN, LogDriver string
+		Labels, LogOptions                                          map[string]string
+		Networks                                                    []struct {
+			IPv4Addresses, DomainNameServers     []string
+			MACAddress, SubnetGatewayIpv4Address string
+		}
+	}
+	var task struct {
+		Cluster, TaskARN, Family, Revision, KnownStatus, LaunchType, AvailabilityZone string
+		Limits                                                                        struct{ CPU, Memory float64 }
+		TaskTags                                                                      map[string]string
+		Containers                                                                    []container
+		FaultInjectionEnabled                                                         *bool
+	}
+	status, body := w.ask(t, "web", "GET $ECS_CONTAINER_METADATA_URI_V4/taskWithTags")
+	if err := json.Unmarshal([]byte(body), &task); status != "200" || err != nil {
+		t.Fatalf("%s %s: %v", status, body, err)
+	}
+	if task.TaskARN != w.task || task.Family != inside || task.Revision != "1" || task.KnownStatus != "RUNNING" || task.LaunchType != "FARGATE" || task.AvailabilityZone == "" ||
+		task.Limits.CPU != 0.25 || task.Limits.Memory != 512 || task.TaskTags["stage"] != "test" || len(task.Containers) != 2 || task.FaultInjectionEnabled == nil {
+		t.Errorf("the task: %s", body)
+	}
+	status, body = w.ask(t, "side", "GET $ECS_CONTAINER_METADATA_URI_V4")
+	var c container
+	if err := json.Unmarshal([]byte(body), &c); status != "200" || err != nil || c.Name != "side" || c.Labels["team"] != "harbour" || c.Labels["com.amazonaws.ecs.task-arn"] != w.task ||
+		c.LogDriver != "awslogs" || !strings.HasPrefix(c.LogOptions["awslogs-stream"], "s/side/") || len(c.Networks) != 1 || c.Networks[0].MACAddress == "" || c.Networks[0].SubnetGatewayIpv4Address == "" {
+		t.Errorf("a container: %s %s: %v", status, body, err)
+	}
+	status, body = w.ask(t, "side", "GET $ECS_CONTAINER_METADATA_URI/task")
+	if status != "200" || strings.Contains(body, "LaunchType") || !strings.Contains(body, w.task) {
+		t.Errorf("version 3: %s %s", status, body)
+	}
+	status, body = w.ask(t, "web", "GET $ECS_CONTAINER_METADATA_URI_V4/task/stats")
+	stats := map[string]struct {
+		Read, PreRead time.Time
+		CPU           struct {
+			Usage struct {
+				Total uint64 `json:"total_usage"`
+			} `json:"cpu_usage"`
+			System uint64 `json:"system_cpu_usage"`
+		} `json:"cpu_stats"`
+		Memory   struct{ Usage, Limit uint64 } `json:"memory_stats"`
+		Networks map[string]struct {
+			Rx uint64 `json:"rx_bytes"`
+		}
+	}{}
+	if err := json.Unmarshal([]byte(body), &stats); status != "200" || err != nil || len(stats) != 2 {
+		t.Fatalf("stats: %s %s: %v", status, body, err)
+	}
+	for id, s := range stats {
+		if !s.PreRead.Before(s.Read) || s.CPU.Usage.Total == 0 || s.CPU.System == 0 || s.Memory.Usage == 0 || s.Memory.Limit == 0 || len(s.Networks) != 1 {
+			t.Errorf("the stats of %s: %s", id, body)
+		}
+		for name, n := range s.Networks {
+			if n.Rx == 0 {
+				t.Errorf("nothing came in at %s: %s", name, body)
+			}
+		}
+	}
+	// Another task's credentials are not to be had, whatever one knows of them.
+	relative := w.run(t, "web", `sh -c 'echo $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'`)
+	if status, body = w.ask(t, "web", "GET http://169.254.170.2"+relative); status != "200" || !strings.Contains(body, w.roles["entered"]) {
+		t.Errorf("credentials: %s %s", status, body)
+	}
+	stranger, err := w.runInside(t.Context(), inside, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.awaitInside(t.Context(), stranger, "RUNNING"); err != nil {
+		t.Fatal(err)
+	}
+	mine := w.task
+	w.task = stranger
+	defer func() { w.task = mine }()
+	for path, want := range map[string]string{relative: "400", "/v4/" + c.DockerId: "404"} {
+		if status, body := w.ask(t, "side", "GET http://169.254.170.2"+path); status != want || strings.Contains(body, "SecretAccessKey") {
+			t.Errorf("another task gets %s: %s %s", path, status, body)
+		}
+	}
+	if _, err := w.ecs.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: aws.String(inside), Task: &stranger}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testProtection: a task protects itself, and a service that is scaled to nothing
+// keeps it; one whose role may not is told so.
+func (w *insideWorld) testProtection(t *testing.T) {
+	ctx := t.Context()
+	const state = "$ECS_AGENT_URI/task-protection/v1/state"
+	if status, body := w.ask(t, "web", "PUT "+state+` {"ProtectionEnabled":true}`); status != "200" || !strings.Contains(body, `"failure":{"Arn":"`+w.task+`"`) || !strings.Contains(body, `"Reason":"TASK_NOT_VALID"`) {
+		t.Errorf("a task of no service: %s %s", status, body)
+	}
+	service := aws.String("guarded")
+	if _, err := w.ecs.CreateService(ctx, &ecs.CreateServiceInput{
+		Cluster: aws.String(inside), ServiceName: service, TaskDefinition: aws.String(inside), DesiredCount: aws.Int32(2), LaunchType: ecstypes.LaunchTypeFargate,
+		NetworkConfiguration: w.placed(), EnableExecuteCommand: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var tasks []string
+	running := func(n int) {
+		t.Helper()
+		if err := soakUntil(90*time.Second, func() error {
+			out, err := w.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: aws.String(inside), ServiceName: service})
+			if err != nil {
+				return err
+			}
+			if tasks = out.TaskArns; len(tasks) != n {
+				return fmt.Errorf("%d tasks", len(tasks))
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range tasks {
+			if _, err := w.awaitInside(ctx, task, "RUNNING"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	scale := func(n int32) {
+		t.Helper()
+		if _, err := w.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(inside), Service: service, DesiredCount: &n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	running(2)
+	mine, guarded := w.task, tasks[1]
+	w.task = guarded
+	defer func() { w.task = mine }()
+	if status, body := w.ask(t, "web", "PUT "+state+` {"ProtectionEnabled":true,"ExpiresInMinutes":60}`); status != "200" || !strings.Contains(body, `"ProtectionEnabled":true,"TaskArn":"`+guarded+`"`) {
+		t.Fatalf("PUT: %s %s", status, body)
+	}
+	if status, body := w.ask(t, "side", "GET "+state); status != "200" || !strings.Contains(body, `"ProtectionEnabled":true`) || !strings.Contains(body, `"ExpirationDate":"20`) {
+		t.Errorf("GET: %s %s", status, body)
+	}
+	if status, body := w.ask(t, "web", "PUT "+state+` {"ProtectionEnabled":true,"ExpiresInMinutes":3000}`); status != "400" || !strings.Contains(body, "InvalidParameterException") {
+		t.Errorf("too long: %s %s", status, body)
+	}
+	scale(0)
+	running(1)
+	if tasks[0] != guarded {
+		t.Errorf("%s was kept, %s is protected", tasks[0], guarded)
+	}
+	// Without the right to.
+	if _, err := w.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String(inside + "-entered"), PolicyName: aws.String("no"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"ecs:UpdateTaskProtection","Resource":"*"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := w.ask(t, "web", "PUT "+state+` {"ProtectionEnabled":false}`); status != "400" || !strings.Contains(body, `"Code":"AccessDeniedException"`) || !strings.Contains(body, "is not authorized to perform: ecs:UpdateTaskProtection") {
+		t.Errorf("denied: %s %s", status, body)
+	}
+	// By its owner's hand it goes.
+	out, err := w.ecs.UpdateTaskProtection(ctx, &ecs.UpdateTaskProtectionInput{Cluster: aws.String(inside), Tasks: []string{guarded}, ProtectionEnabled: false})
+	if err != nil || len(out.ProtectedTasks) != 1 || out.ProtectedTasks[0].ProtectionEnabled {
+		t.Errorf("%+v: %v", out, err)
+	}
+	running(0)
+	got, err := w.ecs.GetTaskProtection(ctx, &ecs.GetTaskProtectionInput{Cluster: aws.String(inside), Tasks: []string{guarded, strings.Repeat("0", 32)}})
+	if err != nil || len(got.Failures) != 2 || *got.Failures[0].Reason != "TASK_NOT_VALID" || *got.Failures[1].Reason != "MISSING" {
+		t.Errorf("%+v: %v", got, err)
 	}
 }
 

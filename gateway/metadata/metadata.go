@@ -1,6 +1,7 @@
 // Package metadata answers what a task or an instance may ask about itself:
 //
-//	169.254.170.2     task metadata (v3 and v4 at ECS_CONTAINER_METADATA_URI…) and the task role's credentials
+//	169.254.170.2     task metadata (v3 and v4 at ECS_CONTAINER_METADATA_URI…), the task role's credentials,
+//	                  and task protection at ECS_AGENT_URI
 //	169.254.169.254   the instance metadata service, IMDSv2 with tokens and IMDSv1
 //
 // Both addresses exist inside every VPC; nobody outside reaches them. Who asks
@@ -51,6 +52,9 @@ type Tasks interface {
 	// TaskCredentials returns keys of the role of a task behind the interface
 	// whose AWS_CONTAINER_CREDENTIALS_RELATIVE_URI ends with id; nil if none.
 	TaskCredentials(ctx context.Context, eni, id string) (*Credentials, error)
+	// AsTaskRole returns ctx with the identity of the task's own role; nil if it
+	// has none.
+	AsTaskRole(ctx context.Context, eni, metadataID string) (context.Context, error)
 }
 
 // Instances is what services/ec2 tells about the instance behind an interface.
@@ -67,6 +71,7 @@ type Instances interface {
 type Options struct {
 	Locator   Locator
 	Tasks     Tasks
+	ECS       Protector // by which tasks protect themselves
 	Instances Instances
 	// Build answers POST /minato/build of an instance; nil answers 404. See
 	// daemon/relay.
@@ -78,7 +83,8 @@ type Options struct {
 // Server answers at both addresses, for all VPCs.
 type Server struct {
 	Options
-	tokens tokens
+	tokens  tokens
+	samples samples
 }
 
 // New returns a server; see Listeners for how it is reached.

@@ -19,6 +19,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
+	"minato/aws/identity"
 	"minato/gateway/metadata"
 	"minato/internal/clock"
 )
@@ -32,6 +35,13 @@ type world struct {
 	err      error
 	required bool
 	profile  *metadata.Profile
+	clock    *clock.Fake
+	measured int
+
+	noRole     bool
+	protection ecsapi.ProtectedTask
+	failure    *ecsapi.Failure
+	denied     error
 }
 
 func (w *world) Lookup(vpc string, addr netip.Addr) (string, bool) {
@@ -50,9 +60,9 @@ func (w *world) Task(_ context.Context, eni, id string) (*metadata.Task, error) 
 	}
 	code := 0
 	return &metadata.Task{
-		Cluster: "arn:aws:ecs:us-east-1:000000000000:cluster/chat", TaskARN: "arn:aws:ecs:us-east-1:000000000000:task/chat/1", Family: "chat", Revision: "3",
+		Cluster: clusterARN, TaskARN: taskARN, Family: "chat", ServiceName: "web", Revision: "3",
 		LaunchType: "FARGATE", TaskTags: map[string]string{"k": "v"}, Containers: []metadata.Container{
-			{MetadataID: "c1", DockerID: "d1", Name: "chat", Networks: []metadata.TaskNetwork{{NetworkMode: "awsvpc", IPv4Addresses: []string{"10.0.0.10"}}}},
+			{MetadataID: "c1", DockerID: "d1", Name: "chat", LogDriver: "awslogs", ContainerARN: "arn", Snapshotter: "overlayfs", Networks: []metadata.TaskNetwork{{NetworkMode: "awsvpc", IPv4Addresses: []string{"10.0.0.10"}, MACAddress: "02:00:00:00:00:02"}}},
 			{MetadataID: "c2", DockerID: "d2", Name: "init", ExitCode: &code},
 		},
 	}, nil
@@ -62,8 +72,49 @@ func (w *world) Stats(_ context.Context, eni, id string) (*metadata.Stats, error
 	if eni != "eni-task" || id != "c1" {
 		return nil, nil
 	}
-	return &metadata.Stats{ID: "d1", MemoryStats: metadata.MemoryStats{Usage: 7}}, nil
+	w.measured++
+	n := uint64(w.measured)
+	return &metadata.Stats{
+		ID: "d1", Read: w.clock.Now(), MemoryStats: metadata.MemoryStats{Usage: 7}, CPUStats: metadata.CPUStats{CPUUsage: metadata.CPUUsage{TotalUsage: 1000 * n}, SystemCPUUsage: 10000 * n},
+		Networks: map[string]metadata.NetworkStats{"eth0": {RxBytes: 500 * n, TxBytes: 50 * n}}, BlkioStats: metadata.NewBlkioStats(),
+	}, nil
 }
+
+func (w *world) AsTaskRole(ctx context.Context, eni, id string) (context.Context, error) {
+	if eni != "eni-task" || id != "c1" || w.noRole {
+		return nil, nil
+	}
+	return identity.With(ctx, identity.Caller{ARN: "the task role"}), nil
+}
+
+// GetTaskProtection and UpdateTaskProtection are ECS's.
+func (w *world) GetTaskProtection(ctx context.Context, in *ecsapi.GetTaskProtectionInput) (*ecsapi.GetTaskProtectionOutput, error) {
+	if identity.From(ctx).ARN != "the task role" || *in.Cluster != clusterARN || len(in.Tasks) != 1 || in.Tasks[0] != taskARN {
+		return nil, errors.New("not as it should be called")
+	}
+	if w.failure != nil {
+		return &ecsapi.GetTaskProtectionOutput{Failures: []ecsapi.Failure{*w.failure}}, w.denied
+	}
+	return &ecsapi.GetTaskProtectionOutput{ProtectedTasks: []ecsapi.ProtectedTask{w.protection}}, w.denied
+}
+
+func (w *world) UpdateTaskProtection(ctx context.Context, in *ecsapi.UpdateTaskProtectionInput) (*ecsapi.UpdateTaskProtectionOutput, error) {
+	w.protection = ecsapi.ProtectedTask{TaskArn: &in.Tasks[0], ProtectionEnabled: in.ProtectionEnabled}
+	if *in.ProtectionEnabled {
+		until := now.Add(time.Duration(*in.ExpiresInMinutes) * time.Minute)
+		w.protection.ExpirationDate = &until
+	}
+	out, err := w.GetTaskProtection(ctx, &ecsapi.GetTaskProtectionInput{Cluster: in.Cluster, Tasks: in.Tasks})
+	if err != nil {
+		return nil, err
+	}
+	return &ecsapi.UpdateTaskProtectionOutput{ProtectedTasks: out.ProtectedTasks, Failures: out.Failures}, nil
+}
+
+const (
+	clusterARN = "arn:aws:ecs:us-east-1:000000000000:cluster/chat"
+	taskARN    = "arn:aws:ecs:us-east-1:000000000000:task/chat/1"
+)
 
 func (w *world) TaskCredentials(_ context.Context, eni, id string) (*metadata.Credentials, error) {
 	if eni != "eni-task" || id != "cred" {
@@ -90,7 +141,8 @@ func (w *world) InstanceCredentials(context.Context, string) (*metadata.Credenti
 func setup() (*world, *metadata.Server, *clock.Fake) {
 	w := &world{creds: &metadata.Credentials{RoleARN: "arn:aws:iam::000000000000:role/r", AccessKeyID: "ASIA1", SecretAccessKey: "s", Token: "t", Expiration: now.Add(6 * time.Hour), LastUpdated: now}}
 	c := clock.NewFake(now)
-	return w, metadata.New(metadata.Options{Locator: w, Tasks: w, Instances: w, Clock: c, Log: slog.New(slog.DiscardHandler)}), c
+	w.clock = c
+	return w, metadata.New(metadata.Options{Locator: w, Tasks: w, ECS: w, Instances: w, Clock: c, Log: slog.New(slog.DiscardHandler)}), c
 }
 
 func call(h http.Handler, method, from, path string, header ...string) (int, string) {
@@ -124,8 +176,6 @@ func TestTaskMetadata(t *testing.T) {
 		{"version 3", "10.0.0.10", "/v3/c1", 200, `"DockerId":"d1"`},
 		{"task", "10.0.0.10", "/v4/c1/task", 200, `"Revision":"3"`},
 		{"tags", "10.0.0.10", "/v4/c1/taskWithTags", 200, `"TaskTags":{"k":"v"}`},
-		{"stats", "10.0.0.10", "/v4/c1/stats", 200, `"usage":7`},
-		{"task's stats", "10.0.0.10", "/v4/c1/task/stats", 200, `"d2":null`},
 		{"another's id", "10.0.0.10", "/v4/other", 404, "unable to get docker ID from v3 endpoint ID: other"},
 		{"another caller", "10.0.0.11", "/v4/c1", 404, "unable to get docker ID"},
 		{"nobody", "10.0.0.99", "/v4/c1", 403, "10.0.0.99"},
@@ -140,6 +190,21 @@ func TestTaskMetadata(t *testing.T) {
 	}
 	if _, body := get("10.0.0.10", "/v4/c1/task"); strings.Contains(body, "TaskTags") || strings.Contains(body, "PullStartedAt") {
 		t.Errorf("the task shows what it should not: %s", body)
+	}
+	// Version 3 knows less.
+	for _, path := range []string{"/v3/c1", "/v3/c1/task", "/v3/c1/taskWithTags"} {
+		_, body := get("10.0.0.10", path)
+		for _, word := range []string{"MACAddress", "LogDriver", "ContainerARN", "Snapshotter", "LaunchType", "ServiceName", "FaultInjectionEnabled", "RestartCount"} {
+			if strings.Contains(body, word) {
+				t.Errorf("%s has %s: %s", path, word, body)
+			}
+		}
+		if !strings.Contains(body, `"Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.10"]}]`) || strings.Contains(body, `"TaskTags":{"k":"v"}`) != strings.HasSuffix(path, "Tags") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	if _, body := get("10.0.0.10", "/v4/c1/task"); !strings.Contains(body, `"FaultInjectionEnabled":false`) || !strings.Contains(body, `"LogDriver":"awslogs"`) {
+		t.Errorf("version 4: %s", body)
 	}
 	w.err = errors.New("the store is on fire")
 	code, body := get("10.0.0.10", "/v4/other")
@@ -314,5 +379,94 @@ func TestKeeper(t *testing.T) {
 	}
 	if _, err := k.Get(t.Context(), "bad", "s"); err == nil {
 		t.Error("a role that cannot be assumed gave keys")
+	}
+}
+
+// TestStats: a measurement comes with the one before it, which is taken at once
+// when there is none.
+func TestStats(t *testing.T) {
+	w, s, c := setup()
+	h := s.TaskHandler("vpc-a")
+	ask := func(path string) (st metadata.Stats, body string) {
+		t.Helper()
+		answered := make(chan string, 1)
+		go func() {
+			_, body := call(h, "GET", "10.0.0.10", path)
+			answered <- body
+		}()
+		for {
+			select {
+			case body := <-answered:
+				if err := json.Unmarshal([]byte(body), &st); err != nil {
+					t.Errorf("%s: %v", body, err)
+				}
+				return st, body
+			case <-time.After(5 * time.Millisecond):
+				c.Advance(100 * time.Millisecond)
+			}
+		}
+	}
+	first, body := ask("/v4/c1/stats")
+	if first.CPUStats.CPUUsage.TotalUsage != 2000 || first.PreCPUStats.CPUUsage.TotalUsage != 1000 || first.PreCPUStats.SystemCPUUsage != 10000 || !first.PreRead.Before(first.Read) {
+		t.Errorf("%s", body)
+	}
+	for _, word := range []string{`"usage":7`, `"io_service_bytes_recursive":[]`, `"storage_stats":{}`, `"num_procs":0`, `"rx_bytes":1000`} {
+		if !strings.Contains(body, word) {
+			t.Errorf("no %s in %s", word, body)
+		}
+	}
+	c.Advance(time.Second)
+	next, body := ask("/v3/c1/stats")
+	if next.PreCPUStats.CPUUsage.TotalUsage != 2000 || next.CPUStats.CPUUsage.TotalUsage != 3000 || !next.PreRead.Equal(first.Read) || next.NetworkRate == nil {
+		t.Errorf("%s", body)
+	}
+	if rate := next.NetworkRate.RxBytesPerSecond; rate <= 0 || rate > 500 {
+		t.Errorf("%v bytes a second: %s", rate, body)
+	}
+	c.Advance(2 * time.Minute) // too long ago
+	if later, body := ask("/v4/c1/stats"); later.PreCPUStats.CPUUsage.TotalUsage != 4000 || later.CPUStats.CPUUsage.TotalUsage != 5000 {
+		t.Errorf("%s", body)
+	}
+	c.Advance(time.Second)
+	code, body := call(h, "GET", "10.0.0.10", "/v4/c1/task/stats")
+	expect(t, "task's stats", code, body, 200, `"d2":null`)
+	if !strings.Contains(body, `"d1":{"read"`) {
+		t.Errorf("%s", body)
+	}
+	w.measured = 0
+}
+
+// TestProtection: a task asks and sets its protection as its own role.
+func TestProtection(t *testing.T) {
+	const path = "/api/c1/task-protection/v1/state"
+	for _, c := range []struct {
+		what, method, from, path, body string
+		change                         func(w *world)
+		code                           int
+		want                           string
+	}{
+		{"set", "PUT", "10.0.0.10", path, `{"ProtectionEnabled":true,"ExpiresInMinutes":60}`, nil, 200, `{"protection":{"ExpirationDate":"2026-11-23T13:00:00Z","ProtectionEnabled":true,"TaskArn":"` + taskARN + `"}}`},
+		{"given up", "PUT", "10.0.0.10", path, `{"ProtectionEnabled":false}`, nil, 200, `{"protection":{"ExpirationDate":null,"ProtectionEnabled":false,"TaskArn":"` + taskARN + `"}}`},
+		{"asked", "GET", "10.0.0.10", path, "", func(w *world) {
+			w.protection = ecsapi.ProtectedTask{ProtectionEnabled: aws.Ptr(false), TaskArn: aws.Ptr(taskARN)}
+		}, 200, `"ProtectionEnabled":false`},
+		{"a failure", "GET", "10.0.0.10", path, "", func(w *world) { w.failure = &ecsapi.Failure{Arn: aws.Ptr(taskARN), Reason: aws.Ptr("TASK_NOT_VALID")} }, 200, `{"failure":{"Arn":"` + taskARN + `","Detail":null,"Reason":"TASK_NOT_VALID"}}`},
+		{"denied", "GET", "10.0.0.10", path, "", func(w *world) { w.denied = ecsapi.AccessDeniedException("User: x is not authorized") }, 400, `"error":{"Arn":"` + taskARN + `","Code":"AccessDeniedException","Message":"User: x is not authorized"}`},
+		{"no role", "PUT", "10.0.0.10", path, `{"ProtectionEnabled":true}`, func(w *world) { w.noRole = true }, 403, `"Message":"Invalid Request: no task IAM role credentials available for task"`},
+		{"another task's", "GET", "10.0.0.11", path, "", nil, 404, `{"error":{"Code":"ResourceNotFoundException","Message":"Failed to find a task for the request"}}`},
+		{"no JSON", "PUT", "10.0.0.10", path, "yes", nil, 400, `{"error":{"Code":"InvalidParameterException","Message":"UpdateTaskProtection: failed to decode request"}}`},
+		{"an unknown field", "PUT", "10.0.0.10", path, `{"ProtectionEnabled":true,"Forever":true}`, nil, 400, "failed to decode request"},
+		{"nothing said", "PUT", "10.0.0.10", path, `{"ExpiresInMinutes":1}`, nil, 400, "Invalid request: does not contain 'ProtectionEnabled' field"},
+		{"another method", "POST", "10.0.0.10", path, `{}`, nil, 404, ""},
+	} {
+		w, s, _ := setup()
+		if c.change != nil {
+			c.change(w)
+		}
+		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
+		r.RemoteAddr = c.from + ":40000"
+		rec := httptest.NewRecorder()
+		s.TaskHandler("vpc-a").ServeHTTP(rec, r)
+		expect(t, c.what, rec.Code, rec.Body.String(), c.code, c.want)
 	}
 }

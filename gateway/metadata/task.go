@@ -10,21 +10,23 @@ import (
 // Task is what version 4 of the task metadata says about a task. Times that
 // have not come are nil and left out, as on AWS.
 type Task struct {
-	Cluster          string
-	TaskARN          string
-	Family           string
-	Revision         string
-	ServiceName      string `json:",omitempty"`
-	DesiredStatus    string
-	KnownStatus      string
-	Limits           *Limits           `json:",omitempty"`
-	PullStartedAt    *time.Time        `json:",omitempty"`
-	PullStoppedAt    *time.Time        `json:",omitempty"`
-	AvailabilityZone string            `json:",omitempty"`
-	LaunchType       string            `json:",omitempty"`
-	VPCID            string            `json:",omitempty"` // on EC2 only
-	TaskTags         map[string]string `json:"-"`          // shown by taskWithTags
-	Containers       []Container
+	Cluster               string
+	TaskARN               string
+	Family                string
+	Revision              string
+	ServiceName           string `json:",omitempty"`
+	DesiredStatus         string
+	KnownStatus           string
+	Limits                *Limits           `json:",omitempty"`
+	PullStartedAt         *time.Time        `json:",omitempty"`
+	PullStoppedAt         *time.Time        `json:",omitempty"`
+	ExecutionStoppedAt    *time.Time        `json:",omitempty"`
+	AvailabilityZone      string            `json:",omitempty"`
+	LaunchType            string            `json:",omitempty"`
+	VPCID                 string            `json:",omitempty"` // on EC2 only
+	TaskTags              map[string]string `json:"-"`          // shown by taskWithTags
+	Containers            []Container
+	FaultInjectionEnabled bool
 }
 
 // Container is a container of a Task.
@@ -40,16 +42,17 @@ type Container struct {
 	KnownStatus   string
 	ExitCode      *int `json:",omitempty"`
 	Limits        Limits
-	CreatedAt     *time.Time `json:",omitempty"`
-	StartedAt     *time.Time `json:",omitempty"`
-	FinishedAt    *time.Time `json:",omitempty"`
-	Type          string     // NORMAL
-	Health        *Health    `json:",omitempty"`
-	LogDriver     string
+	CreatedAt     *time.Time        `json:",omitempty"`
+	StartedAt     *time.Time        `json:",omitempty"`
+	FinishedAt    *time.Time        `json:",omitempty"`
+	Type          string            // NORMAL
+	Health        *Health           `json:",omitempty"`
+	LogDriver     string            `json:",omitempty"`
 	LogOptions    map[string]string `json:",omitempty"`
 	ContainerARN  string
 	Networks      []TaskNetwork
 	Snapshotter   string `json:",omitempty"`
+	Restarts      *int   `json:"RestartCount,omitempty"` // of one with a restart policy
 }
 
 // Limits are a task's (CPUs and MiB) or a container's (CPU units and MiB).
@@ -77,35 +80,6 @@ type TaskNetwork struct {
 	DomainNameSearchList     []string `json:",omitempty"`
 	PrivateDNSName           string
 	SubnetGatewayIpv4Address string
-}
-
-// Stats is what docker's stats say of a container, as far as it is measured.
-type Stats struct {
-	Read        time.Time   `json:"read"`
-	Name        string      `json:"name"`
-	ID          string      `json:"id"`
-	CPUStats    CPUStats    `json:"cpu_stats"`
-	MemoryStats MemoryStats `json:"memory_stats"`
-	PIDsStats   PIDsStats   `json:"pids_stats"`
-}
-
-// CPUStats is the processor's part of Stats.
-type CPUStats struct {
-	CPUUsage struct {
-		TotalUsage uint64 `json:"total_usage"` // nanoseconds
-	} `json:"cpu_usage"`
-	OnlineCPUs int `json:"online_cpus"`
-}
-
-// MemoryStats is the memory's part of Stats, in bytes.
-type MemoryStats struct {
-	Usage uint64 `json:"usage"`
-	Limit uint64 `json:"limit"`
-}
-
-// PIDsStats is the processes' part of Stats.
-type PIDsStats struct {
-	Current uint64 `json:"current"`
 }
 
 // Credentials are temporary keys of a role.
@@ -137,6 +111,8 @@ func (s *Server) TaskHandler(vpc string) http.Handler {
 		mux.HandleFunc("GET /"+v+"/{id}/stats", with(s.stats))
 		mux.HandleFunc("GET /"+v+"/{id}/task/stats", with(s.taskStats))
 	}
+	mux.HandleFunc("GET /api/{id}/task-protection/v1/state", with(s.protection))
+	mux.HandleFunc("PUT /api/{id}/task-protection/v1/state", with(s.protection))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "404 page not found", http.StatusNotFound) })
 	return mux
 }
@@ -205,7 +181,7 @@ func (s *Server) container(w http.ResponseWriter, r *http.Request, eni string) {
 	}
 	for _, c := range t.Containers {
 		if c.MetadataID == r.PathValue("id") {
-			writeJSON(w, http.StatusOK, c)
+			writeJSON(w, http.StatusOK, inVersion(r, &c))
 			return
 		}
 	}
@@ -214,43 +190,19 @@ func (s *Server) container(w http.ResponseWriter, r *http.Request, eni string) {
 
 func (s *Server) task(w http.ResponseWriter, r *http.Request, eni string) {
 	t := s.find(w, r, eni)
-	switch {
-	case t == nil:
-	case strings.HasSuffix(r.URL.Path, "/taskWithTags"):
-		writeJSON(w, http.StatusOK, struct {
-			*Task
-			TaskTags map[string]string `json:",omitempty"`
-		}{t, t.TaskTags})
-	default:
-		writeJSON(w, http.StatusOK, t)
-	}
-}
-
-func (s *Server) stats(w http.ResponseWriter, r *http.Request, eni string) {
-	if s.find(w, r, eni) == nil {
-		return
-	}
-	st, err := s.Tasks.Stats(r.Context(), eni, r.PathValue("id"))
-	if err != nil {
-		s.fault(w, r, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, st) // null for a container that does not run
-}
-
-func (s *Server) taskStats(w http.ResponseWriter, r *http.Request, eni string) {
-	t := s.find(w, r, eni)
 	if t == nil {
 		return
 	}
-	all := map[string]*Stats{}
-	for _, c := range t.Containers {
-		st, err := s.Tasks.Stats(r.Context(), eni, c.MetadataID)
-		if err != nil {
-			s.fault(w, r, err)
-			return
-		}
-		all[c.DockerID] = st
+	var tags map[string]string
+	if strings.HasSuffix(r.URL.Path, "/taskWithTags") {
+		tags = t.TaskTags
 	}
-	writeJSON(w, http.StatusOK, all)
+	if strings.HasPrefix(r.URL.Path, "/v3/") {
+		writeJSON(w, http.StatusOK, t.version3(tags))
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		*Task
+		TaskTags map[string]string `json:",omitempty"`
+	}{t, tags})
 }

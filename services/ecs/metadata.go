@@ -3,17 +3,12 @@ package ecs
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"runtime"
-	"strings"
 
 	"minato/aws"
 	"minato/aws/arn"
 	"minato/dataplane/container"
 	"minato/gateway/metadata"
-	"minato/services/ecs/awslogs"
-	"minato/services/ecs/definition"
-	"minato/services/ecs/health"
+	"minato/services/ecs/inside"
 	"minato/services/ecs/spec"
 )
 
@@ -46,104 +41,37 @@ func hasContainer(id string) func(t *taskRecord) bool {
 	}
 }
 
+// insideOf is what a task is told about itself, as far as records say it.
+func (s *Service) insideOf(ctx context.Context, t *taskRecord) (*inside.Task, error) {
+	d, _, err := s.definition(ctx, t.Place, *t.TaskDefinitionArn)
+	if err != nil {
+		return nil, err
+	}
+	return &inside.Task{
+		Task: &t.Task, Definition: &d.TaskDefinition, Address: t.Address, Subnet: t.Subnet.CIDR, Resolver: spec.Resolver, Seen: map[string]container.Status{},
+		LogStream: func(name string) string { return logStream(t, logOptions(&d.TaskDefinition, name), name) },
+	}, nil
+}
+
 // Task implements metadata.Tasks.
 func (s *Service) Task(ctx context.Context, eni, metadataID string) (*metadata.Task, error) {
 	t, err := s.behind(ctx, eni, hasContainer(metadataID))
 	if err != nil || t == nil {
 		return nil, err
 	}
-	d, _, err := s.definition(ctx, t.Place, *t.TaskDefinitionArn)
+	told, err := s.insideOf(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	family, revision, _ := splitDefinition(*t.TaskDefinitionArn)
-	out := &metadata.Task{
-		Cluster: *t.ClusterArn, TaskARN: *t.TaskArn, Family: family, Revision: itoa(int64(revision)),
-		DesiredStatus: *t.DesiredStatus, KnownStatus: *t.LastStatus, PullStartedAt: t.PullStartedAt, PullStoppedAt: t.PullStoppedAt,
-		AvailabilityZone: aws.Val(t.AvailabilityZone), LaunchType: *t.LaunchType, TaskTags: map[string]string{},
-	}
-	if name, ok := strings.CutPrefix(aws.Val(t.Group), "service:"); ok {
-		out.ServiceName = name
-	}
-	for _, tag := range t.Tags {
-		out.TaskTags[aws.Val(tag.Key)] = aws.Val(tag.Value)
-	}
-	units, _ := definition.CPUUnits(aws.Val(t.Cpu))
-	memory, _ := definition.MemoryMiB(aws.Val(t.Memory))
-	out.Limits = &metadata.Limits{CPU: float64(units) / 1024, Memory: int64(memory)}
-	for i := range t.Containers {
-		c, err := s.metadataOf(ctx, t, &d, i)
-		if err != nil {
+	for _, c := range t.Containers {
+		status, err := s.Runtime.Get(ctx, *c.RuntimeId)
+		if err == nil {
+			told.Seen[*c.Name] = status
+		} else if !errors.Is(err, container.ErrNotFound) {
 			return nil, err
 		}
-		out.Containers = append(out.Containers, c)
 	}
-	return out, nil
-}
-
-// metadataOf is what the metadata endpoint says of a task's container.
-func (s *Service) metadataOf(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, i int) (metadata.Container, error) {
-	shown := &t.Containers[i]
-	name := *shown.Name
-	out := metadata.Container{
-		MetadataID: *shown.RuntimeId, DockerID: *shown.RuntimeId, Name: name, DockerName: name, Type: "NORMAL",
-		Image: aws.Val(shown.Image), ImageID: aws.Val(shown.ImageDigest), ContainerARN: *shown.ContainerArn, Snapshotter: "overlayfs",
-		DesiredStatus: *t.DesiredStatus, KnownStatus: *shown.LastStatus, Networks: []metadata.TaskNetwork{networkOf(t)},
-		Labels: map[string]string{
-			"com.amazonaws.ecs.cluster": *t.ClusterArn, "com.amazonaws.ecs.container-name": name, "com.amazonaws.ecs.task-arn": *t.TaskArn,
-			"com.amazonaws.ecs.task-definition-family": aws.Val(d.Family), "com.amazonaws.ecs.task-definition-version": itoa(int64(aws.Val(d.Revision))),
-		},
-	}
-	for j := range d.ContainerDefinitions {
-		def := &d.ContainerDefinitions[j]
-		if *def.Name != name {
-			continue
-		}
-		out.Limits = metadata.Limits{CPU: float64(aws.Val(def.Cpu)), Memory: int64(aws.Val(def.Memory))}
-		for k, v := range def.DockerLabels {
-			out.Labels[k] = v
-		}
-		if options := logOptions(&d.TaskDefinition, name); options != nil {
-			out.LogDriver, out.LogOptions = "awslogs", map[string]string{
-				awslogs.OptionGroup: options[awslogs.OptionGroup], awslogs.OptionRegion: options[awslogs.OptionRegion], "awslogs-stream": logStream(t, options, name),
-			}
-		}
-		if health.Defined(def.HealthCheck) {
-			out.Health = &metadata.Health{Status: aws.Val(shown.HealthStatus)}
-		}
-	}
-	status, err := s.Runtime.Get(ctx, *shown.RuntimeId)
-	if errors.Is(err, container.ErrNotFound) {
-		return out, nil
-	}
-	if err != nil {
-		return out, err
-	}
-	out.CreatedAt = &status.Created
-	if !status.Started.IsZero() {
-		out.StartedAt = &status.Started
-	}
-	if status.State == container.Ended {
-		out.FinishedAt, out.ExitCode = &status.Ended, &status.ExitCode
-	}
-	return out, nil
-}
-
-// networkOf is a task's place in its VPC.
-func networkOf(t *taskRecord) metadata.TaskNetwork {
-	n := metadata.TaskNetwork{NetworkMode: definition.Awsvpc, IPv4Addresses: []string{t.Address}, DomainNameServers: []string{spec.Resolver}, IPv4SubnetCIDRBlock: t.Subnet.CIDR}
-	if subnet, err := netip.ParsePrefix(t.Subnet.CIDR); err == nil {
-		n.SubnetGatewayIpv4Address = netip.PrefixFrom(subnet.Masked().Addr().Next(), subnet.Bits()).String()
-	}
-	for _, d := range t.Attachments[0].Details {
-		switch aws.Val(d.Name) {
-		case "macAddress":
-			n.MACAddress = aws.Val(d.Value)
-		case "privateDnsName":
-			n.PrivateDNSName = aws.Val(d.Value)
-		}
-	}
-	return n
+	return told.Metadata(), nil
 }
 
 // Stats implements metadata.Tasks.
@@ -159,16 +87,24 @@ func (s *Service) Stats(ctx context.Context, eni, metadataID string) (*metadata.
 	if err != nil {
 		return nil, err
 	}
-	out := &metadata.Stats{Read: m.Time, ID: metadataID}
-	for i := range t.Containers {
-		if *t.Containers[i].RuntimeId == metadataID {
-			out.Name = *t.Containers[i].Name
-		}
+	return (&inside.Task{Task: &t.Task}).Stats(metadataID, &m), nil
+}
+
+// AsTaskRole implements metadata.Tasks.
+func (s *Service) AsTaskRole(ctx context.Context, eni, metadataID string) (context.Context, error) {
+	t, err := s.behind(ctx, eni, hasContainer(metadataID))
+	if err != nil || t == nil {
+		return nil, err
 	}
-	out.CPUStats.CPUUsage.TotalUsage, out.CPUStats.OnlineCPUs = uint64(m.CPU), runtime.NumCPU()
-	out.MemoryStats.Usage, out.MemoryStats.Limit = uint64(m.Memory), uint64(m.MemoryLimit)
-	out.PIDsStats.Current = uint64(m.PIDs)
-	return out, nil
+	d, _, err := s.definition(ctx, t.Place, *t.TaskDefinitionArn)
+	if err != nil {
+		return nil, err
+	}
+	role := t.taskRole(&d)
+	if !arn.Is(role) {
+		return nil, nil
+	}
+	return s.asRole(ctx, t, role)
 }
 
 // TaskCredentials implements metadata.Tasks.
