@@ -13,7 +13,16 @@ type ecsResources struct{ api ecs.API }
 func ecsTypes(inv aws.Invoker) map[string]Type {
 	v := ecsResources{ecs.NewClient(inv)}
 	return map[string]Type{
-		"AWS::ECS::Cluster":        {Create: v.createCluster, Ready: v.readyCluster, Update: v.updateCluster, Delete: v.deleteCluster, Gone: v.goneCluster, Named: "ClusterName"},
+		"AWS::ECS::Cluster": {Create: v.createCluster, Ready: v.readyCluster, Update: v.updateCluster, Delete: v.deleteCluster, Gone: v.goneCluster, Named: "ClusterName"},
+		"AWS::ECS::ClusterCapacityProviderAssociations": {
+			Create: func(ctx context.Context, r *Request) (string, error) {
+				return r.str("Cluster"), v.associate(ctx, aws.Ptr(r.str("Cluster")), r.Properties)
+			},
+			Update: func(ctx context.Context, r *Request) error { return v.associate(ctx, &r.PhysicalID, r.Properties) },
+			Delete: func(ctx context.Context, r *Request) error {
+				return gone(v.associate(ctx, &r.PhysicalID, nil), "ClusterNotFoundException")
+			},
+		},
 		"AWS::ECS::TaskDefinition": {Create: v.register, Ready: v.readyDefinition, Update: v.updateDefinition, Delete: v.deregister},
 	}
 }
@@ -92,7 +101,9 @@ func (v ecsResources) readyCluster(ctx context.Context, r *Request) (map[string]
 
 func (v ecsResources) updateCluster(ctx context.Context, r *Request) error {
 	if r.changed("CapacityProviders", "DefaultCapacityProviderStrategy") {
-		return aws.Errorf("InvalidRequest", "Changing the capacity providers of a cluster is not supported by minato")
+		if err := v.associate(ctx, &r.PhysicalID, r.Properties); err != nil {
+			return err
+		}
 	}
 	in, err := into(without(settings(r.Properties), "ClusterName", "CapacityProviders", "DefaultCapacityProviderStrategy"), new(ecs.UpdateClusterInput))
 	if err != nil {
@@ -103,6 +114,25 @@ func (v ecsResources) updateCluster(ctx context.Context, r *Request) error {
 		return err
 	}
 	return updateECSTags(ctx, v.api, r, text(r.Attributes["Arn"]))
+}
+
+// associate gives a cluster the capacity providers of properties: none of nil.
+func (v ecsResources) associate(ctx context.Context, cluster *string, properties map[string]any) error {
+	in, err := into(map[string]any{
+		"CapacityProviders": properties["CapacityProviders"], "DefaultCapacityProviderStrategy": properties["DefaultCapacityProviderStrategy"],
+	}, new(ecs.PutClusterCapacityProvidersInput))
+	if err != nil {
+		return err
+	}
+	in.Cluster = cluster
+	if in.CapacityProviders == nil {
+		in.CapacityProviders = []string{}
+	}
+	if in.DefaultCapacityProviderStrategy == nil {
+		in.DefaultCapacityProviderStrategy = []ecs.CapacityProviderStrategyItem{}
+	}
+	_, err = v.api.PutClusterCapacityProviders(ctx, in)
+	return err
 }
 
 func (v ecsResources) deleteCluster(ctx context.Context, r *Request) error {

@@ -93,9 +93,9 @@ func breakerTripped() error {
 // ARN, or by its family with or without a revision.
 func runs(s *ecs.Service, definition string) bool {
 	have := aws.Val(s.TaskDefinition)
-	a, _ := arn.Parse(have)
-	family, _, _ := strings.Cut(a.Last(), ":")
-	return definition == have || definition == a.Last() || definition == family
+	name := have[strings.LastIndex(have, "/")+1:]
+	family, _, _ := strings.Cut(name, ":")
+	return definition == have || definition == name || definition == family
 }
 
 func (v serviceResources) update(ctx context.Context, r *Request) error {

@@ -214,6 +214,12 @@ func TestTypes(t *testing.T) {
 			`UpdateService {"cluster":"chat","desiredCount":3,"placementStrategy":[{"type":"random"}],"service":"ID","taskDefinition":"td:2"}`, `DeleteService {"cluster":"chat","force":true,"service":"ID"}`,
 		},
 		{
+			"AWS::ECS::ClusterCapacityProviderAssociations", `{"Cluster":"chat","CapacityProviders":["FARGATE","FARGATE_SPOT"],"DefaultCapacityProviderStrategy":[{"CapacityProvider":"FARGATE","Weight":"1"}]}`,
+			`{"Cluster":"chat","CapacityProviders":["FARGATE"],"DefaultCapacityProviderStrategy":[]}`, "chat",
+			`PutClusterCapacityProviders {"capacityProviders":["FARGATE","FARGATE_SPOT"],"cluster":"chat","defaultCapacityProviderStrategy":[{"capacityProvider":"FARGATE","weight":1}]}`,
+			`PutClusterCapacityProviders {"capacityProviders":["FARGATE"],"cluster":"ID"}`, `PutClusterCapacityProviders {"cluster":"ID"}`,
+		},
+		{
 			"AWS::ECR::Repository", `{"ImageTagMutability":"IMMUTABLE","RepositoryPolicyText":{"Version":"2012-10-17"},"EmptyOnDelete":"true"}`, `{}`, "s-r-x",
 			"CreateRepository {\"imageTagMutability\":\"IMMUTABLE\",\"repositoryName\":\"s-r-x\"}\n" + `SetRepositoryPolicy {"policyText":"{\"Version\":\"2012-10-17\"}","repositoryName":"s-r-x"}`,
 			"PutImageTagMutability {\"imageTagMutability\":\"MUTABLE\",\"repositoryName\":\"s-r-x\"}\n" + `DeleteRepositoryPolicy {"repositoryName":"s-r-x"}`, `DeleteRepository {"force":true,"repositoryName":"s-r-x"}`,
@@ -358,6 +364,17 @@ func TestReady(t *testing.T) {
 	if _, _, err := table["AWS::ECS::Service"].Ready(context.Background(), &Request{PhysicalID: "arn:aws:ecs:us-east-1:000000000000:service/chat/web"}); err == nil ||
 		Reason(err, "T") != `Resource handler returned message: "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'." (RequestToken: T, HandlerErrorCode: GeneralServiceException)` {
 		t.Error(err)
+	}
+	// A service that came to rest with another definition than the template's was
+	// rolled back.
+	service := &api.answers["DescribeServices"].(*ecs.DescribeServicesOutput).Services[0]
+	service.Deployments[0].RolloutState, service.RunningCount = aws.Ptr("COMPLETED"), service.DesiredCount
+	service.TaskDefinition = aws.Ptr("arn:aws:ecs:us-east-1:000000000000:task-definition/web:1")
+	for definition, ok := range map[string]bool{*service.TaskDefinition: true, "web:1": true, "web": true, "web:2": false, "arn:aws:ecs:us-east-1:000000000000:task-definition/web:2": false} {
+		_, ready, err := table["AWS::ECS::Service"].Ready(context.Background(), &Request{PhysicalID: "arn:aws:ecs:us-east-1:000000000000:service/chat/web", Properties: map[string]any{"TaskDefinition": definition}})
+		if ready != ok || (err == nil) != ok {
+			t.Errorf("%s: ready %v, %v", definition, ready, err)
+		}
 	}
 }
 
