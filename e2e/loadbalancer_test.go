@@ -413,6 +413,28 @@ func TestLoadBalancer(t *testing.T) {
 			e.Errorf("%v %q", err, got)
 		}
 	})
+	e.part("metrics", func(e *edge) {
+		e.until("the metrics", func() bool {
+			sum := func(namespace, name, stat string, dimensions ...string) (total float64) {
+				var out struct{ Datapoints []map[string]any }
+				now := time.Now().UTC()
+				e.aws(&out, append([]string{
+					"cloudwatch", "get-metric-statistics", "--namespace", namespace, "--metric-name", name, "--statistics", stat, "--period", "60",
+					"--start-time", now.Add(-time.Hour).Format(time.RFC3339), "--end-time", now.Add(time.Minute).Format(time.RFC3339), "--dimensions",
+				}, dimensions...)...)
+				for _, d := range out.Datapoints {
+					total += d[stat].(float64)
+				}
+				return total
+			}
+			full := func(a string) string { return a[strings.LastIndex(a, ":")+1:] }
+			lb := "Name=LoadBalancer,Value=" + strings.TrimPrefix(strings.Join(strings.Split(full(e.out["Secure"]), "/")[:4], "/"), "listener/")
+			web := "Name=TargetGroup,Value=" + full(e.out["Web"])
+			return sum("AWS/ApplicationELB", "RequestCount", "Sum", lb) >= 500 && sum("AWS/ApplicationELB", "HTTPCode_Target_2XX_Count", "Sum", lb, web) >= 500 &&
+				sum("AWS/ApplicationELB", "HealthyHostCount", "Maximum", lb, web) >= 2 && sum("AWS/ApplicationELB", "TargetResponseTime", "Average", lb) > 0 &&
+				sum("AWS/ApplicationELB", "RequestCountPerTarget", "Sum", web) > 0
+		})
+	})
 	e.part("certificates in use", func(e *edge) {
 		e.refused("ResourceInUseException", "acm", "delete-certificate", "--certificate-arn", e.out["Cert"])
 		e.refused("DeleteConflict", "iam", "delete-server-certificate", "--server-certificate-name", "second")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"minato/aws"
+	cwapi "minato/aws/api/cloudwatch"
 	ec2api "minato/aws/api/ec2"
 	elbapi "minato/aws/api/elbv2"
 	"minato/aws/arn"
@@ -31,6 +32,8 @@ type Deps struct {
 	EC2   ec2api.API // through the gateway
 	Proxy proxy.Proxy
 	Bus   *controller.Bus
+	// Metrics is CloudWatch, through the gateway.
+	Metrics cwapi.API
 	// Ready returns when a network interface is real, or with ctx's error
 	// (network.Network's Wait). nil counts every interface as real.
 	Ready func(ctx context.Context, eni string) error

@@ -115,7 +115,9 @@ func (c *client) request() bool {
 	c.t = c.s.table.Load()
 	c.isHead, c.keep, c.linger = false, false, true
 	c.body.start(&c.stream, http1.NoBody, 0)
+	c.end = time.Now().Add(c.idle) // the whole head, drop by drop or not
 	head, err := c.head()
+	c.end = time.Time{}
 	switch {
 	case err == errTooLong:
 		c.s.count.requests.Add(1)

@@ -37,6 +37,7 @@ type stream struct {
 	buf  []byte // buf[r:w] is not used yet
 	r, w int
 	idle time.Duration
+	end  time.Time // reading ends then, however busy; zero is never
 	busy *activity
 	halt atomic.Bool // fill must not wait
 	// Where bytes are counted; nil for targets.
@@ -94,7 +95,11 @@ func (s *stream) fill() error {
 // side moved a byte for the idle time.
 func (s *stream) read(p []byte) (int, error) {
 	for {
-		s.SetReadDeadline(time.Now().Add(s.idle))
+		until := time.Now().Add(s.idle)
+		if !s.end.IsZero() && s.end.Before(until) {
+			until = s.end
+		}
+		s.SetReadDeadline(until)
 		if s.halt.Load() {
 			return 0, os.ErrDeadlineExceeded
 		}
