@@ -88,16 +88,24 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// testServer builds ./server, the program in the tests' images, once.
-var testServer = sync.OnceValues(func() (string, error) {
-	name := filepath.Join(scratch, "server")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", name, "./server")
+// testServer builds ./server, the program in most tests' images, once, and
+// testProgram that of the runtime's own tests, which shows its surroundings.
+var (
+	testServer  = sync.OnceValues(func() (string, error) { return buildTool("server", "./server") })
+	testProgram = sync.OnceValues(func() (string, error) {
+		return buildTool("program", "minato/dataplane/container/containertest/program/cmd")
+	})
+)
+
+func buildTool(name, pkg string) (string, error) {
+	path := filepath.Join(scratch, name)
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the tests' server: %w\n%s", err, out)
+		return "", fmt.Errorf("the tests' %s: %w\n%s", name, err, out)
 	}
-	return name, nil
-})
+	return path, nil
+}
 
 type instanceKey struct{}
 
@@ -126,6 +134,11 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("SERVER", server)
+	program, err := testProgram()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PROGRAM", program)
 	hosts := fmt.Sprintf("127.0.0.1 localhost\n%s %s\n", in.ServiceAddress(), registryName)
 	if err := os.WriteFile(filepath.Join(env.WorkDir, "hosts"), []byte(hosts), 0o644); err != nil {
 		return err
