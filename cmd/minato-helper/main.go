@@ -2,6 +2,7 @@
 //
 //	minato-helper log DIR           writes a container's output to a spool
 //	minato-helper init COMMAND…     the first process of a container that wants one
+//	minato-helper hold              the first process of containers that share theirs
 //
 // There is one process of it for every container, so it is a program of its own
 // that imports next to nothing: 1 MiB each, where as part of the shim, with all
@@ -15,6 +16,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "hold" {
+		runHold()
+	}
 	if len(os.Args) > 2 {
 		switch os.Args[1] {
 		case "log":
@@ -28,6 +32,6 @@ func main() {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: minato-helper log DIR | minato-helper init COMMAND…")
+	fmt.Fprintln(os.Stderr, "usage: minato-helper log DIR | minato-helper init COMMAND… | minato-helper hold")
 	os.Exit(2)
 }

@@ -138,6 +138,9 @@ type Group struct {
 	// DNS is what /etc/resolv.conf says.
 	DNS    DNS
 	Limits Limits
+	// SharePIDs has all containers see, signal and trace each other's processes,
+	// of which none is then the first.
+	SharePIDs bool
 	// Labels are kept and not understood.
 	Labels map[string]string
 }

@@ -349,6 +349,43 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// Containers of a group that shares its processes see each other's; one that ends
+// takes nobody with it, and what holds them is seen by nobody.
+func TestSharedPIDs(t *testing.T) {
+	f := newFixture(t)
+	g := container.Group{ID: "g" + ids.Hex(8), SharePIDs: true}
+	f.ok(f.EnsureGroup(f.ctx, g))
+	a := f.start(container.Container{Group: g.ID, Command: []string{"stubborn"}})
+	f.wait(f.start(container.Container{Group: g.ID, Command: []string{"exit", "0"}}))
+	b := f.start(container.Container{Group: g.ID, Command: []string{"ps"}})
+	f.wait(b)
+	if got := f.lines(b); !slices.Contains(got, "/program stubborn") || !slices.Contains(got, "/program ps") || !slices.Contains(got, "/dev/.minato-init hold") {
+		t.Errorf("it sees %q", got)
+	}
+	alone := f.run("ps")
+	f.wait(alone)
+	if got := f.lines(alone); !slices.Equal(got, []string{"/program ps"}) {
+		t.Errorf("another group's sees %q", got)
+	}
+	if s, err := f.Get(f.ctx, a); err != nil || s.State != container.Running {
+		t.Errorf("%+v, %v", s, err)
+	}
+	all, err := f.List(f.ctx)
+	f.ok(err)
+	if len(all) != 4 {
+		t.Errorf("%d containers are listed", len(all))
+	}
+	f.ok(f.Stop(f.ctx, a, syscall.SIGTERM, 100*time.Millisecond))
+	if s := f.wait(a); s.ExitCode != 137 || s.Reason != "" {
+		t.Errorf("%+v", s)
+	}
+	c := f.start(container.Container{Group: g.ID, Command: []string{"sleep"}})
+	f.ok(f.Shutdown(f.ctx))
+	if s := f.wait(c); s.ExitCode != 0 || s.Reason != "" {
+		t.Errorf("at the shutdown: %+v", s)
+	}
+}
+
 // A mount is filled with what the image has there, once.
 func TestSeed(t *testing.T) {
 	f := newFixture(t)

@@ -33,7 +33,7 @@ func (r *Runtime) Ensure(ctx context.Context, rec container.Container) error {
 	if (rec.Image == "") == (rec.Root == nil) {
 		return fmt.Errorf("container %s: it needs either an image or a root", rec.ID)
 	}
-	c, err := r.register(rec)
+	c, err := r.register(record{Container: rec})
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (r *Runtime) Ensure(ctx context.Context, rec container.Container) error {
 }
 
 // register returns the container of a record, made if it is not there yet.
-func (r *Runtime) register(rec container.Container) (*ctr, error) {
+func (r *Runtime) register(rec record) (*ctr, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.ctrs[rec.ID]; c != nil {
@@ -61,7 +61,7 @@ func (r *Runtime) register(rec container.Container) (*ctr, error) {
 	if g == nil {
 		return nil, fmt.Errorf("container %s: group %s: %w", rec.ID, rec.Group, container.ErrNotFound)
 	}
-	c := newCtr(g, record{Container: rec})
+	c := newCtr(g, rec)
 	c.status.Created = time.Now().UTC()
 	r.ctrs[rec.ID] = c
 	return c, nil
@@ -106,6 +106,11 @@ func (r *Runtime) create(ctx context.Context, c *ctr) error {
 	if err != nil {
 		return err
 	}
+	pids, err := r.sharedPIDs(ctx, c)
+	if err != nil {
+		return err
+	}
+	specOpts = append(specOpts, pids...)
 	opts = append(opts, client.WithNewSpec(specOpts...), client.WithRuntime(r.shim, &options.Options{
 		BinaryName: r.runc, Root: r.o.runcRoot(), ShimCgroup: r.o.cgroup() + "/shims",
 	}))
@@ -396,7 +401,9 @@ func (r *Runtime) List(context.Context) ([]container.Status, error) {
 	defer r.mu.Unlock()
 	out := make([]container.Status, 0, len(r.ctrs))
 	for _, c := range r.ctrs {
-		out = append(out, c.status)
+		if !c.isHolder() {
+			out = append(out, c.status)
+		}
 	}
 	slices.SortFunc(out, func(a, b container.Status) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil

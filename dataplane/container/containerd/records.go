@@ -21,6 +21,8 @@ type group struct {
 	// shim is held while the group's shim may come into being or go: a shim that
 	// is going is not to be given another task.
 	shim chan struct{}
+	// holder is held while the holder of its processes is made.
+	holder chan struct{}
 }
 
 // ctr is a container as we know it. What the runtime's mutex guards is said.
@@ -45,6 +47,8 @@ type record struct {
 	container.Container
 	// StopSignal is the image's.
 	StopSignal syscall.Signal
+	// Holder says that it holds the processes of its group.
+	Holder bool
 }
 
 const (
@@ -64,7 +68,7 @@ func checkID(kind, id string) error {
 }
 
 func newGroup(dir string, rec container.Group) *group {
-	return &group{rec: rec, dir: dir, shim: make(chan struct{}, 1)}
+	return &group{rec: rec, dir: dir, shim: make(chan struct{}, 1), holder: make(chan struct{}, 1)}
 }
 
 func newCtr(g *group, rec record) *ctr {

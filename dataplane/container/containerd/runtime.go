@@ -111,6 +111,9 @@ func (r *Runtime) Shutdown(ctx context.Context) error {
 	var eg errgroup.Group
 	eg.SetLimit(16)
 	for _, c := range all {
+		if c.isHolder() {
+			continue
+		}
 		eg.Go(func() error {
 			if err := r.Stop(ctx, c.rec.ID, 0, shutdownGrace); err != nil || r.statusOf(c).State != container.Ended {
 				return err
@@ -123,7 +126,7 @@ func (r *Runtime) Shutdown(ctx context.Context) error {
 			}
 		})
 	}
-	err := eg.Wait()
+	err := errors.Join(eg.Wait(), r.stopHolders(ctx, all))
 	return errors.Join(err, r.halt(ctx))
 }
 
@@ -274,6 +277,9 @@ type subscription struct {
 
 // changedLocked tells everybody that something about a container changed.
 func (r *Runtime) changedLocked(c *ctr) {
+	if c.isHolder() {
+		return
+	}
 	for s := range r.changes.subs {
 		s.pending[container.Change{Group: c.rec.Group, Container: c.rec.ID}] = true
 		select {

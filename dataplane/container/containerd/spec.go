@@ -29,6 +29,9 @@ const initPath = "/dev/.minato-init"
 func (r *Runtime) specOpts(c *ctr, img *container.Image) ([]oci.SpecOpts, error) {
 	rec, g := c.rec.Container, r.recordOf(c.group)
 	args, err := processArgs(rec, img)
+	if c.isHolder() {
+		args, err = []string{initPath, holderVerb}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +125,7 @@ func (r *Runtime) mounts(c *ctr) ([]specs.Mount, error) {
 		bind(filepath.Join(c.group.dir, "resolv.conf"), "/etc/resolv.conf"),
 		bind(filepath.Join(c.group.dir, "hostname"), "/etc/hostname"),
 	}
-	if rec.Init {
+	if rec.Init || c.isHolder() {
 		out = append(out, bind(r.helper, initPath, "ro"))
 	}
 	if rec.Root != nil {

@@ -47,8 +47,9 @@ type Task struct {
 func (t *Task) ContainerGroup() container.Group {
 	g := container.Group{
 		ID: t.Group, Netns: t.Netns, Hostname: t.Hostname, Labels: t.Labels,
-		DNS:   container.DNS{Servers: []string{Resolver}},
-		Hosts: []container.HostEntry{{Addr: t.Address, Names: []string{t.Hostname}}},
+		DNS:       container.DNS{Servers: []string{Resolver}},
+		Hosts:     []container.HostEntry{{Addr: t.Address, Names: []string{t.Hostname}}},
+		SharePIDs: t.Definition != nil && aws.Val(t.Definition.PidMode) == ecsapi.PidModeTask,
 	}
 	if _, domain, ok := strings.Cut(t.Hostname, "."); ok {
 		g.DNS.Search = []string{domain}

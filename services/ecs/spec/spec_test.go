@@ -19,9 +19,9 @@ func task(d *ecsapi.TaskDefinition) *Task {
 }
 
 func TestGroup(t *testing.T) {
-	x := task(nil)
+	x := task(&ecsapi.TaskDefinition{PidMode: ptr("task")})
 	g := x.ContainerGroup()
-	if g.Limits.CPUs != 0.25 || g.Limits.Memory != 512<<20 || !slices.Equal(g.DNS.Servers, []string{Resolver}) || !slices.Equal(g.DNS.Search, []string{"ec2.internal"}) ||
+	if !g.SharePIDs || g.Limits.CPUs != 0.25 || g.Limits.Memory != 512<<20 || !slices.Equal(g.DNS.Servers, []string{Resolver}) || !slices.Equal(g.DNS.Search, []string{"ec2.internal"}) ||
 		!reflect.DeepEqual(g.Hosts, []container.HostEntry{{Addr: "10.0.0.9", Names: []string{"ip-10-0-0-9.ec2.internal"}}}) {
 		t.Errorf("%+v", g)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,6 +36,7 @@ type Proc struct {
 //	file PATH         writes a file's content
 //	touch PATH        makes a file; exit code 1 when it may not
 //	first PATH        makes a file; exit code 1 when it is there already
+//	ps                writes the arguments of every process there is
 //	alloc MB          uses memory, and sleeps
 //	uid               writes its user and group ids
 //	host              writes the host name
@@ -109,6 +111,16 @@ func runHost(p Proc, what string, args []string) int {
 			return 1
 		}
 		f.Close()
+	case "ps":
+		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			return 1
+		}
+		for _, name := range files {
+			if b, err := os.ReadFile(name); err == nil {
+				out += strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " ")) + "\n"
+			}
+		}
 	case "alloc":
 		b := make([]byte, number(args, 0)<<20)
 		for i := 0; i < len(b); i += 4096 {
