@@ -67,6 +67,9 @@ type Runtime interface {
 	// DeleteGroup kills and deletes the containers of a group, and the group. One
 	// that is not there is deleted already.
 	DeleteGroup(ctx context.Context, id string) error
+	// Written is how many bytes of disk the containers of a group have written to
+	// their own file systems, besides what is mounted.
+	Written(ctx context.Context, group string) (int64, error)
 	// Groups lists the ids of all groups.
 	Groups(ctx context.Context) ([]string, error)
 

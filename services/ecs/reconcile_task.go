@@ -313,6 +313,9 @@ func (s *Service) observe(ctx context.Context, t *taskRecord, d *taskDefinitionR
 			continue
 		}
 		s.checkHealth(t, &d.TaskDefinition, *c.Name, status)
+		if status.State == container.Running {
+			s.watchStorage(t)
+		}
 		if s.forwardLogs(t, d, *c.Name, status) {
 			o.logging = true
 		}

@@ -69,7 +69,7 @@ func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
 			LaunchType: aws.Ptr(ecsapi.LaunchTypeFargate), PlatformVersion: aws.Ptr(platformVersion), PlatformFamily: aws.Ptr("Linux"),
 			Cpu: d.Cpu, Memory: d.Memory, Group: &r.Group, CreatedAt: s.now(), Version: aws.Ptr(int64(1)), Overrides: r.Overrides,
 			EnableExecuteCommand: &r.ExecuteCommand, Tags: r.Tags, AvailabilityZone: aws.Ptr(r.Subnet.Zone),
-			EphemeralStorage: &ecsapi.EphemeralStorage{SizeInGiB: aws.Ptr(int32(20))},
+			EphemeralStorage: &ecsapi.EphemeralStorage{SizeInGiB: aws.Ptr[int32](definition.DefaultStorage)},
 			Attachments: []ecsapi.Attachment{{
 				Id: aws.Ptr(ids.UUID()), Type: aws.Ptr("ElasticNetworkInterface"), Status: aws.Ptr("PRECREATED"),
 				Details: []ecsapi.KeyValuePair{{Name: aws.Ptr("subnetId"), Value: aws.Ptr(r.Subnet.ID)}},

@@ -530,6 +530,20 @@ func TestRestartPolicy(t *testing.T) {
 	}
 }
 
+// A task that has written more than its ephemeral storage ends.
+func TestStorageFull(t *testing.T) {
+	q := newQuay(t)
+	d := chatDefinition("sleep")
+	arn := q.run(d)
+	q.until(arn, taskRunning)
+	q.stop()
+	q.runtime.SetWritten(25 << 30)
+	q.start()
+	if task := q.until(arn, taskStopped); *task.StoppedReason != "no space left on device: the task has written 25.0 GiB and has 20 GiB of ephemeral storage" || *task.StopCode != "EssentialContainerExited" {
+		t.Errorf("%s: %s", *task.StopCode, *task.StoppedReason)
+	}
+}
+
 // A container that ends before it has run for its period is not started again.
 func TestRestartTooSoon(t *testing.T) {
 	q := newQuay(t)

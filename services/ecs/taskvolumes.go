@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 
 	"minato/aws"
+	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/storage"
 )
 
 // efsFailure is how ECS says that a file system cannot be mounted.
@@ -49,6 +51,25 @@ func (s *Service) mountFileSystems(d *taskDefinitionRecord) error {
 		}
 	}
 	return nil
+}
+
+// watchStorage holds a task to its ephemeral storage while it runs.
+func (s *Service) watchStorage(t *taskRecord) {
+	group, ids := t.group(), t.ids()
+	w := &storage.Watcher{
+		Layers: func(ctx context.Context) (int64, error) { return s.Runtime.Written(ctx, group) },
+		Dir:    filepath.Join(s.VolumesDir, t.ID), Limit: int64(aws.Val(t.EphemeralStorage.SizeInGiB)) << 30, Clock: s.Clock,
+		Full: func(ctx context.Context, reason string) {
+			_, err := s.tasks.Update(ctx, func(t *taskRecord) error {
+				t.end(stopRequest{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: reason, At: *s.now()})
+				return nil
+			}, ids...)
+			if err != nil && ctx.Err() == nil {
+				s.Log.Warn("a task whose storage is full cannot be stopped", "task", ids, "error", err)
+			}
+		},
+	}
+	s.once("storage "+t.ID, w.Watch)
 }
 
 // makeSources makes the containers that a container takes volumes from: their

@@ -386,6 +386,17 @@ func TestSharedPIDs(t *testing.T) {
 	}
 }
 
+func TestWritten(t *testing.T) {
+	f := newFixture(t)
+	source := filepath.Join(f.o.MountRoots[0], "data")
+	f.ok(os.Mkdir(source, 0o755))
+	f.wait(f.run("fill", "/made", "3"))
+	f.wait(f.start(container.Container{Command: []string{"fill", "/data/made", "5"}, Mounts: []container.Mount{{Source: source, Target: "/data"}}}))
+	if n, err := f.Written(f.ctx, f.group); err != nil || n < 3<<20 || n >= 5<<20 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 // A mount is filled with what the image has there, once.
 func TestSeed(t *testing.T) {
 	f := newFixture(t)

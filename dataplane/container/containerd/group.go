@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sync/errgroup"
 
 	"minato/dataplane/container"
@@ -95,6 +96,31 @@ func (r *Runtime) DeleteGroup(ctx context.Context, id string) error {
 	defer r.mu.Unlock()
 	delete(r.groups, id)
 	return nil
+}
+
+// Written implements container.Runtime.
+func (r *Runtime) Written(ctx context.Context, id string) (int64, error) {
+	r.mu.Lock()
+	g := r.groups[id]
+	var members []string
+	for cid, c := range r.ctrs {
+		if c.rec.Group == id && c.rec.Root == nil {
+			members = append(members, cid)
+		}
+	}
+	r.mu.Unlock()
+	if g == nil {
+		return 0, fmt.Errorf("group %s: %w", id, container.ErrNotFound)
+	}
+	var sum int64
+	for _, cid := range members {
+		u, err := r.eng.client.SnapshotService(snapshotter).Usage(withNamespace(ctx), cid)
+		if err != nil && !errdefs.IsNotFound(err) {
+			return 0, err
+		}
+		sum += u.Size
+	}
+	return sum, nil
 }
 
 // hostsText is an /etc/hosts as docker and ECS write it.

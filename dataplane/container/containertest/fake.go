@@ -43,6 +43,8 @@ type Fake struct {
 	groups map[string]container.Group
 	ctrs   map[string]*fakeContainer
 	subs   map[*fakeSub]bool
+
+	written int64
 }
 
 var _ container.Runtime = (*Fake)(nil)
@@ -173,6 +175,24 @@ func (f *Fake) DeleteGroup(ctx context.Context, id string) error {
 	defer f.mu.Unlock()
 	delete(f.groups, id)
 	return nil
+}
+
+// Written implements container.Runtime: a program writes to this machine's own
+// file system, so it is what a test says.
+func (f *Fake) Written(_ context.Context, group string) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.groups[group]; !ok {
+		return 0, fmt.Errorf("group %s: %w", group, container.ErrNotFound)
+	}
+	return f.written, nil
+}
+
+// SetWritten says how much every group has written.
+func (f *Fake) SetWritten(bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.written = bytes
 }
 
 // Groups implements container.Runtime.

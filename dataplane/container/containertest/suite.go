@@ -516,8 +516,14 @@ func testGroups(k *kit) {
 	if s, err := k.s.Get(k.ctx, a.ID); err != nil || s.State != container.Running {
 		k.Errorf("when its neighbour ended: %+v, %v", s, err)
 	}
+	if n, err := k.s.Written(k.ctx, other); err != nil || n < 0 || n > 1<<20 {
+		k.Errorf("it has written %d bytes, %v", n, err)
+	}
 	k.ok(k.s.DeleteGroup(k.ctx, other))
 	k.ok(k.s.DeleteGroup(k.ctx, other))
+	if _, err := k.s.Written(k.ctx, other); !errors.Is(err, container.ErrNotFound) {
+		k.Errorf("what nobody has written: %v", err)
+	}
 	for _, c := range []container.Container{a, b} {
 		if _, err := k.s.Get(k.ctx, c.ID); !errors.Is(err, container.ErrNotFound) {
 			k.Errorf("%s after DeleteGroup: %v", c.ID, err)

@@ -36,6 +36,7 @@ type Proc struct {
 //	file PATH         writes a file's content
 //	touch PATH        makes a file; exit code 1 when it may not
 //	first PATH        makes a file; exit code 1 when it is there already
+//	fill PATH MB      makes a file of that size
 //	ps                writes the arguments of every process there is
 //	alloc MB          uses memory, and sleeps
 //	uid               writes its user and group ids
@@ -111,6 +112,11 @@ func runHost(p Proc, what string, args []string) int {
 			return 1
 		}
 		f.Close()
+	case "fill":
+		if err := os.WriteFile(args[0], make([]byte, number(args, 1)<<20), 0o644); err != nil {
+			fmt.Fprintln(p.Stderr, err)
+			return 1
+		}
 	case "ps":
 		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 		if err != nil {
