@@ -53,7 +53,7 @@ func pullFailure(err error) error {
 }
 
 func (o *outsideImages) pull(from ecs.ImageSource) registry.Pull {
-	p := registry.Pull{Ref: from.Ref, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+	p := registry.Pull{Ref: from.Ref, Platform: from.Platform, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
 		return o.dial(ctx, from, address)
 	}}
 	if l := from.Login; l != nil {

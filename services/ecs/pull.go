@@ -23,8 +23,9 @@ type Images interface {
 
 // ImageSource is an image and the way to it: that of the task which is to run it.
 type ImageSource struct {
-	Ref string // as in the task definition: "nginx", "public.ecr.aws/x/y:1"
-	VPC string // whose resolver knows the registry's name
+	Ref      string // as in the task definition: "nginx", "public.ecr.aws/x/y:1"
+	VPC      string // whose resolver knows the registry's name
+	Platform string // that is wanted: "linux/amd64"
 	// Dial connects from the task's interface to an address in digits, by the
 	// task's own routes and groups.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -46,8 +47,8 @@ func (f *PullFailure) Unwrap() error { return f.Cause }
 const stopPoll = time.Second
 
 // pullOutside gets an image of a registry that is not ECR and returns its digest.
-func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref, as *secrets.Login) (string, error) {
-	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Login: as, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref, arch string, as *secrets.Login) (string, error) {
+	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Login: as, Platform: "linux/" + arch, Dial: func(ctx context.Context, address string) (net.Conn, error) {
 		return s.Runtime.Dial(ctx, t.group(), address)
 	}}
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -8,6 +8,7 @@ import (
 
 	"minato/aws"
 	ecrapi "minato/aws/api/ecr"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/pull"
 )
 
@@ -85,7 +86,7 @@ func (s *Service) resolve(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	if err != nil {
 		return "", err
 	}
-	digest, err := pull.Resolve(ctx, s.ECR, ref)
+	digest, err := pull.Resolve(ctx, s.ECR, ref, definition.Architecture(&d.TaskDefinition))
 	var refused *pull.Refused
 	if errors.As(err, &refused) {
 		err = failure(refused.Cause, "%s", refused.Text)

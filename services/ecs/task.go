@@ -74,7 +74,7 @@ func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
 				Id: aws.Ptr(ids.UUID()), Type: aws.Ptr("ElasticNetworkInterface"), Status: aws.Ptr("PRECREATED"),
 				Details: []ecsapi.KeyValuePair{{Name: aws.Ptr("subnetId"), Value: aws.Ptr(r.Subnet.ID)}},
 			}},
-			Attributes: []ecsapi.Attribute{{Name: aws.Ptr("ecs.cpu-architecture"), Value: aws.Ptr(cpuArchitecture(d))}},
+			Attributes: []ecsapi.Attribute{{Name: aws.Ptr("ecs.cpu-architecture"), Value: aws.Ptr(definition.CPUArchitecture(&d.TaskDefinition))}},
 		},
 	}
 	if d.EphemeralStorage != nil {
@@ -128,13 +128,6 @@ func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
 func runtimeNumber() string {
 	n, _ := strconv.ParseUint(ids.Hex(12), 16, 64)
 	return strconv.FormatUint(1_000_000_000+n%9_000_000_000, 10)
-}
-
-func cpuArchitecture(d *taskDefinitionRecord) string {
-	if d.RuntimePlatform != nil && aws.Val(d.RuntimePlatform.CpuArchitecture) == ecsapi.CPUArchitectureArm64 {
-		return "arm64"
-	}
-	return "x86_64"
 }
 
 // putTask writes the record of a task. The reconciler does the rest.

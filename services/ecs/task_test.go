@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -443,6 +444,10 @@ func TestTasksThatDoNotStart(t *testing.T) {
 			d.ContainerDefinitions[0].DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("init"), Condition: aws.Ptr("SUCCESS")}}
 			d.ContainerDefinitions = append(d.ContainerDefinitions, side)
 		}, "Task failed to start"},
+		{"another processor", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
+			other := map[string]string{"amd64": "ARM64", "arm64": "X86_64"}[runtime.GOARCH]
+			d.RuntimePlatform = &ecsapi.RuntimePlatform{CpuArchitecture: &other}
+		}, "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/" + map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH] + "'."},
 		{"no such directory of a file system", func(_ *quay, d *ecsapi.RegisterTaskDefinitionInput) {
 			d.Volumes = []ecsapi.Volume{{Name: aws.Ptr("v"), EfsVolumeConfiguration: &ecsapi.EFSVolumeConfiguration{FileSystemId: aws.Ptr("fs-01234567"), RootDirectory: aws.Ptr("/none")}}}
 		}, "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4: mounting fs-01234567:/none failed, reason given by server: No such file or directory : unsuccessful EFS utils command execution; code: 32"},

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/pull"
 	"minato/services/ecs/secrets"
 )
@@ -136,12 +138,12 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 			if ref.ECR() {
 				digest, err = s.resolve(ctx, t, d, ref)
 			} else {
-				digest, err = s.pullOutside(ctx, t, ref, as)
+				digest, err = s.pullOutside(ctx, t, ref, definition.Architecture(&d.TaskDefinition), as)
 			}
 			if err != nil {
 				return nil, err
 			}
-			if byRef[key], err = s.unpack(ctx, ref, digest); err != nil {
+			if byRef[key], err = s.unpack(ctx, ref, definition.Architecture(&d.TaskDefinition), digest); err != nil {
 				return nil, err
 			}
 		}
@@ -151,11 +153,15 @@ func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionReco
 }
 
 // unpack makes an image ready to be run.
-func (s *Service) unpack(ctx context.Context, ref pull.Ref, digest string) (container.Image, error) {
+func (s *Service) unpack(ctx context.Context, ref pull.Ref, arch, digest string) (container.Image, error) {
 	image, err := s.Runtime.EnsureUnpacked(ctx, digest)
+	lacks := errors.Is(err, container.ErrPlatform) || arch != runtime.GOARCH && errors.Is(err, container.ErrNotFound)
+	if lacks || err == nil {
+		if why := pull.Unpacked(arch, !lacks); why != "" {
+			return image, failure(err, "%s", why)
+		}
+	}
 	switch {
-	case errors.Is(err, container.ErrPlatform):
-		err = failure(err, "%s", pull.NoPlatform())
 	case errors.Is(err, container.ErrNotFound):
 		err = failure(err, "%s", ref.NotFound())
 	case err != nil:

@@ -4,6 +4,7 @@ package definition
 
 import (
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -123,4 +124,27 @@ func Fill(d *ecsapi.TaskDefinition) {
 			}
 		}
 	}
+}
+
+// Architecture is the processor architecture of a task, in Go's words: what its
+// definition says, or this machine's.
+func Architecture(d *ecsapi.TaskDefinition) string {
+	if d.RuntimePlatform == nil {
+		return runtime.GOARCH
+	}
+	switch aws.Val(d.RuntimePlatform.CpuArchitecture) {
+	case ecsapi.CPUArchitectureArm64:
+		return "arm64"
+	case ecsapi.CPUArchitectureX8664:
+		return "amd64"
+	}
+	return runtime.GOARCH
+}
+
+// CPUArchitecture is Architecture as the attribute of a task says it.
+func CPUArchitecture(d *ecsapi.TaskDefinition) string {
+	if a := Architecture(d); a != "amd64" {
+		return a
+	}
+	return "x86_64"
 }

@@ -31,9 +31,9 @@ var manifestTypes = []string{
 	"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json",
 }
 
-// Resolve asks ECR, as the caller, which digest an image's tag stands for, and
-// whether the caller may have it.
-func Resolve(ctx context.Context, ecr ecrapi.API, ref Ref) (string, error) {
+// Resolve asks ECR, as the caller, which digest an image's tag stands for,
+// whether the caller may have it, and it is for an architecture that is here.
+func Resolve(ctx context.Context, ecr ecrapi.API, ref Ref, arch string) (string, error) {
 	// The registry that the image's name says, which need not be that of the
 	// task's region.
 	caller := identity.From(ctx)
@@ -58,7 +58,7 @@ func Resolve(ctx context.Context, ecr ecrapi.API, ref Ref) (string, error) {
 	case len(out.Images) == 0 || out.Images[0].ImageId == nil:
 		return "", refused(nil, ref.NotFound())
 	}
-	return aws.Val(out.Images[0].ImageId.ImageDigest), mayDownload(ctx, ecr, ref, aws.Val(out.Images[0].ImageManifest))
+	return aws.Val(out.Images[0].ImageId.ImageDigest), mayDownload(ctx, ecr, ref, arch, aws.Val(out.Images[0].ImageManifest))
 }
 
 // manifest is what is read of an image's manifest, or of an index of several.
@@ -70,12 +70,28 @@ type manifest struct {
 	}
 }
 
+// has tells whether an index has something for an architecture.
+func (m *manifest) has(arch string) bool {
+	for _, child := range m.Manifests {
+		if child.Platform.OS == "linux" && child.Platform.Architecture == arch {
+			return true
+		}
+	}
+	return false
+}
+
 // mayDownload asks for a layer of an image as whoever pulls it would. The layer
 // is here already, but a role that may not have it cannot pull on AWS either.
-func mayDownload(ctx context.Context, ecr ecrapi.API, ref Ref, body string) error {
+func mayDownload(ctx context.Context, ecr ecrapi.API, ref Ref, arch, body string) error {
 	var m manifest
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		return fmt.Errorf("the manifest of %s: %w", ref.Text, err)
+	}
+	if len(m.Manifests) > 0 && !m.has(arch) {
+		return refused(nil, NoPlatform(arch))
+	}
+	if len(m.Manifests) > 0 && arch != runtime.GOARCH {
+		return refused(nil, NoCapacity)
 	}
 	for _, child := range m.Manifests {
 		if child.Platform.OS != "linux" || child.Platform.Architecture != runtime.GOARCH {

@@ -77,9 +77,25 @@ func (r Ref) LayerForbidden(layer string) string {
 	return fmt.Sprintf("%sref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected status code https://%s/v2/%s/blobs/%s: 403 Forbidden", cannotPull, r.Host(), r.Repository, layer)
 }
 
-// NoPlatform says that the image has nothing for this machine.
-func NoPlatform() string {
-	return fmt.Sprintf("%spull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/%s'.", cannotPull, runtime.GOARCH)
+// NoPlatform says that the image has nothing for a processor architecture.
+func NoPlatform(arch string) string {
+	return fmt.Sprintf("%spull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/%s'.", cannotPull, arch)
+}
+
+// NoCapacity says that nothing here runs an image which is for another
+// architecture than this machine's.
+const NoCapacity = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+
+// Unpacked says why a task of some architecture cannot run an image that this
+// machine can make ready or, with an error, cannot; "" when it can.
+func Unpacked(arch string, ready bool) string {
+	switch {
+	case arch != runtime.GOARCH && !ready:
+		return NoCapacity
+	case arch != runtime.GOARCH || !ready:
+		return NoPlatform(arch)
+	}
+	return ""
 }
 
 // Failed says why another registry's image cannot be pulled.

@@ -3,7 +3,12 @@ package pull
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
+
+	ecrapi "minato/aws/api/ecr"
 )
 
 func TestParseRef(t *testing.T) {
@@ -40,6 +45,49 @@ func TestTexts(t *testing.T) {
 	} {
 		if c.got != c.want {
 			t.Errorf("%s\nwant %s", c.got, c.want)
+		}
+	}
+}
+
+// registry is ECR with one index.
+type registry struct {
+	ecrapi.API
+	body string
+}
+
+func (r registry) BatchGetImage(context.Context, *ecrapi.BatchGetImageInput) (*ecrapi.BatchGetImageOutput, error) {
+	digest := "sha256:index"
+	return &ecrapi.BatchGetImageOutput{Images: []ecrapi.Image{{ImageId: &ecrapi.ImageIdentifier{ImageDigest: &digest}, ImageManifest: &r.body}}}, nil
+}
+
+func TestArchitectures(t *testing.T) {
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	ref := ParseRef("000000000000.dkr.ecr.us-east-1.amazonaws.com/web:1")
+	index := func(archs ...string) string {
+		var children []string
+		for _, a := range archs {
+			children = append(children, fmt.Sprintf(`{"digest":"sha256:x","platform":{"os":"linux","architecture":%q}}`, a))
+		}
+		return `{"manifests":[` + strings.Join(children, ",") + `]}`
+	}
+	for _, c := range []struct{ body, arch, want string }{
+		{index(runtime.GOARCH), other, NoPlatform(other)},
+		{index(runtime.GOARCH, other), other, NoCapacity},
+		{index(other), runtime.GOARCH, NoPlatform(runtime.GOARCH)},
+		{`{"layers":[]}`, other, ""}, // told when it is unpacked
+	} {
+		digest, err := Resolve(context.Background(), registry{body: c.body}, ref, c.arch)
+		if (err != nil) != (c.want != "") || err != nil && err.Error() != c.want || digest != "sha256:index" {
+			t.Errorf("%s for %s: %s, %v, want %s", c.body, c.arch, digest, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		arch  string
+		ready bool
+		want  string
+	}{{runtime.GOARCH, true, ""}, {runtime.GOARCH, false, NoPlatform(runtime.GOARCH)}, {other, true, NoPlatform(other)}, {other, false, NoCapacity}} {
+		if got := Unpacked(c.arch, c.ready); got != c.want {
+			t.Errorf("%s, %v: %s, want %s", c.arch, c.ready, got, c.want)
 		}
 	}
 }
