@@ -99,7 +99,7 @@ func (c *Controller) Enqueue(name, key string) {
 	if l == nil {
 		panic("controller: there is no reconciler " + name)
 	}
-	l.q.add(key, c.clock.Now(), c.clock.Paced)
+	l.q.add(key, c.clock.Steady(), c.clock.Paced)
 }
 
 // Wake has every change below a bus prefix enqueue a key: f says which, from
@@ -203,7 +203,7 @@ func (l *loop) work(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			l.log.Warn("reconcile failed; it will be tried again", "reconciler", l.name, "key", key, "error", err)
 		}
-		l.q.done(key, res.After, err != nil, l.clock.Now(), l.clock.Paced)
+		l.q.done(key, res.After, err != nil, l.clock.Steady(), l.clock.Paced)
 	}
 }
 
@@ -223,7 +223,7 @@ func (l *loop) reconcile(ctx context.Context, key string) (res Result, err error
 func (l *loop) plan(ctx context.Context) {
 	for {
 		var timer <-chan time.Time
-		if d, ok := l.q.plan(l.clock.Now()); ok {
+		if d, ok := l.q.plan(l.clock.Steady()); ok {
 			timer = l.clock.After(d)
 		}
 		select {
@@ -260,7 +260,7 @@ func (l *loop) queueAll(ctx context.Context) (err error) {
 		return fmt.Errorf("%s: %w", l.name, err)
 	}
 	for _, key := range keys {
-		l.q.add(key, l.clock.Now(), l.clock.Paced)
+		l.q.add(key, l.clock.Steady(), l.clock.Paced)
 	}
 	return nil
 }

@@ -182,6 +182,30 @@ func TestAfter(t *testing.T) {
 	r.await(t)
 }
 
+// TestJump: setting the clock, forward or back, neither wakes nor delays.
+func TestJump(t *testing.T) {
+	for _, jump := range []time.Duration{48 * time.Hour, -48 * time.Hour} {
+		r := newRecorder()
+		r.f = func(_ string, n int) (controller.Result, error) {
+			if n == 1 {
+				return controller.Result{After: 10 * time.Second}, nil
+			}
+			return controller.Result{}, nil
+		}
+		f := start(t, r, controller.Options{})
+		f.clock.AwaitWaiting(1) // the resync
+		f.c.Enqueue("r", "k")
+		r.await(t)
+		f.clock.AwaitWaiting(2)
+		f.clock.Jump(jump)
+		f.clock.Advance(9 * time.Second)
+		r.quiet(t)
+		f.clock.AwaitWaiting(2)
+		f.clock.Advance(time.Second)
+		r.await(t)
+	}
+}
+
 func TestBackoffGrowsAndIsPaced(t *testing.T) {
 	r := newRecorder()
 	r.f = func(_ string, n int) (controller.Result, error) {

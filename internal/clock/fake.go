@@ -8,7 +8,9 @@ import (
 // Fake is a clock that stands still until a test moves it.
 type Fake struct {
 	mu      sync.Mutex
-	now     time.Time
+	now     time.Time     // steady
+	set     time.Duration // by how much the clock was set
+	steps   steps
 	pace    float64
 	waiters []waiter
 	changed chan struct{} // closed and replaced when the number of waiters changes
@@ -35,7 +37,29 @@ func (f *Fake) SetPace(pace float64) {
 func (f *Fake) Now() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.steps.see(f.now.Add(f.set), f.now)
+	return f.now.Add(f.set)
+}
+
+// Steady is part of Clock.
+func (f *Fake) Steady() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.now
+}
+
+// At is part of Clock.
+func (f *Fake) At(t time.Time) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.steps.at(t, f.now.Add(f.set), f.now)
+}
+
+// Jump sets the clock forward, or back: no time passes, and nobody wakes.
+func (f *Fake) Jump(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.set += d
 }
 
 // After is part of Clock.

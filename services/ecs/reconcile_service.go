@@ -95,8 +95,9 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 		return controller.Result{}, err
 	}
 	tasks = slices.DeleteFunc(tasks, func(t taskRecord) bool {
-		// An earlier service of this name may have left stopped tasks.
-		return aws.Val(t.Group) != rec.Group() || aws.Val(t.CreatedAt).Before(aws.Val(rec.CreatedAt))
+		// An earlier service of this name may have left stopped tasks. Which came
+		// first is no way to tell: the clock may have been set back.
+		return aws.Val(t.Group) != rec.Group() || !t.Service.IsZero() && !t.Service.Equal(aws.Val(rec.CreatedAt))
 	})
 	p := &pass{serviceLoop: l, ctx: ctx, rec: &rec, tasks: tasks, now: l.Clock.Now().UTC(), generation: rec.Generation, resolved: map[string][]ecsapi.ContainerImage{}}
 	if err := p.run(); err != nil {
@@ -163,6 +164,14 @@ type pass struct {
 // say keeps an event for the end of the pass.
 func (p *pass) say(text string) { p.events = append(p.events, text) }
 
+// at is Clock.At of what has happened.
+func (p *pass) at(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return p.Clock.At(t)
+}
+
 func (p *pass) run() error {
 	var err error
 	if p.health, err = p.readHealth(); err != nil {
@@ -175,8 +184,13 @@ func (p *pass) run() error {
 		return err
 	}
 	p.deployment.Start(p.now)
+	// What is asked below is how long ago something was, and the clock may have
+	// been set since.
+	p.rec.At = p.Clock.At
 	for i := range p.tasks {
-		p.seen = append(p.seen, p.tasks[i].seen())
+		t := p.tasks[i].seen()
+		t.Created, t.Started, t.Ended = p.at(t.Created), p.at(t.Started), p.at(t.Ended)
+		p.seen = append(p.seen, t)
 	}
 	p.events = append(p.events, p.rec.Notice(p.seen, p.health, p.Clock.Paced(p.rec.Grace()), p.now)...)
 	p.asked()
@@ -408,7 +422,7 @@ func (p *pass) startOf(r *rollout.Rollout, starts []deploy.Start) error {
 			Group: p.rec.Group(), StartedBy: aws.Val(r.Id), CapacityProvider: provider,
 			Tags: p.rec.TaskTags(definition.Tags), ExecuteCommand: aws.Val(p.rec.EnableExecuteCommand),
 		})
-		t.Digests = r.Images
+		t.Digests, t.Service = r.Images, aws.Val(p.rec.CreatedAt)
 		p.started = append(p.started, t)
 		names = append(names, t.ID)
 	}

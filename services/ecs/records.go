@@ -43,6 +43,9 @@ type taskRecord struct {
 	CredentialsID string
 	// Request tells the RunTask that a client token belongs to from others.
 	Request string
+	// Service is when the service was created that started the task, which tells it
+	// from others of its name.
+	Service time.Time `json:",omitzero"`
 	// Digests are the images of containers, by name, that a service's deployment
 	// has settled; others are found by their tag.
 	Digests map[string]string

@@ -127,7 +127,7 @@ func (p *pass) baked() bool {
 	if r.SteadyAt.IsZero() {
 		r.SteadyAt = p.now
 	}
-	return !p.now.Before(r.SteadyAt.Add(p.Clock.Paced(p.bake)))
+	return !p.now.Before(p.at(r.SteadyAt).Add(p.Clock.Paced(p.bake)))
 }
 
 // asked does what StopServiceDeployment was called for.

@@ -43,7 +43,12 @@ func (p *pass) shift() error {
 		id := aws.Val(p.tasks[i].StartedBy)
 		seen.Leftovers = seen.Leftovers || !stopping(&p.tasks[i]) && id != aws.Val(g.Id) && id != g.Blue
 	}
-	next, wake := shift.Next(p.rec.ShiftPlan(p.Clock.Paced), *g.Shift, seen, p.now)
+	state := *g.Shift
+	state.Since = p.at(state.Since)
+	next, wake := shift.Next(p.rec.ShiftPlan(p.Clock.Paced), state, seen, p.now)
+	if next.Since.Equal(state.Since) {
+		next.Since = g.Shift.Since
+	}
 	g.Shift, p.wake = &next, wake
 	p.deployment.LifecycleStage = &next.Stage
 	return nil

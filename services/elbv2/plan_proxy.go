@@ -21,6 +21,16 @@ type inventory struct {
 	health    map[string]health // by the target group's ARN
 	// certificates are those that listeners name, by ARN.
 	certificates map[string]*tls.Certificate
+	// at is where a moment that was written lies on the clock as it is now, see
+	// clock.Clock; nil leaves it where it is.
+	at func(time.Time) time.Time
+}
+
+func (inv *inventory) moment(t time.Time) time.Time {
+	if inv.at == nil {
+		return t
+	}
+	return inv.at(t)
 }
 
 // drained is a target whose draining is over.
@@ -70,7 +80,7 @@ func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Dur
 				want.Zone = ""
 			}
 			if want.Draining {
-				end := t.Deregister.Add(delay)
+				end := inv.moment(*t.Deregister).Add(delay)
 				if len(g.LoadBalancerArns) == 0 || !end.After(now) {
 					p.done = append(p.done, drained{tg.ID, t.Address, *t.Deregister})
 					continue

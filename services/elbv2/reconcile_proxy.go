@@ -37,6 +37,7 @@ func (r *proxyReconciler) Reconcile(ctx context.Context, _ string) (controller.R
 		return controller.Result{}, err
 	}
 	inv.certificates = r.s.loadCertificates(ctx, inv.balancers)
+	inv.at = r.s.Clock.At
 	now := r.s.Clock.Now()
 	p := planProxy(inv, now, r.s.Clock.Paced)
 	if err := r.s.Proxy.Set(ctx, &p.config); err != nil {

@@ -28,8 +28,12 @@ var errTooLong = errors.New("the head is too long")
 // side that is silent is not idle while the other one is busy.
 type activity struct{ at atomic.Int64 }
 
-func (a *activity) touch()               { a.at.Store(time.Now().UnixNano()) }
-func (a *activity) since() time.Duration { return time.Duration(time.Now().UnixNano() - a.at.Load()) }
+func (a *activity) touch()               { a.at.Store(int64(time.Since(begun))) }
+func (a *activity) since() time.Duration { return time.Since(begun) - time.Duration(a.at.Load()) }
+
+// begun is what activities are counted from, so that setting the clock makes
+// nothing idle.
+var begun = time.Now()
 
 // stream is a connection and what was read from it and not used yet.
 type stream struct {

@@ -51,7 +51,7 @@ func seconds(p *int32, d int32) time.Duration {
 // Watch checks at intervals until this run of the container has ended. A failure
 // counts once the start period is over, or once the check has passed before.
 func (c *Checker) Watch(ctx context.Context) {
-	grace := c.Started.Add(c.Clock.Paced(seconds(c.Check.StartPeriod, 0)))
+	grace := c.Clock.Paced(seconds(c.Check.StartPeriod, 0))
 	most := int32(retries)
 	if c.Check.Retries != nil {
 		most = *c.Check.Retries
@@ -68,7 +68,7 @@ func (c *Checker) Watch(ctx context.Context) {
 		case err == nil:
 			failures, passed = 0, true
 			c.Show(ctx, ecsapi.HealthStatusHealthy)
-		case passed || c.Clock.Now().After(grace):
+		case passed || c.Clock.Now().After(c.Clock.At(c.Started).Add(grace)):
 			if failures++; failures >= most {
 				c.Show(ctx, ecsapi.HealthStatusUnhealthy)
 			}

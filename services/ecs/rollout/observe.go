@@ -67,7 +67,7 @@ func (r *Service) Plan(tasks []deploy.Task, alarmed bool, paced func(time.Durati
 	wanted := r.Wanted(paced)
 	wanted.Alarmed = alarmed
 	green := r.Green()
-	settled := r.ShiftedAt.Add(shift.Settle)
+	settled := r.at(r.ShiftedAt).Add(shift.Settle)
 	if green == nil && !now.Before(settled) {
 		return deploy.Plan(wanted, r.Planned(), tasks, now)
 	}
@@ -122,7 +122,7 @@ func (r *Service) Planned() []deploy.Deployment {
 	for i := range r.Rollouts {
 		x := &r.Rollouts[i]
 		out = append(out, deploy.Deployment{
-			ID: aws.Val(x.Id), Primary: i == 0, Failures: x.Failures, LastFailed: x.LastFailed, Failed: x.GivenUp,
+			ID: aws.Val(x.Id), Primary: i == 0, Failures: x.Failures, LastFailed: r.at(x.LastFailed), Failed: x.GivenUp,
 			// Once it has the traffic for good there is no short way back.
 			Complete: aws.Val(x.RolloutState) == ecsapi.DeploymentRolloutStateCompleted || x.Shift != nil && x.Shift.Over(),
 		})

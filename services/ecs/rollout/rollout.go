@@ -37,6 +37,9 @@ func In(subnets []Subnet, zone string, turn int) Subnet {
 // counts, notes, events, and how rollouts fare.
 type Service struct {
 	ecsapi.Service // Deployments is empty: it is made of Rollouts
+	// At is where a moment that is written here lies on the clock as it is now, see
+	// clock.Clock; nil leaves it where it is.
+	At func(time.Time) time.Time `json:"-"`
 
 	Place      arn.Place
 	Cluster    string // name
@@ -134,6 +137,14 @@ func (r *Service) Find(id string) *Rollout {
 		return nil
 	}
 	return &r.Rollouts[i]
+}
+
+// at is At of what has happened.
+func (r *Service) at(t time.Time) time.Time {
+	if r.At == nil || t.IsZero() {
+		return t
+	}
+	return r.At(t)
 }
 
 // Grace is the health-check grace period as configured.
