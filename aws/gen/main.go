@@ -67,7 +67,7 @@ func service(root, models, from, svc string, out *output) error {
 		return err
 	}
 	cutFile := filepath.Join(models, svc+".json")
-	full := filepath.Join(from, svc+".service-2.json")
+	full := fullModel(from, svc)
 	var m *model
 	if _, err := os.Stat(full); from != "" && err == nil {
 		whole, err := readModel(full)
@@ -106,6 +106,19 @@ func service(root, models, from, svc string, out *output) error {
 		}
 	}
 	return nil
+}
+
+// fullModel is the file of a service's full model. AWS's names may have hyphens
+// where a package's can not: application-autoscaling.
+func fullModel(from, svc string) string {
+	const suffix = ".service-2.json"
+	all, _ := filepath.Glob(filepath.Join(from, "*-*"+suffix))
+	for _, file := range all {
+		if strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), suffix), "-", "") == svc {
+			return file
+		}
+	}
+	return filepath.Join(from, svc+suffix)
 }
 
 // readOps reads an allow-list: one operation name a line, '#' begins a comment.

@@ -5,6 +5,8 @@
 //	server exit CODE    ends at once
 //	server digest NAMES prints the SHA-256 of variables, by their names between commas
 //	server talk BYTES   writes lines of so many bytes until SIGTERM
+//	server say TEXT     writes TEXT and ends
+//	server burn PERCENT uses so much of a processor until SIGTERM
 //
 // and those of broken.
 package main
@@ -25,7 +27,7 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | server exit CODE | server digest NAMES | server talk BYTES")
+		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | exit CODE | digest NAMES | talk BYTES | say TEXT | burn PERCENT")
 		os.Exit(2)
 	}
 	if run := broken[os.Args[1]]; run != nil {
@@ -52,6 +54,15 @@ func main() {
 		for _, name := range strings.Split(os.Args[2], ",") {
 			fmt.Printf("%s %x\n", name, sha256.Sum256([]byte(os.Getenv(name))))
 		}
+	case "say":
+		fmt.Println(os.Args[2])
+	case "burn":
+		percent, err := strconv.Atoi(os.Args[2])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		burn(time.Duration(percent) * time.Millisecond)
 	case "exit":
 		code, err := strconv.Atoi(os.Args[2])
 		if err != nil {
@@ -91,5 +102,16 @@ func talk(size int) {
 			os.Exit(3) // whoever reads the log must not go before us
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// burn works for a part of every 100 ms.
+func burn(busy time.Duration) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	for ctx.Err() == nil {
+		for start := time.Now(); time.Since(start) < busy; {
+		}
+		time.Sleep(100*time.Millisecond - busy)
 	}
 }

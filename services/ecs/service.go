@@ -22,6 +22,7 @@ import (
 	"minato/gateway"
 	"minato/internal/clock"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/metrics"
 	"minato/services/ecs/reference"
 	"minato/services/ecs/rights"
 	"minato/services/ecs/secrets"
@@ -53,7 +54,8 @@ type Deps struct {
 	ELB  elbapi.API
 	Logs logsapi.API
 	STS  stsapi.API
-	// Alarms is asked for the alarms that guard deployments.
+	// Alarms is CloudWatch: asked for the alarms that guard deployments, told the
+	// metrics of tasks.
 	Alarms cwapi.API
 
 	Secrets    secrets.SecretsManager
@@ -173,6 +175,9 @@ func (s *Service) AddReconcilers(c *controller.Controller) {
 	c.Add(taskReconciler, &taskLoop{s}, controller.Options{Workers: 32})
 	c.Wake(taskReconciler, s.tasks.Prefix(), nil)
 	s.addServiceReconciler(c)
+	if s.Alarms != nil {
+		c.Add("ecs-metrics", &metrics.Reconciler{World: measured{s}, Meter: metrics.NewMeter(s.Runtime), CloudWatch: s.Alarms, Clock: s.Clock, Log: s.Log}, controller.Options{Workers: 1})
+	}
 	s.enqueue = c.Enqueue
 	s.bg.Go(s.followContainers)
 }

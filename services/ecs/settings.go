@@ -16,6 +16,7 @@ var accountSettings = []struct{ name, value string }{
 	{"awsvpcTrunking", "disabled"},
 	{"containerInsights", "disabled"},
 	{"containerInstanceLongArnFormat", "enabled"},
+	{"defaultLogDriverMode", "non-blocking"},
 	{"fargateFIPSMode", "disabled"},
 	{"fargateTaskRetirementWaitPeriod", "7"},
 	{"guardDutyActivate", "off"},
@@ -82,4 +83,17 @@ func (s *Service) ListAccountSettings(ctx context.Context, in *ecsapi.ListAccoun
 		}
 	}
 	return out, nil
+}
+
+// accountSetting is what a setting is for everybody in the account.
+func (s *Service) accountSetting(ctx context.Context, p arn.Place, name string) string {
+	if set, found, err := s.settings.Get(ctx, p.Account, p.Region, rootOf(p), name); err == nil && found {
+		return aws.Val(set.Value)
+	}
+	for _, a := range accountSettings {
+		if a.name == name {
+			return a.value
+		}
+	}
+	return ""
 }

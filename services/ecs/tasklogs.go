@@ -6,7 +6,6 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
-	logsapi "minato/aws/api/logs"
 	"minato/dataplane/container"
 	"minato/services/ecs/awslogs"
 )
@@ -44,51 +43,47 @@ func logStream(t *taskRecord, options map[string]string, name string) string {
 func (s *Service) makeLogStreams(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) error {
 	for i := range d.ContainerDefinitions {
 		name := *d.ContainerDefinitions[i].Name
-		options := logOptions(&d.TaskDefinition, name)
-		if options == nil {
+		given := logOptions(&d.TaskDefinition, name)
+		if given == nil {
 			continue
+		}
+		options, err := awslogs.Parse(given, s.accountSetting(ctx, t.Place, ecsapi.SettingNameDefaultLogDriverMode))
+		if err != nil {
+			return failure(err, "%s", awslogs.Refused(err))
 		}
 		asRole, err := s.asRole(ctx, t, t.executionRole(d))
 		if err != nil {
 			return err
 		}
-		group := options[awslogs.OptionGroup]
-		if options[awslogs.OptionCreateGroup] == "true" {
-			_, err := s.Logs.CreateLogGroup(asRole, &logsapi.CreateLogGroupInput{LogGroupName: &group})
-			if err != nil && !aws.IsCode(err, "ResourceAlreadyExistsException") {
-				return loggerFailure("create log group", "failed to create Cloudwatch log group", err)
-			}
-		}
-		stream := logStream(t, options, name)
-		_, err = s.Logs.CreateLogStream(asRole, &logsapi.CreateLogStreamInput{LogGroupName: &group, LogStreamName: &stream})
-		if err != nil && !aws.IsCode(err, "ResourceAlreadyExistsException") {
-			return loggerFailure("create stream", "failed to create Cloudwatch log stream", err)
+		if err := options.Prepare(asRole, s.Logs, logStream(t, given, name)); err != nil {
+			return failure(err, "%s", err)
 		}
 	}
 	return nil
 }
 
-// loggerFailure is how ECS says that a log driver did not get ready.
-func loggerFailure(step, what string, err error) error {
-	e := aws.AsError(err)
-	return failure(err, "ResourceInitializationError: failed to validate logger args: %s has been retried 1 times: %s: %s: %s : exit status 1", step, what, e.Code, e.Message)
-}
-
 // forwardLogs keeps a container's log on its way to CloudWatch Logs; it reports
 // whether there is more to deliver.
 func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name string, status container.Status) bool {
-	options := logOptions(&d.TaskDefinition, name)
+	given := logOptions(&d.TaskDefinition, name)
 	id := *t.containerOf(name).RuntimeId
 	s.mu.Lock()
 	done := s.logged[id] > status.Restarts
 	s.mu.Unlock()
-	if options == nil || done {
+	if given == nil || done {
 		return false
+	}
+	options, err := awslogs.Parse(given, awslogs.NonBlocking)
+	if err != nil {
+		return false // such a task did not start
 	}
 	task, role := *t, t.executionRole(d)
 	f := &awslogs.Forwarder{
-		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options[awslogs.OptionGroup], Stream: logStream(t, options, name),
-		As: func(ctx context.Context) (context.Context, error) { return s.asRole(ctx, &task, role) },
+		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options.Group, Stream: logStream(t, given, name), Multiline: options.Multiline,
+		As: func(ctx context.Context) (context.Context, error) {
+			ctx, err := s.asRole(ctx, &task, role)
+			return options.In(ctx), err
+		},
 	}
 	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, f) }, func() { s.enqueue(taskReconciler, s.tasks.Key(task.ids()...)) })
 	return true

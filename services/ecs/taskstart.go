@@ -97,8 +97,6 @@ func supported(d *taskDefinitionRecord) error {
 			return failure(nil, "ResourceInitializationError: failed to download env files: file download command: non empty error stream: Amazon S3, which has %s: not served by minato", aws.Val(c.EnvironmentFiles[0].Value))
 		case c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs:
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: the log driver %s: not served by minato", aws.Val(c.LogConfiguration.LogDriver))
-		case c.LogConfiguration != nil && (c.LogConfiguration.Options["awslogs-multiline-pattern"] != "" || c.LogConfiguration.Options["awslogs-datetime-format"] != ""):
-			return failure(nil, "ResourceInitializationError: failed to validate logger args: awslogs-multiline-pattern and awslogs-datetime-format: not served by minato")
 		}
 	}
 	return nil

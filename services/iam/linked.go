@@ -36,7 +36,7 @@ var linkedRoles = map[string]linkedRole{
 var houseRights = map[string][]string{
 	"cloud9.amazonaws.com":               {"ec2:DescribeImages", "ec2:DescribeInstances", "ec2:CreateTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "iam:GetInstanceProfile"},
 	"ec2.amazonaws.com":                  {"iam:GetInstanceProfile"},
-	"ecs.amazonaws.com":                  {"ec2:ModifyNetworkInterfaceAttribute", "ecr:DescribeImages", "ecr:DescribeRepositories", "iam:GetRole"},
+	"ecs.amazonaws.com":                  {"ec2:ModifyNetworkInterfaceAttribute", "ecr:DescribeImages", "ecr:DescribeRepositories", "iam:GetRole", "cloudwatch:PutMetricData"},
 	"elasticloadbalancing.amazonaws.com": {"ec2:CreateTags", "ec2:DescribeInstances", "ec2:DescribeRouteTables", "cloudwatch:PutMetricData"},
 	"rds.amazonaws.com":                  {"ec2:CreateTags", "ec2:DescribeNetworkInterfaces"},
 	"ssm.amazonaws.com":                  {"ec2:DescribeImages"},

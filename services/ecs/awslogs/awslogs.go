@@ -6,6 +6,7 @@ package awslogs
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ const (
 	OptionRegion       = "awslogs-region"
 	OptionStreamPrefix = "awslogs-stream-prefix"
 	OptionCreateGroup  = "awslogs-create-group"
+	OptionMultiline    = "awslogs-multiline-pattern"
+	OptionDatetime     = "awslogs-datetime-format"
+	OptionMode         = "mode"
+	OptionBuffer       = "max-buffer-size"
 )
 
 // Bounds of a batch, CloudWatch Logs' own, and how long a line may wait for
@@ -28,6 +33,8 @@ const (
 	batchBytes  = 1 << 20
 	eventBytes  = 26 // counted for each event besides its text
 	batchDelay  = 250 * time.Millisecond
+	// lastLine is how long an event of several lines may wait for its next one.
+	lastLine = 5 * time.Second
 )
 
 // maxText is the length at which a line of several records is cut: an event must
@@ -47,6 +54,7 @@ type Forwarder struct {
 	Container string
 	Group     string
 	Stream    string
+	Multiline *regexp.Regexp // what a line begins with that begins an event; nil: each is one
 	// As gives a context the identity to deliver under.
 	As func(ctx context.Context) (context.Context, error)
 }
@@ -76,7 +84,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		close(lines)
 	}()
 	b := &batch{Forwarder: f, parts: map[container.Stream]*part{}}
-	var due <-chan time.Time
+	var due, last <-chan time.Time
 	for {
 		select {
 		case l, ok := <-lines:
@@ -92,6 +100,15 @@ func (f *Forwarder) Run(ctx context.Context) error {
 			if due == nil && len(b.events) > 0 {
 				due = time.After(batchDelay)
 			}
+			if last = nil; b.open != nil {
+				last = time.After(lastLine)
+			}
+		case <-last:
+			last = nil
+			if err := b.close(ctx); err != nil {
+				return err
+			}
+			due = time.After(batchDelay)
 		case <-due:
 			due = nil
 			if err := b.send(ctx); err != nil {
@@ -108,6 +125,14 @@ type batch struct {
 	bytes  int
 	next   container.Offset
 	parts  map[container.Stream]*part
+	open   *event // of several lines, which may go on
+}
+
+// event is an event of several lines.
+type event struct {
+	text strings.Builder
+	at   time.Time        // of its first line
+	next container.Offset // after its last
 }
 
 // part is the beginning of a line that goes on.
@@ -120,7 +145,7 @@ type part struct {
 func (b *batch) add(ctx context.Context, l line) error {
 	p := b.parts[l.Stream]
 	if p == nil && !l.Partial {
-		return b.event(ctx, l.text, l.Time, l.Next)
+		return b.line(ctx, l.text, l.Time, l.Next)
 	}
 	if p == nil {
 		p = &part{at: l.Time}
@@ -130,7 +155,7 @@ func (b *batch) add(ctx context.Context, l line) error {
 		n := min(len(text), maxText-p.text.Len())
 		p.text.WriteString(text[:n])
 		if text = text[n:]; p.text.Len() == maxText {
-			if err := b.event(ctx, p.text.String(), p.at, b.next); err != nil {
+			if err := b.line(ctx, p.text.String(), p.at, b.next); err != nil {
 				return err
 			}
 			p.text.Reset()
@@ -140,7 +165,39 @@ func (b *batch) add(ctx context.Context, l line) error {
 		return nil
 	}
 	delete(b.parts, l.Stream)
-	return b.event(ctx, p.text.String(), p.at, l.Next)
+	return b.line(ctx, p.text.String(), p.at, l.Next)
+}
+
+// line adds a whole line: an event, or a part of one of several lines. Those end
+// with a line feed, as the driver has it.
+func (b *batch) line(ctx context.Context, text string, at time.Time, next container.Offset) error {
+	if b.Multiline == nil {
+		return b.event(ctx, text, at, next)
+	}
+	if e := b.open; e != nil && (b.Multiline.MatchString(text) || e.text.Len()+len(text)+1 > maxText) {
+		if err := b.close(ctx); err != nil {
+			return err
+		}
+	}
+	if b.open == nil {
+		b.open = &event{at: at}
+	}
+	b.open.text.WriteString(text)
+	if b.open.text.Len() < maxText {
+		b.open.text.WriteByte('\n')
+	}
+	b.open.next = next
+	return nil
+}
+
+// close ends the event of several lines.
+func (b *batch) close(ctx context.Context) error {
+	e := b.open
+	if e == nil {
+		return nil
+	}
+	b.open = nil
+	return b.event(ctx, e.text.String(), e.at, e.next)
 }
 
 // event adds an event, and sends the batch first if it would not fit; empty
@@ -166,9 +223,12 @@ func (b *batch) event(ctx context.Context, text string, at time.Time, next conta
 func (b *batch) finish(ctx context.Context) error {
 	for stream, p := range b.parts {
 		delete(b.parts, stream)
-		if err := b.event(ctx, p.text.String(), p.at, b.next); err != nil {
+		if err := b.line(ctx, p.text.String(), p.at, b.next); err != nil {
 			return err
 		}
+	}
+	if err := b.close(ctx); err != nil {
+		return err
 	}
 	return b.send(ctx)
 }
