@@ -326,7 +326,7 @@ func (s *Service) SetAlarmState(ctx context.Context, in *cwapi.SetAlarmStateInpu
 	found, err := s.alarms.Update(ctx, func(a *alarm) error {
 		a.become(*in.StateValue, *in.StateReason, aws.Val(in.StateReasonData), now)
 		if a.Metric != nil {
-			a.Held = aws.Ptr(now.Add(s.clock.Paced(lookEvery)))
+			a.Held = aws.Ptr(heldUntil(a.Metric, now))
 		}
 		return nil
 	}, p.Account, p.Region, aws.Val(in.AlarmName))
@@ -334,6 +334,16 @@ func (s *Service) SetAlarmState(ctx context.Context, in *cwapi.SetAlarmStateInpu
 		err = cwapi.ResourceNotFound("Unknown")
 	}
 	return &cwapi.SetAlarmStateOutput{}, err
+}
+
+// heldUntil is when an alarm is evaluated again after its state was set: at the
+// end of one of its periods, but not at once.
+func heldUntil(m *cwapi.MetricAlarm, now time.Time) time.Time {
+	step := int64(60_000)
+	if m.Period != nil {
+		step = min(step, int64(*m.Period)*1000)
+	}
+	return time.UnixMilli(floor(now.UnixMilli()+step+step/2, step)).UTC()
 }
 
 // EnableAlarmActions lets alarms act; names that are not there are passed over, as on AWS.

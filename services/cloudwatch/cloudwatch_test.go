@@ -216,7 +216,7 @@ func TestAlarmLife(t *testing.T) {
 	if s := f.state("high"); s != "OK" {
 		t.Errorf("set: %s", s)
 	}
-	f.clock.Advance(lookEvery)
+	f.clock.Advance(time.Minute)
 	f.settle()
 	if s := f.state("high"); s != "ALARM" {
 		t.Errorf("evaluated again: %s", s)

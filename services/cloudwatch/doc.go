@@ -21,9 +21,9 @@
 // crash in between does them again, never not.
 //
 // Time: an alarm's periods are data, so they are real under --pace too: three
-// periods of a minute are three minutes. Paced is only how often alarms are
-// looked at, and how long a state of SetAlarmState stays before the next
-// evaluation takes it back.
+// periods of a minute are three minutes, and a state of SetAlarmState stays until
+// the end of a period, when the next evaluation takes it back. Paced is only how
+// often alarms are looked at in between.
 //
 // Actions: a scaling policy of Application Auto Scaling is told. Everything else
 // (SNS topics, Lambda functions, EC2 actions …) is taken into the alarm, as on
