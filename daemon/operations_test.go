@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"minato/aws"
+	cwapi "minato/aws/api/cloudwatch"
 	ec2api "minato/aws/api/ec2"
 	ecrapi "minato/aws/api/ecr"
+	ecsapi "minato/aws/api/ecs"
 	elbv2api "minato/aws/api/elbv2"
 	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
@@ -35,6 +37,7 @@ import (
 	"minato/internal/clock"
 	"minato/internal/seal"
 	"minato/services/acm"
+	"minato/services/applicationautoscaling"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/cloudwatch"
@@ -107,6 +110,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	for _, s := range []interface{ Registration() gateway.Registration }{
 		rights, machines, tasks,
 		sts.New(sts.Deps{Store: st, Clock: real, Log: log, IAM: call.iam}),
+		applicationautoscaling.New(applicationautoscaling.Deps{Store: st, Clock: real, Log: log, ECS: ecsapi.NewClient(g), CloudWatch: cwapi.NewClient(g)}),
 		cloudwatch.New(cloudwatch.Deps{Store: st, Metrics: metrics.Open(open(), real), History: open(), Clock: real, Log: log}),
 		logs.New(logs.Deps{Store: st, Events: events, Clock: real, Log: log}),
 		ecr.New(ecr.Deps{

@@ -7,6 +7,7 @@ import (
 
 	"minato/aws"
 	acmapi "minato/aws/api/acm"
+	autoapi "minato/aws/api/applicationautoscaling"
 	cloud9api "minato/aws/api/cloud9"
 	cfnapi "minato/aws/api/cloudformation"
 	cwapi "minato/aws/api/cloudwatch"
@@ -35,6 +36,7 @@ import (
 	"minato/gateway/session"
 	"minato/internal/seal"
 	"minato/services/acm"
+	"minato/services/applicationautoscaling"
 	"minato/services/cloud9"
 	"minato/services/cloudformation"
 	"minato/services/cloudwatch"
@@ -55,7 +57,7 @@ import (
 // docs/coverage.md shows it.
 func Services() []*aws.Service {
 	return []*aws.Service{
-		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cwapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model,
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cwapi.Model, autoapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model,
 	}
 }
 
@@ -65,6 +67,7 @@ type services struct {
 	sts    *sts.Service
 	logs   *logs.Service
 	alarms *cloudwatch.Service
+	scaler *applicationautoscaling.Service
 	ecr    *ecr.Service
 	ec2    *ec2.Service
 	elb    *elbv2.Service
@@ -182,7 +185,7 @@ func (d *daemon) buildServices() error {
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.alarms, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.stacks} {
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.alarms, d.scaler, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
 	builds, err := d.newRelay()
@@ -194,7 +197,8 @@ func (d *daemon) buildServices() error {
 	return d.seed()
 }
 
-// buildMetrics makes CloudWatch over its segments.
+// buildMetrics makes CloudWatch over its segments, and Application Auto Scaling,
+// which its alarms call.
 func (d *daemon) buildMetrics() error {
 	samples, err := segments.Open(d.in.Path("segments", "metrics"), segments.Options{})
 	if err != nil {
@@ -206,7 +210,12 @@ func (d *daemon) buildMetrics() error {
 		return err
 	}
 	d.onClose(history.Close)
-	d.services.alarms = cloudwatch.New(cloudwatch.Deps{Store: d.store, Metrics: metrics.Open(samples, d.clock), History: history, Clock: d.clock, Log: d.log})
+	d.services.scaler = applicationautoscaling.New(applicationautoscaling.Deps{
+		Store: d.store, Clock: d.clock, Log: d.log, ECS: ecsapi.NewClient(d.gateway), CloudWatch: cwapi.NewClient(d.gateway),
+	})
+	d.services.alarms = cloudwatch.New(cloudwatch.Deps{
+		Store: d.store, Metrics: metrics.Open(samples, d.clock), History: history, Clock: d.clock, Log: d.log, Scale: d.scaler.Alarmed,
+	})
 	return nil
 }
 
@@ -245,6 +254,7 @@ func (d *daemon) startReconcilers() error {
 	d.logs.AddReconcilers(d.control)
 	d.secrets.AddReconcilers(d.control)
 	d.alarms.AddReconcilers(d.control)
+	d.scaler.AddReconcilers(d.control)
 	d.ecs.AddReconcilers(d.control)
 	d.elb.Register(d.control, acm.Prefix, iam.CertificatePrefix)
 	d.rds.Reconcile(d.control)

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -27,9 +28,14 @@ var (
 	unicode = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
 )
 
+// surrogates says what Java says otherwise: all characters beyond the basic plane,
+// and what POSIX can print.
+var surrogates = strings.NewReplacer(`\uD800\uDC00-\uDBFF\uDFFF`, `\x{10000}-\x{10FFFF}`, `\p{Print}`, `[ -~]`)
+
 // compile translates a Java pattern; AWS matches the whole value, anchored or not.
 func compile(pattern string) *regexp.Regexp {
-	p := astral.ReplaceAllString(pattern, `\x{$1}`)
+	p := surrogates.Replace(pattern)
+	p = astral.ReplaceAllString(p, `\x{$1}`)
 	p = unicode.ReplaceAllString(p, `\x{$1}`)
 	re, err := regexp.Compile(`^(?:` + p + `)$`)
 	if err != nil {

@@ -21,9 +21,10 @@ var styles = map[string]style{
 	"ec2":  {fail: ec2Error},
 	"rds":  {fail: ec2Error},
 
-	"secretsmanager": {lower: true, fail: coral("ValidationException")},
-	"ssm":            {lower: true, fail: coral("ValidationException")},
-	"cloudwatch":     {lower: true, fail: cloudwatchError},
+	"secretsmanager":         {lower: true, fail: coral("ValidationException")},
+	"ssm":                    {lower: true, fail: coral("ValidationException")},
+	"applicationautoscaling": {lower: true, fail: coral("ValidationException")},
+	"cloudwatch":             {lower: true, fail: cloudwatchError},
 }
 
 // styleOf returns the service's style; the query services say ValidationError,

@@ -1,10 +1,12 @@
 package validate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"minato/aws"
+	"minato/aws/api/applicationautoscaling"
 	"minato/aws/api/cloud9"
 	"minato/aws/api/cloudformation"
 	"minato/aws/api/cloudwatch"
@@ -18,7 +20,7 @@ import (
 	"minato/aws/api/sts"
 )
 
-var services = []*aws.Service{cloud9.Model, cloudformation.Model, cloudwatch.Model, ec2.Model, ecr.Model, ecs.Model, elbv2.Model, iam.Model, logs.Model, rds.Model, sts.Model}
+var services = []*aws.Service{applicationautoscaling.Model, cloud9.Model, cloudformation.Model, cloudwatch.Model, ec2.Model, ecr.Model, ecs.Model, elbv2.Model, iam.Model, logs.Model, rds.Model, sts.Model}
 
 func TestInput(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -63,6 +65,9 @@ func TestInput(t *testing.T) {
 	}
 }
 
+// byHand are shapes whose services check them, because Go has no lookahead.
+var byHand = []string{"ScheduledActionName"}
+
 // TestPatterns lists the patterns of the models that Go cannot say, so that a
 // new one is seen.
 func TestPatterns(t *testing.T) {
@@ -73,7 +78,7 @@ func TestPatterns(t *testing.T) {
 			return
 		}
 		seen[s] = true
-		if s.Pattern != "" && compile(s.Pattern) == nil {
+		if s.Pattern != "" && compile(s.Pattern) == nil && !slices.Contains(byHand, s.Name) {
 			t.Errorf("%s: Go cannot say %s", s.Name, s.Pattern)
 		}
 		for i := range s.Members {
