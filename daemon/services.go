@@ -96,12 +96,11 @@ type clients struct {
 
 	secrets *secretsapi.Client
 	ssm     *ssmapi.Client
-	metrics *cwapi.Client
 }
 
 func (d *daemon) clients() clients {
 	g := d.gateway
-	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g), secretsapi.NewClient(g), ssmapi.NewClient(g), cwapi.NewClient(g)}
+	return clients{iamapi.NewClient(g), stsapi.NewClient(g), logsapi.NewClient(g), ecrapi.NewClient(g), ec2api.NewClient(g), elbv2api.NewClient(g), secretsapi.NewClient(g), ssmapi.NewClient(g)}
 }
 
 // buildGateway makes the gateway with who decides: IAM and STS.
