@@ -2,7 +2,10 @@ package containerd
 
 import (
 	"context"
+	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,6 +70,47 @@ func TestCrowd(t *testing.T) {
 	wg.Wait()
 	if left, err := s.List(t.Context()); err != nil || len(left) > 0 {
 		t.Errorf("left: %+v, %v", left, err)
+	}
+}
+
+// A process in a container that nobody hears any more, because its Runtime is
+// gone, is ended; the container runs on.
+func TestExecutionsEndWithTheirRuntime(t *testing.T) {
+	s := open(t, testOptions(t))
+	id := crowd(t, s, 1, "stubborn")[0]
+	pids := func() int {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(s.Runtime.(*Runtime).cg.dir(s.Runtime.(*Runtime).cgroupOf(s.Runtime.(*Runtime).ctrs[id]), "pids"), "cgroup.procs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(strings.Fields(string(b)))
+	}
+	for _, tty := range []bool{true, false} {
+		if _, err := s.Exec(t.Context(), id, container.Process{Args: []string{"/program", "stubborn"}, TTY: tty}, container.Stdio{Stdout: io.Discard}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := pids(); n != 3 {
+		t.Fatalf("%d processes before", n)
+	}
+	s.Runtime = s.Reopen(t)
+	deadline := time.Now().Add(30 * time.Second)
+	for pids() != 1 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d processes after", pids())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if st, err := s.Get(t.Context(), id); err != nil || st.State != container.Running {
+		t.Errorf("%+v, %v", st, err)
+	}
+	x, err := s.Exec(t.Context(), id, container.Process{Args: []string{"/program", "exit", "3"}}, container.Stdio{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := x.Wait(t.Context()); err != nil || code != 3 {
+		t.Errorf("%d, %v", code, err)
 	}
 }
 

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
+	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/typeurl/v2"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"minato/dataplane/container"
@@ -45,12 +48,20 @@ func (r *Runtime) Exec(ctx context.Context, id string, p container.Process, stdi
 		}
 		return nil, fmt.Errorf("container %s: %w", id, err)
 	}
+	// The shim wants both pipes or none.
+	if !p.TTY && (stdio.Stdout == nil) != (stdio.Stderr == nil) {
+		for _, w := range []*io.Writer{&stdio.Stdout, &stdio.Stderr} {
+			if *w == nil {
+				*w = io.Discard
+			}
+		}
+	}
 	input := &stdin{r: stdio.Stdin, over: make(chan struct{})}
 	opts := []cio.Opt{cio.WithFIFODir(r.o.fifoDir()), cio.WithStreams(input.reader(), stdio.Stdout, stdio.Stderr)}
 	if p.TTY {
 		opts = append(opts, cio.WithTerminal)
 	}
-	proc, err := task.Exec(ctx, "exec-"+ids.Hex(16), spec, cio.NewCreator(opts...))
+	proc, err := task.Exec(ctx, r.execPrefix+ids.Hex(16), spec, cio.NewCreator(opts...))
 	if err != nil {
 		return nil, fmt.Errorf("container %s: %w", id, startError(err))
 	}
@@ -170,4 +181,55 @@ func (x *execution) Wait(ctx context.Context) (int, error) {
 	case <-ctx.Done():
 		return 0, errors.Join(ctx.Err(), x.delete(withNamespace(ctx)))
 	}
+}
+
+// endExecutions kills what an earlier Runtime started in a container besides its
+// first process: with its end, nobody reads or writes there any more.
+func (r *Runtime) endExecutions(c *ctr) {
+	ctx := withNamespace(r.ctx)
+	known, err := r.eng.client.LoadContainer(ctx, c.rec.ID)
+	if err != nil {
+		return // it goes just now
+	}
+	task, err := known.Task(ctx, nil)
+	if err != nil {
+		return
+	}
+	processes, err := task.Pids(ctx)
+	if err != nil {
+		r.o.Log.Warn("what an earlier daemon has left in a container is not known", "container", c.rec.ID, "error", err)
+		return
+	}
+	for _, p := range processes {
+		var details options.ProcessDetails
+		if p.Info == nil || typeurl.UnmarshalTo(p.Info, &details) != nil || details.ExecID == "" || strings.HasPrefix(details.ExecID, r.execPrefix) {
+			continue
+		}
+		proc, err := task.LoadProcess(ctx, details.ExecID, nil)
+		if err == nil {
+			err = endLoaded(ctx, proc)
+		}
+		if err != nil && !errdefs.IsNotFound(err) && ctx.Err() == nil {
+			r.o.Log.Warn("a process of an earlier daemon cannot be ended", "container", c.rec.ID, "error", err)
+		}
+	}
+}
+
+// endLoaded kills and removes a process that another Runtime started: its pid is
+// not known here, so that client.WithProcessKill would do nothing.
+func endLoaded(ctx context.Context, proc client.Process) error {
+	exit, err := proc.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	if err := proc.Kill(ctx, syscall.SIGKILL); err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	select {
+	case <-exit:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	_, err = proc.Delete(ctx)
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"minato/dataplane/container"
+	"minato/internal/ids"
 )
 
 // shutdownGrace is how long Shutdown lets containers end by themselves.
@@ -43,6 +44,10 @@ type Runtime struct {
 	groups  map[string]*group
 	ctrs    map[string]*ctr
 	changes changes
+
+	// execPrefix begins the ids of the processes that this Runtime has started in
+	// running containers, and not those of others before it.
+	execPrefix string
 }
 
 var _ container.Runtime = (*Runtime)(nil)
@@ -53,7 +58,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{o: o, runc: runc, groups: map[string]*group{}, ctrs: map[string]*ctr{}}
+	r := &Runtime{o: o, runc: runc, execPrefix: "exec-" + ids.Hex(8) + "-", groups: map[string]*group{}, ctrs: map[string]*ctr{}}
 	if err := r.findPrograms(); err != nil {
 		return nil, err
 	}

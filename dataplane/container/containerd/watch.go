@@ -47,6 +47,7 @@ func (r *Runtime) adopt(ctx context.Context) error {
 		switch s := r.statusOf(c); s.State {
 		case container.Running:
 			r.startWatch(c)
+			r.wg.Go(func() { r.endExecutions(c) })
 		case container.Ended:
 			r.wg.Go(func() { r.settle(c) })
 		case container.Created:

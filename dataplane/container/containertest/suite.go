@@ -414,6 +414,14 @@ func testExec(k *kit) {
 	if _, errOut, code := run(container.Process{Args: []string{"/program", "err", "no"}}, ""); errOut != "no\n" || code != 0 {
 		k.Errorf("err: %q, %d", errOut, code)
 	}
+	var one bytes.Buffer
+	for what, stdio := range map[string]container.Stdio{"out": {Stdout: &one}, "err": {Stderr: &one}} {
+		x, err := k.s.Exec(k.ctx, id, container.Process{Args: []string{"/program", map[string]string{"out": "echo", "err": "err"}[what], what}}, stdio)
+		k.ok(err)
+		if code, err := x.Wait(k.ctx); err != nil || code != 0 || !strings.Contains(one.String(), what+"\n") {
+			k.Errorf("one stream only: %d, %v, %q", code, err, one.String())
+		}
+	}
 	if _, _, code := run(container.Process{Args: []string{"/program", "exit", "3"}}, ""); code != 3 {
 		k.Errorf("exit: %d", code)
 	}
