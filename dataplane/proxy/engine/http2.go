@@ -122,8 +122,11 @@ func (x *stream2) serve() {
 // adopt reads the request into the form that rules and heads are made for.
 func (x *stream2) adopt() error {
 	r := x.r
-	if r.Method == "CONNECT" {
+	switch {
+	case r.Method == "CONNECT":
 		return &http1.Error{Status: 400, What: "CONNECT"}
+	case len(r.Header["Content-Length"]) > 1: // the library reads the first
+		return &http1.Error{Status: 400, What: "Content-Length is given twice"}
 	}
 	if err := x.req.Adopt(r.Method, r.RequestURI, r.Host, r.ContentLength); err != nil {
 		return err

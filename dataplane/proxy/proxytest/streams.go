@@ -80,8 +80,12 @@ func streamTargets(e *env) {
 	e.targets(a, b)
 	seen := map[string]int{}
 	ask := func() string {
-		c := e.dial()
-		defer c.Conn.Close()
+		c, err := net.Dial("tcp", netip.AddrPortFrom(e.node, e.port).String())
+		if err != nil {
+			return err.Error()
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(5 * time.Second))
 		p := make([]byte, 1)
 		if _, err := io.ReadFull(c, p); err != nil {
 			return err.Error()

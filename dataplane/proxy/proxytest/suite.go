@@ -42,6 +42,13 @@ func Run(t *testing.T, n New) {
 		"HTTP/2 clients":                http2Clients,
 		"HTTP/2 and gRPC targets":       http2Targets,
 		"the own answers over HTTP/2":   http2Errors,
+		// hostile.go
+		"the corpus of smuggling":    smugglingCorpus,
+		"HTTP/2 that hides HTTP/1.1": http2Downgrade,
+		"heads that never end":       slowHeads,
+		"resets in every phase":      resets,
+		"WebSockets of draining":     tunnelsDrain,
+		"changes under load":         changes,
 		// choice.go
 		"sticky targets":            stickyTargets,
 		"sticky by the application": stickyApplication,
