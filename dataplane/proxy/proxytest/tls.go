@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -177,6 +178,7 @@ func tlsTargets(e *env) {
 	mux.HandleFunc("/", echo)
 	s := httptest.NewUnstartedServer(mux)
 	s.EnableHTTP2 = true
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	e.t.Cleanup(s.Close)
 	a := netip.MustParseAddrPort(s.Listener.Addr().String())
