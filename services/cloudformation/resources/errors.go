@@ -37,6 +37,7 @@ type named struct{ aws.Invoker }
 var sdkNames = map[string]string{
 	"rds": "Rds", "ec2": "Ec2", "ecs": "Ecs", "ecr": "Ecr", "iam": "Iam", "elbv2": "ElasticLoadBalancingV2",
 	"logs": "CloudWatchLogs", "cloud9": "AWSCloud9", "sts": "Sts", "secretsmanager": "SecretsManager", "ssm": "Ssm", "cloudformation": "CloudFormation",
+	"cloudwatch": "CloudWatch", "applicationautoscaling": "ApplicationAutoScaling",
 }
 
 // Invoke calls the operation.

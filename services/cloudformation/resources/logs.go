@@ -15,7 +15,8 @@ type logsResources struct{ api logs.API }
 func logsTypes(inv aws.Invoker) map[string]Type {
 	v := logsResources{logs.NewClient(inv)}
 	return map[string]Type{
-		"AWS::Logs::LogGroup": {Create: v.create, Ready: v.ready, Update: v.update, Delete: v.delete, Named: "LogGroupName"},
+		"AWS::Logs::LogGroup":  {Create: v.create, Ready: v.ready, Update: v.update, Delete: v.delete, Named: "LogGroupName"},
+		"AWS::Logs::LogStream": {Create: v.createStream, Delete: v.deleteStream, Named: "LogStreamName"},
 	}
 }
 
@@ -76,5 +77,16 @@ func (v logsResources) update(ctx context.Context, r *Request) error {
 
 func (v logsResources) delete(ctx context.Context, r *Request) error {
 	_, err := v.api.DeleteLogGroup(ctx, &logs.DeleteLogGroupInput{LogGroupName: &r.PhysicalID})
+	return gone(err, "ResourceNotFoundException")
+}
+
+func (v logsResources) createStream(ctx context.Context, r *Request) (string, error) {
+	name := r.name("LogStreamName", 512)
+	_, err := v.api.CreateLogStream(ctx, &logs.CreateLogStreamInput{LogGroupName: r.ptr("LogGroupName"), LogStreamName: &name})
+	return name, r.again(err, "LogStreamName")
+}
+
+func (v logsResources) deleteStream(ctx context.Context, r *Request) error {
+	_, err := v.api.DeleteLogStream(ctx, &logs.DeleteLogStreamInput{LogGroupName: r.ptr("LogGroupName"), LogStreamName: &r.PhysicalID})
 	return gone(err, "ResourceNotFoundException")
 }

@@ -11,6 +11,7 @@ import (
 
 	"minato/aws"
 	"minato/aws/api/acm"
+	"minato/aws/api/applicationautoscaling"
 	"minato/aws/api/cloud9"
 	"minato/aws/api/ec2"
 	"minato/aws/api/ecr"
@@ -88,6 +89,7 @@ func answers() map[string]any {
 		"RequestCertificate":  &acm.RequestCertificateOutput{CertificateArn: aws.Ptr("arn:aws:acm:us-east-1:000000000000:certificate/1")},
 		"DescribeCertificate": &acm.DescribeCertificateOutput{Certificate: &acm.CertificateDetail{Status: aws.Ptr("ISSUED")}},
 		"CreateRule":          &elbv2.CreateRuleOutput{Rules: []elbv2.Rule{{RuleArn: aws.Ptr("arn:rule")}}},
+		"PutScalingPolicy":    &applicationautoscaling.PutScalingPolicyOutput{PolicyARN: aws.Ptr("arn:policy")},
 		"CreateService":       &ecs.CreateServiceOutput{Service: &ecs.Service{ServiceArn: &svc}},
 		"DescribeServices": &ecs.DescribeServicesOutput{Services: []ecs.Service{{
 			ServiceName: aws.Ptr("web"), Status: aws.Ptr("ACTIVE"), RunningCount: aws.Ptr(int32(1)), DesiredCount: aws.Ptr(int32(2)),
@@ -241,6 +243,45 @@ func TestTypes(t *testing.T) {
 			"CreateInstanceProfile {\"InstanceProfileName\":\"s-R-X\"}\n" + `AddRoleToInstanceProfile {"InstanceProfileName":"s-R-X","RoleName":"a"}`,
 			"RemoveRoleFromInstanceProfile {\"InstanceProfileName\":\"s-R-X\",\"RoleName\":\"a\"}\n" + `AddRoleToInstanceProfile {"InstanceProfileName":"s-R-X","RoleName":"b"}`,
 			"RemoveRoleFromInstanceProfile {\"InstanceProfileName\":\"s-R-X\",\"RoleName\":\"a\"}\n" + `DeleteInstanceProfile {"InstanceProfileName":"s-R-X"}`,
+		},
+		{
+			"AWS::CloudWatch::Alarm", `{"Namespace":"Chat","MetricName":"Load","Statistic":"Sum","Period":"60","EvaluationPeriods":1,"Threshold":"5","ComparisonOperator":"GreaterThanThreshold","Dimensions":[{"Name":"a","Value":"b"}]}`,
+			`{"Namespace":"Chat","MetricName":"Load","Statistic":"Sum","Period":60,"EvaluationPeriods":1,"Threshold":7,"ComparisonOperator":"GreaterThanThreshold","Tags":[{"Key":"k","Value":"v"}]}`, "s-R-X",
+			`PutMetricAlarm {"AlarmName":"s-R-X","ComparisonOperator":"GreaterThanThreshold","Dimensions":[{"Name":"a","Value":"b"}],"EvaluationPeriods":1,"MetricName":"Load","Namespace":"Chat","Period":60,"Statistic":"Sum","Threshold":5}`,
+			`PutMetricAlarm {"AlarmName":"s-R-X","ComparisonOperator":"GreaterThanThreshold","EvaluationPeriods":1,"MetricName":"Load","Namespace":"Chat","Period":60,"Statistic":"Sum","Tags":[{"Key":"k","Value":"v"}],"Threshold":7}` + "\n" +
+				`TagResource {"ResourceARN":"arn:aws:cloudwatch:us-east-1:000000000000:alarm:s-R-X","Tags":[{"Key":"k","Value":"v"}]}`,
+			`DeleteAlarms {"AlarmNames":["s-R-X"]}`,
+		},
+		{
+			"AWS::CloudWatch::CompositeAlarm", `{"AlarmName":"page","AlarmRule":"ALARM(a)"}`, ``, "page",
+			`DescribeAlarms {"AlarmNames":["page"],"AlarmTypes":["MetricAlarm","CompositeAlarm"]}` + "\n" + `PutCompositeAlarm {"AlarmName":"page","AlarmRule":"ALARM(a)"}`,
+			``, `DeleteAlarms {"AlarmNames":["page"]}`,
+		},
+		{
+			"AWS::CloudWatch::Dashboard", `{"DashboardBody":"{}"}`, `{"DashboardBody":"{\"widgets\":[]}"}`, "s-R-X",
+			`PutDashboard {"DashboardBody":"{}","DashboardName":"s-R-X"}`, `PutDashboard {"DashboardBody":"{\"widgets\":[]}","DashboardName":"s-R-X"}`, `DeleteDashboards {"DashboardNames":["s-R-X"]}`,
+		},
+		{
+			"AWS::ApplicationAutoScaling::ScalableTarget",
+			`{"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs","MinCapacity":"1","MaxCapacity":4,"ScheduledActions":[{"ScheduledActionName":"m","Schedule":"rate(1 day)","ScalableTargetAction":{"MinCapacity":"2"}}]}`,
+			`{"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs","MinCapacity":1,"MaxCapacity":6}`, "service/c/s|ecs:service:DesiredCount|ecs",
+			`RegisterScalableTarget {"MaxCapacity":4,"MinCapacity":1,"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs"}` + "\n" +
+				`PutScheduledAction {"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ScalableTargetAction":{"MinCapacity":2},"Schedule":"rate(1 day)","ScheduledActionName":"m","ServiceNamespace":"ecs"}`,
+			`RegisterScalableTarget {"MaxCapacity":6,"MinCapacity":1,"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs"}` + "\n" +
+				`DeleteScheduledAction {"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ScheduledActionName":"m","ServiceNamespace":"ecs"}`,
+			`DeregisterScalableTarget {"ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs"}`,
+		},
+		{
+			"AWS::ApplicationAutoScaling::ScalingPolicy",
+			`{"PolicyName":"cpu","PolicyType":"TargetTrackingScaling","ScalingTargetId":"service/c/s|ecs:service:DesiredCount|ecs","TargetTrackingScalingPolicyConfiguration":{"TargetValue":"50","PredefinedMetricSpecification":{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"}}}`,
+			`{"PolicyName":"cpu","PolicyType":"TargetTrackingScaling","ScalingTargetId":"service/c/s|ecs:service:DesiredCount|ecs","TargetTrackingScalingPolicyConfiguration":{"TargetValue":60,"PredefinedMetricSpecification":{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"}}}`, "arn:policy",
+			`PutScalingPolicy {"PolicyName":"cpu","PolicyType":"TargetTrackingScaling","ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs","TargetTrackingScalingPolicyConfiguration":{"PredefinedMetricSpecification":{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"},"TargetValue":50}}`,
+			`PutScalingPolicy {"PolicyName":"cpu","PolicyType":"TargetTrackingScaling","ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs","TargetTrackingScalingPolicyConfiguration":{"PredefinedMetricSpecification":{"PredefinedMetricType":"ECSServiceAverageCPUUtilization"},"TargetValue":60}}`,
+			`DeleteScalingPolicy {"PolicyName":"cpu","ResourceId":"service/c/s","ScalableDimension":"ecs:service:DesiredCount","ServiceNamespace":"ecs"}`,
+		},
+		{
+			"AWS::Logs::LogStream", `{"LogGroupName":"g"}`, ``, "s-R-X",
+			`CreateLogStream {"logGroupName":"g","logStreamName":"s-R-X"}`, ``, `DeleteLogStream {"logGroupName":"g","logStreamName":"s-R-X"}`,
 		},
 		{
 			"AWS::Logs::LogGroup", `{"RetentionInDays":"7"}`, `{}`, "s-R-X",
