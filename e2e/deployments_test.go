@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -343,6 +344,21 @@ func (d *deployments) blueGreen(t *testing.T) {
 			t.Errorf("the old task %s still runs", task)
 		}
 	}
+	d.explained(t, soakName, "nothing is wrong")
+}
+
+// explained asks why about a service.
+func (d *deployments) explained(t *testing.T, service, want string) {
+	t.Helper()
+	if err := soakUntil(deploymentLimit, func() error {
+		out, err := exec.Command(binary(), "why", "--data-dir", d.in.DataDir, soakName+"/"+service).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			return fmt.Errorf("why says %s, %v", out, err)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 }
 
 // linear shifts the traffic by halves.
@@ -409,6 +425,11 @@ func (d *deployments) daemon(t *testing.T) {
 		t.Errorf("%d tasks for no instance", s.DesiredCount)
 	}
 	_, err = d.ecs.DeleteService(d.ctx, &ecs.DeleteServiceInput{Cluster: aws.String(soakName), Service: aws.String("agent")})
+	d.must(t, err)
+	_, err = d.ecs.CreateService(d.ctx, &ecs.CreateServiceInput{Cluster: aws.String(soakName), ServiceName: aws.String("homeless"), TaskDefinition: aws.String("agent"), DesiredCount: aws.Int32(1)})
+	d.must(t, err)
+	d.explained(t, "homeless", "there are no container instances")
+	_, err = d.ecs.DeleteService(d.ctx, &ecs.DeleteServiceInput{Cluster: aws.String(soakName), Service: aws.String("homeless"), Force: aws.Bool(true)})
 	d.must(t, err)
 }
 

@@ -95,13 +95,20 @@ func (q *inquiry) serviceFindings(cluster string, s ecs.Service) (cause.Findings
 		x.Live = append(x.Live, seen)
 		live[seen.Address] = seen
 	}
+	var groups []string
 	for _, lb := range s.LoadBalancers {
-		group, found, err := q.groupOf(aws.Val(lb.TargetGroupArn))
+		groups = append(groups, aws.Val(lb.TargetGroupArn))
+		if a := lb.AdvancedConfiguration; a != nil { // deployments take turns with the two
+			groups = append(groups, aws.Val(a.AlternateTargetGroupArn))
+		}
+	}
+	for _, arn := range groups {
+		group, found, err := q.groupOf(arn)
 		if err != nil {
 			return cause.Findings{}, err
 		}
 		if !found {
-			x.GroupsGone = append(x.GroupsGone, aws.Val(lb.TargetGroupArn))
+			x.GroupsGone = append(x.GroupsGone, arn)
 			continue
 		}
 		targets, err := q.targets(group, live, s.HealthCheckGracePeriodSeconds)

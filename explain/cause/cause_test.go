@@ -268,6 +268,10 @@ func TestOfService(t *testing.T) {
 			s.Maximum, s.Deployments = 100, append([]Deployment{{ID: "ecs-svc/3", Status: "PRIMARY", Created: now.Add(-time.Minute)}}, s.Deployments...)
 			s.Events = []Event{{now, "(service web) was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again."}}
 		}), 1, []string{"minimumHealthyPercent 100 lets ECS stop none and maximumPercent 100 lets it start none", "maximumPercent=200"}, ""},
+		{"there is nothing to place it on", steady(func(s *Service) {
+			s.Running, s.Deployments[0].Rollout = 0, "IN_PROGRESS"
+			s.Events = []Event{{now, "(service web) was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster."}}
+		}), 1, []string{"launch type is EC2 and there are no container instances", "--launch-type FARGATE"}, ""},
 		{"an alarm", steady(func(s *Service) { s.Alarms = []Alarm{{"errors", "ALARM", "Threshold Crossed"}} }), 1, []string{"the alarm errors is in ALARM", "Threshold Crossed"}, ""},
 		{"protected tasks", steady(func(s *Service) {
 			s.Running, s.Live = 2, []Task{{ID: "t1", Status: "RUNNING"}, {ID: "t2", Status: "RUNNING", Protected: now.Add(time.Minute)}}

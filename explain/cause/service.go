@@ -146,7 +146,10 @@ func (s Service) givenUp() (bool, []string) {
 
 // stuck finds the event by which ECS says that its percentages leave it no step.
 func (s Service) stuck() *Cause {
-	const text = "was unable to stop or start tasks during a deployment because of the service deployment configuration"
+	const (
+		text     = "was unable to stop or start tasks during a deployment because of the service deployment configuration"
+		homeless = "because no container instance met all of its requirements"
+	)
 	for _, e := range s.Events {
 		if strings.Contains(e.Text, "steady state") || len(s.Deployments) > 0 && e.At.Before(s.Deployments[0].Created) {
 			return nil
@@ -154,6 +157,12 @@ func (s Service) stuck() *Cause {
 		if strings.Contains(e.Text, text) {
 			c := because([]string{e.Text}, "with %s wanted, minimumHealthyPercent %d lets ECS stop none and maximumPercent %d lets it start none", plural(int(s.Desired), "task"), s.Minimum, s.Maximum).
 				mend("aws ecs update-service --cluster %s --service %s --deployment-configuration minimumHealthyPercent=100,maximumPercent=200", s.Cluster, s.Name)
+			return &c
+		}
+		if strings.Contains(e.Text, homeless) {
+			c := because([]string{e.Text}, "the service's launch type is EC2 and there are no container instances: minato runs tasks on Fargate only").
+				mend("aws ecs delete-service --cluster %s --service %s --force", s.Cluster, s.Name).
+				mend("aws ecs create-service --cluster %s --service-name %s --launch-type FARGATE ...", s.Cluster, s.Name)
 			return &c
 		}
 	}
