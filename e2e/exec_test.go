@@ -96,6 +96,10 @@ func (w *insideWorld) testRefused(t *testing.T) {
 	refused(t, "an empty command", ask(func(in *ecs.ExecuteCommandInput) { in.Command = aws.String(" ") }), "InvalidParameterException", "command")
 	refused(t, "a role without ssmmessages", ask(func(in *ecs.ExecuteCommandInput) { in.Task, in.Container = &w.lonely, nil }),
 		"TargetNotConnectedException", "The execute command failed due to an internal error. Try again later.")
+	why := exec.Command(binary(), "why", "--data-dir", w.in.DataDir, w.lonely)
+	if out, err := why.CombinedOutput(); !strings.Contains(string(out), "ssmmessages:OpenDataChannel") {
+		t.Errorf("minato why does not name the right that is missing: %v\n%s", err, out)
+	}
 
 	_, err := w.runInside(ctx, "inside-none", true)
 	refused(t, "a task without a role", err, "InvalidParameterException", "The execute command failed because a valid task role is not being used.")
