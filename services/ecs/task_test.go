@@ -521,6 +521,9 @@ func TestRestartPolicy(t *testing.T) {
 				t.Fatalf("not started again: %+v", q.task(arn))
 			}
 		}
+		if m, err := q.ecs.Task(q.ctx, "eni-0", id); err != nil || m == nil || aws.Val(m.Containers[0].Restarts) != n+1 {
+			t.Errorf("its metadata: %+v, %v", m, err)
+		}
 		if c := q.task(arn).Containers[0]; *c.LastStatus != taskRunning || c.ExitCode != nil {
 			t.Errorf("while it was started again: %+v", c)
 		}
