@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Cannot find version 5.7.22 for mysql",
-		"which RDS has retired",
+		"RDS has retired mysql 5.7.22",
 		"is not authorized to perform: ecr:GetAuthorizationToken on resource: *",
 		"healthy behind the load balancer",
 		"requests meanwhile, 0 failed",
