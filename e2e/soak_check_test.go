@@ -124,17 +124,24 @@ func (w *soakWorld) helper(id string, logger bool) (int, error) {
 	return 0, nil
 }
 
-// soakGone waits until a process runs no more; a zombie has closed what it had.
+// soakGone waits until a process runs no more. A zombie has closed what it had,
+// once it has no other threads: the first one may end long before the last.
 func soakGone(pid int, limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if errors.Is(err, os.ErrNotExist) || err == nil && bytes.Contains(b, []byte(") Z ")) {
+		if errors.Is(err, os.ErrNotExist) || err == nil && soakZombie(b) {
 			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("process %d still runs after %s", pid, limit)
 		}
 	}
+}
+
+// soakZombie reads /proc/PID/stat.
+func soakZombie(stat []byte) bool {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the first is field 3, the state
+	return len(fields) > 17 && string(fields[0]) == "Z" && string(fields[17]) == "1"
 }
 
 // converged waits until the service is whole and there is one of everything.
@@ -148,19 +155,21 @@ func (w *soakWorld) whole() error {
 		return err
 	}
 	s := services.Services[0]
-	if len(s.Deployments) != 1 || s.Deployments[0].RolloutState != ecstypes.DeploymentRolloutStateCompleted || s.RunningCount != soakTasks || s.DesiredCount != soakTasks || s.PendingCount != 0 {
+	if len(s.Deployments) != 1 || s.Deployments[0].RolloutState != ecstypes.DeploymentRolloutStateCompleted || int(s.RunningCount) != w.tasks || int(s.DesiredCount) != w.tasks || s.PendingCount != 0 {
 		return fmt.Errorf("the service has %d deployments, the first %s, and %d tasks running, %d pending: %s", len(s.Deployments), s.Deployments[0].RolloutState, s.RunningCount, s.PendingCount, soakEvents(s))
 	}
 	listed, err := w.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: aws.String(soakName)})
 	if err != nil {
 		return err
 	}
-	if len(listed.TaskArns) != soakTasks {
+	if len(listed.TaskArns) != w.tasks {
 		return fmt.Errorf("ListTasks has %d tasks: %v", len(listed.TaskArns), listed.TaskArns)
 	}
-	tasks, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(soakName), Tasks: listed.TaskArns})
-	if err != nil {
-		return err
+	tasks := &ecs.DescribeTasksOutput{}
+	if w.tasks > 0 {
+		if tasks, err = w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(soakName), Tasks: listed.TaskArns}); err != nil {
+			return err
+		}
 	}
 	if w.other != "" {
 		more, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(w.other), Tasks: w.others})
@@ -206,7 +215,7 @@ func (w *soakWorld) whole() error {
 			return fmt.Errorf("%s are %v, those of the tasks %v", check.what, have, check.want)
 		}
 	}
-	return nil
+	return w.leaks(len(containers))
 }
 
 func soakEvents(s ecstypes.Service) string {

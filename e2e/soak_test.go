@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,17 +22,21 @@ const (
 	soakRollout = 2 * time.Second
 	// soakConverge is how long a service may take, after a kill, to be whole again.
 	soakConverge = 60 * time.Second
+	// A round wants so many tasks: no fewer than two, so that one is always left.
+	soakLeast, soakMost = 2, 5
 )
 
 // soakVictims are what a round may kill.
 var soakVictims = []string{"daemon", "containerd", "both", "shim", "log writer", "first process"}
 
-// TestSoak rolls a service over and over and kills something with SIGKILL at a
-// random moment of each rollout. The service must come back by itself (but for
-// the daemon, which is started again), and after each round there is exactly one
-// of everything: as many tasks as wanted, a container, a network interface and a
-// healthy target each, and none more. Visitors come all the time; which of their
-// requests may fail is said at soakVisitors.
+// TestSoak rolls a service over and over, wants more or fewer tasks in the middle
+// of it, and kills something with SIGKILL at a random moment. The service must
+// come back by itself (but for the daemon, which is started again), and after each
+// round there is exactly one of everything: as many tasks as wanted, a container,
+// a network interface, a network namespace, a control group, a shim, a log writer,
+// a snapshot and a healthy target each, and none more. In the end there are no
+// tasks, and containerd knows of no container and no lease. Visitors come all the
+// time; which of their requests may fail is said at soakVisitors.
 //
 // Three rounds always run; MINATO_SOAK=1 makes it 200, MINATO_SOAK=n n. All
 // random choices follow from a seed, which is printed; MINATO_SOAK_SEED repeats
@@ -60,9 +65,10 @@ func TestSoak(t *testing.T) {
 		kinds = kinds[1:]
 		// Drawn in one place: what a round finds changes nothing of the next one's.
 		moment, pick, dead := random.Int64N(int64(soakRollout)), random.IntN(1000), random.Int64N(int64(time.Second))
+		tasks := soakLeast + random.IntN(soakMost-soakLeast+1)
 		began := time.Now()
-		err := w.soakRound(kind, time.Duration(moment), pick, time.Duration(dead), visitors)
-		t.Logf("round %d: %s killed after %s, whole after %s; %s", n+1, kind, time.Duration(moment).Round(time.Millisecond), time.Since(began).Round(time.Millisecond), visitors.counts())
+		err := w.soakRound(kind, tasks, time.Duration(moment), pick, time.Duration(dead), visitors)
+		t.Logf("round %d: to %d tasks, %s killed after %s, whole after %s; %s", n+1, tasks, kind, time.Duration(moment).Round(time.Millisecond), time.Since(began).Round(time.Millisecond), visitors.counts())
 		if err != nil {
 			t.Fatalf("round %d of seed %d, %s killed: %v", n+1, seed, kind, err)
 		}
@@ -76,6 +82,22 @@ func TestSoak(t *testing.T) {
 	}
 	if visitors.succeeded() == 0 {
 		t.Error("no request was answered")
+	}
+	if err := w.scale(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.converged(); err != nil {
+		t.Fatalf("without tasks: %v", err)
+	}
+	if out, err := exec.Command(w.in.Binary, "down", "--data-dir", w.in.DataDir).CombinedOutput(); err != nil {
+		t.Fatalf("minato down: %v\n%s", err, out)
+	}
+	left, err := w.engineLeft()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("containerd still has %s", strings.Join(left, ", "))
 	}
 }
 
@@ -98,13 +120,17 @@ func soakPlan() (rounds int, seed uint64, err error) {
 	return rounds, seed, nil
 }
 
-// soakRound starts a rollout, kills after a moment, and waits until the service
-// is whole again.
-func (w *soakWorld) soakRound(kind string, moment time.Duration, pick int, dead time.Duration, visitors *soakVisitors) error {
+// soakRound starts a rollout, wants another number of tasks after half a moment,
+// kills after the other half, and waits until the service is whole again.
+func (w *soakWorld) soakRound(kind string, tasks int, moment time.Duration, pick int, dead time.Duration, visitors *soakVisitors) error {
 	if err := w.roll(); err != nil {
 		return err
 	}
-	time.Sleep(moment)
+	time.Sleep(moment / 2)
+	if err := w.scale(tasks); err != nil {
+		return err
+	}
+	time.Sleep(moment / 2)
 	victims, err := w.victims(kind, pick)
 	if err != nil {
 		return err

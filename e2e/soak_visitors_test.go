@@ -41,7 +41,7 @@ const (
 	soakAnswers = time.Second
 	// soakFaults is what the kernel may take to tell the load balancer that a
 	// process, which /proc shows as dead already, has closed its connections.
-	soakFaults = 20 * time.Millisecond
+	soakFaults = 50 * time.Millisecond
 )
 
 type soakFailure struct {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ const (
 	soakText  = "still here"
 	soakHost  = "soak.example"
 	soakTasks = 3
+	soakWords = 60 // lines of the daemon's log, of a test that fails
 )
 
 // soakWorld is an instance of its own with a service behind a load balancer.
@@ -53,6 +55,8 @@ type soakWorld struct {
 	subnets []string
 	group   string // target group
 	url     string
+	tasks   int            // how many are wanted
+	base    map[string]int // the footprint without tasks, see leaks
 
 	other  string   // a cluster with tasks of a test's own, if there is one
 	others []string // their ARNs
@@ -74,7 +78,16 @@ func newSoakWorld(t *testing.T) *soakWorld {
 
 func newSoakWorldIn(t *testing.T, in *harness.Instance) *soakWorld {
 	t.Helper()
-	w := &soakWorld{t: t, in: in}
+	w := &soakWorld{t: t, in: in, tasks: soakTasks}
+	t.Cleanup(func() { // before the instance is purged
+		if !t.Failed() {
+			return
+		}
+		if b, err := os.ReadFile(filepath.Join(in.DataDir, "daemon.log")); err == nil {
+			lines := strings.SplitAfter(string(b), "\n")
+			t.Logf("the daemon's last words:\n%s", strings.Join(lines[max(0, len(lines)-soakWords):], ""))
+		}
+	})
 	for _, step := range []func(context.Context) error{w.connect, w.network, w.image, w.definition, w.service} {
 		if err := step(t.Context()); err != nil {
 			t.Fatal(err)
@@ -281,6 +294,15 @@ func (w *soakWorld) service(ctx context.Context) error {
 // roll starts a rollout.
 func (w *soakWorld) roll() error {
 	_, err := w.ecs.UpdateService(w.t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String(soakName), Service: aws.String(soakName), ForceNewDeployment: true})
+	return err
+}
+
+// scale wants another number of tasks.
+func (w *soakWorld) scale(tasks int) error {
+	_, err := w.ecs.UpdateService(w.t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String(soakName), Service: aws.String(soakName), DesiredCount: aws.Int32(int32(tasks))})
+	if err == nil {
+		w.tasks = tasks
+	}
 	return err
 }
 

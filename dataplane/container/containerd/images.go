@@ -28,11 +28,11 @@ const maxManifest = 4 << 20
 // Import implements container.Runtime.
 func (r *Runtime) Import(ctx context.Context, archive io.Reader) ([]container.Image, error) {
 	ctx = withNamespace(ctx)
-	ctx, done, err := r.eng.client.WithLease(ctx)
+	ctx, done, err := r.lease(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = done(context.WithoutCancel(ctx)) }()
+	defer done()
 	imported, err := r.eng.client.Import(ctx, archive)
 	if err != nil {
 		return nil, fmt.Errorf("import: %w", err)
@@ -68,11 +68,20 @@ func (r *Runtime) EnsureUnpacked(ctx context.Context, dgst string) (container.Im
 		if err != nil && !errdefs.IsNotFound(err) {
 			return container.Image{}, r.imageError(dgst, err)
 		}
-		if err := img.Unpack(ctx, snapshotter); err != nil {
+		if err := r.unpack(ctx, img); err != nil {
 			return container.Image{}, r.imageError(dgst, err)
 		}
 	}
 	return r.describe(ctx, img, manifest)
+}
+
+func (r *Runtime) unpack(ctx context.Context, img client.Image) error {
+	ctx, done, err := r.lease(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return img.Unpack(ctx, snapshotter)
 }
 
 // image returns an image by its digest, named so that it is kept.
@@ -96,11 +105,11 @@ func (r *Runtime) image(ctx context.Context, dgst string) (client.Image, error) 
 // keeps it. Content that came by another way may lack the labels that keep its
 // children: they are set before the lease that holds it meanwhile ends.
 func (r *Runtime) nameImage(ctx context.Context, store images.Store, d digest.Digest) (images.Image, error) {
-	ctx, done, err := r.eng.client.WithLease(ctx)
+	ctx, done, err := r.lease(ctx)
 	if err != nil {
 		return images.Image{}, err
 	}
-	defer func() { _ = done(context.WithoutCancel(ctx)) }()
+	defer done()
 	cs := r.Content()
 	desc, err := manifestDescriptor(ctx, cs, d)
 	if err != nil {

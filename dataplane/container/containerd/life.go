@@ -23,6 +23,7 @@ import (
 	"github.com/moby/sys/signal"
 
 	"minato/dataplane/container"
+	"minato/internal/clock"
 )
 
 // Ensure implements container.Runtime.
@@ -76,6 +77,11 @@ func (r *Runtime) create(ctx context.Context, c *ctr) error {
 	if err := os.MkdirAll(c.dir, 0o711); err != nil {
 		return err
 	}
+	ctx, done, err := r.lease(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	var opts []client.NewContainerOpts
 	var image *container.Image
 	if c.rec.Root != nil {
@@ -152,6 +158,12 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 	}
 	ctx = withNamespace(ctx)
 	task, err := r.task(ctx, id)
+	if err == nil && task.Status == tasktypes.Status_CREATED {
+		// Somebody died who was starting it. Where runc was cut off after it had let
+		// the process go, another runc start waits for that for ever.
+		r.dropTask(ctx, c)
+		task, err = r.task(ctx, id)
+	}
 	if errdefs.IsNotFound(err) {
 		if err = r.newTask(ctx, c); err == nil {
 			task, err = r.task(ctx, id)
@@ -161,7 +173,10 @@ func (r *Runtime) Start(ctx context.Context, id string) error {
 		return fmt.Errorf("container %s: %w", id, startError(err))
 	}
 	if task.Status == tasktypes.Status_CREATED {
-		if _, err := r.eng.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: id}); err != nil {
+		patient, cancel := context.WithTimeout(ctx, startPatience)
+		_, err := r.eng.client.TaskService().Start(patient, &tasks.StartRequest{ContainerID: id})
+		cancel()
+		if err != nil {
 			err = errgrpc.ToNative(err)
 			r.dropTask(ctx, c)
 			return fmt.Errorf("container %s: %w", id, startError(err))
@@ -250,13 +265,28 @@ func (r *Runtime) newTask(ctx context.Context, c *ctr) error {
 	return err
 }
 
-// dropTask removes what a start that failed has left.
+// A start takes milliseconds, and what it has left goes as fast; a shim that hangs
+// must not take us with it.
+const (
+	startPatience = time.Minute
+	dropPatience  = 10 * time.Second
+)
+
+// dropTask removes what a start that failed has left. The kernel is asked to kill
+// it, not the shim, which may wait for it.
 func (r *Runtime) dropTask(ctx context.Context, c *ctr) {
-	ctx = context.WithoutCancel(ctx)
-	_, _ = r.eng.client.TaskService().Kill(ctx, &tasks.KillRequest{ContainerID: c.rec.ID, Signal: uint32(syscall.SIGKILL), All: true})
-	if err := r.deleteTask(ctx, c); err != nil {
-		r.o.Log.Warn("a task that did not start cannot be deleted", "container", c.rec.ID, "err", err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropPatience)
+	defer cancel()
+	err := r.cg.kill(r.cgroupOf(c))
+	for err == nil {
+		if err = r.deleteTask(ctx, c); err == nil {
+			return
+		}
+		if errdefs.IsFailedPrecondition(err) { // its end is not known yet
+			err = clock.Sleep(ctx, clock.Real(1), 10*time.Millisecond)
+		}
 	}
+	r.o.Log.Warn("a task that did not start cannot be deleted", "container", c.rec.ID, "err", err)
 }
 
 // deleteTask tells containerd to forget a task that has ended; the shim goes

@@ -79,6 +79,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err := r.adopt(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	r.wg.Go(r.endLeases)
 	return r, nil
 }
 

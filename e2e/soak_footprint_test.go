@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.etcd.io/bbolt"
+)
+
+// footprint is how much of each kind there is on the host. Every task of the
+// world has one container, and one more of each kind; what does not go with its
+// task is a leak. The kernel, the runtime's folders and containerd's are asked,
+// not the API.
+func (w *soakWorld) footprint() (map[string]int, error) {
+	out := map[string]int{}
+	groups, containers, err := w.controlGroups()
+	if err != nil {
+		return nil, err
+	}
+	out["control groups of tasks"], out["control groups of containers"] = groups, containers
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(mounts) {
+		if !bytes.Contains(line, []byte(w.in.DataDir)) && !bytes.Contains(line, []byte("/run/minato/"+w.id)) {
+			continue
+		}
+		kind := "mounts"
+		if bytes.Contains(line, []byte(" nsfs ")) {
+			kind = "network namespaces"
+		}
+		out[kind]++
+	}
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil || !bytes.HasPrefix(b, []byte(w.in.DataDir)) {
+			continue // gone since, or not ours
+		}
+		kind := "shims"
+		if args := bytes.Split(b, []byte{0}); len(args) > 1 && string(args[1]) == "log" {
+			kind = "log writers"
+		}
+		out[kind]++
+	}
+	for kind, pattern := range map[string]string{
+		"snapshots":         "containers/engine/io.containerd.snapshotter.v1.overlayfs/snapshots/*",
+		"folders of groups": "containers/groups/*",
+	} {
+		found, err := filepath.Glob(filepath.Join(w.in.DataDir, pattern))
+		if err != nil {
+			return nil, err
+		}
+		out[kind] = len(found)
+	}
+	return out, nil
+}
+
+// controlGroups counts those of tasks, and those of containers.
+func (w *soakWorld) controlGroups() (tasks, containers int, err error) {
+	for _, root := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup"} { // version 1, version 2
+		groups, err := filepath.Glob(root + "/minato-" + w.id + "/*-*-*/cgroup.procs")
+		if err != nil {
+			return 0, 0, err
+		}
+		inside, err := filepath.Glob(root + "/minato-" + w.id + "/*-*-*/*/cgroup.procs")
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(groups) > 0 {
+			return len(groups), len(inside), nil
+		}
+	}
+	return 0, 0, nil
+}
+
+// leaks compares the footprint with that of the first time, for so many tasks.
+func (w *soakWorld) leaks(tasks int) error {
+	have, err := w.footprint()
+	if err != nil {
+		return err
+	}
+	if w.base == nil {
+		w.base = map[string]int{}
+		for kind, n := range have {
+			w.base[kind] = n - tasks
+		}
+	}
+	var wrong []string
+	for kind, base := range w.base {
+		if want := base + tasks; have[kind] != want {
+			wrong = append(wrong, fmt.Sprintf("%d %s, not %d", have[kind], kind, want))
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("%d tasks have %s", tasks, strings.Join(wrong, ", "))
+	}
+	return nil
+}
+
+// engineLeft is what containerd still knows of after its end: containers, and
+// leases that nothing ends. None of the tasks may be left.
+func (w *soakWorld) engineLeft() ([]string, error) {
+	db, err := bbolt.Open(filepath.Join(w.in.DataDir, "containers/engine/io.containerd.metadata.v1.bolt/meta.db"), 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	var left []string
+	return left, db.View(func(tx *bbolt.Tx) error {
+		root := tx.Bucket([]byte("v1"))
+		if root == nil {
+			return fmt.Errorf("containerd's metadata has another form")
+		}
+		return root.ForEachBucket(func(namespace []byte) error {
+			for _, kind := range []string{"containers", "leases"} {
+				b := root.Bucket(namespace).Bucket([]byte(kind))
+				if b == nil {
+					continue
+				}
+				if err := b.ForEachBucket(func(id []byte) error {
+					left = append(left, fmt.Sprintf("%s %s", kind, id))
+					return nil
+				}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
