@@ -5,9 +5,11 @@
 // service-linked role of ECS for network interfaces, the task's execution role for
 // images and logs.
 //
-// Images of other registries come by Images, over the task's own interface:
-// without a login, since repositoryCredentials need Secrets Manager, which is not
-// here; a task that asks for them fails and says so.
+// Images of other registries come by Images, over the task's own interface, with
+// the login of repositoryCredentials if there is one. Secrets of containers are
+// got as the execution role, over the same interface (services/ecs/secrets), when
+// the task is prepared; they are in memory until its containers are made, and in
+// no record.
 //
 // Not here: container instances. The EC2 and EXTERNAL launch types do what they
 // do on AWS in a cluster without instances: RunTask fails, a service waits.
