@@ -36,8 +36,9 @@ func (l *taskLoop) Keys(ctx context.Context) ([]string, error) {
 	return keys, err
 }
 
-// maxSteps bounds the steps of one run; a task has about ten in its life.
-const maxSteps = 20
+// maxSteps bounds the steps of one run; a task has about ten in its life and some
+// for each container.
+const maxSteps = 60
 
 // retryTask is how soon a step that failed by a fault of ours is tried again.
 const retryTask = time.Second
