@@ -72,6 +72,8 @@ type Listener struct {
 	Default Action
 	// HideServer takes the Server header out of targets' answers.
 	HideServer bool
+	// SetHeaders are fields of every answer, in the place of a target's own.
+	SetHeaders []HeaderField
 	// TLS ends clients' TLS here; nil takes plain connections.
 	TLS *TLS
 	// IdleTimeout is that of the listener; 0 stands for the load balancer's.
@@ -80,6 +82,9 @@ type Listener struct {
 	// target of the default action, which is a forward. There are no rules.
 	Stream bool
 }
+
+// HeaderField is a field of a head.
+type HeaderField struct{ Name, Value string }
 
 // TLS is how a listener speaks TLS.
 type TLS struct {
@@ -125,7 +130,8 @@ type Condition struct {
 	Sources []netip.Prefix // of SourceIP
 }
 
-// QueryPattern matches one parameter of the query string; an empty Key any.
+// QueryPattern matches one parameter of the query string; an empty Key any. After
+// a backslash * and ? stand for themselves.
 type QueryPattern struct{ Key, Value string }
 
 // Action is what is done with a request. Exactly one member is set.

@@ -1,8 +1,10 @@
 package elbv2
 
 import (
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // attribute is one setting of a load balancer, a target group or a listener:
@@ -129,6 +131,41 @@ var streamGroupAttributes = with(common, map[string]attribute{
 // listenerAttributes are those of listeners of HTTP and HTTPS.
 var listenerAttributes = map[string]attribute{
 	"routing.http.response.server.enabled": {def: "true", check: boolean},
+
+	"routing.http.response.strict_transport_security.header_value":        {check: headerValue},
+	"routing.http.response.content_security_policy.header_value":          {check: headerValue},
+	"routing.http.response.x_content_type_options.header_value":           {check: oneOf("", "nosniff")},
+	"routing.http.response.x_frame_options.header_value":                  {check: headerValue},
+	"routing.http.response.access_control_allow_origin.header_value":      {check: headerValue},
+	"routing.http.response.access_control_allow_methods.header_value":     {check: headerValue},
+	"routing.http.response.access_control_allow_headers.header_value":     {check: headerValue},
+	"routing.http.response.access_control_allow_credentials.header_value": {check: oneOf("", "true")},
+	"routing.http.response.access_control_expose_headers.header_value":    {check: headerValue},
+	"routing.http.response.access_control_max_age.header_value":           {check: or(oneOf(""), between(0, 86400))},
+
+	"routing.http.request.x_amzn_tls_version.header_name":                   {only: true},
+	"routing.http.request.x_amzn_tls_cipher_suite.header_name":              {only: true},
+	"routing.http.request.x_amzn_mtls_clientcert.header_name":               {only: true},
+	"routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name": {only: true},
+	"routing.http.request.x_amzn_mtls_clientcert_issuer.header_name":        {only: true},
+	"routing.http.request.x_amzn_mtls_clientcert_subject.header_name":       {only: true},
+	"routing.http.request.x_amzn_mtls_clientcert_validity.header_name":      {only: true},
+	"routing.http.request.x_amzn_mtls_clientcert_leaf.header_name":          {only: true},
+}
+
+// responseHeader is the field that an attribute sets in every answer, "" for
+// other attributes.
+func responseHeader(key string) string {
+	name, ok := strings.CutPrefix(key, "routing.http.response.")
+	if name, isValue := strings.CutSuffix(name, ".header_value"); ok && isValue {
+		return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
+	return ""
+}
+
+// headerValue takes what may stand in a field of a head.
+func headerValue(v string) bool {
+	return len(v) <= 1024 && strings.IndexFunc(v, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
 // streamListenerAttributes are those of listeners of TCP and TLS.

@@ -2,7 +2,9 @@ package elbv2
 
 import (
 	"crypto/tls"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -161,6 +163,11 @@ func planListener(l *listener, certificates map[string]*tls.Certificate) (proxy.
 		pl.IdleTimeout = duration(l.attribute(idleKey))
 	} else {
 		pl.HideServer = l.attribute("routing.http.response.server.enabled") == "false"
+		for _, key := range slices.Sorted(maps.Keys(l.Attributes)) {
+			if name := responseHeader(key); name != "" && l.Attributes[key] != "" {
+				pl.SetHeaders = append(pl.SetHeaders, proxy.HeaderField{Name: name, Value: l.Attributes[key]})
+			}
+		}
 	}
 	if secure(l.Protocol) {
 		policy, _ := tlspolicy.Find(aws.Val(l.SslPolicy)) // checked when it was set

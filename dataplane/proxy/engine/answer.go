@@ -59,6 +59,9 @@ func (c *client) answer(status int, contentType, content, location string) bool 
 	if location != "" {
 		out = append(out, "Location: "+location+"\r\n"...)
 	}
+	for i := range c.t.set {
+		out = appendText(out, c.t.set[i].Name, c.t.set[i].Value)
+	}
 	out = appendConnection(out, keep)
 	out = append(out, "\r\n"...)
 	if !c.isHead {

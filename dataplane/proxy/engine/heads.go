@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -163,6 +165,16 @@ func containsRoot(v []byte) bool {
 	return false
 }
 
+func appendText(out []byte, name, value string) []byte {
+	out = append(append(out, name...), ": "...)
+	return append(append(out, value...), "\r\n"...)
+}
+
+// sets reports whether a field of every answer has the name.
+func (t *table) sets(name []byte) bool {
+	return slices.ContainsFunc(t.set, func(f proxy.HeaderField) bool { return bytes.EqualFold(name, []byte(f.Name)) })
+}
+
 // appendResponse writes the target's head for the client. chunked tells how the
 // body is sent, cookies what stickiness adds.
 func (c *client) appendResponse(out []byte, chunked bool, cookies []string) []byte {
@@ -193,12 +205,15 @@ func (c *client) appendResponse(out []byte, chunked bool, cookies []string) []by
 		case http1.Date:
 			dated = true
 		}
-		if !f.Dropped {
+		if !f.Dropped && (len(c.t.set) == 0 || !c.t.sets(f.Name)) {
 			out = http1.AppendField(out, f.Name, f.Value)
 		}
 	}
 	if !dated {
 		out = appendDate(out)
+	}
+	for i := range c.t.set {
+		out = appendText(out, c.t.set[i].Name, c.t.set[i].Value)
 	}
 	for _, v := range cookies {
 		out = append(out, "Set-Cookie: "...)

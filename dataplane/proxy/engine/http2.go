@@ -154,9 +154,17 @@ func (x *stream2) answer(status int, contentType, content, location string) {
 	if location != "" {
 		h.Set("Location", location)
 	}
+	x.setHeaders(h)
 	x.w.WriteHeader(status)
 	if string(x.req.Method) != "HEAD" {
 		io.WriteString(x.w, content)
+	}
+}
+
+// setHeaders sets the fields of every answer.
+func (x *stream2) setHeaders(h http.Header) {
+	for i := range x.t.set {
+		h.Set(x.t.set[i].Name, x.t.set[i].Value)
 	}
 }
 
@@ -323,6 +331,7 @@ func (x *stream2) respond(a *action, u *upstream) error {
 	for _, c := range x.cookies(a, u.pool.t, func(name string) bool { return setsCookie(x.resp.Fields, name) }) {
 		h.Add("Set-Cookie", c)
 	}
+	x.setHeaders(h)
 	var b body
 	b.start(&u.stream, x.resp.Framing, x.resp.Length)
 	x.w.WriteHeader(x.resp.Status)
@@ -476,6 +485,7 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 	for _, c := range x.cookies(a, t, own) {
 		h.Add("Set-Cookie", c)
 	}
+	x.setHeaders(h)
 	x.w.WriteHeader(resp.StatusCode)
 	p := getBuffer()
 	defer putBuffer(p)

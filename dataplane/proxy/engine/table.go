@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"minato/dataplane/proxy"
@@ -18,7 +19,8 @@ type table struct {
 	id       string
 	port     uint16
 	opts     proxy.Options
-	hide     bool // the Server header of targets
+	hide     bool                // the Server header of targets
+	set      []proxy.HeaderField // of every answer
 	zones    map[netip.Addr]string
 	tls      *tls.Config // nil: plain
 	stream   bool
@@ -45,7 +47,7 @@ type share struct {
 }
 
 func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[string]*group) *table {
-	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, stream: l.Stream, zones: map[netip.Addr]string{}, tls: tlsConfig(lb, l), fallback: compileAction(&l.Default, groups)}
+	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, set: l.SetHeaders, stream: l.Stream, zones: map[netip.Addr]string{}, tls: tlsConfig(lb, l), fallback: compileAction(&l.Default, groups)}
 	for _, n := range lb.Nodes {
 		t.zones[n.Addr] = n.Zone
 	}
@@ -61,9 +63,31 @@ func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[
 	rules := slices.Clone(l.Rules)
 	slices.SortStableFunc(rules, func(x, y proxy.Rule) int { return x.Priority - y.Priority })
 	for i := range rules {
-		t.rules = append(t.rules, rule{rules[i].Conditions, compileAction(&rules[i].Action, groups)})
+		t.rules = append(t.rules, rule{compileConditions(rules[i].Conditions), compileAction(&rules[i].Action, groups)})
 	}
 	return t
+}
+
+// Characters of a pattern that stand for themselves. No request holds these bytes.
+const (
+	plainStar = 1
+	plainMark = 2
+)
+
+// compileConditions takes the backslashes out of patterns of query strings.
+func compileConditions(all []proxy.Condition) []proxy.Condition {
+	all = slices.Clone(all)
+	plain := strings.NewReplacer(`\\`, `\`, `\*`, string(rune(plainStar)), `\?`, string(rune(plainMark)))
+	for i := range all {
+		if all[i].Field != proxy.Query {
+			continue
+		}
+		all[i].Queries = slices.Clone(all[i].Queries)
+		for j, q := range all[i].Queries {
+			all[i].Queries[j] = proxy.QueryPattern{Key: plain.Replace(q.Key), Value: plain.Replace(q.Value)}
+		}
+	}
+	return all
 }
 
 func compileAction(a *proxy.Action, groups map[string]*group) action {
@@ -171,7 +195,7 @@ func glob(p string, s []byte, fold bool) bool {
 		case i < len(p) && p[i] == '*':
 			star, from = i, j
 			i++
-		case i < len(p) && (p[i] == '?' || p[i] == s[j] || fold && lower(p[i]) == lower(s[j])):
+		case i < len(p) && (p[i] == '?' || p[i] == s[j] || fold && lower(p[i]) == lower(s[j]) || p[i] == plainStar && s[j] == '*' || p[i] == plainMark && s[j] == '?'):
 			i++
 			j++
 		case star >= 0:

@@ -365,6 +365,7 @@ func hopByHop(e *env) {
 		w.Header().Set("X-Inner", "1")
 		w.Header().Set("Keep-Alive", "timeout=5")
 		w.Header().Set("Server", "app")
+		w.Header().Set("X-Inner-Two", "target")
 	}))
 	resp, _ := e.do("GET", "/", "", "Connection", "X-Secret", "X-Secret", "1", "Keep-Alive", "x", "Proxy-Connection", "x", "Te", "gzip")
 	if resp.Header.Get("X-Inner") != "" || resp.Header.Get("Keep-Alive") != "" || resp.Header.Get("Server") != "app" {
@@ -374,6 +375,11 @@ func hopByHop(e *env) {
 	e.set()
 	if resp, _ := e.get("/"); resp.Header.Get("Server") != "" {
 		e.t.Errorf("Server: %s", resp.Header.Get("Server"))
+	}
+	e.lb.Listeners[0].SetHeaders = []proxy.HeaderField{{Name: "x-inner-two", Value: "lb"}, {Name: "Strict-Transport-Security", Value: "max-age=1"}}
+	e.set()
+	if resp, _ := e.get("/"); resp.Header.Get("Strict-Transport-Security") != "max-age=1" || strings.Join(resp.Header.Values("X-Inner-Two"), "|") != "lb" {
+		e.t.Errorf("%v", resp.Header)
 	}
 	if resp, _ := e.do("TRACE", "/", ""); resp.StatusCode != 405 {
 		e.t.Errorf("TRACE: %d", resp.StatusCode)

@@ -99,6 +99,8 @@ func conditions(e *env) {
 		{"header absent", proxy.Condition{Field: proxy.Header, Name: "X-No", Values: []string{"*"}}, "/", nil, "no"},
 		{"query", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "version", Value: "v1"}, {Value: "ex*"}}}, "/?a=b&Version=V1", nil, "yes"},
 		{"query value", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Value: "ex*"}}}, "/?a=example", nil, "yes"},
+		{"query with a star", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "a", Value: `\*b*`}}}, "/?a=*bc", nil, "yes"},
+		{"query without the star", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "a", Value: `\*b`}}}, "/?a=xb", nil, "no"},
 		{"other query", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "version", Value: "v1"}}}, "/?version=v2", nil, "no"},
 		{"source", proxy.Condition{Field: proxy.SourceIP, Sources: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, "/", nil, "yes"},
 		{"other source", proxy.Condition{Field: proxy.SourceIP, Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, "/", nil, "no"},
