@@ -188,6 +188,17 @@ func TestImported(t *testing.T) {
 	}
 }
 
+func TestDomains(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a.example": true, "*.a.example": true, "a-b.c.example": true, "A.Example": true, "example": false, "*": false, "a.*.example": false, "-a.example": false,
+		"a-.example": false, "a..example": false, "a.b": false, "a_b.example": false, "": false, "a.example.": false,
+	} {
+		if isDomain(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	request := func(f func(*acmapi.RequestCertificateInput)) error {
@@ -200,7 +211,8 @@ func TestRefused(t *testing.T) {
 		err  error
 		want string
 	}{
-		"private": {request(func(in *acmapi.RequestCertificateInput) { in.CertificateAuthorityArn = aws.Ptr("arn") }), "InvalidParameterException: Private certificate authorities: not served by minato."},
+		"no domain": {request(func(in *acmapi.RequestCertificateInput) { in.DomainName = aws.Ptr("nonsense_") }), "ValidationException: 1 validation error detected: Value 'nonsense_' at 'domainName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^" + domainPattern + "$"},
+		"private":   {request(func(in *acmapi.RequestCertificateInput) { in.CertificateAuthorityArn = aws.Ptr("arn") }), "InvalidParameterException: Private certificate authorities: not served by minato."},
 		"exportable": {request(func(in *acmapi.RequestCertificateInput) {
 			in.Options = &acmapi.CertificateOptions{Export: aws.Ptr("ENABLED")}
 		}), "InvalidParameterException: Exportable certificates: not served by minato."},

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,15 @@ func (s *Service) RequestCertificate(ctx context.Context, in *acmapi.RequestCert
 	tags, err := mergeTags(nil, in.Tags)
 	if err != nil {
 		return nil, err
+	}
+	for i, n := range append([]string{aws.Val(in.DomainName)}, in.SubjectAlternativeNames...) {
+		if !isDomain(n) {
+			member := "domainName"
+			if i > 0 {
+				member = fmt.Sprintf("subjectAlternativeNames.%d.member", i)
+			}
+			return nil, acmapi.ValidationException("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: ^%s$", n, member, domainPattern)
+		}
 	}
 	names := []string{strings.ToLower(aws.Val(in.DomainName))}
 	for _, n := range in.SubjectAlternativeNames {
@@ -93,6 +103,22 @@ func (s *Service) RequestCertificate(ctx context.Context, in *acmapi.RequestCert
 		return nil, err
 	}
 	return &acmapi.RequestCertificateOutput{CertificateArn: c.CertificateArn}, nil
+}
+
+// domainPattern is the model's, which Go's regular expressions cannot read.
+const domainPattern = `(\*\.)?(((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])\.)+((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`
+
+var label = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// isDomain tells whether a name is what domainPattern means.
+func isDomain(name string) bool {
+	labels := strings.Split(strings.TrimPrefix(name, "*."), ".")
+	for _, l := range labels {
+		if !label.MatchString(l) {
+			return false
+		}
+	}
+	return len(labels) > 1 && len(labels[len(labels)-1]) > 1
 }
 
 // requested finds the certificate that an earlier call with the token made.
