@@ -106,22 +106,22 @@ func stickyGroups(e *env) {
 }
 
 func slowStart(e *env) {
-	e.groups[0].SlowStart = 100 * time.Second // five seconds at this pace
+	e.groups[0].SlowStart = 60 * time.Second // three seconds at this pace
 	a := e.named("a")
 	e.targets(a)
 	e.targets(a, e.named("b"))
-	count := func() map[string]int {
+	count := func(times int) map[string]int {
 		n := map[string]int{}
-		for range 60 {
+		for range times {
 			_, body := e.get("/")
 			n[body]++
 		}
 		return n
 	}
-	if n := count(); n["b"] >= n["a"] {
+	if n := count(20); n["b"] >= n["a"] {
 		e.t.Errorf("at first %v", n)
 	}
-	e.until("the full share", func() bool { n := count(); return n["b"] >= 28 })
+	e.until("the full share", func() bool { n := count(20); return n["b"] >= 10 })
 }
 
 func zones(e *env) {
