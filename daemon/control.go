@@ -30,6 +30,11 @@ func (d *daemon) controlHandler(stop func()) http.Handler {
 		found, err := d.explainer().Why(d.asRoot(r.Context()), r.URL.Query().Get("name"))
 		control.Reply(w, found, err)
 	})
+	mux.HandleFunc("GET /logs", d.tailLogs)
+	mux.HandleFunc("GET /balancer", func(w http.ResponseWriter, r *http.Request) {
+		b, err := d.balancer(d.asRoot(r.Context()), r.URL.Query().Get("name"))
+		control.Reply(w, b, err)
+	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		control.Reply(w, struct{}{}, nil)
 		if err := http.NewResponseController(w).Flush(); err != nil {

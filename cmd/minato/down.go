@@ -22,6 +22,11 @@ func runDown(ctx context.Context, c *cli, args []string) error {
 	if err != nil {
 		return err
 	}
+	if *purge {
+		if err := removeClientFiles(in); err != nil {
+			fmt.Fprintf(c.stderr, "left: %v\n", err)
+		}
+	}
 	left, err := daemon.Down(ctx, in, *purge)
 	for _, l := range left {
 		fmt.Fprintf(c.stderr, "left: %s\n", l)

@@ -30,6 +30,9 @@ func (c *cli) clientEnv() (clientEnv, error) {
 	}
 	e.keys, err = in.Keys()
 	if errors.Is(err, os.ErrPermission) {
+		if e.keys, err = ownKeys(in); err == nil {
+			return e, nil
+		}
 		return clientEnv{}, fmt.Errorf("the keys in %s are root's: run this with sudo (they equal root on this machine)", in.DataDir)
 	}
 	return e, err

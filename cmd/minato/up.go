@@ -84,6 +84,15 @@ func (c *cli) ready(s instance.State, err error) {
 
 func (c *cli) printReady(s instance.State) {
 	fmt.Fprintf(c.stdout, "minato is ready\nendpoint %s\n", s.Endpoint)
+	if f, home, ok := invoker(); ok {
+		in, err := c.instance()
+		if err == nil {
+			err = leaveClientFile(in, f, home)
+		}
+		if err != nil {
+			fmt.Fprintf(c.stderr, "your keys are not left in your home, so minato env needs sudo: %v\n", err)
+		}
+	}
 	fmt.Fprintf(c.stdout, "use it: eval \"$(minato env%s)\" or minato aws …\n", c.dataDirFlag())
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +44,13 @@ type Status struct {
 	Since     time.Time `json:"since"`
 	Processes []Process `json:"processes"`
 	Items     []Item    `json:"items"`
+}
+
+// Balancer is where a load balancer is reached from this machine.
+type Balancer struct {
+	Name    string   `json:"name"`
+	Address string   `json:"address"` // a public one
+	Ports   []uint16 `json:"ports"`   // of its listeners
 }
 
 // Listen makes the control socket; a leftover of a dead daemon is replaced.
@@ -98,6 +106,28 @@ func (c *Client) Why(ctx context.Context, name string) ([]explain.Explanation, e
 	return e, c.call(ctx, http.MethodGet, "/why?"+url.Values{"name": {name}}.Encode(), nil, &e)
 }
 
+// Logs copies the last lines of a service's or task's log to w and, if it is to
+// follow, those that come.
+func (c *Client) Logs(ctx context.Context, name string, lines int, follow bool, w io.Writer) error {
+	query := url.Values{"name": {name}, "lines": {strconv.Itoa(lines)}, "follow": {strconv.FormatBool(follow)}}
+	resp, err := c.send(ctx, http.MethodGet, "/logs?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(w, resp.Body)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Balancer asks where a load balancer is reached.
+func (c *Client) Balancer(ctx context.Context, name string) (Balancer, error) {
+	var b Balancer
+	return b, c.call(ctx, http.MethodGet, "/balancer?"+url.Values{"name": {name}}.Encode(), nil, &b)
+}
+
 // Stop asks the daemon to end; what it started goes on running.
 func (c *Client) Stop(ctx context.Context) error {
 	err := c.call(ctx, http.MethodPost, "/stop", nil, nil)
@@ -107,20 +137,30 @@ func (c *Client) Stop(ctx context.Context) error {
 	return err
 }
 
-func (c *Client) call(ctx context.Context, method, path string, body io.Reader, out any) error {
+// send makes a request; an answer other than 200 is its error.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://minato"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return notRunning(c.in, err)
+		return nil, notRunning(c.in, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+		return nil, errors.New(strings.TrimSpace(string(b)))
+	}
+	return resp, nil
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body io.Reader, out any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-		return errors.New(strings.TrimSpace(string(b)))
-	}
 	if out == nil {
 		return nil
 	}
