@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	cloud9api "minato/aws/api/cloud9"
 	cfnapi "minato/aws/api/cloudformation"
+	cwapi "minato/aws/api/cloudwatch"
 	ec2api "minato/aws/api/ec2"
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
@@ -152,7 +153,7 @@ func (d *daemon) workspaceItems(ctx context.Context) ([]control.Item, error) {
 func (d *daemon) explainer() *explain.Explainer {
 	return &explain.Explainer{
 		EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), RDS: rdsapi.NewClient(d.gateway),
-		CloudFormation: cfnapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), IAM: iamapi.NewClient(d.gateway),
+		CloudFormation: cfnapi.NewClient(d.gateway), CloudWatch: cwapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), IAM: iamapi.NewClient(d.gateway),
 		Drops: d.network.Drops, Listening: d.network.Listening, Refusals: d.refused.List, Paced: d.clock.Paced, Now: d.clock.Now,
 	}
 }

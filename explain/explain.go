@@ -19,6 +19,7 @@ import (
 
 	"minato/aws"
 	"minato/aws/api/cloudformation"
+	"minato/aws/api/cloudwatch"
 	"minato/aws/api/ec2"
 	"minato/aws/api/ecr"
 	"minato/aws/api/ecs"
@@ -64,6 +65,7 @@ type Explainer struct {
 	ECR            ecr.API
 	RDS            rds.API
 	CloudFormation cloudformation.API
+	CloudWatch     cloudwatch.API
 	IAM            iam.API
 	Logs           logs.API
 	Drops          func(context.Context) ([]network.Drop, error)

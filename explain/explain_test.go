@@ -69,6 +69,10 @@ func (f fakeECS) DescribeTasks(context.Context, *ecsapi.DescribeTasksInput) (*ec
 	return &ecsapi.DescribeTasksOutput{Tasks: f.tasks}, nil
 }
 
+func (f fakeECS) GetTaskProtection(context.Context, *ecsapi.GetTaskProtectionInput) (*ecsapi.GetTaskProtectionOutput, error) {
+	return &ecsapi.GetTaskProtectionOutput{}, nil
+}
+
 func (f fakeECS) DescribeTaskDefinition(context.Context, *ecsapi.DescribeTaskDefinitionInput) (*ecsapi.DescribeTaskDefinitionOutput, error) {
 	return &ecsapi.DescribeTaskDefinitionOutput{TaskDefinition: &ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{{
 		Name: aws.Ptr("web"), LogConfiguration: &ecsapi.LogConfiguration{LogDriver: aws.Ptr("awslogs"), Options: map[string]string{"awslogs-group": "/chat", "awslogs-stream-prefix": "p"}},
@@ -225,6 +229,7 @@ func TestCauses(t *testing.T) {
 		ask   string
 		want  []string // parts of what is said, each must be there
 		not   string
+		err   string
 	}{
 		{
 			name: "a group without the rule", ask: groupARN,
@@ -291,6 +296,41 @@ func TestCauses(t *testing.T) {
 			want: []string{"is being drained"}, not: "nothing is wrong",
 		},
 		{
+			name: "a name that two things have", ask: "chat", err: "minato why service:chat/chat",
+			world: world{services: []ecsapi.Service{service(1)}, health: []elbapi.TargetHealthDescription{target("healthy", "")}, images: []ecrapi.ImageDetail{}},
+		},
+		{
+			name: "one of the two", ask: "repository:chat", world: world{services: []ecsapi.Service{service(1)}, images: []ecrapi.ImageDetail{}},
+			want: []string{"nothing is wrong: the repository is there", "has no image yet"},
+		},
+		{
+			name: "a repository that docker was not logged in to", ask: "repository:chat",
+			world: world{images: []ecrapi.ImageDetail{}, refused: []gateway.Refusal{{At: time.Now(), Times: 1, Action: "registry:Login", Caller: "127.0.0.1 (docker/20.10)", Code: "UNAUTHORIZED", Message: "no basic auth credentials", Names: []string{"000000000000.dkr.ecr.us-east-1.amazonaws.com"}}}},
+			want:  []string{"docker is not logged in to", "docker/20.10"},
+		},
+		{
+			name: "a service that was refused", ask: "chat/web",
+			world: world{refused: []gateway.Refusal{{At: time.Now(), Times: 1, Action: "ecs:CreateService", Code: "InvalidParameterException", Message: "Unable to Start a service that is still Draining.", Names: []string{"chat", "web"}}}},
+			want:  []string{"its last tasks are still ending", "services-inactive --cluster chat --services web"},
+		},
+		{
+			name: "of another cluster", ask: "other/web", err: "nothing has that name",
+			world: world{refused: []gateway.Refusal{{At: time.Now(), Action: "ecs:CreateService", Message: "no", Names: []string{"chat", "web"}}}},
+		},
+		{
+			name: "what was refused last", ask: "",
+			world: world{refused: []gateway.Refusal{{At: time.Now(), Action: "ecs:CreateService", Code: "E", Message: "no", Names: []string{"chat", "web"}}}}, want: []string{"answered : E: no"},
+		},
+		{name: "nothing was refused", ask: "", want: []string{"nothing is wrong: no call was refused"}},
+		{
+			name: "a call about a healthy thing", ask: "chat/chat",
+			world: world{services: []ecsapi.Service{service(1)}, health: []elbapi.TargetHealthDescription{target("healthy", "")}, refused: []gateway.Refusal{
+				{At: time.Now(), Action: "ecs:CreateService", Code: "InvalidParameterException", Message: "Creation of service was not idempotent.", Names: []string{"chat", "chat"}},
+				{At: time.Now(), Action: "ecs:DescribeServices", Code: "E", Message: "a read is not told", Names: []string{"chat", "chat"}},
+			}},
+			want: []string{"nothing is wrong: the service is in a steady state", "REFUSED a service of that name exists"}, not: "a read is not told",
+		},
+		{
 			name: "a steady service", ask: "chat/chat", world: world{services: []ecsapi.Service{service(1)}, health: []elbapi.TargetHealthDescription{target("healthy", "")}},
 			want: []string{"nothing is wrong", "1 of 1 tasks run"},
 		},
@@ -307,12 +347,21 @@ func TestCauses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found, err := c.world.explainer().Why(t.Context(), c.ask)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("%v %v, not %q", found, err, c.err)
+				}
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			var b strings.Builder
 			for _, e := range found {
 				b.WriteString(e.Summary + "\n" + strings.Join(e.Proof, "\n") + "\n" + strings.Join(e.Waits, "\n") + "\n")
+				for _, r := range e.Refused {
+					b.WriteString("REFUSED " + r.What + "\n")
+				}
 				for _, cause := range e.Causes {
 					b.WriteString(cause.What + "\n" + strings.Join(cause.Evidence, "\n") + "\n" + strings.Join(cause.Remedy, "\n") + "\n")
 				}

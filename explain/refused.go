@@ -13,7 +13,7 @@ import (
 
 // Which refused calls are told of.
 const (
-	latelyShown = 5                // without a name
+	latelyShown = 3                // of one name, or of none
 	latelyAge   = 15 * time.Minute // about a thing that is there
 )
 
@@ -90,6 +90,17 @@ func (q *inquiry) changed(made time.Time, match func(gateway.Refusal) bool) ([]c
 			continue
 		}
 		list = append(list, r)
+	}
+	return q.refusals(list[:min(2, len(list))])
+}
+
+// denied are the refusals of one action in the last minutes.
+func (q *inquiry) denied(action string) ([]cause.Cause, error) {
+	var list []gateway.Refusal
+	for _, r := range q.Refusals() {
+		if r.Action == action && q.now.Sub(r.At) <= latelyAge {
+			list = append(list, r)
+		}
 	}
 	return q.refusals(list[:min(2, len(list))])
 }

@@ -36,12 +36,12 @@ func (q *inquiry) repository(name string) (*Explanation, error) {
 	}
 	f := cause.Findings{Proof: []string{aws.Val(r.RepositoryUri) + " has no image yet"}}
 	if len(images.ImageDetails) > 0 {
-		f.Proof = []string{fmt.Sprintf("%s has %d images, the last pushed at %s; tags: %s", aws.Val(r.RepositoryUri), len(images.ImageDetails), pushed.Local().Format("15:04:05"), strings.Join(tags[:min(len(tags), tagsShown)], ", "))}
+		f.Proof = []string{fmt.Sprintf("%s has images (%d), the last pushed at %s; tags: %s", aws.Val(r.RepositoryUri), len(images.ImageDetails), pushed.Local().Format("15:04:05"), strings.Join(tags[:min(len(tags), tagsShown)], ", "))}
 	}
 	host, _, _ := strings.Cut(aws.Val(r.RepositoryUri), "/")
 	var list []gateway.Refusal
 	for _, x := range q.Refusals() {
-		about := strings.HasPrefix(x.Action, "registry:") && (mentions(x, name) || x.Action == "registry:Login" && mentions(x, host)) || x.Action == "ecr:GetAuthorizationToken" || strings.HasPrefix(x.Action, "ecr:") && mentions(x, name)
+		about := strings.HasPrefix(x.Action, "registry:") && (mentions(x, name) || x.Action == "registry:Login" && mentions(x, host)) || strings.HasPrefix(x.Action, "ecr:") && mentions(x, name)
 		if about && x.At.After(pushed) {
 			list = append(list, x)
 		}
@@ -50,5 +50,9 @@ func (q *inquiry) repository(name string) (*Explanation, error) {
 		return nil, err
 	}
 	e := &Explanation{Subject: aws.Val(r.RepositoryArn), Kind: "repository", Name: "repository:" + name}
+	// Who got no login may have wanted to push somewhere else.
+	if e.Refused, err = q.denied("ecr:GetAuthorizationToken"); err != nil {
+		return nil, err
+	}
 	return e.conclude(f, "the repository is there, and no push or pull was refused since its last image"), nil
 }

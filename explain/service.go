@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minato/aws"
+	"minato/aws/api/cloudwatch"
 	"minato/aws/api/ecs"
 	"minato/explain/cause"
 	"minato/gateway"
@@ -95,6 +96,9 @@ func (q *inquiry) serviceFindings(cluster string, s ecs.Service) (cause.Findings
 		x.Live = append(x.Live, seen)
 		live[seen.Address] = seen
 	}
+	if err := q.protection(cluster, x.Live); err != nil {
+		return cause.Findings{}, err
+	}
 	var groups []string
 	for _, lb := range s.LoadBalancers {
 		groups = append(groups, aws.Val(lb.TargetGroupArn))
@@ -117,6 +121,9 @@ func (q *inquiry) serviceFindings(cluster string, s ecs.Service) (cause.Findings
 		}
 		x.Targets = append(x.Targets, targets...)
 	}
+	if x.Alarms, err = q.alarms(s); err != nil {
+		return cause.Findings{}, err
+	}
 	fallen, err := q.fallen(cluster, s)
 	if err != nil {
 		return cause.Findings{}, err
@@ -124,7 +131,7 @@ func (q *inquiry) serviceFindings(cluster string, s ecs.Service) (cause.Findings
 	x.Fallen = fallen
 	f := cause.OfService(x)
 	if len(fallen) > 0 && len(f.Causes) == 0 {
-		if newest := fallen[0]; q.now.Sub(newest.Stopped) < calm && newest.Started.IsZero() == false && len(f.Waits) == 0 {
+		if newest := fallen[0]; q.now.Sub(newest.Stopped) < calm && !newest.Started.IsZero() && len(f.Waits) == 0 {
 			part := cause.OfTask(newest)
 			f.Causes = append(f.Causes, part.Causes...)
 		} else {
@@ -132,6 +139,50 @@ func (q *inquiry) serviceFindings(cluster string, s ecs.Service) (cause.Findings
 		}
 	}
 	return f, nil
+}
+
+// protection adds until when tasks are protected from being scaled in.
+func (q *inquiry) protection(cluster string, live []cause.Task) error {
+	const most = 100 // tasks in one call
+	for start := 0; start < len(live); start += most {
+		batch := live[start:min(start+most, len(live))]
+		in := &ecs.GetTaskProtectionInput{Cluster: &cluster}
+		for _, t := range batch {
+			in.Tasks = append(in.Tasks, t.ID)
+		}
+		out, err := q.ECS.GetTaskProtection(q.ctx, in)
+		if err != nil {
+			return err
+		}
+		for _, p := range out.ProtectedTasks {
+			for i := range batch {
+				if batch[i].ID == last(aws.Val(p.TaskArn)) && aws.Val(p.ProtectionEnabled) {
+					batch[i].Protected = aws.Val(p.ExpirationDate)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// alarms are those that the service's deployments go by.
+func (q *inquiry) alarms(s ecs.Service) ([]cause.Alarm, error) {
+	c := s.DeploymentConfiguration
+	if c == nil || c.Alarms == nil || !aws.Val(c.Alarms.Enable) || len(c.Alarms.AlarmNames) == 0 {
+		return nil, nil
+	}
+	out, err := q.CloudWatch.DescribeAlarms(q.ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: c.Alarms.AlarmNames, AlarmTypes: []string{cloudwatch.AlarmTypeMetricAlarm, cloudwatch.AlarmTypeCompositeAlarm}})
+	if err != nil {
+		return nil, err
+	}
+	var list []cause.Alarm
+	for _, a := range out.MetricAlarms {
+		list = append(list, cause.Alarm{Name: aws.Val(a.AlarmName), State: aws.Val(a.StateValue), Reason: aws.Val(a.StateReason)})
+	}
+	for _, a := range out.CompositeAlarms {
+		list = append(list, cause.Alarm{Name: aws.Val(a.AlarmName), State: aws.Val(a.StateValue), Reason: aws.Val(a.StateReason)})
+	}
+	return list, nil
 }
 
 var givenUp = regexp.MustCompile(`\(deployment (ecs-svc/\d+)\) deployment failed`)

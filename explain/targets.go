@@ -84,7 +84,7 @@ func (q *inquiry) targets(group elbv2.TargetGroup, tasks map[string]cause.Task, 
 	}
 	shape := cause.TargetGroup{
 		ARN: aws.Val(group.TargetGroupArn), Protocol: aws.Val(group.HealthCheckProtocol), Path: aws.Val(group.HealthCheckPath), Matcher: "200",
-		Timeout: aws.Val(group.HealthCheckTimeoutSeconds), Interval: aws.Val(group.HealthCheckIntervalSeconds), Threshold: aws.Val(group.HealthyThresholdCount),
+		Timeout: aws.Val(group.HealthCheckTimeoutSeconds), Interval: aws.Val(group.HealthCheckIntervalSeconds),
 	}
 	if group.Matcher != nil && aws.Val(group.Matcher.HttpCode) != "" {
 		shape.Matcher = *group.Matcher.HttpCode

@@ -223,7 +223,7 @@ func (q *inquiry) dropsOf(t ecs.Task, x cause.Task) ([]cause.Drop, error) {
 	}
 	drops, err := q.drops(func(d network.Drop) bool {
 		ours := d.Interface == eni && eni != "" && d.Reason != network.DropIngress || d.Source == source && d.VPC == vpc
-		return ours && d.Reason != network.DropNobody && !d.Last.Before(from.Add(-time.Second)) && d.Last.Before(to.Add(time.Second))
+		return ours && !d.Last.Before(from.Add(-time.Second)) && d.Last.Before(to.Add(time.Second))
 	})
 	return few(drops), err
 }

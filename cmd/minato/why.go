@@ -53,11 +53,11 @@ const (
 // printExplanation shows one explanation: what it is about, then each cause with
 // what shows it and what mends it.
 func printExplanation(w io.Writer, e explain.Explanation) {
-	head := e.Kind
-	if e.Subject != "" {
-		head += " " + e.Subject
+	_, name, ok := strings.Cut(e.Name, ":")
+	if !ok {
+		name = e.Name
 	}
-	fmt.Fprintln(w, head)
+	fmt.Fprintln(w, strings.TrimSpace(e.Kind+" "+name))
 	if len(e.Causes) != 1 || e.State == explain.InProgress {
 		wrapped(w, "", e.Summary)
 	}

@@ -43,10 +43,10 @@ func TestWhyScreen(t *testing.T) {
 func TestWhyHealthyScreen(t *testing.T) {
 	var b strings.Builder
 	printExplanation(&b, explain.Explanation{
-		Subject: "arn", Kind: "service", State: explain.Healthy, Healthy: true, Summary: "nothing is wrong: it runs", Proof: []string{"2 of 2 tasks run"},
+		Subject: "arn", Kind: "service", Name: "service:chat/web", State: explain.Healthy, Healthy: true, Summary: "nothing is wrong: it runs", Proof: []string{"2 of 2 tasks run"},
 		Refused: []explain.Cause{{What: "a name is taken", Evidence: []string{"12:00:00"}}},
 	})
-	want := "service arn\nnothing is wrong: it runs\n  seen  2 of 2 tasks run\na call about it was refused lately:\nbecause a name is taken\n  seen  12:00:00\n"
+	want := "service chat/web\nnothing is wrong: it runs\n  seen  2 of 2 tasks run\na call about it was refused lately:\nbecause a name is taken\n  seen  12:00:00\n"
 	if b.String() != want {
 		t.Errorf("%s", b.String())
 	}

@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -18,6 +20,7 @@ import (
 //	server code N         answers every request with that status
 //	server eat 0          needs more and more memory
 //	server reach ADDRESS  ends with 1 when it cannot connect
+//	server stubborn 0     does not end on SIGTERM
 //	server needs ADDRESS  answers 503 while it cannot connect
 var broken = map[string]func(arg string) error{
 	"local": func(text string) error { return http.ListenAndServe("127.0.0.1:80", status(200)) },
@@ -52,6 +55,10 @@ var broken = map[string]func(arg string) error{
 			fmt.Println(len(all)*4, "MiB")
 			time.Sleep(time.Millisecond)
 		}
+	},
+	"stubborn": func(string) error {
+		signal.Ignore(syscall.SIGTERM)
+		return http.ListenAndServe(":80", status(200))
 	},
 	"reach": reach,
 	"needs": func(address string) error {

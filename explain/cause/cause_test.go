@@ -62,7 +62,7 @@ func says(t *testing.T, f Findings, causes int, want []string, not string) {
 }
 
 var (
-	webGroup    = TargetGroup{ARN: "arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1", Protocol: "HTTP", Path: "/health", Matcher: "200", Timeout: 5, Interval: 30, Threshold: 5}
+	webGroup    = TargetGroup{ARN: "arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1", Protocol: "HTTP", Path: "/health", Matcher: "200", Timeout: 5, Interval: 30}
 	ingressDrop = Drop{Drop: network.Drop{
 		SourceGroups: []string{"sg-lb"},
 		Reason:       network.DropIngress, Groups: []string{"sg-web"}, Source: netip.MustParseAddr("10.0.0.5"), Destination: netip.MustParseAddr("10.0.2.9"), Protocol: network.TCP, Port: 80, Packets: 7, Last: now,
@@ -128,8 +128,8 @@ func TestOfTarget(t *testing.T) {
 			}(), 2, []string{"with 500", "security group sg-db has no rule that lets tcp port 3306 in from security group sg-web", "10.0.3.3 (a database)"}, "",
 		},
 		{"no listener", target("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"), 1, []string{"no listener forwards to the target group web", "create-listener"}, ""},
-		{"first checks", listens(target("initial", "Elb.InitialHealthChecking", "Initial health checks in progress"), "0.0.0.0:80"), 0, []string{"WAITS the first health checks of 10.0.2.9:80: HTTP /health answered 5 times in a row, one each 30 s"}, "nothing listens"},
-		{"first checks, and nobody listens yet", target("initial", "Elb.InitialHealthChecking", ""), 0, []string{"WAITS the first health checks", "WAITS nothing listens on port 80"}, ""},
+		{"first checks", listens(target("initial", "Elb.InitialHealthChecking", "Initial health checks in progress"), "0.0.0.0:80"), 0, []string{"WAITS the first answer of 10.0.2.9:80 to a health check (HTTP /health each 30 s)"}, "nothing listens"},
+		{"first checks, and nobody listens yet", target("initial", "Elb.InitialHealthChecking", ""), 0, []string{"WAITS the first answer", "WAITS nothing listens on port 80"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) { says(t, OfTarget(c.target), c.causes, c.want, c.not) })
 	}
@@ -300,7 +300,7 @@ func TestOfRefusal(t *testing.T) {
 		{"No Fargate configuration exists for given values.", []string{"web"}, []string{"256 goes with 512, 1024 or 2048"}},
 		{"Invalid 'cpu' setting for task. For more information, …", nil, []string{"256, 512, 1024"}},
 		{"When networkMode=awsvpc, the host ports and container ports in port mappings must match.", nil, []string{"leave hostPort out"}},
-		{"The target group with targetGroupArn arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1 does not have an associated load balancer.", nil, []string{"no listener forwards to the target group web", "TargetGroupArn=arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1"}},
+		{"The target group with targetGroupArn arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1 does not have an associated load balancer.", nil, []string{"no listener forwards to the target group web", `"TargetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/web/1"}]`}},
 		{"Creation of service was not idempotent.", []string{"chat", "web"}, []string{"update-service --cluster chat --service web", "delete-service --cluster chat --service web --force && aws ecs wait services-inactive --cluster chat --services web"}},
 		{"Unable to Start a service that is still Draining.", []string{"chat", "web"}, []string{"wait services-inactive --cluster chat --services web"}},
 		{"The Cluster cannot be deleted while Services are active.", []string{"chat"}, []string{"list-services --cluster chat"}},

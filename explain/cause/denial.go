@@ -70,7 +70,7 @@ func sid(index, name string) string {
 func principal(arn string) string {
 	kind, rest, ok := strings.Cut(arn[strings.LastIndexByte(arn, ':')+1:], "/")
 	switch {
-	case !ok:
+	case !ok || !strings.HasPrefix(arn, "arn:"):
 		return arn
 	case kind == "assumed-role":
 		role, session, _ := strings.Cut(rest, "/")

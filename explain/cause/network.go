@@ -83,7 +83,7 @@ func OfDrop(d Drop) Cause {
 		c.What = fmt.Sprintf("network ACL %s denies %s from %s to %s", d.ACL, port(d.Protocol, d.Port), d.Source, d.Destination)
 		c = c.mend("aws ec2 describe-network-acls --network-acl-ids %s # then create-network-acl-entry with a lower rule number", d.ACL)
 	case network.DropNobody:
-		c.What = fmt.Sprintf("nobody has the address %s", d.Destination)
+		c.What = fmt.Sprintf("nobody has the address %s, which %s wants to reach on %s", d.Destination, d.Source, port(d.Protocol, d.Port))
 	default:
 		c.What = fmt.Sprintf("the network dropped the packets (%s)", d.Reason)
 	}

@@ -281,5 +281,5 @@ func targetGroupName(arn string) string { return stackName(arn) }
 
 // createListener is the command that gives a target group to a load balancer.
 func createListener(group string) string {
-	return "aws elbv2 create-listener --load-balancer-arn LOAD-BALANCER --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn=" + group
+	return "aws elbv2 create-listener --load-balancer-arn LOAD-BALANCER --protocol HTTP --port 80 --default-actions " + quote(`[{"Type":"forward","TargetGroupArn":"`+group+`"}]`)
 }

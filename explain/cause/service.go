@@ -65,7 +65,7 @@ func OfService(s Service) Findings {
 			part.Proof = nil
 			f.Add(part)
 		} else {
-			f.Causes = append(f.Causes, t.needs()...)
+			f.Causes = append(f.Causes, t.needs(true)...)
 		}
 	}
 	unsteady := s.Running != s.Desired || len(s.Deployments) > 1 || len(s.Targets) > 0 && healthyTargets < int(s.Desired) || len(f.Causes) > 0
@@ -88,7 +88,7 @@ func OfService(s Service) Findings {
 		f.Causes = append(f.Causes, *c)
 	}
 	if failed && len(f.Causes) == 0 {
-		f.Causes = append(f.Causes, say("a deployment failed and was given up"))
+		f.Causes = append(f.Causes, lost(events))
 	}
 	for i := range f.Causes {
 		if failed {
@@ -142,6 +142,19 @@ func (s Service) givenUp() (bool, []string) {
 		return true, evidence
 	}
 	return false, nil
+}
+
+// lost is the cause of a deployment that was given up, when nothing tells more.
+func lost(events []string) Cause {
+	switch text := strings.Join(events, " "); {
+	case strings.Contains(text, "StopServiceDeployment"):
+		return say("somebody stopped the deployment (StopServiceDeployment)")
+	case strings.Contains(text, "alarm"):
+		return say("an alarm went off during the deployment; it is not in ALARM any more")
+	case strings.Contains(text, "networking"):
+		return say("the deployment's subnets or security groups do not exist")
+	}
+	return say("the deployment's tasks failed, and what stopped them is not known any more")
 }
 
 // stuck finds the event by which ECS says that its percentages leave it no step.

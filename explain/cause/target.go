@@ -28,7 +28,7 @@ type Target struct {
 // TargetGroup is what the targets are checked for.
 type TargetGroup struct {
 	ARN, Protocol, Path, Matcher string
-	Timeout, Interval, Threshold int32
+	Timeout, Interval            int32
 }
 
 func (g TargetGroup) check() string {
@@ -76,7 +76,7 @@ func OfTarget(t Target) Findings {
 		return f
 	}
 	if t.State == initial {
-		f.Waits = []string{fmt.Sprintf("the first health checks of %s: %s answered %d times in a row, one each %d s", t.where(), t.Group.check(), t.Group.Threshold, t.Group.Interval)}
+		f.Waits = []string{fmt.Sprintf("the first answer of %s to a health check (%s each %d s)", t.where(), t.Group.check(), t.Group.Interval)}
 		if c, ok := t.unheard(); ok && t.Looked {
 			f.Waits = append(f.Waits, c.What)
 		}
@@ -105,7 +105,7 @@ func OfTarget(t Target) Findings {
 	if t.Task != nil && t.Reason != notInUse {
 		f.Causes[0].Evidence = append(f.Causes[0].Evidence, t.Task.lines()...)
 		// What the application itself does not reach explains its answers.
-		f.Causes = append(f.Causes, t.Task.needs()...)
+		f.Causes = append(f.Causes, t.Task.needs(false)...)
 	}
 	return f
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"minato/dataplane/network"
 )
 
 // Task is an ECS task, running or stopped.
@@ -77,7 +79,16 @@ func (t Task) service() (cluster, name string) {
 func (t Task) lines() []string {
 	var out []string
 	for _, c := range t.Containers {
-		for _, l := range c.Lines {
+		out = append(out, c.wrote()...)
+	}
+	return out
+}
+
+// wrote are a container's last lines, as evidence; one that it repeats is one.
+func (c Container) wrote() []string {
+	var out []string
+	for i, l := range c.Lines {
+		if i == 0 || l != c.Lines[i-1] {
 			out = append(out, c.Name+" wrote: "+l)
 		}
 	}
@@ -89,7 +100,7 @@ func OfTask(t Task) Findings {
 	var f Findings
 	switch {
 	case t.Reason != "" || t.Status == stoppedStatus:
-		f.Causes = Distinct(append(t.stopped(), t.needs()...))
+		f.Causes = Distinct(append(t.stopped(), t.needs(false)...))
 		return f
 	case t.Status != runningStatus:
 		f.Waits = []string{t.pending()}
@@ -97,7 +108,7 @@ func OfTask(t Task) Findings {
 			f.Causes = append(f.Causes, OfDrop(d))
 		}
 	default:
-		f.Causes = t.needs()
+		f.Causes = t.needs(true)
 	}
 	for _, c := range t.Containers {
 		switch {
@@ -138,10 +149,14 @@ func (t Task) pending() string {
 }
 
 // needs are the things that a task's programs ask for in vain: they explain how
-// it ended as well as what it answers.
-func (t Task) needs() []Cause {
+// it ended as well as what it answers. Of one that is well it counts for nothing
+// that somebody whom it called is gone.
+func (t Task) needs(well bool) []Cause {
 	var out []Cause
 	for _, d := range t.Drops {
+		if well && d.Reason == network.DropNobody {
+			continue
+		}
 		out = append(out, OfDrop(d))
 	}
 	for _, db := range t.Databases {
@@ -440,10 +455,7 @@ var signals = map[int32]string{
 }
 
 func (t Task) exited(c Container, evidence []string) Cause {
-	seen := evidence[:len(evidence):len(evidence)]
-	for _, l := range c.Lines {
-		seen = append(seen, c.Name+" wrote: "+l)
-	}
+	seen := append(evidence[:len(evidence):len(evidence)], c.wrote()...)
 	text := strings.Join(c.Lines, "\n")
 	if strings.Contains(text, "exec format error") {
 		return wrongPlatform(seen, c.Image)
@@ -488,7 +500,7 @@ func secret(whole string, evidence []string) (Cause, bool) {
 		return because(evidence, "there is no secret %s", name).mend("aws secretsmanager list-secrets --query 'SecretList[].ARN' # correct valueFrom in the task definition"), true
 	case strings.Contains(whole, "ParameterNotFound"), strings.Contains(whole, "invalid ssm parameters"), strings.Contains(whole, "invalid parameters"):
 		_, list, _ := strings.Cut(whole, "arameters: ")
-		if list == "" {
+		if list, _, _ = strings.Cut(list, " "); list == "" {
 			list = name
 		}
 		return because(evidence, "there is no parameter %s in Parameter Store", list).mend("aws ssm describe-parameters --query 'Parameters[].Name' # correct valueFrom in the task definition"), true

@@ -32,5 +32,45 @@ start() {
 service() {
   local balanced=""
   [ -z "$4" ] || balanced=',"loadBalancers":[{"targetGroupArn":"'$4'","containerName":"web","containerPort":80}]'
-  ecs CreateService '{"cluster":"chat","serviceName":"'$1'","taskDefinition":"'$2'","desiredCount":1,"launchType":"FARGATE","networkConfiguration":{"awsvpcConfiguration":{"subnets":["'$(of one)'"],"securityGroups":["'${3:-$(of web)}'"],"assignPublicIp":"ENABLED"}}'"$balanced$5"'}' >/dev/null
+  ecs CreateService '{"cluster":"chat","serviceName":"'$1'","taskDefinition":"'$2'","desiredCount":1,"launchType":"FARGATE","networkConfiguration":{"awsvpcConfiguration":{"subnets":["'$(of one)'"],"securityGroups":["'${3:-$(of web)}'"],"assignPublicIp":"ENABLED"}}'"$balanced$5"'}' >out || { cat out >&2; return 1; }
+}
+
+# balance NAME…: a load balancer with a listener and a target group for each name,
+# from port 8001 on; the groups' ARNs go to groups.json.
+elb() { # elb ACTION CURL-ARGS…
+  local action=$1; shift
+  signed elasticloadbalancing -d Action=$action -d Version=2015-12-01 "$@"
+}
+element() { sed -n "s|.*<$1>\([^<]*\)</$1>.*|\1|p" | head -1; }
+balance() {
+  local lb group port=8000
+  lb=$(elb CreateLoadBalancer -d Name=web -d Subnets.member.1=$(of one) -d Subnets.member.2=$(of two) -d SecurityGroups.member.1=$(of lb) | element LoadBalancerArn)
+  for name; do
+    port=$((port + 1))
+    group=$(elb CreateTargetGroup -d Name=$name -d Protocol=HTTP -d Port=80 -d TargetType=ip -d VpcId=$(of vpc) -d HealthCheckPath=/health -d HealthCheckTimeoutSeconds=2 -d HealthCheckIntervalSeconds=5 -d HealthyThresholdCount=2 -d UnhealthyThresholdCount=2 | element TargetGroupArn)
+    elb CreateListener -d LoadBalancerArn=$lb -d Protocol=HTTP -d Port=$port -d DefaultActions.member.1.Type=forward -d DefaultActions.member.1.TargetGroupArn=$group >/dev/null
+    jq -n --arg name $name --arg group $group '{($name): $group}'
+  done | jq -s add >groups.json
+}
+group() { jq -r .$1 groups.json; }
+
+# health NAME REASON: waits until the target of a group is in that state, and
+# prints ELB's words for it.
+health() {
+  for _ in $(seq 150); do
+    elb DescribeTargetHealth -d TargetGroupArn=$(group $1) >health
+    grep -q "<Reason>$2</Reason>\|<State>$2</State>" health && { element State <health; element Reason <health; element Description <health; return; }
+    sleep 0.3
+  done
+  cat health >&2; return 1
+}
+
+# event NAME TEXT: waits for an event of a service.
+event() {
+  for _ in $(seq 150); do
+    ecs DescribeServices '{"cluster":"chat","services":["'$1'"]}' | jq -r '.services[].events[].message' >events
+    grep -q "$2" events && return
+    sleep 0.3
+  done
+  cat events >&2; return 1
 }
