@@ -89,22 +89,31 @@ func printCauses(w io.Writer, causes []explain.Cause) {
 			wrapped(w, "  seen  ", ev)
 		}
 		for _, r := range c.Remedy {
-			wrapped(w, "  mend  ", r)
+			printRemedy(w, "  mend  ", r)
 		}
 	}
 }
 
 // wrapped prints a text behind a mark, broken at spaces where it is too long for
-// the screen. A command's lines end with a backslash, so that they can be copied;
-// within quotes a shell takes them as they are.
+// the screen.
 func wrapped(w io.Writer, mark, text string) {
-	indent, end := strings.Repeat(" ", utf8.RuneCountInString(mark)), ""
-	command := strings.HasPrefix(text, "aws ") || strings.HasPrefix(text, "docker ") || strings.HasPrefix(text, "minato ")
-	if command {
-		indent, end = indent+"  ", " \\"
+	fill(w, mark, strings.Repeat(" ", utf8.RuneCountInString(mark)), "", pieces(text, false))
+}
+
+// printRemedy prints what mends a cause. A command's lines end with a backslash,
+// so that they can be copied; within quotes a shell takes them as they are.
+func printRemedy(w io.Writer, mark, text string) {
+	if !strings.HasPrefix(text, "aws ") && !strings.HasPrefix(text, "docker ") && !strings.HasPrefix(text, "minato ") {
+		wrapped(w, mark, text)
+		return
 	}
+	fill(w, mark, strings.Repeat(" ", utf8.RuneCountInString(mark)+2), " \\", pieces(text, true))
+}
+
+// fill puts pieces into lines; end is behind all but the last.
+func fill(w io.Writer, mark, indent, end string, all []piece) {
 	line, empty := mark, true
-	for _, p := range pieces(text, command) {
+	for _, p := range all {
 		space, after := " ", end
 		if p.glued {
 			space, after = "", ""

@@ -18,7 +18,7 @@ func TestWhyScreen(t *testing.T) {
 		Subject: "arn:aws:ecs:us-east-1:000000000000:service/chat/web", Kind: "service", State: explain.Failing, Summary: "2 causes were found",
 		Causes: []explain.Cause{
 			{What: strings.Repeat("a cause is told in some words ", 5), Evidence: []string{strings.Repeat("seen ", 30), "b", "c", "d", "e", "f", "g"}, Remedy: []string{command}},
-			{What: "another", Evidence: []string{"a"}, Remedy: []string{document}},
+			{What: "docker is not logged in to a registry whose name is long: it asked without a login and did not come back with one", Evidence: []string{"a"}, Remedy: []string{document}},
 		},
 	})
 	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
@@ -29,6 +29,9 @@ func TestWhyScreen(t *testing.T) {
 		if n := utf8.RuneCountInString(l); n > screenWidth {
 			t.Errorf("%d columns: %s", n, l)
 		}
+	}
+	if strings.Contains(b.String(), "without \\\n") || strings.Contains(b.String(), "login \\\n") {
+		t.Error("prose is taken for a command")
 	}
 	// A shell joins what ends with a backslash.
 	joined := strings.Join(strings.Fields(strings.ReplaceAll(b.String(), "\\\n", " ")), " ")
