@@ -62,16 +62,6 @@ type words struct {
 	facts Facts
 }
 
-// arn is the first name of a kind: the ARN that has part in it.
-func (w words) arn(part, otherwise string) string {
-	for _, n := range w.names {
-		if strings.HasPrefix(n, "arn:") && strings.Contains(n, part) {
-			return n
-		}
-	}
-	return otherwise
-}
-
 // name is the nth name that is no ARN.
 func (w words) name(n int, otherwise string) string {
 	for _, name := range w.names {

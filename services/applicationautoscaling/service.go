@@ -96,7 +96,8 @@ func (s *Service) Alarmed(ctx context.Context, policyARN string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("No scaling policy found for the ARN %s", policyARN) //nolint:staticcheck // AWS's text
+	//lint:ignore ST1005 AWS's text
+	return fmt.Errorf("No scaling policy found for the ARN %s", policyARN)
 }
 
 func place(ctx context.Context) arn.Place {

@@ -93,7 +93,8 @@ func (s *Service) take(ctx context.Context, action string) error {
 	a, ok := arn.Parse(action)
 	switch {
 	case !ok:
-		return fmt.Errorf("Invalid arn syntax: %s", action) //nolint:staticcheck // AWS's text
+		//lint:ignore ST1005 AWS's text
+		return fmt.Errorf("Invalid arn syntax: %s", action)
 	case a.Service == "autoscaling" && strings.HasPrefix(a.Resource, "scalingPolicy:") && s.scale != nil:
 		return s.scale(ctx, action)
 	}

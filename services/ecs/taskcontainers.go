@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"minato/aws"
@@ -92,5 +91,3 @@ func (s *Service) once(what string, f func(ctx context.Context), then ...func())
 		}
 	})
 }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -10,19 +10,23 @@ import (
 	"net/netip"
 	"strconv"
 
-	"golang.org/x/net/http2"
-
 	"minato/dataplane/proxy"
 )
 
 // ask2 sends a check over HTTP/2 and returns the status of the answer, that of
 // gRPC for a call.
 func ask2(ctx context.Context, conn net.Conn, target netip.AddrPort, c proxy.Check) (int, error) {
-	tr := &http2.Transport{AllowHTTP: true, DisableCompression: true}
-	cc, err := tr.NewClientConn(conn)
+	// Encrypted or not, it is a connection that speaks HTTP/2 from its first byte.
+	tr := &http.Transport{
+		Protocols: new(http.Protocols), DisableCompression: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	cc, err := tr.NewClientConn(ctx, "http", target.String())
 	if err != nil {
 		return 0, err
 	}
+	defer cc.Close()
 	method, body := "GET", io.Reader(nil)
 	if c.Kind == proxy.CheckGRPC {
 		method, body = "POST", bytes.NewReader(make([]byte, 5)) // one empty message

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 )
@@ -25,15 +22,23 @@ const maxStreams = 128
 
 var silent = log.New(io.Discard, "", 0)
 
-// serveHTTP2 serves a connection whose client chose HTTP/2: the library reads
-// frames and calls stream, in a goroutine of its own, for each request.
+// serveHTTP2 serves a connection whose client chose HTTP/2: net/http reads frames
+// and calls serveStream, in a goroutine of its own, for each request. It is given
+// what TLS has decrypted, as HTTP/2 with prior knowledge.
 func (c *client) serveHTTP2() {
-	opts := &c.s.table.Load().opts
-	base := &http.Server{ErrorLog: silent, MaxHeaderBytes: http1.MaxHead}
-	h2 := &http2.Server{MaxConcurrentStreams: maxStreams, IdleTimeout: opts.IdleTimeout, WriteByteTimeout: opts.IdleTimeout}
 	defer c.Close()
-	if http2.ConfigureServer(base, h2) != nil {
-		return
+	opts := &c.s.table.Load().opts
+	ended := make(chan struct{})
+	base := &http.Server{
+		Handler: http.HandlerFunc(c.serveStream), ErrorLog: silent, MaxHeaderBytes: http1.MaxHead,
+		Protocols: unencryptedHTTP2(), IdleTimeout: opts.IdleTimeout,
+		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: opts.IdleTimeout},
+		BaseContext: func(net.Listener) context.Context { return c.s.e.ctx },
+		ConnState: func(_ net.Conn, s http.ConnState) {
+			if s == http.StateClosed {
+				close(ended)
+			}
+		},
 	}
 	c.mu.Lock()
 	c.http2 = base
@@ -44,22 +49,63 @@ func (c *client) serveHTTP2() {
 	}
 	old := time.AfterFunc(opts.ClientKeepAlive, func() { base.Shutdown(c.s.e.ctx) })
 	defer old.Stop()
-	h2.ServeConn(&counted{c.Conn.(*tls.Conn), c.s.count}, &http2.ServeConnOpts{
-		Context: c.s.e.ctx, BaseConfig: base, Handler: http.HandlerFunc(c.serveStream),
-	})
+	conn := &counted{Conn: c.Conn, count: c.s.count, preface: len(clientPreface)}
+	conn.SetReadDeadline(time.Now().Add(opts.IdleTimeout))
+	once := &single{Conn: conn}
+	base.Serve(once) // ends at once, with the list of connections
+	if once.taken {
+		<-ended
+	}
 }
 
-// counted counts what passes over a connection. ConnectionState is what the
-// library asks for.
+// unencryptedHTTP2 is HTTP/2 with prior knowledge and nothing else.
+func unencryptedHTTP2() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+// single is a listener of one connection.
+type single struct {
+	net.Conn
+	taken bool
+}
+
+// Accept implements net.Listener.
+func (l *single) Accept() (net.Conn, error) {
+	if l.taken {
+		return nil, net.ErrClosed
+	}
+	l.taken = true
+	return l.Conn, nil
+}
+
+// Addr implements net.Listener.
+func (l *single) Addr() net.Addr { return l.LocalAddr() }
+
+// Close implements net.Listener; the connection is not the listener's.
+func (l *single) Close() error { return nil }
+
+// clientPreface is what every HTTP/2 connection begins with.
+const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// counted counts what passes over a connection. net/http waits for the preface
+// without end: the deadline that serveHTTP2 set holds until it has come.
 type counted struct {
-	*tls.Conn
-	count *counters
+	net.Conn
+	count   *counters
+	preface int // what is still to come of it
 }
 
 // Read implements net.Conn.
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.count.in.Add(uint64(n))
+	if c.preface > 0 && n > 0 {
+		if c.preface -= n; c.preface <= 0 {
+			c.Conn.SetReadDeadline(time.Time{})
+		}
+	}
 	return n, err
 }
 
@@ -558,7 +604,7 @@ func (w *watched) Read(p []byte) (int, error) {
 // carriers are the HTTP/2 connections to one target, from each node.
 type carriers struct {
 	mu   sync.Mutex
-	by   map[netip.Addr]*http2.Transport
+	by   map[netip.Addr]*http.Transport
 	open map[*carrier]struct{}
 }
 
@@ -583,18 +629,18 @@ type dialError struct{ err error }
 func (e *dialError) Error() string { return e.err.Error() }
 
 // of returns what carries requests from a node to the target.
-func (c *carriers) of(t *target, network string, node netip.Addr) *http2.Transport {
+func (c *carriers) of(t *target, network string, node netip.Addr) *http.Transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if tr := c.by[node]; tr != nil {
 		return tr
 	}
 	if c.by == nil {
-		c.by, c.open = map[netip.Addr]*http2.Transport{}, map[*carrier]struct{}{}
+		c.by, c.open = map[netip.Addr]*http.Transport{}, map[*carrier]struct{}{}
 	}
-	tr := &http2.Transport{
-		AllowHTTP: true, DisableCompression: true, IdleConnTimeout: maxRest,
-		DialTLSContext: func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) {
+	tr := &http.Transport{
+		Protocols: unencryptedHTTP2(), DisableCompression: true, IdleConnTimeout: maxRest,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return c.dial(ctx, t, network, node)
 		},
 	}

@@ -175,7 +175,9 @@ func (e *env) serve(h http.HandlerFunc) netip.AddrPort {
 
 func (e *env) serveAll(h http.Handler) netip.AddrPort {
 	l := e.listen()
-	s := &http.Server{Handler: h}
+	s := &http.Server{Handler: h, Protocols: new(http.Protocols)}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
 	go s.Serve(l)
 	e.t.Cleanup(func() { s.Close() })
 	return netip.MustParseAddrPort(l.Addr().String())

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -18,9 +19,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/h2c"
 
 	"minato/dataplane/proxy"
 )
@@ -60,9 +58,10 @@ func (e *env) client(name string, h2 bool) *http.Client {
 	conf := &tls.Config{ServerName: name, InsecureSkipVerify: true}
 	var tr http.RoundTripper
 	if h2 {
-		t := &http2.Transport{TLSClientConfig: conf, DisableCompression: true, DialTLSContext: func(ctx context.Context, _, _ string, c *tls.Config) (net.Conn, error) {
-			return (&tls.Dialer{Config: c}).DialContext(ctx, "tcp", addr)
+		t := &http.Transport{TLSClientConfig: conf, DisableCompression: true, Protocols: new(http.Protocols), DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}}
+		t.Protocols.SetHTTP2(true)
 		e.t.Cleanup(t.CloseIdleConnections)
 		tr = t
 	} else {
@@ -348,7 +347,7 @@ func http2Targets(e *env) {
 		}
 		echo(w, r)
 	})
-	a := e.serveAll(h2c.NewHandler(mux, &http2.Server{}))
+	a := e.serveAll(mux)
 	e.groups[0].Protocol, e.groups[0].Check.Kind = proxy.HTTP2, proxy.CheckHTTP2
 	e.targets(a)
 	c := e.client("a.example", true)
@@ -384,6 +383,16 @@ func http2Errors(e *env) {
 	e.secure("a.example")
 	e.lb.Options.IdleTimeout = 300 * time.Millisecond
 	e.up()
+	mute, err := tls.Dial("tcp", netip.AddrPortFrom(e.node, e.port).String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer mute.Close()
+	mute.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var timeout net.Error
+	if _, err := mute.Read(make([]byte, 1)); errors.As(err, &timeout) && timeout.Timeout() {
+		e.t.Error("a client that chose HTTP/2 and says nothing is waited for without end")
+	}
 	c := e.client("a.example", true)
 	status := func(want int) {
 		e.t.Helper()

@@ -78,7 +78,7 @@ type token struct {
 // Parse reads a rule.
 func Parse(text string) (*Rule, error) {
 	if text != strings.TrimSpace(text) || text == "" {
-		return nil, fmt.Errorf("AlarmRule must not contain leading or trailing whitespace or be null") //nolint:staticcheck // AWS's text
+		return nil, fmt.Errorf("AlarmRule must not contain leading or trailing whitespace or be null")
 	}
 	tokens, err := scan(text)
 	if err != nil {
@@ -95,7 +95,7 @@ func Parse(text string) (*Rule, error) {
 	r := &Rule{root: root}
 	r.collect(root)
 	if len(r.alarms) > maxAlarms {
-		return nil, fmt.Errorf("AlarmRule must not reference more than %d alarms", maxAlarms) //nolint:staticcheck // AWS's name
+		return nil, fmt.Errorf("AlarmRule must not reference more than %d alarms", maxAlarms)
 	}
 	return r, nil
 }
@@ -112,7 +112,8 @@ func (r *Rule) collect(n *node) {
 }
 
 func inRule(format string, args ...any) error {
-	return fmt.Errorf("Error in AlarmRule expression [%s]", fmt.Sprintf(format, args...)) //nolint:staticcheck // AWS's text
+	//lint:ignore ST1005 AWS's text
+	return fmt.Errorf("Error in AlarmRule expression [%s]", fmt.Sprintf(format, args...))
 }
 
 func scan(text string) ([]token, error) {

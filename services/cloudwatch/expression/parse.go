@@ -60,7 +60,7 @@ func Parse(text string) (*Expr, error) {
 		return nil, err
 	}
 	if len(tokens) > 0 && strings.EqualFold(tokens[0], "SELECT") {
-		return nil, fmt.Errorf("Metrics Insights queries (SELECT) are not supported by minato") //nolint:staticcheck // a name
+		return nil, fmt.Errorf("queries of Metrics Insights (SELECT) are not supported by minato")
 	}
 	p := &parser{tokens: tokens}
 	root, err := p.binary(0, 0)
