@@ -28,7 +28,7 @@
 //
 // TLS ends at the socket (tls.go); what is served then is the same. A client that
 // chose HTTP/2 is served by net/http, which calls serveStream for each request
-// (http2.go); rules, choice of target, heads and counting are the
+// (http2*.go); rules, choice of target, heads and counting are the
 // same code (visit.go, sticky.go, roster.go). Targets that speak HTTP/2, gRPC
 // among them, are reached by http.Transport; all others by the pools above. A
 // listener of streams gives each connection to one target (passthrough.go).

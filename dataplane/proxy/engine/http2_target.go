@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"minato/dataplane/proxy/http1"
+)
+
+// overHTTP2 sends the request to a target that speaks HTTP/2, gRPC among it.
+func (x *stream2) overHTTP2(a *action, t *target) outcome {
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	defer cancel(nil)
+	idle := time.AfterFunc(x.t.opts.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
+	defer idle.Stop()
+	req, err := x.request(ctx, t)
+	if err != nil {
+		return outcome{status: 400}
+	}
+	if x.body {
+		req.Body = &watched{x.r.Body, func() { idle.Reset(x.t.opts.IdleTimeout) }}
+	}
+	begun := time.Now()
+	resp, err := t.http2.of(t, x.s.b.network, x.node).RoundTrip(req)
+	if err != nil {
+		var d *dialError
+		switch {
+		case errors.As(err, &d):
+			o := x.noConnection(t, d.err)
+			o.next = o.next && !x.body
+			return o
+		case isTimeout(err) || context.Cause(ctx) == context.DeadlineExceeded:
+			return outcome{status: 504}
+		}
+		return outcome{status: 502}
+	}
+	defer resp.Body.Close()
+	t.tally.answered(resp.StatusCode, time.Since(begun))
+	x.s.count.target.add(resp.StatusCode)
+	h := x.w.Header()
+	h["Content-Type"] = nil
+	for name, values := range resp.Header {
+		if name == "Server" && x.t.hide || name == "Connection" {
+			continue
+		}
+		h[name] = values
+	}
+	own := func(name string) bool {
+		for _, v := range resp.Header["Set-Cookie"] {
+			if strings.HasPrefix(v, name+"=") {
+				return true
+			}
+		}
+		return false
+	}
+	for _, c := range x.cookies(a, t, own) {
+		h.Add("Set-Cookie", c)
+	}
+	x.setHeaders(h)
+	x.w.WriteHeader(resp.StatusCode)
+	p := getBuffer()
+	defer putBuffer(p)
+	for {
+		n, err := resp.Body.Read(p)
+		idle.Reset(x.t.opts.IdleTimeout)
+		if n > 0 {
+			if _, err := x.w.Write(p[:n]); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		x.flush()
+	}
+	for name, values := range resp.Trailer {
+		h[http.TrailerPrefix+name] = values
+	}
+	return outcome{answered: true}
+}
+
+// request makes the request for a target that speaks HTTP/2, of the same head
+// that one of HTTP/1.1 gets.
+func (x *stream2) request(ctx context.Context, t *target) (*http.Request, error) {
+	x.out = x.appendRequest(x.out[:0], false)
+	_, rest, _ := strings.Cut(string(x.out), "\r\n")
+	fields, _, err := http1.ParseFields([]byte(rest), nil)
+	if err != nil {
+		return nil, err
+	}
+	host := string(x.req.Host)
+	req, err := http.NewRequestWithContext(ctx, string(x.req.Method), "http://"+t.addr.String()+"/", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Host, req.ContentLength = host, x.r.ContentLength
+	req.URL.Opaque = "//" + host + string(x.req.Target) // the path as it came
+	req.Header = http.Header{"User-Agent": nil}
+	for _, f := range fields {
+		switch f.Known {
+		case http1.Host, http1.ContentLength, http1.TransferEncoding, http1.Connection:
+		default:
+			name := http.CanonicalHeaderKey(string(f.Name))
+			req.Header[name] = append(req.Header[name], string(f.Value))
+		}
+	}
+	if x.r.Header.Get("Te") == "trailers" {
+		req.Header.Set("Te", "trailers")
+	}
+	return req, nil
+}
+
+// watched tells of each read.
+type watched struct {
+	io.ReadCloser
+	tell func()
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	w.tell()
+	return n, err
+}
+
+// carriers are the HTTP/2 connections to one target, from each node.
+type carriers struct {
+	mu   sync.Mutex
+	by   map[netip.Addr]*http.Transport
+	open map[*carrier]struct{}
+}
+
+// carrier is one of them.
+type carrier struct {
+	net.Conn
+	of *carriers
+}
+
+// Close implements net.Conn.
+func (c *carrier) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// dialError is a connection that could not be made.
+type dialError struct{ err error }
+
+// Error implements error.
+func (e *dialError) Error() string { return e.err.Error() }
+
+// of returns what carries requests from a node to the target.
+func (c *carriers) of(t *target, network string, node netip.Addr) *http.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tr := c.by[node]; tr != nil {
+		return tr
+	}
+	if c.by == nil {
+		c.by, c.open = map[netip.Addr]*http.Transport{}, map[*carrier]struct{}{}
+	}
+	tr := &http.Transport{
+		Protocols: unencryptedHTTP2(), DisableCompression: true, IdleConnTimeout: maxRest,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return c.dial(ctx, t, network, node)
+		},
+	}
+	c.by[node] = tr
+	return tr
+}
+
+func (c *carriers) dial(ctx context.Context, t *target, network string, node netip.Addr) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := t.g.e.sockets.Dial(ctx, network, node, t.addr)
+	if err == nil && t.g.settings.Load().TLS {
+		conn, err = toTarget(ctx, conn, "h2")
+	}
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	t.tally.newConns.Add(1)
+	u := &carrier{conn, c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open[u] = struct{}{}
+	return u, nil
+}
+
+// close closes everything.
+func (c *carriers) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for u := range c.open {
+		u.Conn.Close()
+	}
+}
