@@ -23,6 +23,7 @@ import (
 	"minato/dataplane/proxy/engine"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/internal/seal"
 	"minato/internal/version"
 	"minato/store/sqlite"
 )
@@ -43,7 +44,8 @@ type daemon struct {
 	proxy   proxy.Proxy
 	dns     *dns.Server
 	ca      *host.CA
-	issuer  *host.CA // of the certificates that ACM issues
+	sealer  *seal.Sealer // of values that must not lie in the open
+	issuer  *host.CA     // of the certificates that ACM issues
 	gateway *gateway.Gateway
 	refused *gateway.Refusals
 	services

@@ -82,12 +82,12 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	users := func(ctx context.Context, certificate string) ([]string, error) {
 		return balancers.CertificateUsers(ctx, certificate)
 	}
-	rights := iam.New(iam.Deps{Store: st, Clock: real, Log: log, CertificateUsers: users})
+	rights := iam.New(iam.Deps{Store: st, Clock: real, Log: log, CertificateUsers: users, Seal: sealer})
 	issuer, err := host.OpenIssuer(t.TempDir(), "aaaaaa")
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificates := acm.New(acm.Deps{Store: st, Clock: real, Log: log, Issuer: issuer, Users: users})
+	certificates := acm.New(acm.Deps{Store: st, Clock: real, Log: log, Issuer: issuer, Users: users, Seal: sealer})
 	g := gateway.New(gateway.Options{Account: cfg.Account, Region: cfg.Region, Clock: real, Log: log, Authorizer: rights, Validate: validate.Input})
 	call := struct {
 		ec2  *ec2api.Client

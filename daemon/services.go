@@ -105,7 +105,11 @@ func (d *daemon) clients() clients {
 
 // buildGateway makes the gateway with who decides: IAM and STS.
 func (d *daemon) buildGateway() error {
-	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log, CertificateUsers: d.certificateUsers})
+	var err error
+	if d.sealer, err = seal.Open(d.in.Path("secrets.key")); err != nil {
+		return err
+	}
+	d.services.iam = iam.New(iam.Deps{Store: d.store, Clock: d.clock, Log: d.log, CertificateUsers: d.certificateUsers, Seal: d.sealer})
 	authenticator := &gateway.Keys{Users: d.iam}
 	d.refused = gateway.NewRefusals(d.clock)
 	opt := gateway.Options{
@@ -147,13 +151,9 @@ func (d *daemon) buildServices() error {
 	if err != nil {
 		return err
 	}
-	sealer, err := seal.Open(d.in.Path("secrets.key"))
-	if err != nil {
-		return err
-	}
 	call := d.clients()
-	d.services.secrets = secretsmanager.New(secretsmanager.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Self: call.secrets})
-	d.services.ssm = ssm.New(ssm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: sealer, Secrets: call.secrets, EC2: call.ec2})
+	d.services.secrets = secretsmanager.New(secretsmanager.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: d.sealer, Self: call.secrets})
+	d.services.ssm = ssm.New(ssm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Seal: d.sealer, Secrets: call.secrets, EC2: call.ec2})
 	if err := d.buildMetrics(); err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (d *daemon) buildServices() error {
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
 		Certificates: d.certificate, Metrics: cwapi.NewClient(d.gateway),
 	})
-	d.services.acm = acm.New(acm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Issuer: d.issuer, Users: d.certificateUsers})
+	d.services.acm = acm.New(acm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Issuer: d.issuer, Users: d.certificateUsers, Seal: d.sealer})
 	d.services.sessions = session.New(session.Options{Endpoint: d.reachedAt, Clock: d.clock, Log: d.log})
 	d.onClose(d.sessions.Close)
 	d.services.ecs = ecs.New(ecs.Deps{

@@ -1,6 +1,7 @@
 package acm
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -8,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	acmapi "minato/aws/api/acm"
 	"minato/aws/identity"
 	"minato/internal/clock"
+	"minato/internal/seal"
 	"minato/store/memstore"
 )
 
@@ -65,7 +68,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{clock: clock.NewFake(time.Now())}
-	w.s = New(Deps{Store: memstore.New(), Clock: w.clock, Issuer: newAuthority(t), Users: func(context.Context, string) ([]string, error) { return w.users, nil }})
+	w.s = New(Deps{Store: memstore.New(), Clock: w.clock, Issuer: newAuthority(t), Seal: must(seal.New(make([]byte, 32))), Users: func(context.Context, string) ([]string, error) { return w.users, nil }})
 	w.ctx = identity.With(t.Context(), identity.Caller{Kind: identity.User, Account: "000000000000", Region: "us-east-1"})
 	return w
 }
@@ -105,6 +108,9 @@ func TestRequested(t *testing.T) {
 	// What was issued verifies against the chain, and its key is the pair's.
 	out := must(w.s.GetCertificate(w.ctx, &acmapi.GetCertificateInput{CertificateArn: arn}))
 	pair := must(w.s.KeyPair(w.ctx, *arn))
+	if kept := must(json.Marshal(must(w.s.get(w.ctx, arn)))); bytes.Contains(kept, []byte("PRIVATE KEY")) {
+		t.Error("the private key lies in the open in the store")
+	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(*out.CertificateChain))
 	for _, name := range []string{"www.example.com", "example.com"} {

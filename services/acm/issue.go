@@ -199,7 +199,7 @@ func (s *Service) issue(c *certificate, names []string, algorithm string) error 
 		return aws.Internal(err)
 	}
 	c.Body, c.Chain = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(s.Issuer.PEM())
-	c.Key = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+	c.SealedKey = s.Seal.Seal(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), *c.CertificateArn)
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		return aws.Internal(err)
@@ -251,7 +251,7 @@ func (s *Service) ImportCertificate(ctx context.Context, in *acmapi.ImportCertif
 		return nil, acmapi.ValidationException("The certificate is not valid at the present time: it is from %s to %s.", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	fill := func(c *certificate) {
-		c.Body, c.Chain, c.Key = string(in.Certificate), string(in.CertificateChain), string(in.PrivateKey)
+		c.Body, c.Chain, c.SealedKey = string(in.Certificate), string(in.CertificateChain), s.Seal.Seal(in.PrivateKey, *c.CertificateArn)
 		c.describe(leaf)
 		c.ImportedAt, c.Type = s.now(), aws.Ptr(acmapi.CertificateTypeImported)
 		c.SubjectAlternativeNames = leaf.DNSNames

@@ -16,6 +16,7 @@ import (
 	"minato/gateway"
 	"minato/internal/clock"
 	"minato/internal/pemcert"
+	"minato/internal/seal"
 	"minato/store"
 )
 
@@ -33,6 +34,7 @@ type Deps struct {
 	Clock  clock.Clock
 	Log    *slog.Logger
 	Issuer Issuer
+	Seal   *seal.Sealer // what private keys are kept under
 	// Users returns the ARNs of what uses a certificate.
 	Users func(ctx context.Context, certificate string) ([]string, error)
 }
@@ -66,9 +68,10 @@ func (s *Service) Registration() gateway.Registration {
 // status, who uses it - is not in it.
 type certificate struct {
 	acmapi.CertificateDetail
-	Body, Chain, Key string // PEM
-	Tags             []acmapi.Tag
-	Token            string `json:",omitempty"` // of the request that made it
+	Body, Chain string // PEM
+	SealedKey   []byte // PEM, sealed for the ARN
+	Tags        []acmapi.Tag
+	Token       string `json:",omitempty"` // of the request that made it
 }
 
 // at is where a call's resources are.
@@ -143,7 +146,11 @@ func (s *Service) KeyPair(ctx context.Context, text string) (*tls.Certificate, e
 	if err != nil {
 		return nil, err
 	}
-	return pemcert.Parse([]byte(c.Body), []byte(c.Chain), []byte(c.Key))
+	key, err := s.Seal.Open(c.SealedKey, text)
+	if err != nil {
+		return nil, aws.Internal(err)
+	}
+	return pemcert.Parse([]byte(c.Body), []byte(c.Chain), key)
 }
 
 // checks is what IAM is asked for a call: the operation's own action on the

@@ -12,6 +12,7 @@ import (
 	"minato/aws/identity"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/internal/seal"
 	"minato/store"
 	"minato/store/memstore"
 )
@@ -37,7 +38,11 @@ func newHouse(t *testing.T) *house {
 // start makes the service anew on the same store, as a restart does.
 func (h *house) start() {
 	h.t.Helper()
-	h.iam = New(Deps{Store: h.store, Clock: clock.Real(1)})
+	sealer, err := seal.New(make([]byte, 32))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.iam = New(Deps{Store: h.store, Clock: clock.Real(1), Seal: sealer})
 	g := gateway.New(gateway.Options{Account: acct, Region: "us-east-1", Clock: clock.Real(1), Authenticator: h.iam, Authorizer: h.iam})
 	g.Register(h.iam.Registration())
 	h.api = iamapi.NewClient(g)

@@ -23,7 +23,7 @@ const maxCertificates = 20
 // serverCertificate is the record of a server certificate.
 type serverCertificate struct {
 	iamapi.ServerCertificate
-	Key string // PEM
+	SealedKey []byte // PEM, sealed for the certificate's id
 }
 
 func noCertificate(name string) error {
@@ -68,13 +68,14 @@ func (s *Service) UploadServerCertificate(ctx context.Context, in *iamapi.Upload
 		return nil, iamapi.MalformedCertificateException("Unable to parse certificate. Please ensure the certificate is in PEM format.")
 	}
 	path, name := pathOr(in.Path), *in.ServerCertificateName
-	c := serverCertificate{Key: *in.PrivateKey, ServerCertificate: iamapi.ServerCertificate{
+	c := serverCertificate{ServerCertificate: iamapi.ServerCertificate{
 		CertificateBody: in.CertificateBody, CertificateChain: in.CertificateChain,
 		ServerCertificateMetadata: &iamapi.ServerCertificateMetadata{
 			Arn: aws.Ptr(arnOf(account(ctx), "server-certificate", path, name)), Expiration: aws.Ptr(pair.Leaf.NotAfter.UTC()), Path: &path,
 			ServerCertificateId: uniqueID("ASCA"), ServerCertificateName: &name, UploadDate: s.now(),
 		},
 	}}
+	c.SealedKey = s.seal.Seal([]byte(*in.PrivateKey), *c.ServerCertificateMetadata.ServerCertificateId)
 	if c.Tags, err = mergeTags(nil, in.Tags); err != nil {
 		return nil, err
 	}
@@ -195,7 +196,11 @@ func (s *Service) KeyPair(ctx context.Context, text string) (*tls.Certificate, e
 	if !found || aws.Val(c.ServerCertificateMetadata.Arn) != text {
 		return nil, noCertificate(a.Last())
 	}
-	return pemcert.Parse([]byte(*c.CertificateBody), []byte(aws.Val(c.CertificateChain)), []byte(c.Key))
+	key, err := s.seal.Open(c.SealedKey, *c.ServerCertificateMetadata.ServerCertificateId)
+	if err != nil {
+		return nil, aws.Internal(err)
+	}
+	return pemcert.Parse([]byte(*c.CertificateBody), []byte(aws.Val(c.CertificateChain)), key)
 }
 
 // TagServerCertificate adds tags.

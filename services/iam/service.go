@@ -12,6 +12,7 @@ import (
 	"minato/gateway"
 	"minato/internal/clock"
 	"minato/internal/ids"
+	"minato/internal/seal"
 	"minato/store"
 )
 
@@ -26,6 +27,8 @@ type Deps struct {
 	// CertificateUsers returns the ARNs of what uses a server certificate; nil
 	// stands for nothing.
 	CertificateUsers func(ctx context.Context, certificate string) ([]string, error)
+	// Seal is what the private keys of server certificates are kept under.
+	Seal *seal.Sealer
 }
 
 // Service implements iamapi.API, gateway.Authenticator and gateway.Authorizer.
@@ -36,6 +39,7 @@ type Service struct {
 	cache *cache
 
 	certificateUsers func(ctx context.Context, certificate string) ([]string, error)
+	seal             *seal.Sealer
 
 	users    store.Table[user]
 	keys     store.Table[accessKey]
@@ -60,7 +64,7 @@ func New(d Deps) *Service {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		store: d.Store, clock: d.Clock, log: d.Log, cache: newCache(), certificateUsers: d.CertificateUsers,
+		store: d.Store, clock: d.Clock, log: d.Log, cache: newCache(), certificateUsers: d.CertificateUsers, seal: d.Seal,
 		users:    store.NewTable[user](d.Store, "iam/user"),
 		keys:     store.NewTable[accessKey](d.Store, "iam/access-key"),
 		groups:   store.NewTable[group](d.Store, "iam/group"),
