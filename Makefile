@@ -54,7 +54,9 @@ test: setup-tests build lint test-unit test-host
 test-unit:
 	$(GO) test -race $$($(GO) list ./... | grep -v -E '^minato/(e2e|dataplane/(container|network|build|database))(/|$$)')
 
+# -p 1 holds for compiling too: that is done before, on all processors.
 test-host: build
+	$(GO) list -race -export -deps -test $(HOST_PKGS) >/dev/null
 	$(GO) test -race -p 1 -timeout 40m $(HOST_PKGS)
 
 coverage: setup-tests build
