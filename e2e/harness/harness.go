@@ -18,6 +18,7 @@ import (
 	"minato/daemon/instance"
 	"minato/dataplane/network"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -48,10 +49,31 @@ func takeRange() (netip.Prefix, *os.File, error) {
 			f.Close()
 			continue // somebody else's
 		}
-		base := netip.AddrFrom4([4]byte{240, 19, byte(n) * 16, 0})
-		return netip.PrefixFrom(base, 20), f, nil
+		r := netip.PrefixFrom(netip.AddrFrom4([4]byte{240, 19, byte(n) * 16, 0}), 20)
+		used, err := hasRoute(r)
+		if err == nil && !used {
+			return r, f, nil
+		}
+		f.Close()
+		if err != nil {
+			return netip.Prefix{}, nil, err
+		}
 	}
 	return netip.Prefix{}, nil, errors.New("all public ranges of the tests are in use")
+}
+
+// hasRoute tells whether this machine routes addresses of a range: an instance
+// outlives a test process that was killed, and the lock does not.
+func hasRoute(r netip.Prefix) (bool, error) {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	for _, have := range routes {
+		if have.Dst != nil && have.Dst.IP != nil {
+			if a, ok := netip.AddrFromSlice(have.Dst.IP.To4()); ok && r.Contains(a) {
+				return true, nil
+			}
+		}
+	}
+	return false, err
 }
 
 // New prepares an instance below dir; nothing runs yet.
