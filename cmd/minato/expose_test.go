@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"minato/daemon/control"
@@ -54,13 +55,13 @@ func TestForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	at, away := netip.MustParseAddrPort(behind.Listener.Addr().String()), true
+	at := netip.MustParseAddrPort(behind.Listener.Addr().String())
+	var asked atomic.Bool // by the first connection
 	done := make(chan error, 1)
 	var log strings.Builder
 	go func() {
 		done <- forward(ctx, l, func(context.Context) (netip.AddrPort, error) {
-			if away {
-				away = false
+			if !asked.Swap(true) {
 				return at, instance.ErrNotRunning
 			}
 			return at, nil

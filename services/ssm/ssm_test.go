@@ -27,11 +27,14 @@ import (
 // iam allows everything but what it is told, and keeps what was asked.
 type iam struct {
 	deny  string // an action on a resource
+	mu    sync.Mutex
 	asked []string
 }
 
 func (i *iam) Authorize(_ context.Context, _ identity.Caller, c gateway.Check) error {
+	i.mu.Lock()
 	i.asked = append(i.asked, c.Action+" "+c.Resource)
+	i.mu.Unlock()
 	if i.deny == c.Action+" "+c.Resource {
 		return aws.Errorf("AccessDeniedException", "not authorized to perform: %s on resource: %s", c.Action, c.Resource)
 	}

@@ -135,11 +135,12 @@ func (s *socket) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.clients {
+		// The connection below TLS: the client itself may be in its handshake.
 		if s.e.ctx.Err() != nil {
-			c.Close()
+			c.tcp.Close()
 			continue
 		}
 		c.leave()
-		time.AfterFunc(finishWithin, func() { c.Close() })
+		time.AfterFunc(finishWithin, func() { c.tcp.Close() })
 	}
 }
