@@ -43,11 +43,12 @@ func runWhy(ctx context.Context, c *cli, args []string) error {
 	return nil
 }
 
-// One screen: as wide as this, and so much evidence a cause; the rest is in the
-// JSON.
+// One screen: as wide as this, and so much evidence of a cause, and of one of
+// several; the rest is in the JSON.
 const (
-	screenWidth   = 100
-	evidenceShown = 5
+	screenWidth    = 100
+	evidenceShown  = 5
+	evidenceShared = 3
 )
 
 // printExplanation shows one explanation: what it is about, then each cause with
@@ -76,13 +77,13 @@ func printExplanation(w io.Writer, e explain.Explanation) {
 
 func printCauses(w io.Writer, causes []explain.Cause) {
 	for i, c := range causes {
-		mark := "because "
+		mark, shown := "because ", evidenceShown
 		if len(causes) > 1 {
-			mark = fmt.Sprintf("%7d ", i+1)
+			mark, shown = fmt.Sprintf("%7d ", i+1), evidenceShared
 		}
 		wrapped(w, mark, c.What)
 		for i, ev := range c.Evidence {
-			if i == evidenceShown {
+			if i == shown {
 				fmt.Fprintf(w, "  seen  … and %d more: minato why -o json\n", len(c.Evidence)-i)
 				break
 			}

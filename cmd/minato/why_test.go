@@ -36,7 +36,7 @@ func TestWhyScreen(t *testing.T) {
 	// A shell joins what ends with a backslash.
 	joined := strings.Join(strings.Fields(strings.ReplaceAll(b.String(), "\\\n", " ")), " ")
 	joined = strings.ReplaceAll(joined, ", \"", ",\"") // within quotes space is JSON's
-	for _, c := range []string{command, document, "… and 2 more"} {
+	for _, c := range []string{command, document, "… and 4 more"} {
 		if !strings.Contains(joined, c) {
 			t.Errorf("%s is not to be copied from\n%s", c, b.String())
 		}

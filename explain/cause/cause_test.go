@@ -326,3 +326,24 @@ func TestDistinct(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestOvercame: a packet that was lost before the task ran kept nothing from it.
+func TestOvercame(t *testing.T) {
+	early := databaseDrop
+	early.Last = now.Add(-time.Minute)
+	many := early
+	many.Packets = 4
+	for name, c := range map[string]struct {
+		task Task
+		want int
+	}{
+		"before it ran":                  {Task{Status: runningStatus, Started: now, Drops: []Drop{early}}, 0},
+		"before it ran, again and again": {Task{Status: runningStatus, Started: now, Drops: []Drop{many}}, 1},
+		"since it runs":                  {Task{Status: runningStatus, Started: now.Add(-time.Hour), Drops: []Drop{early}}, 1},
+		"the registry was reached":       {Task{Status: stoppedStatus, Reason: "CannotPullContainerError: failed to resolve ref web:none: not found", Drops: []Drop{early}}, 0},
+	} {
+		if got := c.task.needs(c.task.Status == runningStatus); len(got) != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -148,13 +148,21 @@ func (t Task) pending() string {
 	return "task " + t.ID + " is " + t.Status + ": it is being stopped"
 }
 
+// overcame tells whether a drop kept nothing from the task: one packet alone,
+// lost while the task was prepared - such as before its public address was there -
+// was sent again a second later, and what it was for came about.
+func (t Task) overcame(d Drop) bool {
+	prepared := !t.Started.IsZero() && d.Last.Before(t.Started) || strings.Contains(t.Reason, "not found")
+	return d.Protocol == network.TCP && d.Packets == 1 && prepared
+}
+
 // needs are the things that a task's programs ask for in vain: they explain how
 // it ended as well as what it answers. Of one that is well it counts for nothing
 // that somebody whom it called is gone.
 func (t Task) needs(well bool) []Cause {
 	var out []Cause
 	for _, d := range t.Drops {
-		if well && d.Reason == network.DropNobody {
+		if well && d.Reason == network.DropNobody || t.overcame(d) {
 			continue
 		}
 		out = append(out, OfDrop(d))
