@@ -340,6 +340,7 @@ func TestOvercame(t *testing.T) {
 		"before it ran":                  {Task{Status: runningStatus, Started: now, Drops: []Drop{early}}, 0},
 		"before it ran, again and again": {Task{Status: runningStatus, Started: now, Drops: []Drop{many}}, 1},
 		"since it runs":                  {Task{Status: runningStatus, Started: now.Add(-time.Hour), Drops: []Drop{early}}, 1},
+		"its only try":                   {Task{Status: stoppedStatus, Started: now, Reason: "Essential container in task exited", Drops: []Drop{early}}, 1},
 		"the registry was reached":       {Task{Status: stoppedStatus, Reason: "CannotPullContainerError: failed to resolve ref web:none: not found", Drops: []Drop{early}}, 0},
 	} {
 		if got := c.task.needs(c.task.Status == runningStatus); len(got) != c.want {

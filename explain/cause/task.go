@@ -149,11 +149,12 @@ func (t Task) pending() string {
 }
 
 // overcame tells whether a drop kept nothing from the task: one packet alone,
-// lost while the task was prepared - such as before its public address was there -
-// was sent again a second later, and what it was for came about.
+// lost before a task ran that runs now - such as before its public address was
+// there - or on the way to a registry that then answered, was sent again and came
+// through. Of a task that ended it may have been the program's only try.
 func (t Task) overcame(d Drop) bool {
-	prepared := !t.Started.IsZero() && d.Last.Before(t.Started) || strings.Contains(t.Reason, "not found")
-	return d.Protocol == network.TCP && d.Packets == 1 && prepared
+	came := t.Reason == "" && !t.Started.IsZero() && d.Last.Before(t.Started) || strings.Contains(t.Reason, "failed to resolve ref") && strings.Contains(t.Reason, "not found")
+	return d.Protocol == network.TCP && d.Packets == 1 && came
 }
 
 // needs are the things that a task's programs ask for in vain: they explain how
