@@ -34,11 +34,12 @@ const deploymentLimit = 2 * time.Minute
 // them. Nobody's request fails.
 func TestDeployments(t *testing.T) {
 	w := newSoakWorld(t)
-	d := &deployments{soakWorld: w, ctx: t.Context()}
+	d := &deployments{soakWorld: w, ctx: t.Context(), name: soakName}
 	crowd := visit(w.url)
 	t.Run("History", d.history)
 	t.Run("Stop", d.stop)
 	t.Run("CircuitBreaker", d.breaker)
+	t.Run("Unchecked", d.unchecked)
 	t.Run("Alarms", d.alarms)
 	d.prepareShift(t)
 	t.Run("BlueGreen", d.blueGreen)
@@ -55,6 +56,7 @@ func TestDeployments(t *testing.T) {
 type deployments struct {
 	*soakWorld
 	ctx       context.Context
+	name      string                  // the service
 	balancers []ecstypes.LoadBalancer // with what shifting needs
 	testURL   string
 }
@@ -68,14 +70,14 @@ func (d *deployments) must(t *testing.T, err error) {
 
 func (d *deployments) service(t *testing.T) ecstypes.Service {
 	t.Helper()
-	out, err := d.ecs.DescribeServices(d.ctx, &ecs.DescribeServicesInput{Cluster: aws.String(soakName), Services: []string{soakName}})
+	out, err := d.ecs.DescribeServices(d.ctx, &ecs.DescribeServicesInput{Cluster: aws.String(soakName), Services: []string{d.name}})
 	d.must(t, err)
 	return out.Services[0]
 }
 
 func (d *deployments) update(t *testing.T, change func(in *ecs.UpdateServiceInput)) {
 	t.Helper()
-	in := &ecs.UpdateServiceInput{Cluster: aws.String(soakName), Service: aws.String(soakName)}
+	in := &ecs.UpdateServiceInput{Cluster: aws.String(soakName), Service: &d.name}
 	change(in)
 	_, err := d.ecs.UpdateService(d.ctx, in)
 	d.must(t, err)
@@ -98,7 +100,7 @@ func (d *deployments) define(t *testing.T, entry ...string) *string {
 
 // last is the newest service deployment, whole.
 func (d *deployments) last() (ecstypes.ServiceDeployment, error) {
-	list, err := d.ecs.ListServiceDeployments(d.ctx, &ecs.ListServiceDeploymentsInput{Cluster: aws.String(soakName), Service: aws.String(soakName)})
+	list, err := d.ecs.ListServiceDeployments(d.ctx, &ecs.ListServiceDeploymentsInput{Cluster: aws.String(soakName), Service: &d.name})
 	if err != nil {
 		return ecstypes.ServiceDeployment{}, err
 	}
@@ -129,7 +131,7 @@ func (d *deployments) ends(t *testing.T, want ecstypes.ServiceDeploymentStatus) 
 
 func (d *deployments) tasks(t *testing.T) []string {
 	t.Helper()
-	out, err := d.ecs.ListTasks(d.ctx, &ecs.ListTasksInput{Cluster: aws.String(soakName), ServiceName: aws.String(soakName)})
+	out, err := d.ecs.ListTasks(d.ctx, &ecs.ListTasksInput{Cluster: aws.String(soakName), ServiceName: &d.name})
 	d.must(t, err)
 	slices.Sort(out.TaskArns)
 	return out.TaskArns
@@ -199,6 +201,24 @@ func (d *deployments) breaker(t *testing.T) {
 	if after := d.tasks(t); !slices.Equal(before, after) {
 		t.Errorf("other tasks than before: %v, were %v", after, before)
 	}
+}
+
+// unchecked does the same with a service that nobody checks: neither does the
+// program that ends at once replace the one that works, nor is its deployment
+// ever complete.
+func (d *deployments) unchecked(t *testing.T) {
+	have := d.service(t)
+	_, err := d.ecs.CreateService(d.ctx, &ecs.CreateServiceInput{
+		Cluster: aws.String(soakName), ServiceName: aws.String("worker"), TaskDefinition: have.TaskDefinition, DesiredCount: aws.Int32(2),
+		LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: have.NetworkConfiguration,
+	})
+	d.must(t, err)
+	w := *d
+	w.name = "worker"
+	w.ends(t, ecstypes.ServiceDeploymentStatusSuccessful)
+	w.breaker(t)
+	_, err = d.ecs.DeleteService(d.ctx, &ecs.DeleteServiceInput{Cluster: aws.String(soakName), Service: &w.name, Force: aws.Bool(true)})
+	d.must(t, err)
 }
 
 // alarms rolls out what never gets healthy, and an alarm takes it back.

@@ -23,7 +23,9 @@
 //
 // What counts as what:
 //
-//	healthy    runs, its container check passes, its targets are healthy
+//	healthy    runs, its container check passes, its targets are healthy; where
+//	           nobody checks, it has run for a while: a program that ends at once
+//	           must neither replace one that works nor complete a deployment
 //	bad        failed a check after the grace period
 //	starting   anything else that is not stopping
 package deploy
@@ -36,6 +38,7 @@ type Service struct {
 	MinPercent int           // minimumHealthyPercent
 	MaxPercent int           // maximumPercent
 	Grace      time.Duration // healthCheckGracePeriod, as long as it really lasts
+	Settle     time.Duration // how long a task that nobody checks must run to count as healthy
 	Zones      []string      // zones of the service's subnets, in the service's order
 	Daemon     bool          // one task in each of Zones, which are instances then
 	Rebalance  bool          // zones are evened out, a new task before an old one goes

@@ -64,6 +64,10 @@ func (p *plan) see(t *Task) state {
 		return x
 	}
 	x.healthy = (t.Container == None || t.Container == Healthy) && (!p.service.Balanced || t.Bare || t.Target == TargetHealthy)
+	if settled := t.Started.Add(p.service.Settle); x.healthy && !p.checked(t) && p.now.Before(settled) {
+		p.wake(settled)
+		x.healthy = false
+	}
 	if t.Container != Unhealthy && t.Target != TargetUnhealthy {
 		return x
 	}
@@ -76,6 +80,11 @@ func (p *plan) see(t *Task) state {
 		x.reason = FailedContainer
 	}
 	return x
+}
+
+// checked tells whether anybody looks at how a task does.
+func (p *plan) checked(t *Task) bool {
+	return t.Container != None || p.service.Balanced && !t.Bare
 }
 
 // wake asks for another plan at a time.

@@ -191,3 +191,24 @@ func TestGraceBackoffAndBreaker(t *testing.T) {
 		t.Errorf("given up, the old one serves on: %+v", a)
 	}
 }
+
+// TestSettle is a service whose tasks nobody checks: a new one has to last.
+func TestSettle(t *testing.T) {
+	s := service(1, 100, 200)
+	s.Balanced, s.Settle = false, 5*time.Second
+	both := []Deployment{{ID: "d", Primary: true}, {ID: "old"}}
+	fresh, old := fleet("d", 1, bare)[0], fleet("old", 1, Task{Running: true})[0]
+	if a := Plan(s, both, []Task{old, fresh}, t0.Add(time.Second)); a.Retire != nil || a.Steady || !a.Wake.Equal(t0.Add(s.Settle)) {
+		t.Errorf("just started: %+v", a)
+	}
+	if a := Plan(s, both, []Task{old, fresh}, t0.Add(s.Settle)); len(a.Retire) != 1 || a.Retire[0].Task != old.ID {
+		t.Errorf("it has lasted: %+v", a)
+	}
+	if a := Plan(s, both[:1], []Task{fresh}, t0.Add(time.Second)); a.Steady {
+		t.Errorf("complete too early: %+v", a)
+	}
+	fresh.Container = Healthy
+	if a := Plan(s, both, []Task{old, fresh}, t0.Add(time.Second)); len(a.Retire) != 1 {
+		t.Errorf("one that is checked need not wait: %+v", a)
+	}
+}

@@ -23,6 +23,9 @@ type world struct {
 }
 
 func (w *world) healthy(x *Task) bool {
+	if x.Container == None && !w.service.Balanced && w.now.Before(x.Started.Add(w.service.Settle)) {
+		return false // nobody looks, and it has not lasted yet
+	}
 	return x.Running && !x.Stopping && !x.Retired && (x.Container == None || x.Container == Healthy) && (!w.service.Balanced || x.Target == TargetHealthy)
 }
 
@@ -162,6 +165,7 @@ func TestPromises(t *testing.T) {
 		count := rapid.IntRange(0, size)
 		s := service(count.Draw(t, "desired"), rapid.SampledFrom([]int{0, 33, 50, 66, 100}).Draw(t, "min"), rapid.SampledFrom([]int{100, 110, 125, 150, 200}).Draw(t, "max"))
 		s.Grace = time.Duration(rapid.IntRange(0, 5).Draw(t, "grace")) * time.Second
+		s.Settle = time.Duration(rapid.IntRange(0, 5).Draw(t, "settle")) * time.Second
 		s.Balanced, s.Rebalance = rapid.Bool().Draw(t, "balanced"), rapid.Bool().Draw(t, "rebalance")
 		zones := rapid.IntRange(1, 3)
 		s.Zones = []string{"a", "b", "c", "d", "e", "f"}[:zones.Draw(t, "zones")]

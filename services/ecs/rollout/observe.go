@@ -101,7 +101,7 @@ func (r *Service) Wanted(paced func(time.Duration) time.Duration) *deploy.Servic
 	desired := int(aws.Val(r.DesiredCount))
 	out := &deploy.Service{
 		Desired: desired, MinPercent: int(aws.Val(c.MinimumHealthyPercent)), MaxPercent: int(aws.Val(c.MaximumPercent)),
-		Grace: paced(r.Grace()), Balanced: r.Balanced(), Daemon: serviceconfig.Daemon(r.SchedulingStrategy),
+		Grace: paced(r.Grace()), Settle: max(paced(settled), leastSettled), Balanced: r.Balanced(), Daemon: serviceconfig.Daemon(r.SchedulingStrategy),
 		Rebalance: aws.Val(r.AvailabilityZoneRebalancing) == ecsapi.AvailabilityZoneRebalancingEnabled,
 		Breaker:   c.DeploymentCircuitBreaker != nil && aws.Val(c.DeploymentCircuitBreaker.Enable),
 		Backoff:   func(n int) time.Duration { return paced(deploy.Backoff(n / max(desired, 1))) },
@@ -155,6 +155,14 @@ func (r *Service) Observed(t *Task, h deploy.Health) deploy.Task {
 	}
 	return out
 }
+
+// How long a task that is not checked by anybody must run until it replaces
+// another: longer than programs take that end at once. The pace shortens AWS's
+// waits, not a program's start.
+const (
+	settled      = 5 * time.Second
+	leastSettled = time.Second
+)
 
 // ShortLife is how long a task that is not checked by anybody must run to count
 // as started well. On AWS the time that a start takes slows a crash loop down;
