@@ -164,6 +164,9 @@ type Interface struct {
 	MAC    net.HardwareAddr
 	Public netip.Addr // zero: none
 	Groups []string
+	// Unfiltered lets everything pass from and to the interface, as far as groups
+	// are concerned; it is in none.
+	Unfiltered bool
 	// Inside makes the address one of the VPC's own namespace, for Listen and
 	// Dial, instead of an interface with a namespace for a container.
 	Inside bool

@@ -133,6 +133,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2api.CreateN
 		r.Description, r.TagSet = aws.Ptr(aws.Val(in.Description)), tags
 		if caller.Kind == identity.Service {
 			s.manage(&r, caller.Service)
+			r.ofBalancer(len(in.Groups) > 0)
 		} else {
 			r.RequesterId = aws.Ptr(caller.UserID)
 		}
@@ -153,6 +154,21 @@ func (s *Service) manage(r *interfaceRecord, service string) {
 	r.Attachment = &ec2api.NetworkInterfaceAttachment{
 		AttachmentId: aws.Ptr(ids.EC2("ela-attach")), AttachTime: s.now(), DeleteOnTermination: aws.Ptr(false), DeviceIndex: aws.Ptr(int32(1)),
 		InstanceOwnerId: &requester, Status: aws.Ptr("attached"),
+	}
+}
+
+// networkBalancers begin the descriptions of network load balancers' interfaces.
+const networkBalancers = "ELB net/"
+
+// ofBalancer makes a network load balancer's interface what it is; when it is
+// given no groups it has none, not even the default one.
+func (r *interfaceRecord) ofBalancer(groups bool) {
+	if r.Service != elbService || !strings.HasPrefix(aws.Val(r.Description), networkBalancers) {
+		return
+	}
+	r.InterfaceType = aws.Ptr(ec2api.NetworkInterfaceTypeNetworkLoadBalancer)
+	if !groups {
+		r.Groups = nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"minato/aws"
+	ec2api "minato/aws/api/ec2"
 	"minato/dataplane/network"
 )
 
@@ -264,6 +265,7 @@ func planInterface(e *interfaceRecord) (network.Interface, error) {
 		out.Groups = append(out.Groups, aws.Val(g.GroupId))
 	}
 	slices.Sort(out.Groups)
+	out.Unfiltered = len(out.Groups) == 0 && aws.Val(e.InterfaceType) == ec2api.NetworkInterfaceTypeNetworkLoadBalancer
 	var err error
 	if out.Addr, err = netip.ParseAddr(aws.Val(e.PrivateIpAddress)); err == nil && e.Association != nil {
 		out.Public, err = netip.ParseAddr(aws.Val(e.Association.PublicIp))

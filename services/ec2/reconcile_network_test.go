@@ -165,6 +165,35 @@ func TestTheHandsOnsNetworkIsPlanned(t *testing.T) {
 	}
 }
 
+// TestInterfacesOfNetworkLoadBalancers: they may be in no group, and then nothing
+// filters them; everybody else's are in the default group then.
+func TestInterfacesOfNetworkLoadBalancers(t *testing.T) {
+	l := newLab(t)
+	h := l.handsOn()
+	make := func(service, description string, groups ...string) *ec2api.NetworkInterface {
+		return must(l.s.CreateNetworkInterface(l.as(service), &ec2api.CreateNetworkInterfaceInput{SubnetId: &h.public, Description: &description, Groups: groups})).NetworkInterface
+	}
+	for name, c := range map[string]struct {
+		eni        *ec2api.NetworkInterface
+		kind       string
+		groups     int
+		unfiltered bool
+	}{
+		"without groups":               {make(elbService, "ELB net/flows/1"), "network_load_balancer", 0, true},
+		"with a group":                 {make(elbService, "ELB net/other/2", h.lb), "network_load_balancer", 1, false},
+		"an application load balancer": {make(elbService, "ELB app/web/3"), "interface", 1, false},
+		"another service":              {make("ecs.amazonaws.com", "ELB net/flows/1"), "interface", 1, false},
+	} {
+		if *c.eni.InterfaceType != c.kind || len(c.eni.Groups) != c.groups {
+			t.Errorf("%s: %s in %d groups", name, *c.eni.InterfaceType, len(c.eni.Groups))
+		}
+		all := l.planned(h.vpc).Interfaces
+		if i := slices.IndexFunc(all, func(e network.Interface) bool { return e.ID == *c.eni.NetworkInterfaceId }); i < 0 || all[i].Unfiltered != c.unfiltered {
+			t.Errorf("%s: planned %+v", name, all)
+		}
+	}
+}
+
 func (l *lab) natState(id string) string {
 	l.Helper()
 	out := must(l.s.DescribeNatGateways(l.ctx, &ec2api.DescribeNatGatewaysInput{}))

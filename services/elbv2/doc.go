@@ -36,8 +36,8 @@
 // operation shows them; whoever deletes one asks CertificateUsers first.
 //
 // Not here, each answered with an error that says so: gateway and classic load
-// balancers; UDP, TCP_UDP and QUIC; network load balancers without security groups
-// or with addresses of one's own; lambda and alb targets; authentication actions;
+// balancers; UDP, TCP_UDP and QUIC; network load balancers with addresses of one's
+// own; lambda and alb targets; authentication actions;
 // mutual TLS; FIPS policies; logs to S3; transforms; regular expressions in
 // conditions; weighted random and anomaly mitigation; IPv6.
 package elbv2

@@ -71,8 +71,6 @@ func (s *Service) CreateLoadBalancer(ctx context.Context, in *elbapi.CreateLoadB
 		return nil, notServed("The IP address type '" + *in.IpAddressType + "'")
 	case in.CustomerOwnedIpv4Pool != nil || in.IpamPools != nil:
 		return nil, notServed("Address pools")
-	case t == elbapi.LoadBalancerTypeEnumNetwork && len(in.SecurityGroups) == 0:
-		return nil, notServed("Network load balancers without security groups")
 	case in.EnablePrefixForIpv6SourceNat != nil && *in.EnablePrefixForIpv6SourceNat != "off":
 		return nil, notServed("Source NAT for IPv6")
 	}
@@ -86,9 +84,11 @@ func (s *Service) CreateLoadBalancer(ctx context.Context, in *elbapi.CreateLoadB
 	if err != nil {
 		return nil, err
 	}
-	groups, err := s.securityGroups(ctx, in.SecurityGroups, vpc)
-	if err != nil {
-		return nil, err
+	var groups []string // a network load balancer may be without
+	if kind == appKind || len(in.SecurityGroups) > 0 {
+		if groups, err = s.securityGroups(ctx, in.SecurityGroups, vpc); err != nil {
+			return nil, err
+		}
 	}
 	id := ids.Hex(16)
 	host := fmt.Sprintf("%s-%d.%s.elb.amazonaws.com", name, 100_000_000+rand.IntN(1_900_000_000), p.Region)
@@ -302,6 +302,15 @@ func (s *Service) SetSecurityGroups(ctx context.Context, in *elbapi.SetSecurityG
 	b, err := s.readBalancer(ctx, in.LoadBalancerArn, balancersGone)
 	if err != nil {
 		return nil, err
+	}
+	if in.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic != nil && *in.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic != "on" {
+		return nil, notServed("Traffic by PrivateLink")
+	}
+	if b.network() && len(b.SecurityGroups) == 0 {
+		return nil, elbapi.InvalidConfigurationRequestException("You cannot set security groups on a Network Load Balancer which was created without any security groups.")
+	}
+	if b.network() && len(in.SecurityGroups) == 0 {
+		return nil, elbapi.InvalidConfigurationRequestException("You cannot remove all security groups from a Network Load Balancer")
 	}
 	groups, err := s.securityGroups(ctx, in.SecurityGroups, aws.Val(b.VpcId))
 	if err != nil {

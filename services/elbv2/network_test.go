@@ -86,6 +86,14 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	})
 	must(w.s.ModifyListenerAttributes(w.ctx, &elbapi.ModifyListenerAttributesInput{ListenerArn: listener.ListenerArn, Attributes: []elbapi.ListenerAttribute{{Key: aws.Ptr("tcp.idle_timeout.seconds"), Value: aws.Ptr("60")}}}))(t)
 
+	bare := must(w.s.CreateLoadBalancer(w.ctx, &elbapi.CreateLoadBalancerInput{Name: aws.Ptr("bare"), Type: aws.Ptr("network"), Subnets: []string{"subnet-a"}}))(t).LoadBalancers[0]
+	if len(bare.SecurityGroups) > 0 {
+		t.Errorf("groups that nobody gave: %v", bare.SecurityGroups)
+	}
+	setGroups := func(lb *string, groups ...string) error {
+		_, err := w.s.SetSecurityGroups(w.ctx, &elbapi.SetSecurityGroupsInput{LoadBalancerArn: lb, SecurityGroups: groups})
+		return err
+	}
 	alb, web := w.balancer("alb"), w.group("web")
 	second := func(_ any, err error) error { return err }
 	register := func(id string) error {
@@ -98,6 +106,8 @@ func TestNetworkLoadBalancer(t *testing.T) {
 		err  error
 		want string
 	}{
+		"groups, later":   {setGroups(bare.LoadBalancerArn, "sg-1"), "InvalidConfigurationRequest: You cannot set security groups on a Network Load Balancer which was created without any security groups."},
+		"groups, none":    {setGroups(lb.LoadBalancerArn), "InvalidConfigurationRequest: You cannot remove all security groups from a Network Load Balancer"},
 		"stopped":         {register("i-2"), "InvalidTarget: The following targets are not in a running state and cannot be registered: 'i-2'"},
 		"unknown":         {register("i-3"), "InvalidTarget: The following targets do not exist: 'i-3'"},
 		"address":         {register("127.77.0.210"), "ValidationError: Instance ID '127.77.0.210' is not valid"},

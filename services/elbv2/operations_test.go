@@ -68,7 +68,7 @@ func TestErrors(t *testing.T) {
 		"two VPCs":        {create(func(in *elbapi.CreateLoadBalancerInput) { in.Subnets = []string{"subnet-a", "subnet-other"} }), "InvalidConfigurationRequest: All subnets must belong to the same VPC: 'vpc-1'"},
 		"no group":        {create(func(in *elbapi.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-none"} }), "InvalidConfigurationRequest: One or more security groups are invalid"},
 		"group elsewhere": {create(func(in *elbapi.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-other"} }), "InvalidConfigurationRequest: One or more security groups are invalid"},
-		"network":         {create(func(in *elbapi.CreateLoadBalancerInput) { in.Type = aws.Ptr("network") }), "InvalidConfigurationRequest: Network load balancers without security groups: not served by minato"},
+		"gateway":         {create(func(in *elbapi.CreateLoadBalancerInput) { in.Type = aws.Ptr("gateway") }), "InvalidConfigurationRequest: Load balancers of type 'gateway': not served by minato"},
 		"duplicate":       {create(func(in *elbapi.CreateLoadBalancerInput) { in.Name, in.Scheme = aws.Ptr("lb"), aws.Ptr("internal") }), "DuplicateLoadBalancerName: A load balancer with the same name 'lb' exists, but with different settings"},
 		"tags twice": {create(func(in *elbapi.CreateLoadBalancerInput) {
 			in.Tags = []elbapi.Tag{{Key: aws.Ptr("a")}, {Key: aws.Ptr("a")}}

@@ -122,7 +122,7 @@ func (g *group) describe(t target, zones []string, h proxy.TargetHealth, known b
 	case !known || h.State == proxy.Unused || h.State == proxy.Draining: // the data plane is a moment behind
 		d.TargetHealth = condition(elbapi.TargetHealthStateEnumInitial, elbapi.TargetHealthReasonEnumElbRegistrationInProgress, "Target registration is in progress")
 	default:
-		d.TargetHealth = words(h)
+		d.TargetHealth = g.words(h)
 	}
 	return d
 }
@@ -131,7 +131,9 @@ func notInUse() *elbapi.TargetHealth {
 	return condition(elbapi.TargetHealthStateEnumUnused, elbapi.TargetHealthReasonEnumTargetNotInUse, "Target group is not configured to receive traffic from the load balancer")
 }
 
-func words(h proxy.TargetHealth) *elbapi.TargetHealth {
+// words are AWS's for the state of a target. Network load balancers do not say
+// more of a failed check than that it failed.
+func (g *group) words(h proxy.TargetHealth) *elbapi.TargetHealth {
 	switch h.State {
 	case proxy.Healthy:
 		return &elbapi.TargetHealth{State: aws.Ptr(elbapi.TargetHealthStateEnumHealthy)}
@@ -142,10 +144,11 @@ func words(h proxy.TargetHealth) *elbapi.TargetHealth {
 		return condition(elbapi.TargetHealthStateEnumInitial, elbapi.TargetHealthReasonEnumElbInitialHealthChecking, "Initial health checks in progress")
 	}
 	const unhealthy = elbapi.TargetHealthStateEnumUnhealthy
-	switch h.Reason {
-	case proxy.Timeout:
+	switch {
+	case stream(g.Protocol):
+	case h.Reason == proxy.Timeout:
 		return condition(unhealthy, elbapi.TargetHealthReasonEnumTargetTimeout, "Request timed out")
-	case proxy.Mismatch:
+	case h.Reason == proxy.Mismatch:
 		code := 0
 		if h.Last != nil {
 			code = h.Last.Status

@@ -35,7 +35,8 @@ func chainOf(dropSet string) string { return "to_" + dropSet }
 // address to a chain of its groups); after_egress, which sees where the route
 // leads; ingress (eni_in: destination address to a chain of its groups). An
 // interface's chain jumps to one chain for each group, and drops what none
-// accepted. Interfaces with the same groups share a chain.
+// accepted. Interfaces with the same groups share a chain; what has no groups
+// (NAT gateways, some load balancers) passes at once.
 func makeRules(v *network.VPC, p *plan) *ruleset {
 	rs := newRuleset()
 	for _, s := range dropSets {
@@ -60,7 +61,10 @@ func makeRules(v *network.VPC, p *plan) *ruleset {
 		}
 	}
 	for _, e := range v.Interfaces {
-		in, out := groupChains(rs, e.Groups)
+		in, out := "ungrouped", "after_egress"
+		if !e.Unfiltered {
+			in, out = groupChains(rs, e.Groups)
+		}
 		eniIn.gotoAddr(e.Addr, in)
 		eniOut.gotoAddr(e.Addr, out)
 		translate(e.Addr, e.Public)
@@ -77,10 +81,10 @@ func makeRules(v *network.VPC, p *plan) *ruleset {
 			routerOut.gotoLink(p.eths[e.ID].link, out)
 		}
 	}
-	rs.add("to_router", match().accept())
+	rs.add("ungrouped", match().accept())
 	for _, n := range v.NATGateways {
 		eniOut.gotoAddr(n.Addr, "after_egress")
-		routerIn.gotoLink(p.eths[n.Interface].link, "to_router")
+		routerIn.gotoLink(p.eths[n.Interface].link, "ungrouped")
 		translate(n.Addr, n.Public)
 	}
 	addACLs(rs, v)

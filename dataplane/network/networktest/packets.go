@@ -110,6 +110,22 @@ func testGroups(t *testing.T, w *world) {
 		expect(t, "to the group", call(n, "a-web1", "10.0.2.12:3306"), "a-db saw 10.0.2.11")
 		expectSilence(t, "elsewhere", call(n, "a-web1", "10.0.0.20:80"))
 	})
+	t.Run("an unfiltered interface", func(t *testing.T) {
+		defer w.reset(t)
+		v := clone(w.a)
+		v.Interfaces[0].Groups, v.Interfaces[0].Unfiltered = nil, true
+		w.set(t, v, w.b)
+		expect(t, "takes what comes", call(n, "a-web1", "10.0.0.20:80"), "a-alb saw 10.0.2.11")
+		expectSilence(t, "is in no group", callInside(n, "a", "10.0.0.20", "10.0.2.11:80"))
+		v = clone(v)
+		v.Groups[1].Ingress = []network.Rule{from("10.0.0.0/24", 80)}
+		w.set(t, v, w.b)
+		expect(t, "is let in by its address", callInside(n, "a", "10.0.0.20", "10.0.2.11:80"), "a-web1 saw 10.0.0.20")
+		v = clone(v)
+		v.Interfaces[0].Unfiltered = false
+		w.set(t, v, w.b)
+		expectSilence(t, "without groups, filtered", call(n, "a-web1", "10.0.0.20:80"))
+	})
 	t.Run("an interface in two groups has the rights of both", func(t *testing.T) {
 		defer w.reset(t)
 		v := clone(w.a)
