@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,33 +107,37 @@ func (w *soakWorld) leaks(tasks int) error {
 }
 
 // engineLeft is what containerd still knows of after its end: containers, and
-// leases that nothing ends. None of the tasks may be left.
-func (w *soakWorld) engineLeft() ([]string, error) {
+// leases that nothing ends. None of the tasks may be left. Snapshots are those
+// of images, and of what was left.
+func (w *soakWorld) engineLeft() (left, snapshots []string, err error) {
 	db, err := bbolt.Open(filepath.Join(w.in.DataDir, "containers/engine/io.containerd.metadata.v1.bolt/meta.db"), 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer db.Close()
-	var left []string
-	return left, db.View(func(tx *bbolt.Tx) error {
+	return left, snapshots, db.View(func(tx *bbolt.Tx) error {
 		root := tx.Bucket([]byte("v1"))
 		if root == nil {
 			return fmt.Errorf("containerd's metadata has another form")
 		}
 		return root.ForEachBucket(func(namespace []byte) error {
-			for _, kind := range []string{"containers", "leases"} {
-				b := root.Bucket(namespace).Bucket([]byte(kind))
-				if b == nil {
-					continue
+			list := func(add func(key string), path ...string) error {
+				b := root.Bucket(namespace)
+				for _, p := range path {
+					if b = b.Bucket([]byte(p)); b == nil {
+						return nil
+					}
 				}
-				if err := b.ForEachBucket(func(id []byte) error {
-					left = append(left, fmt.Sprintf("%s %s", kind, id))
+				return b.ForEachBucket(func(key []byte) error {
+					add(string(key))
 					return nil
-				}); err != nil {
-					return err
-				}
+				})
 			}
-			return nil
+			return errors.Join(
+				list(func(id string) { left = append(left, "container "+id) }, "containers"),
+				list(func(id string) { left = append(left, "lease "+id) }, "leases"),
+				list(func(key string) { snapshots = append(snapshots, key) }, "snapshots", "overlayfs"),
+			)
 		})
 	})
 }
