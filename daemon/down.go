@@ -20,7 +20,8 @@ import (
 	"minato/internal/clock"
 )
 
-// lockWait is how long Down waits for the daemon to let go of its data.
+// lockWait is how long Down waits for the daemon to answer, and to let go of its
+// data; after that it is taken to hang, and is killed.
 const lockWait = 15 * time.Second
 
 // Down stops everything that an instance runs; with purge it removes its data
@@ -28,10 +29,7 @@ const lockWait = 15 * time.Second
 // same whether the daemon lives, is dead, or was never ready: it first ends the
 // daemon, and then takes down what that left, with its own hands.
 func Down(ctx context.Context, in instance.Instance, purge bool) (left []string, err error) {
-	if err := control.NewClient(in).Stop(ctx); err != nil && !errors.Is(err, instance.ErrNotRunning) {
-		return nil, err
-	}
-	lock, err := awaitLock(ctx, in)
+	lock, err := endDaemon(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +51,28 @@ func Down(ctx context.Context, in instance.Instance, purge bool) (left []string,
 		return nil, nil
 	}
 	return purgeData(in)
+}
+
+// endDaemon asks the daemon to end, kills it if it does not, and returns the
+// instance's lock.
+func endDaemon(ctx context.Context, in instance.Instance) (*os.File, error) {
+	c := control.NewClient(in)
+	asked, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	err := c.Stop(asked)
+	hangs := asked.Err() != nil && ctx.Err() == nil
+	if err != nil && !hangs && !errors.Is(err, instance.ErrNotRunning) {
+		return nil, err
+	}
+	if !hangs {
+		if lock, err := awaitLock(ctx, in); err == nil || ctx.Err() != nil {
+			return lock, err
+		}
+	}
+	if err := c.Kill(ctx); err != nil && !errors.Is(err, instance.ErrNotRunning) {
+		return nil, fmt.Errorf("the daemon does not end, and cannot be killed: %w", err)
+	}
+	return awaitLock(ctx, in)
 }
 
 // awaitLock waits until nobody else has the instance.

@@ -188,6 +188,22 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestDownHung stops a daemon in the middle of all it does, as a fault of ours
+// would: down ends what it runs without it.
+func TestDownHung(t *testing.T) {
+	in := newInstance(t)
+	if err := in.Up("--host-names=false"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(processes(t, in, "daemon")[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(in.Binary, "down", "--purge", "--data-dir", in.DataDir).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "nothing of it is left") {
+		t.Errorf("minato down --purge: %v\n%s", err, out)
+	}
+}
+
 // processes lists the pids of an instance's processes of some roles.
 func processes(t *testing.T, in *harness.Instance, roles ...string) []int {
 	t.Helper()

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"minato/daemon/instance"
 	"minato/explain"
 )
@@ -135,6 +137,31 @@ func (c *Client) Stop(ctx context.Context) error {
 		return nil // it ended before it could answer
 	}
 	return err
+}
+
+// Kill ends the daemon that listens on the control socket, which may hang, by
+// SIGKILL: what it runs goes on, as after any crash.
+func (c *Client) Kill(ctx context.Context) error {
+	conn, err := c.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var (
+		peer *unix.Ucred // whoever listens, alive or not: the kernel answers a connect
+		perr error
+	)
+	if err := raw.Control(func(fd uintptr) { peer, perr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return err
+	}
+	if perr != nil {
+		return perr
+	}
+	return unix.Kill(int(peer.Pid), unix.SIGKILL)
 }
 
 // send makes a request; an answer other than 200 is its error.
