@@ -109,11 +109,22 @@ func (w *soakWorld) leaks(tasks int) error {
 	return nil
 }
 
-// engineLeft is what containerd still knows of after its end: containers, and
-// leases that nothing ends. None of the tasks may be left. Snapshots are those
-// of images, and of what was left.
+// engineDir is where containerd keeps its things.
+func (w *soakWorld) engineDir() string { return filepath.Join(w.in.DataDir, "containers/engine") }
+
+// engineLeft is what containerd knows of: containers, and leases that nothing
+// ends, none of which may be left after its end. Snapshots are those of images,
+// and of what was left. Its database is copied, because containerd may be up.
 func (w *soakWorld) engineLeft() (left, snapshots []string, err error) {
-	db, err := bbolt.Open(filepath.Join(w.in.DataDir, "containers/engine/io.containerd.metadata.v1.bolt/meta.db"), 0o600, &bbolt.Options{ReadOnly: true})
+	b, err := os.ReadFile(filepath.Join(w.engineDir(), "io.containerd.metadata.v1.bolt/meta.db"))
+	if err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Join(w.t.TempDir(), "meta.db")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		return nil, nil, err
+	}
+	db, err := bbolt.Open(name, 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
 		return nil, nil, err
 	}

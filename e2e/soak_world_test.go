@@ -87,6 +87,9 @@ func newSoakWorldIn(t *testing.T, in *harness.Instance) *soakWorld {
 			lines := strings.SplitAfter(string(b), "\n")
 			t.Logf("the daemon's last words:\n%s", strings.Join(lines[max(0, len(lines)-soakWords):], ""))
 		}
+		left, snapshots, err := w.engineLeft()
+		folders, _ := filepath.Glob(filepath.Join(w.engineDir(), "io.containerd.snapshotter.v1.overlayfs/snapshots/*"))
+		t.Logf("containerd has %s\nand the snapshots %s\nin the folders %s %v", strings.Join(left, ", "), strings.Join(snapshots, ", "), strings.Join(folders, ", "), err)
 	})
 	for _, step := range []func(context.Context) error{w.connect, w.network, w.image, w.definition, w.service} {
 		if err := step(t.Context()); err != nil {
