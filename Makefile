@@ -11,7 +11,7 @@ LDFLAGS := -s -w
 # one package at a time, because they share two cores and one kernel.
 HOST_PKGS := ./e2e/... ./dataplane/container/... ./dataplane/network/... ./dataplane/build/... ./dataplane/database/...
 
-.PHONY: setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench bench-rollout soak clean check-go
+.PHONY: setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench bench-rollout bench-alb soak clean check-go
 
 check-go:
 	@v=$$($(GO) env GOVERSION 2>/dev/null | sed 's/^go//'); case "$$v" in \
@@ -70,6 +70,10 @@ bench: build
 
 bench-rollout: build
 	$(GO) run ./e2e/bench -set rollout
+
+# A part: make bench-alb ALB="-rows 'http11_1k$$|tls' -rounds 3"
+bench-alb: build
+	$(GO) run ./e2e/bench -set alb $(ALB)
 
 soak: build
 	MINATO_SOAK=1 $(GO) test -count=1 -timeout 2h -run TestSoak -v ./e2e/...

@@ -23,26 +23,36 @@ import (
 	"time"
 )
 
-// proxyRole is the first argument of the process that runs the load balancer's
-// engine by itself, to be compared with other proxies.
-const proxyRole = "proxy-engine"
+// roles are the first arguments of the processes that this program starts from
+// itself.
+var roles = map[string]func(args []string) error{
+	upstreamRole: serveUpstream,
+	engineRole:   serveEngine,
+	pacedRole:    pace,
+	holdRole:     hold,
+}
 
 func main() {
-	if len(os.Args) == 4 && os.Args[1] == proxyRole {
-		fail(serveProxy(os.Args[2], os.Args[3]))
+	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
+		fail(roles[os.Args[1]](os.Args[2:]))
 		return
 	}
 	only := flag.String("run", "", "measure only what matches this expression: up, describe, runtask, adopt, push, stack, rollout, recovery, proxy; of the rollout set: rollouts, swarm, breaker, runtasks, idle")
-	set := flag.String("set", "budgets", "what to measure: budgets (make bench) or rollout (make bench-rollout)")
+	set := flag.String("set", "budgets", "what to measure: budgets (make bench), rollout (make bench-rollout) or alb (make bench-alb)")
 	binary := flag.String("minato", "bin/minato", "the program to measure")
 	temp := flag.String("dir", "", "where instances and files are made (default: a new folder below $TMPDIR)")
 	sizes := flag.String("sizes", "2,6,20,50", "how many tasks the rollouts have")
+	b := &bench{}
+	flag.StringVar(&b.flags.rows, "rows", "", "of the set alb measure only the rows that match this expression")
+	flag.IntVar(&b.flags.rounds, "rounds", 5, "of the set alb: how many rounds")
+	flag.Float64Var(&b.flags.seconds, "seconds", 2, "of the set alb: how long each load lasts")
+	flag.BoolVar(&b.flags.engine, "engine", false, "of the set alb: minato's engine in a process of its own instead of the daemon")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	fail(err)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := &bench{binary: *binary}
+	b.binary = *binary
 	for text := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(text)
 		fail(err)
@@ -66,6 +76,9 @@ type bench struct {
 	dir    string
 	sizes  []int  // of rollouts
 	world  *world // the instance that most measurements share; made when first needed
+
+	flags          albOptions
+	failedRequests int // of minato's load balancer
 }
 
 // measurement is one part of a run.
@@ -85,7 +98,7 @@ var sets = map[string][]measurement{
 		{"rollout", (*bench).rollout},
 		{"recovery", (*bench).recovery},
 		{"push", (*bench).push},
-		{"proxy", (*bench).proxies},
+		{"proxy", (*bench).proxy},
 	},
 	"rollout": {
 		{"rollouts", (*bench).rollouts},
@@ -94,6 +107,7 @@ var sets = map[string][]measurement{
 		{"runtasks", (*bench).runTasks},
 		{"idle", (*bench).idle},
 	},
+	"alb": {{"alb", (*bench).alb}},
 }
 
 // run measures what matches and prints the figures, also when something failed.

@@ -14,6 +14,8 @@ import (
 // report collects figures and what could not be measured.
 type report struct {
 	figures []figure
+	last    []figure   // follow the others
+	rows    [][]string // of a table, its header first
 	left    []string
 }
 
@@ -24,6 +26,13 @@ func (r *report) add(name string, value float64, digits int) {
 	f := figure{name, fmt.Sprintf("%.*f", digits, value)}
 	r.figures = append(r.figures, f)
 	r.say("  %s %s", f.name, f.value)
+}
+
+// endWith notes a figure that stands after all others.
+func (r *report) endWith(name string, value float64, digits int) {
+	r.add(name, value, digits)
+	r.last = append(r.last, r.figures[len(r.figures)-1])
+	r.figures = r.figures[:len(r.figures)-1]
 }
 
 // leave notes why something is not among the figures.
@@ -59,7 +68,13 @@ func (r *report) print(w io.Writer) {
 	for _, l := range r.left {
 		fmt.Fprintf(w, "# %s\n", strings.ReplaceAll(l, "\n", " "))
 	}
-	for _, f := range r.figures {
+	for i, row := range r.rows {
+		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			fmt.Fprintln(w, strings.Repeat("|---", len(row))+"|")
+		}
+	}
+	for _, f := range slices.Concat(r.figures, r.last) {
 		fmt.Fprintf(w, "%s %s\n", f.name, f.value)
 	}
 }
