@@ -10,12 +10,12 @@ import (
 	"minato/aws/arn"
 )
 
-// How long the alarms of target tracking look before they call, in periods, and
-// at which part of the target the lower one lies: AWS's.
+// How long the alarms of target tracking look before they call, and at which part
+// of the target the lower one lies: AWS's.
 const (
-	highPeriods = 3
-	lowPeriods  = 15
-	lowPart     = 0.9
+	highAfter = 3 * time.Minute
+	lowAfter  = 15 * time.Minute
+	lowPart   = 0.9
 )
 
 // period is the alarms' period: a minute, divided by the pace down to
@@ -28,6 +28,14 @@ func (s *Service) period() int32 {
 		}
 	}
 	return 60
+}
+
+// periods are how many of the alarms' periods it takes until one calls: as many
+// as there are minutes, and fewer where the pace would have shorter periods than
+// CloudWatch has.
+func (s *Service) periods(after time.Duration) int32 {
+	period := time.Duration(s.period()) * time.Second
+	return int32(max(1, min(after/time.Minute, (s.Clock.Paced(after)+period-1)/period)))
 }
 
 // metric is the metric that a policy of target tracking follows. perMinute says
@@ -82,9 +90,9 @@ func (s *Service) wanted(o policy) []*cwapi.PutMetricAlarmInput {
 			Period: &period, EvaluationPeriods: &periods, Threshold: &threshold, ComparisonOperator: &operator,
 		}
 	}
-	out := []*cwapi.PutMetricAlarmInput{make("AlarmHigh", cwapi.ComparisonOperatorGreaterThanThreshold, highPeriods, o.target(period))}
+	out := []*cwapi.PutMetricAlarmInput{make("AlarmHigh", cwapi.ComparisonOperatorGreaterThanThreshold, s.periods(highAfter), o.target(period))}
 	if o.alarm("AlarmLow") != "" {
-		out = append(out, make("AlarmLow", cwapi.ComparisonOperatorLessThanThreshold, lowPeriods, lowPart*o.target(period)))
+		out = append(out, make("AlarmLow", cwapi.ComparisonOperatorLessThanThreshold, s.periods(lowAfter), lowPart*o.target(period)))
 	}
 	return out
 }
@@ -102,7 +110,7 @@ func (s *Service) ensureAlarms(ctx context.Context, o policy) error {
 		return err
 	}
 	for _, w := range want {
-		if a, ok := have[*w.AlarmName]; ok && aws.Val(a.Threshold) == *w.Threshold && aws.Val(a.Period) == *w.Period && aws.Val(a.MetricName) == *w.MetricName &&
+		if a, ok := have[*w.AlarmName]; ok && aws.Val(a.Threshold) == *w.Threshold && aws.Val(a.Period) == *w.Period && aws.Val(a.EvaluationPeriods) == *w.EvaluationPeriods && aws.Val(a.MetricName) == *w.MetricName &&
 			aws.Val(a.Namespace) == *w.Namespace && len(a.Dimensions) == len(w.Dimensions) && aws.Val(a.Statistic) == *w.Statistic {
 			continue
 		}

@@ -23,7 +23,8 @@
 // them. The alarms that target tracking makes look at three minutes before they
 // scale out and at fifteen before they scale in; their periods are divided by the
 // pace too, down to CloudWatch's shortest, ten seconds, with thresholds of sums in
-// proportion. Schedules are the calendar's and are not paced.
+// proportion; from there on it is their number that is. Schedules are the
+// calendar's and are not paced.
 //
 // Not here, and refused by name: other namespaces than ecs, predictive scaling,
 // forecasts, high-resolution metrics, target tracking of several metrics.

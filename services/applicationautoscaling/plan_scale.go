@@ -42,6 +42,7 @@ type tracking struct {
 type triggered struct {
 	alarm string
 	by    float64 // metric minus threshold
+	below bool    // it calls when the metric is too low
 }
 
 // scaling is what a policy did last.
@@ -114,9 +115,9 @@ func (s situation) wants(p policyState) []decision {
 		}
 	}
 	for _, a := range p.steps {
-		to, ok := step(p.config, a.by, base)
+		to, ok := a.step(p.config, base)
 		if ok && to < base {
-			if to, ok = step(p.config, a.by, s.current); cooling {
+			if to, ok = a.step(p.config, s.current); cooling {
 				continue
 			}
 		}
@@ -136,7 +137,8 @@ func proportion(capacity int, ratio float64) int {
 
 // step is the capacity after the step that fits how far the metric is beyond the
 // alarm's threshold; false when none does.
-func step(c *autoapi.StepScalingPolicyConfiguration, by float64, capacity int) (int, bool) {
+func (t triggered) step(c *autoapi.StepScalingPolicyConfiguration, capacity int) (int, bool) {
+	by, above := t.by, t.by > 0 || t.by == 0 && !t.below
 	for _, a := range c.StepAdjustments {
 		low, high := math.Inf(-1), math.Inf(1)
 		if a.MetricIntervalLowerBound != nil {
@@ -147,7 +149,7 @@ func step(c *autoapi.StepScalingPolicyConfiguration, by float64, capacity int) (
 		}
 		// Below the threshold the upper bound belongs to the interval, above it
 		// the lower one.
-		if by >= 0 && (by < low || by >= high) || by < 0 && (by <= low || by > high) {
+		if above && (by < low || by >= high) || !above && (by <= low || by > high) {
 			continue
 		}
 		return adjust(c, int(*a.ScalingAdjustment), capacity), true

@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"minato/aws"
 	autoapi "minato/aws/api/applicationautoscaling"
 )
 
@@ -55,11 +56,19 @@ func TestStep(t *testing.T) {
 		{steps(autoapi.AdjustmentTypeChangeInCapacity, 0, between(-1000, 0, -20)), -1, 10, 0},
 		{steps(autoapi.AdjustmentTypeExactCapacity, 0, between(0, 1000, 7)), 1, 10, 7},
 	} {
-		if got, ok := step(c.config, c.by, c.capacity); !ok || got != c.want {
+		if got, ok := (triggered{by: c.by}).step(c.config, c.capacity); !ok || got != c.want {
 			t.Errorf("by %v from %d: %d %v, want %d", c.by, c.capacity, got, ok, c.want)
 		}
 	}
-	if _, ok := step(steps(autoapi.AdjustmentTypeChangeInCapacity, 0, between(5, 10, 1)), 2, 10); ok {
+	// Just at the threshold it depends on which side the alarm's is.
+	down := &autoapi.StepScalingPolicyConfiguration{AdjustmentType: aws.Ptr(autoapi.AdjustmentTypeChangeInCapacity), StepAdjustments: []autoapi.StepAdjustment{{MetricIntervalUpperBound: aws.Ptr(0.0), ScalingAdjustment: aws.Ptr(int32(-1))}}}
+	if got, ok := (triggered{below: true}).step(down, 4); !ok || got != 3 {
+		t.Errorf("at the threshold of an alarm that calls below it: %d %v", got, ok)
+	}
+	if _, ok := (triggered{}).step(down, 4); ok {
+		t.Error("a step below the threshold fits at it, above")
+	}
+	if _, ok := (triggered{by: 2}).step(steps(autoapi.AdjustmentTypeChangeInCapacity, 0, between(5, 10, 1)), 10); ok {
 		t.Error("a step that does not fit was taken")
 	}
 }
@@ -124,7 +133,7 @@ func TestPlanProperties(t *testing.T) {
 			} else {
 				p.config = steps(autoapi.AdjustmentTypeChangeInCapacity, 0, between(0, 1000, rapid.Int32Range(-5, 5).Draw(t, "n")))
 				if rapid.Bool().Draw(t, "alarm") {
-					p.steps = []triggered{{"a", rapid.Float64Range(0, 10).Draw(t, "by")}}
+					p.steps = []triggered{{alarm: "a", by: rapid.Float64Range(0, 10).Draw(t, "by")}}
 					alarms = true
 				}
 			}

@@ -123,7 +123,7 @@ func (r *reconciler) stateOf(ctx context.Context, o policy) (policyState, error)
 		p.tracking = tr
 		if tr.high || tr.low {
 			m, stat, unit, _ := o.metric()
-			tr.value, tr.known, err = r.latest(ctx, one(m, stat, unit, period), period, highPeriods)
+			tr.value, tr.known, err = r.latest(ctx, one(m, stat, unit, period), period, r.periods(highAfter))
 		}
 		return p, err
 	}
@@ -137,7 +137,7 @@ func (r *reconciler) stateOf(ctx context.Context, o policy) (policyState, error)
 		if err != nil {
 			return p, err
 		}
-		p.steps = append(p.steps, triggered{name, by})
+		p.steps = append(p.steps, triggered{name, by, strings.HasPrefix(aws.Val(a.ComparisonOperator), "Less")})
 	}
 	return p, nil
 }

@@ -94,6 +94,26 @@ func (w *watch) set(kind, state string) {
 	}
 }
 
+// TestPacedAlarms: periods become shorter as long as CloudWatch has shorter ones,
+// and then fewer.
+func TestPacedAlarms(t *testing.T) {
+	for pace, want := range map[float64]string{1: "60x3 60x15", 2: "30x3 30x15", 6: "10x3 10x15", 20: "10x1 10x5", 60: "10x1 10x2", 1000: "10x1 10x1"} {
+		f := setup(t, pace)
+		f.track()
+		var got [2]string
+		for name, a := range f.watch.alarms {
+			i := 0
+			if strings.Contains(name, "AlarmLow") {
+				i = 1
+			}
+			got[i] = fmt.Sprintf("%dx%d", *a.Period, *a.EvaluationPeriods)
+		}
+		if strings.Join(got[:], " ") != want {
+			t.Errorf("pace %v: %v, want %s", pace, got, want)
+		}
+	}
+}
+
 type fixture struct {
 	*Service
 	t     *testing.T

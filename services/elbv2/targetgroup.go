@@ -24,6 +24,9 @@ func (s *Service) CreateTargetGroup(ctx context.Context, in *elbapi.CreateTarget
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
+	if aws.Val(in.ProtocolVersion) == "" {
+		in.ProtocolVersion = nil // Terraform says nothing so
+	}
 	if err := served(in); err != nil {
 		return nil, err
 	}
