@@ -25,7 +25,7 @@ func (s *Service) CreateTargetGroup(ctx context.Context, in *elbapi.CreateTarget
 		return nil, err
 	}
 	if aws.Val(in.ProtocolVersion) == "" {
-		in.ProtocolVersion = nil // Terraform says nothing so
+		in.ProtocolVersion = nil // which is how Terraform leaves it out
 	}
 	if err := served(in); err != nil {
 		return nil, err
