@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"minato/dataplane/proxy"
@@ -71,10 +72,22 @@ func (c *client) answer(status int, contentType, content, location string) bool 
 	return c.send(out) == nil && keep
 }
 
+// dateLine is the Date of a second.
+type dateLine struct {
+	second int64
+	text   []byte
+}
+
+var today atomic.Pointer[dateLine]
+
 func appendDate(out []byte) []byte {
-	out = append(out, "Date: "...)
-	out = time.Now().UTC().AppendFormat(out, http.TimeFormat)
-	return append(out, "\r\n"...)
+	now := time.Now()
+	d := today.Load()
+	if d == nil || d.second != now.Unix() {
+		d = &dateLine{now.Unix(), now.UTC().AppendFormat([]byte("Date: "), http.TimeFormat+"\r\n")}
+		today.Store(d)
+	}
+	return append(out, d.text...)
 }
 
 func appendConnection(out []byte, keep bool) []byte {

@@ -35,6 +35,10 @@ type client struct {
 	resting bool         // between requests
 	leaving bool         // no further request
 	http2   *http.Server // of a connection that speaks HTTP/2
+
+	// Of a connection that a lane began with: see adopted.
+	verdict int
+	late    bool
 }
 
 func newClient(s *socket, conn net.Conn) *client {
@@ -49,8 +53,17 @@ func newClient(s *socket, conn net.Conn) *client {
 	return c
 }
 
-// serve serves requests until the connection ends.
-func (c *client) serve() {
+// serve serves requests until the connection ends. One that is not fresh has
+// begun with a request.
+func (c *client) serve(fresh bool) {
+	if !fresh {
+		c.idle = c.s.table.Load().opts.IdleTimeout
+		if c.request() {
+			c.requests()
+		}
+		c.finish()
+		return
+	}
 	switch t := c.s.table.Load(); {
 	case t.tls != nil && !c.handshake():
 		c.Close()
@@ -62,8 +75,17 @@ func (c *client) serve() {
 		c.serveHTTP2()
 		return
 	}
+	c.requests()
+	c.finish()
+}
+
+func (c *client) requests() {
 	for c.rest() && c.request() {
 	}
+}
+
+// finish ends the connection.
+func (c *client) finish() {
 	if c.linger {
 		c.flush()
 	}
@@ -116,6 +138,9 @@ func (c *client) request() bool {
 	c.isHead, c.keep, c.linger = false, false, true
 	c.body.start(&c.stream, http1.NoBody, 0)
 	c.end = time.Now().Add(c.idle) // the whole head, drop by drop or not
+	if c.late {
+		c.end, c.late = time.Now(), false
+	}
 	head, err := c.head()
 	c.end = time.Time{}
 	switch {

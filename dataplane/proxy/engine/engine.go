@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/loop"
 	"minato/internal/clock"
 )
 
@@ -17,6 +18,10 @@ type Engine struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	news    news
+
+	laneOptions loop.Options
+	noLanes     bool
+	lanes       []*lane
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -48,10 +53,14 @@ func (b *balancer) zone(name string) *counters {
 }
 
 // New makes an engine that does nothing yet.
-func New(s proxy.Sockets, c clock.Clock, log *slog.Logger) *Engine {
+func New(s proxy.Sockets, c clock.Clock, log *slog.Logger, options ...Option) *Engine {
 	e := &Engine{sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*group{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.news.init()
+	for _, o := range options {
+		o(e)
+	}
+	e.openLanes()
 	e.work.Go(func() { e.news.run(e.ctx) })
 	e.work.Go(e.sweep)
 	return e
@@ -212,6 +221,7 @@ func (e *Engine) Close() error {
 		delete(e.groups, id)
 	}
 	e.mu.Unlock()
+	e.closeLanes()
 	e.work.Wait()
 	return nil
 }

@@ -21,6 +21,10 @@ type outcome struct {
 
 // forward has the request answered by a target.
 func (c *client) forward(a *action) bool {
+	if status := c.verdict; status != 0 {
+		c.verdict = 0
+		return c.fail(status)
+	}
 	g := c.pick(a)
 	if g == nil {
 		return c.fail(503)
@@ -189,7 +193,7 @@ func (c *client) respond(a *action, u *upstream, up *upload) bool {
 	reuse := !c.resp.Close && !c.suspect
 	keep := c.keep
 	cookies := c.cookies(a, u.pool.t, func(name string) bool { return setsCookie(c.resp.Fields, name) })
-	c.out = c.appendResponse(c.out[:0], chunked, cookies)
+	c.out = c.appendResponse(c.out[:0], &c.resp, c.keep, chunked, cookies)
 	if c.resp.Status == 101 {
 		c.tunnel(u)
 		return false

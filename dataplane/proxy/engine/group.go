@@ -40,6 +40,7 @@ type target struct {
 	tally    *tally // of its zone
 	inflight atomic.Int64
 	pool     pool
+	idle     []idler // by lane
 	http2    carriers
 	// ramp is since when the target's share grows, in nanoseconds; 0 when it is
 	// full, or would be by now.
@@ -74,7 +75,7 @@ func (g *group) set(tg *proxy.TargetGroup, u *user) {
 		delete(old, want.Address)
 		fresh := t == nil
 		if fresh {
-			t = &target{g: g, addr: want.Address, token: token(g.id, want.Address.String()), wake: make(chan struct{}, 1)}
+			t = &target{g: g, addr: want.Address, token: token(g.id, want.Address.String()), idle: make([]idler, len(g.e.lanes)), wake: make(chan struct{}, 1)}
 			t.track.Start(now, want.Last)
 			t.pool.init(t)
 		}

@@ -175,10 +175,10 @@ func (t *table) sets(name []byte) bool {
 	return slices.ContainsFunc(t.set, func(f proxy.HeaderField) bool { return bytes.EqualFold(name, []byte(f.Name)) })
 }
 
-// appendResponse writes the target's head for the client. chunked tells how the
-// body is sent, cookies what stickiness adds.
-func (c *client) appendResponse(out []byte, chunked bool, cookies []string) []byte {
-	r := &c.resp
+// appendResponse writes the target's head for the client. keep tells whether the
+// connection takes another request, chunked how the body is sent, cookies what
+// stickiness adds.
+func (v *visit) appendResponse(out []byte, r *http1.Response, keep, chunked bool, cookies []string) []byte {
 	out = append(out, "HTTP/1.1 "...)
 	out = strconv.AppendInt(out, int64(r.Status), 10)
 	out = append(out, ' ')
@@ -199,21 +199,21 @@ func (c *client) appendResponse(out []byte, chunked bool, cookies []string) []by
 				continue
 			}
 		case http1.Server:
-			if c.t.hide {
+			if v.t.hide {
 				continue
 			}
 		case http1.Date:
 			dated = true
 		}
-		if !f.Dropped && (len(c.t.set) == 0 || !c.t.sets(f.Name)) {
+		if !f.Dropped && (len(v.t.set) == 0 || !v.t.sets(f.Name)) {
 			out = http1.AppendField(out, f.Name, f.Value)
 		}
 	}
 	if !dated {
 		out = appendDate(out)
 	}
-	for i := range c.t.set {
-		out = appendText(out, c.t.set[i].Name, c.t.set[i].Value)
+	for i := range v.t.set {
+		out = appendText(out, v.t.set[i].Name, v.t.set[i].Value)
 	}
 	for _, v := range cookies {
 		out = append(out, "Set-Cookie: "...)
@@ -226,6 +226,6 @@ func (c *client) appendResponse(out []byte, chunked bool, cookies []string) []by
 	if chunked {
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
-	out = appendConnection(out, c.keep)
+	out = appendConnection(out, keep)
 	return append(out, "\r\n"...)
 }

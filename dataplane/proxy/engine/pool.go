@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,8 +20,10 @@ type pool struct {
 	mu       sync.Mutex
 	idle     []*upstream // the one used last is taken first
 	open     map[*upstream]struct{}
-	draining bool // nothing is put back
-	gone     bool // nothing is opened
+	fast     map[*fastUpstream]struct{} // those of lanes
+	draining bool                       // nothing is put back
+	gone     bool                       // nothing is opened
+	shut     atomic.Bool                // either of the two
 }
 
 // upstream is a connection to a target.
@@ -37,9 +41,11 @@ type upstream struct {
 func (p *pool) init(t *target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.t, p.draining, p.gone = t, false, false
+	p.draining, p.gone = false, false
+	p.shut.Store(false)
 	if p.open == nil {
-		p.open = map[*upstream]struct{}{}
+		p.t = t
+		p.open, p.fast = map[*upstream]struct{}{}, map[*fastUpstream]struct{}{}
 	}
 }
 
@@ -158,12 +164,38 @@ func (u *upstream) close() {
 func (p *pool) drain() {
 	p.mu.Lock()
 	p.draining = true
+	p.shut.Store(true)
 	idle := p.idle
 	p.idle = nil
 	p.mu.Unlock()
 	for _, u := range idle {
 		u.close()
 	}
+	for n, l := range p.t.g.e.lanes {
+		l.loop.Do(func() {
+			for _, u := range slices.Clone(p.t.idle[n].at) {
+				u.close()
+			}
+		})
+	}
+}
+
+// join notes a connection of a lane; it reports false when the target is gone.
+func (p *pool) join(u *fastUpstream) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return false
+	}
+	p.fast[u] = struct{}{}
+	return true
+}
+
+// part forgets a connection of a lane.
+func (p *pool) part(u *fastUpstream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.fast, u)
 }
 
 // cut closes everything.
@@ -174,6 +206,9 @@ func (p *pool) cut() {
 	p.gone = true
 	for u := range p.open {
 		u.Conn.Close() // who uses it sees the error and forgets it
+	}
+	for u := range p.fast {
+		u.lane.loop.Do(u.cut)
 	}
 }
 

@@ -36,10 +36,11 @@ type socket struct {
 	l       net.Listener
 	err     error
 	clients map[*client]struct{}
+	fast    map[*fastClient]struct{}
 }
 
 func (e *Engine) open(b *balancer, at netip.AddrPort, t *table) *socket {
-	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}}
+	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}, fast: map[*fastClient]struct{}{}}
 	s.table.Store(t)
 	s.tls = s.baseTLS()
 	s.ctx, s.cancel = context.WithCancel(e.ctx)
@@ -91,6 +92,9 @@ func (s *socket) status() proxy.ListenerStatus {
 }
 
 func (s *socket) accept(l net.Listener) error {
+	if did, err := s.acceptFast(l); did {
+		return err
+	}
 	for failures := 0; ; {
 		conn, err := l.Accept()
 		if err != nil {
@@ -106,24 +110,16 @@ func (s *socket) accept(l net.Listener) error {
 		}
 		failures = 0
 		c := newClient(s, conn)
-		s.mu.Lock()
-		closed := s.ctx.Err() != nil
-		if !closed {
-			s.clients[c] = struct{}{}
-		}
-		s.mu.Unlock()
-		if closed {
+		if !s.enter(c) {
 			conn.Close()
 			return net.ErrClosed
 		}
 		s.count.conns.Add(1)
 		s.count.active.Add(1)
 		s.e.work.Go(func() {
-			c.serve()
+			c.serve(true)
 			s.count.active.Add(-1)
-			s.mu.Lock()
-			delete(s.clients, c)
-			s.mu.Unlock()
+			s.leave(c)
 		})
 	}
 }
@@ -134,6 +130,13 @@ func (s *socket) close() {
 	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for c := range s.fast {
+		if s.e.ctx.Err() != nil {
+			break // the loops end with all their connections
+		}
+		c.lane.loop.Do(c.leave)
+		time.AfterFunc(finishWithin, func() { c.lane.loop.Do(c.close) })
+	}
 	for c := range s.clients {
 		// The connection below TLS: the client itself may be in its handshake.
 		if s.e.ctx.Err() != nil {

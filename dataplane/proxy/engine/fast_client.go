@@ -1,0 +1,403 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/loop"
+)
+
+// fastState is what a client's connection in a lane is busy with.
+type fastState uint8
+
+const (
+	fastResting  fastState = iota // between requests, or within a head
+	fastBody                      // the head is here, the body not yet
+	fastWaiting                   // for the target: to be dialled, or to answer
+	fastAnswer                    // the answer is being passed on
+	fastLast                      // what there is to send is sent, then it ends
+	fastLingers                   // our side has ended; see client.flush
+	fastReleased                  // closed, or a goroutine's
+)
+
+const (
+	// bodyGrace is how long a body is waited for that came apart from its head.
+	// One that takes longer is a stream, and goes to a goroutine.
+	bodyGrace = 2 * time.Millisecond
+	// maxHeld is how much of a client's bytes is held: a request that is longer
+	// goes to a goroutine.
+	maxHeld = bufferSize
+	// maxAhead is how much of an answer may wait for the client to take it.
+	maxAhead = 4 * bufferSize
+)
+
+// fastClient is a client's connection that a lane serves. It is only ever
+// touched by the lane's thread.
+type fastClient struct {
+	visit // its request's slices lie in held
+	lane  *lane
+	conn  *loop.Conn
+	since time.Time
+	state fastState
+	held  []byte // the present request, and what came after it
+	seen  int    // of held, without finding a head's end
+	size  int    // of the present request, in held
+	got   uint64 // bytes that came while lingering
+
+	a       *action
+	target  *target // the request is in flight there
+	up      *fastUpstream
+	dials   uint32 // the dial that is waited for
+	sentAt  time.Duration
+	resent  bool
+	isHead  bool
+	safe    bool
+	keep    bool
+	leaving bool
+	eof     bool // the client sends no more
+}
+
+// begin is the first that the lane does.
+func (c *fastClient) begin(fd int) {
+	conn, err := c.lane.loop.Add(fd, c)
+	if err != nil {
+		c.s.count.active.Add(-1)
+		return
+	}
+	c.conn = conn
+	c.s.mu.Lock()
+	closed := c.s.ctx.Err() != nil
+	if !closed {
+		c.s.fast[c] = struct{}{}
+	}
+	c.s.mu.Unlock()
+	if closed {
+		c.close()
+		return
+	}
+	c.rest()
+}
+
+// forget takes the client off the socket's books.
+func (c *fastClient) forget() {
+	c.state = fastReleased
+	c.drop()
+	c.lane.giveFields(c.req.Fields)
+	c.lane.loop.Recycle(c.held)
+	c.req, c.held = http1.Request{}, nil
+	c.s.mu.Lock()
+	delete(c.s.fast, c)
+	c.s.mu.Unlock()
+}
+
+// close ends the connection at once.
+func (c *fastClient) close() {
+	if c.state != fastReleased {
+		c.forget()
+		c.s.count.active.Add(-1)
+		c.conn.Close()
+	}
+}
+
+// drop ends what is going on with a target.
+func (c *fastClient) drop() {
+	c.dials++
+	if u := c.up; u != nil {
+		c.up, u.c = nil, nil
+		u.close()
+	}
+	if c.target != nil {
+		c.target.inflight.Add(-1)
+		c.target = nil
+	}
+}
+
+// handOver gives the connection and all that was read to a goroutine, which
+// begins with the present request anew; verdict and late are those of adopted.
+func (c *fastClient) handOver(verdict int, late bool) {
+	a := adopted{since: c.since, verdict: verdict, late: late, prefix: slices.Clone(c.held)}
+	c.forget()
+	c.conn.SetDeadline(0)
+	c.conn.Detach(func(fd int, rest []byte, err error) {
+		a.fd = fd
+		a.prefix = append(a.prefix, rest...)
+		c.s.count.in.Add(uint64(len(rest)))
+		if err != nil {
+			unix.Close(fd)
+			c.s.count.active.Add(-1)
+			return
+		}
+		c.s.adopt(a)
+	})
+}
+
+// leave ends the connection, at once when it rests, else after the request.
+func (c *fastClient) leave() {
+	c.leaving = true
+	if c.state == fastResting {
+		c.last()
+	}
+}
+
+// last ends the connection when everything is sent.
+func (c *fastClient) last() {
+	c.state = fastLast
+	if c.conn.Pending() == 0 {
+		c.Sent()
+	}
+}
+
+// rest waits for a request, or goes on with the one that is here.
+func (c *fastClient) rest() {
+	opts := &c.s.table.Load().opts
+	c.state, c.seen = fastResting, 0
+	if c.leaving || c.eof && len(c.held) == 0 || time.Since(c.since) > opts.ClientKeepAlive {
+		c.last()
+		return
+	}
+	c.conn.SetDeadline(int64(c.lane.loop.Now() + opts.IdleTimeout))
+	if len(c.held) == 0 {
+		c.lane.loop.Recycle(c.held)
+		c.held = nil
+		c.conn.Read()
+		return
+	}
+	if c.conn.Pending() < maxAhead {
+		c.look()
+	} // else Sent goes on
+}
+
+// Received implements loop.Handler.
+func (c *fastClient) Received(p []byte) {
+	c.s.count.in.Add(uint64(len(p)))
+	switch c.state {
+	case fastReleased, fastLast:
+		return
+	case fastLingers:
+		if c.got += uint64(len(p)); c.got < flushBytes {
+			c.conn.Read()
+		} else {
+			c.close()
+		}
+		return
+	}
+	if c.held == nil {
+		c.held = c.lane.loop.Buffer()
+	}
+	if len(c.held)+len(p) > cap(c.held) { // a request whose slices lie there keeps the old one
+		c.held = append(slices.Grow(c.held[:len(c.held):len(c.held)], len(p)), p...)
+	} else {
+		c.held = append(c.held, p...)
+	}
+	switch c.state {
+	case fastResting:
+		c.look()
+	case fastBody:
+		if len(c.held) >= c.size {
+			c.forward()
+		} else {
+			c.conn.Read()
+		}
+	}
+	// Else it is what comes after the present request; its turn comes.
+}
+
+// look reads a request from held, when it is whole.
+func (c *fastClient) look() {
+	n := http1.HeadEnd(c.held, c.seen)
+	if n == 0 {
+		if len(c.held) > maxHeld {
+			c.handOver(0, false)
+			return
+		}
+		if c.seen = len(c.held); c.eof {
+			c.close()
+			return
+		}
+		c.conn.Read() // the deadline stays: it is that of the whole head
+		return
+	}
+	c.t = c.s.table.Load()
+	if c.req.Fields == nil {
+		c.req.Fields = c.lane.takeFields()
+	}
+	if !c.simple(n) {
+		c.handOver(0, false)
+		return
+	}
+	if len(c.held) < c.size {
+		if c.eof {
+			c.left()
+			return
+		}
+		c.state = fastBody
+		c.conn.SetDeadline(int64(c.lane.loop.Now() + bodyGrace))
+		c.conn.Read()
+		return
+	}
+	c.forward()
+}
+
+// simple reads the head, which is so long, and reports whether the request is one
+// that a lane can serve.
+func (c *fastClient) simple(head int) bool {
+	r := &c.req
+	if r.Parse(c.held[:head]) != nil || r.Class != http1.Compliant || r.Minor != 1 || r.Expect || r.Upgrade {
+		return false
+	}
+	c.size = head
+	switch r.Framing {
+	case http1.NoBody:
+	case http1.Length:
+		if r.Length > maxHeld-int64(min(head, maxHeld)) {
+			return false
+		}
+		c.size += int(r.Length)
+	default:
+		return false
+	}
+	a, _ := c.route()
+	if a == nil || a.fixed != nil || a.redirect != nil {
+		return false
+	}
+	c.a = a
+	return true
+}
+
+// forward has the request answered by a target.
+func (c *fastClient) forward() {
+	g := c.pick(c.a)
+	if g == nil {
+		c.handOver(0, false)
+		return
+	}
+	if s := g.settings.Load(); s.Protocol != proxy.HTTP1 || s.TLS {
+		c.handOver(0, false)
+		return
+	}
+	if c.target = c.choose(g, nil); c.target == nil {
+		c.handOver(0, false)
+		return
+	}
+	c.isHead, c.safe, c.keep, c.resent = string(c.req.Method) == "HEAD", c.req.Safe(), !c.req.Close && !c.leaving, false
+	c.state = fastWaiting
+	c.touch()
+	if len(c.held) < maxHeld {
+		c.conn.Read() // so that it shows when the client leaves
+	}
+	if u := c.lane.take(c.target, c.node); u != nil {
+		c.send(u)
+	} else {
+		c.dial()
+	}
+}
+
+// touch begins the idle time anew.
+func (c *fastClient) touch() {
+	c.conn.SetDeadline(int64(c.lane.loop.Now() + c.t.opts.IdleTimeout))
+}
+
+// send sends the request.
+func (c *fastClient) send(u *fastUpstream) {
+	c.up, u.c = u, c
+	out := c.appendRequest(u.conn.Writer(), false)
+	head := c.size - int(c.req.Length)
+	if c.req.Framing == http1.Length {
+		out = append(out, c.held[head:c.size]...)
+	}
+	u.conn.Out = out
+	u.conn.Flush()
+	c.sentAt = c.lane.loop.Now()
+}
+
+// Sent implements loop.Handler.
+func (c *fastClient) Sent() {
+	switch c.state {
+	case fastAnswer:
+		c.touch()
+		if c.up != nil {
+			c.up.conn.Read()
+		}
+	case fastResting:
+		if len(c.held) > 0 && c.seen == 0 {
+			c.look()
+		}
+	case fastLast:
+		c.state = fastLingers
+		unix.Shutdown(c.conn.FD(), unix.SHUT_WR)
+		c.conn.SetDeadline(int64(c.lane.loop.Now() + flushTime))
+		c.conn.Read()
+	}
+}
+
+// Ended implements loop.Handler.
+func (c *fastClient) Ended(err error) {
+	c.eof = true
+	switch {
+	case err == nil && c.state == fastWaiting:
+		// It may still be reading; but who says no more while a target thinks has
+		// most likely left. With a request behind this one it has not.
+		if len(c.held) == c.size {
+			c.conn.SetDeadline(int64(c.lane.loop.Now() + watchAfter))
+		}
+	case err == nil && (c.state == fastAnswer || c.state == fastLast || c.conn.Pending() > 0):
+	case c.state == fastWaiting || c.state == fastBody:
+		c.left()
+	default:
+		c.close()
+	}
+}
+
+// left counts a client that left before the answer began.
+func (c *fastClient) left() {
+	c.s.count.requests.Add(1)
+	c.s.count.clientClosed.Add(1)
+	c.close()
+}
+
+// Expired implements loop.Handler.
+func (c *fastClient) Expired() {
+	switch c.state {
+	case fastResting:
+		if len(c.held) > 0 {
+			c.handOver(0, true)
+		} else {
+			c.last()
+		}
+	case fastBody:
+		c.handOver(0, false)
+	case fastWaiting:
+		switch {
+		case c.eof && len(c.held) == c.size:
+			c.left()
+		case c.up != nil: // a dial has a time of its own
+			c.handOver(504, false)
+		}
+	default:
+		c.close()
+	}
+}
+
+// put makes out the client's Out, which it was appended to.
+func (c *fastClient) put(out []byte) {
+	c.s.count.out.Add(uint64(len(out) - len(c.conn.Out)))
+	c.conn.Out = out
+}
+
+// done is called when the whole answer was given to the connection.
+func (c *fastClient) done() {
+	c.target.inflight.Add(-1)
+	c.target, c.a, c.picked = nil, nil, nil
+	c.lane.giveFields(c.req.Fields)
+	c.req = http1.Request{}
+	c.held = c.held[:copy(c.held, c.held[c.size:])]
+	if !c.keep {
+		c.last()
+		return
+	}
+	c.rest()
+}

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/loop"
+)
+
+// Option changes how an Engine works.
+type Option func(*Engine)
+
+// Epoll has the event loops use epoll, even where there is io_uring.
+func Epoll(e *Engine) { e.laneOptions.Epoll = true }
+
+// Goroutines has every connection served by a goroutine of its own.
+func Goroutines(e *Engine) { e.noLanes = true }
+
+// lane is an event loop and what its thread has for itself.
+type lane struct {
+	e    *Engine
+	n    int
+	loop *loop.Loop
+	resp http1.Response // of the answer whose head is being read
+	// At rest, to be used again.
+	fields [][]http1.Field
+}
+
+// openLanes starts an event loop for each processor. Without any, goroutines
+// serve all connections.
+func (e *Engine) openLanes() {
+	if e.noLanes {
+		return
+	}
+	var all []*lane
+	for n := range runtime.GOMAXPROCS(0) {
+		l, err := loop.New(e.laneOptions)
+		if err != nil {
+			e.log.Warn("load balancer has no event loop", "error", err)
+			break
+		}
+		all = append(all, &lane{e: e, n: n, loop: l})
+	}
+	e.lanes = all
+}
+
+// closeLanes ends the event loops and with them all their connections.
+func (e *Engine) closeLanes() {
+	for _, l := range e.lanes {
+		l.loop.Close()
+	}
+}
+
+// lane is the one with the fewest connections.
+func (e *Engine) lane() *lane {
+	var best *lane
+	for _, l := range e.lanes {
+		if best == nil || l.loop.Len() < best.loop.Len() {
+			best = l
+		}
+	}
+	return best
+}
+
+func (l *lane) takeFields() []http1.Field {
+	if n := len(l.fields); n > 0 {
+		f := l.fields[n-1]
+		l.fields = l.fields[:n-1]
+		return f
+	}
+	return make([]http1.Field, 0, 16)
+}
+
+func (l *lane) giveFields(f []http1.Field) {
+	if cap(f) > 0 && cap(f) <= 128 && len(l.fields) < 256 {
+		l.fields = append(l.fields, f[:0])
+	}
+}
+
+// idler are the connections at rest of one lane to one target. Only the lane's
+// thread touches it.
+type idler struct{ at []*fastUpstream }
+
+// acceptFast accepts connections for the lanes. It reports false when the
+// listener cannot be asked so, and accept has to.
+func (s *socket) acceptFast(l net.Listener) (bool, error) {
+	if len(s.e.lanes) == 0 {
+		return false, nil
+	}
+	fd, err := socketOf(l)
+	if err != nil {
+		return false, nil
+	}
+	f := os.NewFile(uintptr(fd), "listener")
+	stop := context.AfterFunc(s.ctx, func() { f.Close() })
+	defer func() {
+		stop()
+		f.Close()
+	}()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return false, nil
+	}
+	for failures := 0; ; {
+		var fd int
+		var from unix.Sockaddr
+		var failed error
+		err := raw.Read(func(at uintptr) bool {
+			fd, from, failed = unix.Accept4(int(at), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			return failed != unix.EAGAIN
+		})
+		switch {
+		case err != nil:
+			return true, net.ErrClosed
+		case failed == unix.ECONNABORTED || failed == unix.EINTR:
+			continue
+		case failed != nil:
+			if failures++; failures > 100 {
+				return true, os.NewSyscallError("accept4", failed)
+			}
+			select {
+			case <-s.ctx.Done():
+			case <-s.e.clock.After(10 * time.Millisecond): // out of descriptors: it passes
+			}
+			continue
+		}
+		failures = 0
+		s.admit(fd, addrPort(from))
+	}
+}
+
+// admit begins with a connection that was accepted.
+func (s *socket) admit(fd int, remote netip.AddrPort) {
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	for _, o := range [...][3]int{ // as package net does
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	} {
+		unix.SetsockoptInt(fd, o[0], o[1], o[2])
+	}
+	s.count.conns.Add(1)
+	s.count.active.Add(1)
+	since := time.Now()
+	if t := s.table.Load(); t.tls != nil || t.stream {
+		s.adopt(adopted{fd: fd, since: since, fresh: true})
+		return
+	}
+	l := s.e.lane()
+	c := &fastClient{lane: l, visit: visit{s: s, node: s.at.Addr(), remote: remote}, since: since}
+	if err := l.loop.Do(func() { c.begin(fd) }); err != nil {
+		s.count.active.Add(-1)
+		unix.Close(fd)
+	}
+}
+
+// socketOf is a descriptor of its own for the socket below a connection or a
+// listener.
+func socketOf(of any) (fd int, err error) {
+	sc, ok := of.(syscall.Conn)
+	if !ok {
+		return -1, errors.New("not a socket")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if e := raw.Control(func(f uintptr) { fd, err = unix.FcntlInt(f, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		return -1, e
+	}
+	return fd, err
+}
+
+func addrPort(a unix.Sockaddr) netip.AddrPort {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// adopted is a connection that a goroutine takes over from a lane.
+type adopted struct {
+	fd      int
+	since   time.Time
+	fresh   bool   // nothing was done with it yet
+	prefix  []byte // read already: it begins with a request
+	verdict int    // what that request is answered, when it was tried in vain
+	late    bool   // time for the head of that request is over
+}
+
+// adopt has a goroutine serve the connection, which was counted.
+func (s *socket) adopt(a adopted) {
+	s.e.work.Go(func() {
+		defer s.count.active.Add(-1)
+		f := os.NewFile(uintptr(a.fd), "tcp")
+		conn, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
+			return
+		}
+		c := newClient(s, conn)
+		c.since, c.verdict, c.late = a.since, a.verdict, a.late
+		if len(a.prefix) > 0 {
+			c.buf = getBuffer()
+			for len(c.buf) < len(a.prefix) {
+				c.buf = make([]byte, 2*len(c.buf))
+			}
+			c.w = copy(c.buf, a.prefix)
+		}
+		if !s.enter(c) {
+			conn.Close()
+			return
+		}
+		c.serve(a.fresh)
+		s.leave(c)
+	})
+}
+
+// enter notes a client; it reports false when the socket is closed.
+func (s *socket) enter(c *client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.clients[c] = struct{}{}
+	return true
+}
+
+func (s *socket) leave(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c)
+}

@@ -1,0 +1,212 @@
+package loop
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Handler is told what happens to a connection, on the loop's thread.
+type Handler interface {
+	// Received is given what came, after Read asked for it. p is valid until it
+	// returns.
+	Received(p []byte)
+	// Ended is called when the other side ended its half (nil) or the connection
+	// failed. Nothing is received after it, and after an error nothing sent nor
+	// called.
+	Ended(err error)
+	// Sent is called when all that was to be sent is in the kernel's hands.
+	Sent()
+	// Expired is called when the deadline has passed.
+	Expired()
+}
+
+// Conn is a connection of a loop.
+type Conn struct {
+	// Out is what goes with the next Flush.
+	Out []byte
+
+	l  *Loop
+	fd int
+	h  Handler
+
+	sending   []byte // with the kernel; Out comes after it
+	receiving bool
+	ended     bool
+	failed    bool
+	closed    bool
+	detach    func(fd int, rest []byte, err error)
+	rest      []byte // received while it is being detached
+	why       error  // how it ended while it was being detached
+
+	deadline, scheduled int64 // deadline 0: none
+	index               int   // in the heap of timers, from 1; 0: not in it
+
+	key      uint32 // of the poller
+	canceled bool
+	readable bool // of epoll: a receive need not wait
+	writable bool
+	hangup   bool
+	queued   bool
+}
+
+// Add gives a connected non-blocking socket to the loop, which owns it then.
+func (l *Loop) Add(fd int, h Handler) (*Conn, error) {
+	c := &Conn{l: l, fd: fd, h: h}
+	if err := l.p.add(c); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	l.conns[c] = struct{}{}
+	l.count.Add(1)
+	return c, nil
+}
+
+// FD is the socket.
+func (c *Conn) FD() int { return c.fd }
+
+// Read asks for one Received, or Ended.
+func (c *Conn) Read() {
+	if !c.receiving && !c.ended && !c.over() {
+		c.receiving = true
+		c.l.p.receive(c)
+	}
+}
+
+func (c *Conn) over() bool { return c.closed || c.detach != nil }
+
+// Writer is Out, with room.
+func (c *Conn) Writer() []byte {
+	if c.Out == nil {
+		c.Out = c.l.buffer()
+	}
+	return c.Out
+}
+
+// Flush sends Out.
+func (c *Conn) Flush() {
+	if len(c.sending) == 0 && len(c.Out) > 0 && !c.closed && !c.failed {
+		c.sending, c.Out = c.Out, nil
+		c.l.p.send(c)
+	}
+}
+
+// Pending is how many bytes wait to be sent.
+func (c *Conn) Pending() int { return len(c.sending) + len(c.Out) }
+
+// SetDeadline has Expired called at a time of the loop; zero is never.
+func (c *Conn) SetDeadline(at int64) {
+	c.deadline = at
+	if at != 0 && (c.index == 0 || at < c.scheduled) {
+		c.l.timers.schedule(c, at)
+	}
+}
+
+// Close closes the connection. What was not sent yet is lost.
+func (c *Conn) Close() {
+	if !c.closed {
+		c.closed, c.canceled = true, false
+		c.finish()
+	}
+}
+
+// Detach takes the connection away from the loop: f gets the socket, what was
+// received meanwhile, and how it has ended if it has (io.EOF is nil there too:
+// then the next read says so). What was given to send goes first.
+func (c *Conn) Detach(f func(fd int, rest []byte, err error)) {
+	if c.over() {
+		return
+	}
+	c.Flush()
+	c.detach = f
+	c.finish()
+}
+
+// finish ends what is going on, and then the connection.
+func (c *Conn) finish() {
+	busy := len(c.sending) > 0
+	if (c.receiving || busy && c.closed) && !c.canceled {
+		c.canceled = true
+		c.l.p.cancel(c)
+	}
+	if c.receiving || len(c.sending) > 0 {
+		return
+	}
+	l := c.l
+	if _, there := l.conns[c]; !there {
+		return
+	}
+	delete(l.conns, c)
+	l.count.Add(-1)
+	l.timers.drop(c)
+	l.p.remove(c)
+	l.Recycle(c.Out)
+	c.Out = nil
+	if c.closed {
+		unix.Close(c.fd)
+		return
+	}
+	c.closed = true
+	c.detach(c.fd, c.rest, c.why)
+}
+
+// received is called by the poller.
+func (c *Conn) received(p []byte) {
+	c.receiving, c.canceled = false, false
+	switch {
+	case c.closed:
+		c.finish()
+	case c.detach != nil:
+		c.rest = append([]byte(nil), p...)
+		c.finish()
+	default:
+		c.h.Received(p)
+	}
+}
+
+// end is called by the poller when a receive ended the connection.
+func (c *Conn) end(err error) {
+	c.receiving, c.canceled = false, false
+	c.fail(err)
+}
+
+func (c *Conn) fail(err error) {
+	switch {
+	case c.over():
+		if !errors.Is(err, unix.ECANCELED) {
+			c.why = err
+		}
+		c.finish()
+	case c.failed || c.ended && err == nil:
+	default:
+		c.ended, c.failed = true, err != nil
+		c.h.Ended(err)
+	}
+}
+
+// sent is called by the poller when n bytes were taken, or none.
+func (c *Conn) sent(n int, err error) {
+	if err != nil {
+		c.l.Recycle(c.sending[:0])
+		c.sending = nil
+		c.Out = c.Out[:0]
+		c.fail(os.NewSyscallError("send", err))
+		return
+	}
+	if n < len(c.sending) && !c.closed {
+		c.sending = c.sending[n:]
+		c.l.p.send(c)
+		return
+	}
+	c.l.Recycle(c.sending[:0])
+	c.sending = nil
+	switch {
+	case len(c.Out) > 0 && !c.closed:
+		c.Flush()
+	case c.over():
+		c.finish()
+	default:
+		c.h.Sent()
+	}
+}

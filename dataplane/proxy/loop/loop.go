@@ -1,0 +1,234 @@
+package loop
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options choose how a loop works.
+type Options struct {
+	Epoll bool // do not use io_uring, even if it is there
+}
+
+// Loop is a thread and the connections it serves.
+type Loop struct {
+	p    poller
+	wake int // an eventfd: something was queued
+	done chan struct{}
+
+	mu     sync.Mutex
+	queue  []func()
+	told   bool // wake was written and not read yet
+	closed bool
+
+	// The thread's own.
+	conns  map[*Conn]struct{}
+	timers timers
+	now    int64
+	free   [][]byte
+	spare  []func()
+	count  atomic.Int64 // connections
+}
+
+// poller is how the kernel is asked.
+type poller interface {
+	// add and remove begin and end with a connection that has nothing going on.
+	add(*Conn) error
+	remove(*Conn)
+	// receive brings one received or ended.
+	receive(*Conn)
+	// send brings sent for c.sending, wholly taken, or ended.
+	send(*Conn)
+	// cancel makes what goes on with c end soon.
+	cancel(*Conn)
+	// turn submits what was begun, waits until something happened, at most for
+	// so long (negative: for ever), and has it handled.
+	turn(wait time.Duration) error
+	close()
+}
+
+// ErrClosed is returned by a Loop that was closed.
+var ErrClosed = errors.New("loop: closed")
+
+// New starts a loop.
+func New(o Options) (*Loop, error) {
+	l := &Loop{done: make(chan struct{}), conns: map[*Conn]struct{}{}}
+	started := make(chan error)
+	go func() {
+		// Never unlocked: the thread, with its scheduling policy, ends with the loop.
+		runtime.LockOSThread()
+		defer close(l.done)
+		err := l.open(o)
+		started <- err
+		if err == nil {
+			l.run()
+		}
+	}()
+	if err := <-started; err != nil {
+		<-l.done
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Loop) open(o Options) (err error) {
+	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
+	if !o.Epoll {
+		l.p, err = newURing(l)
+	}
+	if o.Epoll || err != nil {
+		if l.p, err = newEpoll(l); err != nil {
+			unix.Close(l.wake)
+			return err
+		}
+	}
+	batch() // works without, too
+	l.tick()
+	return nil
+}
+
+// batch makes the calling thread one that does not interrupt others.
+func batch() {
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH}
+	unix.SchedSetAttr(0, &attr, 0)
+}
+
+// URing reports whether the loop uses io_uring.
+func (l *Loop) URing() bool { _, ok := l.p.(*uring); return ok }
+
+// Len is the number of connections.
+func (l *Loop) Len() int { return int(l.count.Load()) }
+
+// Do has f run on the loop's thread, soon. After Close it is not run, which Do
+// reports.
+func (l *Loop) Do(f func()) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	l.queue = append(l.queue, f)
+	if !l.told {
+		l.told = true
+		l.ring()
+	}
+	return nil
+}
+
+func (l *Loop) ring() {
+	one := uint64(1)
+	unix.Write(l.wake, (*[8]byte)(unsafe.Pointer(&one))[:])
+}
+
+// Close closes all connections, without telling their Handlers, and ends the
+// thread.
+func (l *Loop) Close() {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		l.ring()
+	}
+	l.mu.Unlock()
+	<-l.done
+}
+
+// begun is where the time of loops starts.
+var begun = time.Now()
+
+// Now is the time since the program started, as it was when the turn began.
+// Only on the loop's thread.
+func (l *Loop) Now() time.Duration { return time.Duration(l.now) }
+
+func (l *Loop) tick() { l.now = int64(time.Since(begun)) }
+
+// longest bounds a wait.
+const longest = time.Minute
+
+// fair is how long a busy loop runs until it lets other goroutines run.
+const fair = 2 * time.Millisecond
+
+func (l *Loop) run() {
+	yielded := l.now
+	for {
+		closed := l.dequeue()
+		if closed {
+			break
+		}
+		wait := longest
+		if next, ok := l.timers.next(); ok {
+			wait = min(max(time.Duration(next-l.now), 0), longest)
+		}
+		if err := l.p.turn(wait); err != nil {
+			panic("loop: " + err.Error()) // of the kernel's interface, not of a connection
+		}
+		l.tick()
+		l.expire()
+		if l.now-yielded > int64(fair) {
+			runtime.Gosched()
+			yielded = l.now
+		}
+	}
+	for c := range l.conns {
+		c.Close()
+	}
+	for len(l.conns) > 0 {
+		if l.p.turn(longest) != nil {
+			break
+		}
+	}
+	l.p.close()
+	unix.Close(l.wake)
+}
+
+// dequeue runs what was given to Do. It reports whether the loop is closed.
+func (l *Loop) dequeue() bool {
+	l.mu.Lock()
+	todo, closed := l.queue, l.closed
+	l.queue, l.told = l.spare[:0], false
+	l.mu.Unlock()
+	for i, f := range todo {
+		f()
+		todo[i] = nil
+	}
+	l.spare = todo
+	return closed
+}
+
+// woken empties the eventfd.
+func (l *Loop) woken() {
+	var b [8]byte
+	unix.Read(l.wake, b[:])
+}
+
+const (
+	bufferSize = 16 << 10
+	keepFree   = 256
+)
+
+// buffer is a buffer of bufferSize bytes or so, empty.
+func (l *Loop) buffer() []byte {
+	if n := len(l.free); n > 0 {
+		b := l.free[n-1]
+		l.free = l.free[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, bufferSize)
+}
+
+// Buffer returns an empty buffer of some KiB; Recycle takes it back.
+func (l *Loop) Buffer() []byte { return l.buffer() }
+
+// Recycle takes a buffer that is not used any more.
+func (l *Loop) Recycle(b []byte) {
+	if cap(b) >= bufferSize && cap(b) <= 4*bufferSize && len(l.free) < keepFree {
+		l.free = append(l.free, b)
+	}
+}

@@ -1,0 +1,369 @@
+package loop
+
+import (
+	"errors"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What is used of linux/io_uring.h.
+const (
+	setupCQSize       = 1 << 3
+	setupSingleIssuer = 1 << 12
+	setupDeferTaskrun = 1 << 13
+
+	featureSingleMmap = 1 << 0
+	featureNoDrop     = 1 << 1
+	featureExtArg     = 1 << 8
+
+	offSQRing = 0
+	offSQEs   = 0x10000000
+
+	enterGetEvents = 1 << 0
+	enterExtArg    = 1 << 3
+
+	registerPbufRing = 22
+
+	opAsyncCancel = 14
+	opRead        = 22
+	opSend        = 26
+	opRecv        = 27
+
+	sqeBufferSelect  = 1 << 5
+	recvPollFirst    = 1 << 0
+	cancelAll        = 1 << 0
+	cancelFD         = 1 << 1
+	cqeBuffer        = 1 << 0
+	cqeBufferShift   = 16
+	sqEntries        = 1024
+	cqEntries        = 8192
+	recvBuffers      = 128
+	recvBufferSize   = bufferSize
+	bufferGroup      = 0
+	bufferRingLayout = 16 // bytes of an entry
+)
+
+type sqe struct {
+	op       uint8
+	flags    uint8
+	ioprio   uint16
+	fd       int32
+	off      uint64
+	addr     uint64
+	length   uint32
+	opFlags  uint32
+	userData uint64
+	bufGroup uint16
+	_        uint16
+	_        int32
+	_        [2]uint64
+}
+
+type cqe struct {
+	userData uint64
+	res      int32
+	flags    uint32
+}
+
+type sqOffsets struct {
+	head, tail, mask, entries, flags, dropped, array, _ uint32
+	_                                                   uint64
+}
+
+type cqOffsets struct {
+	head, tail, mask, entries, overflow, cqes, flags, _ uint32
+	_                                                   uint64
+}
+
+type uringParams struct {
+	sqEntries, cqEntries, flags, sqThreadCPU, sqThreadIdle, features, wqFD uint32
+	_                                                                      [3]uint32
+	sq                                                                     sqOffsets
+	cq                                                                     cqOffsets
+}
+
+type getEventsArg struct {
+	sigmask     uint64
+	sigmaskSize uint32
+	minWait     uint32
+	ts          uint64
+}
+
+type bufferEntry struct {
+	addr   uint64
+	length uint32
+	id     uint16
+	tail   uint16 // of the ring, in its first entry
+}
+
+// The kinds of operations; a connection's key is above them in the user data.
+const (
+	kindNone = iota
+	kindWake
+	kindRecv
+	kindSend
+	kindBits = 8
+)
+
+// uring asks the kernel by io_uring. Completions are delivered when this thread
+// asks for them and at no other time (DEFER_TASKRUN), so that nothing is
+// interrupted for them.
+type uring struct {
+	l  *Loop
+	fd int
+
+	rings, sqeMem, bufMem, bufRing []byte
+
+	sqTail, cqHead, cqTail *uint32
+	sqes                   []sqe
+	cqes                   []cqe
+	tail                   uint32 // of the submission queue, not published yet
+	begun                  uint32 // of it, not submitted yet
+
+	buffers    []bufferEntry
+	bufferTail uint16
+
+	conns []*Conn // by key
+	keys  []uint32
+	value [8]byte // the eventfd's
+}
+
+func newURing(l *Loop) (_ *uring, err error) {
+	p := uringParams{cqEntries: cqEntries, flags: setupCQSize | setupSingleIssuer | setupDeferTaskrun}
+	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, sqEntries, uintptr(unsafe.Pointer(&p)), 0)
+	if errno != 0 {
+		return nil, os.NewSyscallError("io_uring_setup", errno)
+	}
+	u := &uring{l: l, fd: int(fd)}
+	unix.CloseOnExec(u.fd)
+	defer func() {
+		if err != nil {
+			u.unmap()
+		}
+	}()
+	if need := uint32(featureSingleMmap | featureNoDrop | featureExtArg); p.features&need != need {
+		return nil, errors.New("io_uring is too old")
+	}
+	size := max(int(p.cq.cqes+p.cqEntries*uint32(unsafe.Sizeof(cqe{}))), int(p.sq.array+p.sqEntries*4))
+	if u.rings, err = unix.Mmap(u.fd, offSQRing, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
+		return nil, err
+	}
+	if u.sqeMem, err = unix.Mmap(u.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(sqe{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
+		return nil, err
+	}
+	at := func(off uint32) *uint32 { return (*uint32)(unsafe.Pointer(&u.rings[off])) }
+	u.sqTail, u.cqHead, u.cqTail = at(p.sq.tail), at(p.cq.head), at(p.cq.tail)
+	u.sqes = unsafe.Slice((*sqe)(unsafe.Pointer(&u.sqeMem[0])), p.sqEntries)
+	u.cqes = unsafe.Slice((*cqe)(unsafe.Pointer(&u.rings[p.cq.cqes])), p.cqEntries)
+	for i := range p.sqEntries {
+		*at(p.sq.array + 4*i) = i
+	}
+	u.tail = *u.sqTail
+	if err := u.provide(); err != nil {
+		return nil, err
+	}
+	u.awaitWake()
+	return u, nil
+}
+
+// provide gives the kernel the buffers to receive into.
+func (u *uring) provide() (err error) {
+	anonymous := func(size int) ([]byte, error) {
+		return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	}
+	if u.bufMem, err = anonymous(recvBuffers * recvBufferSize); err != nil {
+		return err
+	}
+	if u.bufRing, err = anonymous(recvBuffers * bufferRingLayout); err != nil {
+		return err
+	}
+	u.buffers = unsafe.Slice((*bufferEntry)(unsafe.Pointer(&u.bufRing[0])), recvBuffers)
+	for i := range recvBuffers {
+		u.giveBack(uint16(i))
+	}
+	register := struct {
+		addr    uint64
+		entries uint32
+		group   uint16
+		flags   uint16
+		_       [3]uint64
+	}{addr: uint64(uintptr(unsafe.Pointer(&u.bufRing[0]))), entries: recvBuffers, group: bufferGroup}
+	if _, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(u.fd), registerPbufRing, uintptr(unsafe.Pointer(&register)), 1, 0, 0); errno != 0 {
+		return os.NewSyscallError("io_uring_register", errno)
+	}
+	return nil
+}
+
+func (u *uring) buffer(id uint16) []byte {
+	return u.bufMem[int(id)*recvBufferSize : (int(id)+1)*recvBufferSize]
+}
+
+// giveBack puts a buffer at the ring's end.
+func (u *uring) giveBack(id uint16) {
+	e := &u.buffers[u.bufferTail&(recvBuffers-1)]
+	e.addr, e.length, e.id = uint64(uintptr(unsafe.Pointer(&u.buffer(id)[0]))), recvBufferSize, id
+	u.bufferTail++
+	// The tail lies in the last two bytes of the first entry, beside its id.
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(&u.bufRing[12])), uint32(u.buffers[0].id)|uint32(u.bufferTail)<<16)
+}
+
+// next is a free entry of the submission queue.
+func (u *uring) next(op uint8, fd int, kind uint64, key uint32) *sqe {
+	if u.begun == uint32(len(u.sqes)) {
+		u.enter(0, 0)
+	}
+	s := &u.sqes[u.tail&uint32(len(u.sqes)-1)]
+	*s = sqe{op: op, fd: int32(fd), userData: uint64(key)<<kindBits | kind}
+	u.tail++
+	u.begun++
+	return s
+}
+
+func (u *uring) awaitWake() {
+	s := u.next(opRead, u.l.wake, kindWake, 0)
+	s.addr, s.length = uint64(uintptr(unsafe.Pointer(&u.value[0]))), uint32(len(u.value))
+}
+
+func (u *uring) add(c *Conn) error {
+	if n := len(u.keys); n > 0 {
+		c.key = u.keys[n-1]
+		u.keys = u.keys[:n-1]
+		u.conns[c.key] = c
+		return nil
+	}
+	c.key = uint32(len(u.conns))
+	u.conns = append(u.conns, c)
+	return nil
+}
+
+func (u *uring) remove(c *Conn) {
+	u.conns[c.key] = nil
+	u.keys = append(u.keys, c.key)
+}
+
+func (u *uring) receive(c *Conn) {
+	s := u.next(opRecv, c.fd, kindRecv, c.key)
+	s.flags, s.ioprio, s.bufGroup = sqeBufferSelect, recvPollFirst, bufferGroup
+}
+
+func (u *uring) send(c *Conn) {
+	s := u.next(opSend, c.fd, kindSend, c.key)
+	s.addr, s.length, s.opFlags = uint64(uintptr(unsafe.Pointer(&c.sending[0]))), uint32(len(c.sending)), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+}
+
+func (u *uring) cancel(c *Conn) {
+	s := u.next(opAsyncCancel, c.fd, kindNone, 0)
+	if c.closed {
+		s.opFlags = cancelFD | cancelAll
+	} else { // what is being sent goes on
+		s.addr = uint64(c.key)<<kindBits | kindRecv
+	}
+}
+
+// enter submits, and waits for at least so many completions.
+func (u *uring) enter(least uintptr, wait time.Duration) error {
+	atomic.StoreUint32(u.sqTail, u.tail)
+	for {
+		var n uintptr
+		var errno syscall.Errno
+		if least == 0 {
+			// It cannot block: the runtime need not know.
+			n, _, errno = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), 0, enterGetEvents, 0, 0)
+		} else {
+			ts := unix.NsecToTimespec(int64(wait))
+			arg := getEventsArg{ts: uint64(uintptr(unsafe.Pointer(&ts)))}
+			n, _, errno = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), least, enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&arg)), unsafe.Sizeof(arg))
+		}
+		switch errno {
+		case 0:
+			u.begun -= uint32(n)
+			if u.begun == 0 {
+				return nil
+			}
+		case unix.EINTR, unix.ETIME:
+			return nil // of a wait for which nothing was submitted
+		case unix.EAGAIN, unix.EBUSY:
+			return nil // short of memory, or completions have to be taken first
+		default:
+			return os.NewSyscallError("io_uring_enter", errno)
+		}
+	}
+}
+
+func (u *uring) turn(wait time.Duration) error {
+	head := *u.cqHead
+	if atomic.LoadUint32(u.cqTail) == head || u.begun > 0 {
+		least := uintptr(0)
+		if wait > 0 && atomic.LoadUint32(u.cqTail) == head {
+			least = 1
+		}
+		if err := u.enter(least, wait); err != nil {
+			return err
+		}
+		u.l.tick()
+	}
+	for tail := atomic.LoadUint32(u.cqTail); head != tail; {
+		c := u.cqes[head&uint32(len(u.cqes)-1)]
+		head++
+		atomic.StoreUint32(u.cqHead, head)
+		u.completed(c)
+	}
+	return nil
+}
+
+func (u *uring) completed(c cqe) {
+	kind, key := c.userData&(1<<kindBits-1), uint32(c.userData>>kindBits)
+	switch kind {
+	case kindWake:
+		u.awaitWake()
+	case kindRecv:
+		u.received(u.conns[key], c)
+	case kindSend:
+		if c.res < 0 {
+			if e := syscall.Errno(-c.res); e == unix.EAGAIN || e == unix.EINTR {
+				u.send(u.conns[key])
+			} else {
+				u.conns[key].sent(0, e)
+			}
+			return
+		}
+		u.conns[key].sent(int(c.res), nil)
+	}
+}
+
+func (u *uring) received(conn *Conn, c cqe) {
+	if c.flags&cqeBuffer != 0 {
+		id := uint16(c.flags >> cqeBufferShift)
+		if c.res > 0 {
+			conn.received(u.buffer(id)[:c.res])
+			u.giveBack(id)
+			return
+		}
+		u.giveBack(id)
+	}
+	switch e := syscall.Errno(-c.res); {
+	case c.res == 0:
+		conn.end(nil)
+	case (e == unix.ENOBUFS || e == unix.EAGAIN || e == unix.EINTR) && !conn.over():
+		u.receive(conn) // the buffers are back by then
+	default:
+		conn.end(os.NewSyscallError("recv", e))
+	}
+}
+
+func (u *uring) close() { u.unmap() }
+
+// unmap gives everything back. Nothing may be going on any more.
+func (u *uring) unmap() {
+	unix.Close(u.fd)
+	for _, m := range [...][]byte{u.rings, u.sqeMem, u.bufMem, u.bufRing} {
+		if m != nil {
+			unix.Munmap(m)
+		}
+	}
+}
