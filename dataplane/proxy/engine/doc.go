@@ -1,7 +1,25 @@
 // Package engine is minato's own load balancer: a lean HTTP/1.1 proxy behind
 // the interface of dataplane/proxy, with ALB's manners.
 //
-// One goroutine serves a client connection, one request after another:
+// # Two ways
+//
+// What most requests are - plain HTTP/1.1 without a fault, their bodies short or
+// none, forwarded to a target that speaks plain HTTP/1.1 - is served by lanes: an
+// event loop per processor (dataplane/proxy/loop) with its own connections to
+// targets (lane.go, fast_client.go, fast_target.go). No goroutine wakes another
+// for a request, and nothing is allocated.
+//
+// All else is a goroutine's: TLS, HTTP/2, streams, uploads, WebSockets, answers of
+// the load balancer's own, requests with faults, second tries on other targets,
+// errors. A lane that meets one of these gives the connection away, with the bytes
+// it has read; the goroutine begins with that request anew and keeps the
+// connection. So a lane never answers by itself, and for everything but the plain
+// case there is one place. Rules, choice of target, heads and counting are the
+// same code on both ways.
+//
+// # A goroutine's way
+//
+// It serves a client connection, one request after another:
 //
 //	read head (client.go) -> rules (table.go) -> own answer (answer.go)
 //	                                          -> target (forward.go):

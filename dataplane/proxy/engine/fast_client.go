@@ -296,9 +296,15 @@ func (c *fastClient) forward() {
 	}
 }
 
-// touch begins the idle time anew.
+// touch begins the idle time anew. Who says no more while a target thinks has
+// most likely left, but may still be reading, and is given a moment; with a
+// request behind the present one it has not left.
 func (c *fastClient) touch() {
-	c.conn.SetDeadline(int64(c.lane.loop.Now() + c.t.opts.IdleTimeout))
+	wait := c.t.opts.IdleTimeout
+	if c.eof && c.state == fastWaiting && len(c.held) == c.size {
+		wait = watchAfter
+	}
+	c.conn.SetDeadline(int64(c.lane.loop.Now() + wait))
 }
 
 // send sends the request.
@@ -339,11 +345,7 @@ func (c *fastClient) Ended(err error) {
 	c.eof = true
 	switch {
 	case err == nil && c.state == fastWaiting:
-		// It may still be reading; but who says no more while a target thinks has
-		// most likely left. With a request behind this one it has not.
-		if len(c.held) == c.size {
-			c.conn.SetDeadline(int64(c.lane.loop.Now() + watchAfter))
-		}
+		c.touch()
 	case err == nil && (c.state == fastAnswer || c.state == fastLast || c.conn.Pending() > 0):
 	case c.state == fastWaiting || c.state == fastBody:
 		c.left()
