@@ -104,17 +104,9 @@ address = %q
 
 [plugins."io.containerd.shim.v1.manager"]
 socket_dir = %q
-
-[plugins."io.containerd.gc.v1.scheduler"]
-pause_threshold = %g
 `, o.engineRoot(), o.engineState(), o.socket(), defaults.DefaultMaxRecvMsgSize, defaults.DefaultMaxSendMsgSize,
-		o.socket()+".ttrpc", o.socketDir(), collecting)
+		o.socket()+".ttrpc", o.socketDir())
 }
-
-// collecting is which part of the time containerd may spend on collecting what
-// nothing uses any more. Its own 0.02 leaves the layers of tasks that ended on the
-// disk for a minute and more when the disk is slow.
-const collecting = 0.2
 
 // dial connects to containerd's socket. The connection finds a restarted
 // containerd at once: nobody else is waiting at a local socket.

@@ -408,6 +408,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 	if err := errors.Join(removeAll(c.dir), removeAll(r.hostRootDir(id))); err != nil {
 		return err
 	}
+	r.letGo()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.gone = true

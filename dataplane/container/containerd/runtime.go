@@ -45,6 +45,8 @@ type Runtime struct {
 	ctrs    map[string]*ctr
 	changes changes
 
+	garbage chan struct{} // has one when there is something to collect
+
 	// execPrefix begins the ids of the processes that this Runtime has started in
 	// running containers, and not those of others before it.
 	execPrefix string
@@ -58,7 +60,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{o: o, runc: runc, execPrefix: "exec-" + ids.Hex(8) + "-", groups: map[string]*group{}, ctrs: map[string]*ctr{}}
+	r := &Runtime{o: o, runc: runc, execPrefix: "exec-" + ids.Hex(8) + "-", groups: map[string]*group{}, ctrs: map[string]*ctr{}, garbage: make(chan struct{}, 1)}
 	if err := r.findPrograms(); err != nil {
 		return nil, err
 	}
@@ -72,14 +74,21 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		return nil, err
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	if r.eng, err = startEngine(ctx, &r.o, r.recoverExits); err != nil {
+	if r.eng, err = startEngine(ctx, &r.o, func() {
+		r.letGo() // it died in the middle of something
+		r.recoverExits()
+	}); err != nil {
 		r.cancel()
 		return nil, err
 	}
 	if err := r.adopt(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	r.wg.Go(r.endLeases)
+	r.letGo() // what a process before us did, and could not note
+	r.wg.Go(func() {
+		r.endLeases()
+		r.collect()
+	})
 	return r, nil
 }
 
