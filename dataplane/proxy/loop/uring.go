@@ -131,6 +131,9 @@ type uring struct {
 	conns []*Conn // by key
 	keys  []uint32
 	value [8]byte // the eventfd's
+	// How long enter waits. It is here because a stack may move on the way into
+	// the kernel, and an address within an argument does not move with it.
+	patience unix.Timespec
 }
 
 func newURing(l *Loop) (_ *uring, err error) {
@@ -275,8 +278,8 @@ func (u *uring) enter(least uintptr, wait time.Duration) error {
 			// It cannot block: the runtime need not know.
 			n, _, errno = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), 0, enterGetEvents, 0, 0)
 		} else {
-			ts := unix.NsecToTimespec(int64(wait))
-			arg := getEventsArg{ts: uint64(uintptr(unsafe.Pointer(&ts)))}
+			u.patience = unix.NsecToTimespec(int64(wait))
+			arg := getEventsArg{ts: uint64(uintptr(unsafe.Pointer(&u.patience)))}
 			n, _, errno = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), least, enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&arg)), unsafe.Sizeof(arg))
 		}
 		switch errno {
