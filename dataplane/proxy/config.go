@@ -213,9 +213,11 @@ type TargetGroup struct {
 	ProxyProtocol bool
 	// Linger lets connections to targets that are no longer in the Config live
 	// until they end, instead of cutting them.
-	Linger  bool
-	Check   Check
-	Targets []Target
+	Linger bool
+	// CutUnhealthy closes the connections to a target that fails its checks.
+	CutUnhealthy bool
+	Check        Check
+	Targets      []Target
 }
 
 // Stickiness keeps a client at the target that answered it first.

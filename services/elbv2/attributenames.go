@@ -89,6 +89,7 @@ const (
 	minPercent   = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
 	proxyKey2    = "proxy_protocol_v2.enabled"
 	terminateKey = "deregistration_delay.connection_termination.enabled"
+	cutKey       = "target_health_state.unhealthy.connection_termination.enabled"
 	idleKey      = "tcp.idle_timeout.seconds"
 
 	crossZoneOfBalancer = "use_load_balancer_configuration"
@@ -122,10 +123,8 @@ var streamGroupAttributes = with(common, map[string]attribute{
 	"preserve_client_ip.enabled": {def: "false", check: boolean, only: true},
 	proxyKey2:                    {def: "false", check: boolean},
 	stickyType:                   {def: "source_ip", check: oneOf("source_ip")},
-	"target_health_state.unhealthy.connection_termination.enabled": {def: "false", check: boolean, only: true},
-	"target_health_state.unhealthy.draining_interval_seconds":      {def: "0", check: between(0, 360000), only: true},
-	"target_failover.on_deregistration":                            {def: "no_rebalance", check: oneOf("rebalance", "no_rebalance"), only: true},
-	"target_failover.on_unhealthy":                                 {def: "no_rebalance", check: oneOf("rebalance", "no_rebalance"), only: true},
+	cutKey:                       {def: "true", check: boolean},
+	"target_health_state.unhealthy.draining_interval_seconds": {def: "0", check: between(0, 360000), only: true},
 })
 
 // listenerAttributes are those of listeners of HTTP and HTTPS.

@@ -23,20 +23,27 @@ const (
 	maxTargets   = 1000
 )
 
-// hostedZones are the ids of the zones load balancers' names are in, which
-// Route 53 aliases name.
-var hostedZones = map[string]string{
-	"us-east-1": "Z35SXDOTRQ7X7K", "us-east-2": "Z3AADJGX6KTTL2", "us-west-1": "Z368ELLRRE2KJ0", "us-west-2": "Z1H1FL5HABSF5",
-	"eu-west-1": "Z32O12XQLNTSW2", "eu-central-1": "Z215JYRZR1TBD5", "eu-west-2": "ZHURV8PSTC4K8", "eu-north-1": "Z23TAZ6LKFMNIO",
-	"ap-northeast-1": "Z14GRHDCWA56QT", "ap-northeast-3": "Z5LXEXXYW11ES", "ap-southeast-1": "Z1LMS91P8CMLE5", "ap-southeast-2": "Z1GM3OXH4ZPM65",
+// hostedZones are the ids of the zones that names of application and of network
+// load balancers are in, by region, which Route 53 aliases name.
+var hostedZones = map[string][2]string{
+	"us-east-1": {"Z35SXDOTRQ7X7K", "Z26RNL4JYFTOTI"}, "us-east-2": {"Z3AADJGX6KTTL2", "ZLMOA37VPKANP"},
+	"us-west-1": {"Z368ELLRRE2KJ0", "Z24FKFUX50B4VW"}, "us-west-2": {"Z1H1FL5HABSF5", "Z18D5FSROUN65G"},
+	"eu-west-1": {"Z32O12XQLNTSW2", "Z2IFOLAFXWLO4F"}, "eu-central-1": {"Z215JYRZR1TBD5", "Z3F0SRJ5LGBH90"},
+	"eu-west-2": {"ZHURV8PSTC4K8", "ZD4D7Y8KGAS4G"}, "eu-north-1": {"Z23TAZ6LKFMNIO", "Z1UDT6IFJ4EJM"},
+	"ap-northeast-1": {"Z14GRHDCWA56QT", "Z31USIVHYNEOWT"}, "ap-northeast-3": {"Z5LXEXXYW11ES", "Z1GWIQ4HH19I5X"},
+	"ap-southeast-1": {"Z1LMS91P8CMLE5", "ZKVM4W9LS7TM"}, "ap-southeast-2": {"Z1GM3OXH4ZPM65", "ZCT6FZBF4DROD"},
 }
 
-// hostedZone is the zone of a region's load balancers.
-func hostedZone(region string) string {
-	if z, ok := hostedZones[region]; ok {
-		return z
+// hostedZone is the zone of a region's load balancers of a kind.
+func hostedZone(region, kind string) string {
+	z, ok := hostedZones[region]
+	if !ok {
+		z = hostedZones["us-east-1"]
 	}
-	return hostedZones["us-east-1"]
+	if kind == networkKind {
+		return z[1]
+	}
+	return z[0]
 }
 
 func checkName(kind, name string) error {
@@ -99,7 +106,7 @@ func (s *Service) CreateLoadBalancer(ctx context.Context, in *elbapi.CreateLoadB
 		host = "internal-" + host
 	}
 	b := balancer{LoadBalancer: elbapi.LoadBalancer{
-		AvailabilityZones: zones, CanonicalHostedZoneId: aws.Ptr(hostedZone(p.Region)), CreatedTime: s.now(), DNSName: &host,
+		AvailabilityZones: zones, CanonicalHostedZoneId: aws.Ptr(hostedZone(p.Region, kind)), CreatedTime: s.now(), DNSName: &host,
 		IpAddressType: aws.Ptr(elbapi.IpAddressTypeIpv4), LoadBalancerArn: aws.Ptr(p.LoadBalancer(kind, name, id)), LoadBalancerName: &name,
 		Scheme: &scheme, SecurityGroups: groups, State: &elbapi.LoadBalancerState{Code: aws.Ptr(elbapi.LoadBalancerStateEnumProvisioning)},
 		Type: aws.Ptr(setting(in.Type, elbapi.LoadBalancerTypeEnumApplication)), VpcId: &vpc,

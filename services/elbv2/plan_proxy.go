@@ -217,6 +217,7 @@ func planGroup(g *group, crossZone bool) (proxy.TargetGroup, error) {
 	}
 	tg.ZoneOnly = !crossZone
 	if stream(g.Protocol) {
+		tg.CutUnhealthy = g.attribute(cutKey) == "true"
 		tg.Protocol, tg.ProxyProtocol, tg.Linger = proxy.Stream, g.attribute(proxyKey2) == "true", g.attribute(terminateKey) == "false"
 		if g.attribute(stickyKey) == "true" {
 			tg.Sticky = time.Hour // for as long as the target is there

@@ -178,6 +178,9 @@ func (g *group) observe(ctx context.Context, t *target, r proxy.CheckResult, c p
 			t.ramp.Store(g.e.clock.Now().UnixNano())
 		}
 		g.refresh()
+		if g.settings.Load().CutUnhealthy && t.track.State() == proxy.Unhealthy {
+			t.pool.sever()
+		}
 		g.e.news.add(proxy.Change{TargetGroup: g.id})
 	}
 }

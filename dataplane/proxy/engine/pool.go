@@ -198,12 +198,19 @@ func (p *pool) part(u *fastUpstream) {
 	delete(p.fast, u)
 }
 
-// cut closes everything.
+// cut closes everything, and nothing is opened any more.
 func (p *pool) cut() {
 	p.drain()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.gone = true
+	p.mu.Unlock()
+	p.sever()
+}
+
+// sever closes every connection; others may follow.
+func (p *pool) sever() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for u := range p.open {
 		u.Conn.Close() // who uses it sees the error and forgets it
 	}

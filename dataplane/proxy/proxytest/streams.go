@@ -135,6 +135,48 @@ func streamTargets(e *env) {
 	}
 }
 
+func streamsToUnhealthy(e *env) {
+	e.stream()
+	checked := e.listen() // what the checks ask, apart from the echo
+	e.groups[0].Check.Port = netip.MustParseAddrPort(checked.Addr().String()).Port()
+	e.groups[0].Targets = []proxy.Target{{Address: e.echoes("a")}}
+	a := e.groups[0].Targets[0].Address
+	e.up()
+	e.untilState(a, proxy.Healthy)
+	p := make([]byte, 1)
+	open := func() *conn {
+		c := e.dial()
+		if _, err := io.ReadFull(c, p); err != nil {
+			e.t.Fatal(err)
+		}
+		return c
+	}
+	kept := open()
+	checked.Close()
+	e.untilState(a, proxy.Unhealthy)
+	kept.send("x")
+	if _, err := io.ReadFull(kept, p); err != nil || p[0] != 'x' {
+		e.t.Errorf("a connection to the unhealthy: %q %v", p, err)
+	}
+	kept.Close()
+
+	again, err := net.Listen("tcp", checked.Addr().String())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer again.Close()
+	e.groups[0].CutUnhealthy = true
+	e.set()
+	e.untilState(a, proxy.Healthy)
+	cut := open()
+	again.Close()
+	e.untilState(a, proxy.Unhealthy)
+	if n, err := cut.Read(p); err == nil {
+		e.t.Errorf("a connection to the unhealthy goes on: %q", p[:n])
+	}
+	open().Close() // all are unhealthy: new ones are still taken
+}
+
 func proxyProtocol(e *env) {
 	e.stream()
 	e.groups[0].ProxyProtocol = true

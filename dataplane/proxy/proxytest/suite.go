@@ -59,6 +59,7 @@ func Run(t *testing.T, n New) {
 		// streams.go
 		"streams":                    streams,
 		"streams to several targets": streamTargets,
+		"streams to the unhealthy":   streamsToUnhealthy,
 		"PROXY protocol":             proxyProtocol,
 		"checks that only connect":   checksTCP,
 		// faults.go
