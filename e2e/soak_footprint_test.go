@@ -155,3 +155,43 @@ func (w *soakWorld) engineLeft() (left, snapshots []string, err error) {
 		})
 	})
 }
+
+// logWriters tells of each log writer who else holds the pipes that it reads:
+// it ends when they are closed.
+func (w *soakWorld) logWriters() (out []string) {
+	held := map[string][]string{} // by pipe
+	names := map[string]string{}  // of processes
+	writers := map[string][]string{}
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, name := range files {
+		to, err := os.Readlink(name)
+		if err != nil || !strings.HasPrefix(to, "pipe:") {
+			continue
+		}
+		pid := strings.Split(name, "/")[2]
+		b, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err != nil {
+			continue
+		}
+		names[pid] = pid + " " + string(bytes.ReplaceAll(b, []byte{0}, []byte{' '}))
+		fd := filepath.Base(name)
+		if args := bytes.Split(b, []byte{0}); len(args) > 1 && string(args[1]) == "log" && bytes.HasPrefix(b, []byte(w.in.DataDir)) {
+			if fd == "3" || fd == "4" {
+				writers[pid] = append(writers[pid], to)
+			}
+			continue
+		}
+		held[to] = append(held[to], pid)
+	}
+	for pid, pipes := range writers {
+		line := names[pid] + "reads from"
+		for _, p := range pipes {
+			line += " " + p
+			for _, holder := range held[p] {
+				line += fmt.Sprintf(" (%s)", names[holder])
+			}
+		}
+		out = append(out, line)
+	}
+	return out
+}

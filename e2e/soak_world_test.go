@@ -90,6 +90,7 @@ func newSoakWorldIn(t *testing.T, in *harness.Instance) *soakWorld {
 		left, snapshots, err := w.engineLeft()
 		folders, _ := filepath.Glob(filepath.Join(w.engineDir(), "io.containerd.snapshotter.v1.overlayfs/snapshots/*"))
 		t.Logf("containerd has %s\nand the snapshots %s\nin the folders %s %v", strings.Join(left, ", "), strings.Join(snapshots, ", "), strings.Join(folders, ", "), err)
+		t.Logf("log writers:\n%s", strings.Join(w.logWriters(), "\n"))
 	})
 	for _, step := range []func(context.Context) error{w.connect, w.network, w.image, w.definition, w.service} {
 		if err := step(t.Context()); err != nil {

@@ -15,7 +15,7 @@ import (
 // others meanwhile; and how long a collection may take.
 const (
 	collectDelay    = time.Second
-	collectPatience = time.Minute
+	collectPatience = 10 * time.Second
 )
 
 // letGo notes that there is something to collect. containerd notes it too, but
@@ -46,12 +46,13 @@ func (r *Runtime) collect() {
 
 // collectNow returns after a collection: that is what the end of a lease may wait
 // for. The lease holds a layer, so that there is one to collect: containerd does
-// not look at its layers otherwise.
+// not look at its layers otherwise. What is begun is ended, also when the runtime
+// is closed meanwhile; of one that is killed, endLeases ends it.
 func (r *Runtime) collectNow() error {
-	ctx, cancel := context.WithTimeout(withNamespace(r.ctx), collectPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(withNamespace(r.ctx)), collectPatience)
 	defer cancel()
 	name := "collect-" + ids.Hex(16)
-	l, err := r.Leases().Create(ctx, leases.WithID(name), leases.WithExpiration(collectPatience))
+	l, err := r.Leases().Create(ctx, leases.WithID(name), leases.WithExpiration(time.Hour), leases.WithLabel(workLabel, work))
 	if err != nil {
 		return err
 	}
