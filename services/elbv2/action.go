@@ -12,6 +12,9 @@ import (
 // maxForward is how many target groups one action may forward to.
 const maxForward = 5
 
+// redirectKeywords are the parts of a request that a redirect may name.
+var redirectKeywords = strings.NewReplacer("#{protocol}", "", "#{host}", "", "#{port}", "", "#{path}", "", "#{query}", "")
+
 // checkActions checks the actions of a rule or listener and writes them as AWS
 // shows them: with every default, and forwards both short and long.
 func checkActions(in []elbapi.Action) ([]elbapi.Action, error) {
@@ -47,6 +50,14 @@ func checkAction(a elbapi.Action) (elbapi.Action, error) {
 		}
 		if n, err := strconv.Atoi(*r.Port); *r.Port != "#{port}" && (err != nil || n < 1 || n > 65535) {
 			return a, invalid("The redirect port '%s' must be '#{port}' or in the range '1-65535'", *r.Port)
+		}
+		for _, part := range []*string{r.Host, r.Path, r.Query} {
+			if strings.Contains(redirectKeywords.Replace(*part), "#{") {
+				return a, invalid("The redirect configuration value '%s' contains a keyword that is not valid: it must be one of '#{protocol}, #{host}, #{port}, #{path}, #{query}'", *part)
+			}
+		}
+		if p := *r.Protocol; p != "#{protocol}" && p != elbapi.ProtocolEnumHttp && p != elbapi.ProtocolEnumHttps {
+			return a, invalid("The redirect protocol '%s' must be '#{protocol}', 'HTTP' or 'HTTPS'", p)
 		}
 		a.RedirectConfig = &r
 	case elbapi.ActionTypeEnumFixedResponse:
@@ -112,9 +123,13 @@ func checkForward(a elbapi.Action) (elbapi.Action, error) {
 	return a, nil
 }
 
-// loops refuses a redirect of a listener to itself.
-func (l *listener) loops(actions []elbapi.Action) error {
+// may refuses actions that the listener cannot take: a redirect to itself, and of
+// streams all but to forward them.
+func (l *listener) may(actions []elbapi.Action) error {
 	for i := range actions {
+		if t := aws.Val(actions[i].Type); stream(l.Protocol) && t != elbapi.ActionTypeEnumForward {
+			return elbapi.InvalidLoadBalancerActionException("Actions of type '%s' are not supported for listeners with protocol '%s'", t, aws.Val(l.Protocol))
+		}
 		r := actions[i].RedirectConfig
 		if r == nil {
 			continue

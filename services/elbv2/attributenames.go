@@ -87,6 +87,8 @@ const (
 	appLife      = "stickiness.app_cookie.duration_seconds"
 	minCount     = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
 	minPercent   = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"
+	dnsCount     = "target_group_health.dns_failover.minimum_healthy_targets.count"
+	dnsPercent   = "target_group_health.dns_failover.minimum_healthy_targets.percentage"
 	proxyKey2    = "proxy_protocol_v2.enabled"
 	terminateKey = "deregistration_delay.connection_termination.enabled"
 	cutKey       = "target_health_state.unhealthy.connection_termination.enabled"
@@ -102,8 +104,8 @@ var common = map[string]attribute{
 	stickyKey:    {def: "false", check: boolean},
 	minCount:     {def: "1", check: between(1, 1000)},
 	minPercent:   {def: "off", check: or(oneOf("off"), between(1, 100))},
-	"target_group_health.dns_failover.minimum_healthy_targets.count":      {def: "1", check: or(oneOf("off"), between(1, 1000)), only: true},
-	"target_group_health.dns_failover.minimum_healthy_targets.percentage": {def: "off", check: or(oneOf("off"), between(1, 100)), only: true},
+	dnsCount:     {def: "1", check: or(oneOf("off"), between(1, 1000))},
+	dnsPercent:   {def: "off", check: or(oneOf("off"), between(1, 100))},
 }
 
 // groupAttributes are those of target groups of HTTP and HTTPS.

@@ -36,8 +36,11 @@ func (g *group) known() map[string]attribute {
 }
 
 func (l *listener) known() map[string]attribute {
-	if stream(l.Protocol) {
+	switch aws.Val(l.Protocol) {
+	case elbapi.ProtocolEnumTcp:
 		return streamListenerAttributes
+	case elbapi.ProtocolEnumTls:
+		return nil // 350 seconds idle, which cannot be changed
 	}
 	return listenerAttributes
 }

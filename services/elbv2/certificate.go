@@ -206,7 +206,13 @@ func (s *Service) loadCertificates(ctx context.Context, balancers []balancer) ma
 // DescribeSSLPolicies shows the security policies there are.
 func (s *Service) DescribeSSLPolicies(_ context.Context, in *elbapi.DescribeSSLPoliciesInput) (*elbapi.DescribeSSLPoliciesOutput, error) {
 	var all []elbapi.SslPolicy
+	if t := in.LoadBalancerType; t != nil && *t != elbapi.LoadBalancerTypeEnumApplication && *t != elbapi.LoadBalancerTypeEnumNetwork {
+		return nil, notServed("Load balancers of type '" + *t + "'")
+	}
 	for _, name := range in.Names {
+		if tlspolicy.FIPS(name) {
+			return nil, notServed("The SSL policy '" + name + "'")
+		}
 		if _, ok := tlspolicy.Find(name); !ok {
 			return nil, elbapi.SSLPolicyNotFoundException("SSL policy '%s' not found", name)
 		}

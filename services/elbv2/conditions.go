@@ -9,8 +9,18 @@ import (
 	elbapi "minato/aws/api/elbv2"
 )
 
-// maxConditionValues is how many values all conditions of a rule may have.
-const maxConditionValues = 5
+// maxConditionValues is how many values all conditions of a rule may have, and
+// maxWildcards how many wildcards there may be in them.
+const (
+	maxConditionValues = 5
+	maxWildcards       = 6
+)
+
+// Characters that values of conditions may have besides letters and digits.
+const (
+	pathCharacters = "_-.$/~\"'@:+&*?"
+	hostCharacters = "-.*?"
+)
 
 // checkConditions checks a rule's conditions and writes them as AWS shows them:
 // host and path both short and long.
@@ -19,7 +29,7 @@ func checkConditions(in []elbapi.RuleCondition) ([]elbapi.RuleCondition, error) 
 		return nil, invalid("A condition must be specified")
 	}
 	out := slices.Clone(in)
-	values, seen := 0, map[string]bool{}
+	values, wildcards, seen := 0, 0, map[string]bool{}
 	for i := range out {
 		c := &out[i]
 		field := aws.Val(c.Field)
@@ -37,6 +47,9 @@ func checkConditions(in []elbapi.RuleCondition) ([]elbapi.RuleCondition, error) 
 		if values += n; values > maxConditionValues {
 			return nil, invalid("A rule can only have '%d' condition values", maxConditionValues)
 		}
+		if wildcards += wildcardsOf(c); wildcards > maxWildcards {
+			return nil, invalid("A rule can only have '%d' condition wildcards", maxWildcards)
+		}
 	}
 	return out, nil
 }
@@ -53,12 +66,18 @@ func checkCondition(c *elbapi.RuleCondition) (int, error) {
 			c.Values = c.PathPatternConfig.Values
 		}
 		c.PathPatternConfig = &elbapi.PathPatternConditionConfig{Values: c.Values}
+		if err := checkCharacters(c.Values, pathCharacters); err != nil {
+			return 0, err
+		}
 		return len(c.Values), checkValues(field, c.Values, 128)
 	case "host-header":
 		if c.HostHeaderConfig != nil {
 			c.Values = c.HostHeaderConfig.Values
 		}
 		c.HostHeaderConfig = &elbapi.HostHeaderConditionConfig{Values: c.Values}
+		if err := checkCharacters(c.Values, hostCharacters); err != nil {
+			return 0, err
+		}
 		return len(c.Values), checkValues(field, c.Values, 128)
 	case "http-header":
 		if c.HttpHeaderConfig == nil || aws.Val(c.HttpHeaderConfig.HttpHeaderName) == "" {
@@ -72,14 +91,22 @@ func checkCondition(c *elbapi.RuleCondition) (int, error) {
 		if c.HttpRequestMethodConfig == nil {
 			return 0, nil
 		}
+		for _, v := range c.HttpRequestMethodConfig.Values {
+			if strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") != "" {
+				return 0, invalid("Condition value '%s' contains a character that is not valid", v)
+			}
+		}
 		return len(c.HttpRequestMethodConfig.Values), checkValues(field, c.HttpRequestMethodConfig.Values, 40)
 	case "query-string":
 		if c.QueryStringConfig == nil {
 			return 0, nil
 		}
 		for _, q := range c.QueryStringConfig.Values {
-			if q.Value == nil {
+			if aws.Val(q.Value) == "" {
 				return 0, invalid("A query string value must be specified")
+			}
+			if err := checkValues(field, []string{*q.Value, setting(q.Key, *q.Value)}, 128); err != nil {
+				return 0, err
 			}
 		}
 		return len(c.QueryStringConfig.Values), nil
@@ -106,3 +133,33 @@ func checkValues(field string, values []string, most int) error {
 	}
 	return nil
 }
+
+// checkCharacters takes letters, digits and those that are also allowed.
+func checkCharacters(values []string, also string) error {
+	for _, v := range values {
+		for _, c := range v {
+			if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !strings.ContainsRune(also, c) {
+				return invalid("Condition value '%s' contains a character that is not valid", v)
+			}
+		}
+	}
+	return nil
+}
+
+// wildcardsOf counts the wildcards of a condition's values.
+func wildcardsOf(c *elbapi.RuleCondition) int {
+	all := slices.Clone(c.Values)
+	if c.HttpHeaderConfig != nil {
+		all = append(all, c.HttpHeaderConfig.Values...)
+	}
+	if c.QueryStringConfig != nil {
+		for _, q := range c.QueryStringConfig.Values {
+			all = append(all, escaped.Replace(aws.Val(q.Key)), escaped.Replace(aws.Val(q.Value)))
+		}
+	}
+	text := strings.Join(all, " ")
+	return strings.Count(text, "*") + strings.Count(text, "?")
+}
+
+// escaped takes out of a query string's pattern what stands for itself.
+var escaped = strings.NewReplacer(`\*`, "", `\?`, "")

@@ -54,7 +54,7 @@ func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerI
 		if len(b.Listeners) >= maxListeners {
 			return elbapi.TooManyListenersException("The maximum number of listeners has been reached on load balancer '%s'", aws.Val(b.LoadBalancerArn))
 		}
-		if err := l.loops(actions); err != nil {
+		if err := l.may(actions); err != nil {
 			return err
 		}
 		b.Listeners = append(b.Listeners, l)
@@ -140,7 +140,7 @@ func (s *Service) ModifyListener(ctx context.Context, in *elbapi.ModifyListenerI
 			l.DefaultActions = actions
 		}
 		out = l.Listener
-		if err := l.loops(l.DefaultActions); err != nil {
+		if err := l.may(l.DefaultActions); err != nil {
 			return err
 		}
 		return b.portFree(l)

@@ -21,6 +21,7 @@ const (
 	maxListeners = 50
 	maxRules     = 100
 	maxTargets   = 1000
+	maxUnique    = 100 // target groups of a load balancer
 )
 
 // hostedZones are the ids of the zones that names of application and of network
@@ -370,17 +371,19 @@ func (s *Service) DescribeAccountLimits(_ context.Context, in *elbapi.DescribeAc
 		max  int
 	}{
 		{"application-load-balancers", maxBalancers},
-		{"target-groups", maxGroups},
-		{"targets-per-application-load-balancer", maxTargets},
-		{"listeners-per-application-load-balancer", maxListeners},
-		{"rules-per-application-load-balancer", maxRules},
-		{"target-groups-per-action-on-application-load-balancer", maxForward},
-		{"targets-per-target-group", maxTargets},
 		{"network-load-balancers", maxBalancers},
+		{"target-groups", maxGroups},
+		{"target-groups-per-application-load-balancer", maxUnique},
+		{"target-groups-per-action-on-application-load-balancer", maxForward},
+		{"target-groups-per-action-on-network-load-balancer", maxForward},
+		{"targets-per-target-group", maxTargets},
+		{"listeners-per-application-load-balancer", maxListeners},
 		{"listeners-per-network-load-balancer", maxListeners},
+		{"rules-per-application-load-balancer", maxRules},
+		{"condition-values-per-alb-rule", maxConditionValues},
+		{"condition-wildcards-per-alb-rule", maxWildcards},
 		{"certificates-per-application-load-balancer", maxCertificates},
 		{"certificates-per-network-load-balancer", maxCertificates},
-		{"condition-values-per-alb-rule", maxConditionValues},
 	} {
 		all = append(all, elbapi.Limit{Name: aws.Ptr(l.name), Max: aws.Ptr(fmt.Sprint(l.max))})
 	}

@@ -62,7 +62,7 @@ func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Dur
 		zones[aws.Val(b.LoadBalancerArn)] = b.zoneNames()
 		p.config.LoadBalancers = append(p.config.LoadBalancers, planBalancer(b, seen, inv.certificates))
 		crossing[aws.Val(b.LoadBalancerArn)] = b.attribute(crossZoneKey) == "true"
-		p.names = append(p.names, b.dnsName(seen))
+		p.names = append(p.names, b.dnsName(seen, b.failedOver(inv)))
 	}
 	for i := range inv.groups {
 		g := &inv.groups[i]
@@ -108,19 +108,6 @@ func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Dur
 	return p
 }
 
-// dnsName is the load balancer's name with what it resolves to.
-func (b *balancer) dnsName(seen nodes) Name {
-	n := Name{Name: strings.ToLower(aws.Val(b.DNSName)), Internal: aws.Val(b.Scheme) == elbapi.LoadBalancerSchemeEnumInternal, VPC: aws.Val(b.VpcId)}
-	for _, node := range seen.Nodes {
-		if addr := node.Public; n.Internal {
-			n.Addrs = append(n.Addrs, node.Private)
-		} else if addr.IsValid() {
-			n.Addrs = append(n.Addrs, addr)
-		}
-	}
-	return n
-}
-
 func planBalancer(b *balancer, seen nodes, certificates map[string]*tls.Certificate) proxy.LoadBalancer {
 	is := func(key string) bool { return b.attribute(key) == "true" }
 	lb := proxy.LoadBalancer{ID: aws.Val(b.LoadBalancerArn), Network: aws.Val(b.VpcId)}
@@ -160,7 +147,7 @@ func (b *balancer) zoneOf(subnet string) string {
 func planListener(l *listener, certificates map[string]*tls.Certificate) (proxy.Listener, bool) {
 	pl := proxy.Listener{ID: aws.Val(l.ListenerArn), Port: uint16(aws.Val(l.Port)), Default: planAction(l.DefaultActions), Stream: stream(l.Protocol)}
 	if pl.Stream {
-		pl.IdleTimeout = duration(l.attribute(idleKey))
+		pl.IdleTimeout = duration(value(streamListenerAttributes, l.Attributes, idleKey))
 	} else {
 		pl.HideServer = l.attribute("routing.http.response.server.enabled") == "false"
 		for _, key := range slices.Sorted(maps.Keys(l.Attributes)) {
@@ -212,10 +199,7 @@ func planGroup(g *group, crossZone bool) (proxy.TargetGroup, error) {
 		ID: aws.Val(g.TargetGroupArn), Check: check, TLS: secure(g.Protocol), MinHealthyCount: g.number(minCount), MinHealthyPercent: g.number(minPercent),
 		Protocol: map[string]proxy.Protocol{http2Version: proxy.HTTP2, grpcVersion: proxy.GRPC}[aws.Val(g.ProtocolVersion)],
 	}
-	if v := g.attribute(crossZoneKey); v != crossZoneOfBalancer {
-		crossZone = v == "true"
-	}
-	tg.ZoneOnly = !crossZone
+	tg.ZoneOnly = !g.crosses(crossZone)
 	if stream(g.Protocol) {
 		tg.CutUnhealthy = g.attribute(cutKey) == "true"
 		tg.Protocol, tg.ProxyProtocol, tg.Linger = proxy.Stream, g.attribute(proxyKey2) == "true", g.attribute(terminateKey) == "false"
@@ -235,6 +219,15 @@ func planGroup(g *group, crossZone bool) (proxy.TargetGroup, error) {
 		}
 	}
 	return tg, err
+}
+
+// crosses tells whether a group's targets serve every zone; of is what holds for
+// those that leave it to the load balancer.
+func (g *group) crosses(of bool) bool {
+	if v := g.attribute(crossZoneKey); v != crossZoneOfBalancer {
+		return v == "true"
+	}
+	return of
 }
 
 // planAction is the one action of a list; others come before it in AWS, none of

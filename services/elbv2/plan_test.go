@@ -93,6 +93,50 @@ func TestInterfacesConverge(t *testing.T) {
 	})
 }
 
+// TestFailOverByName: a name leads only to zones whose own targets are well, as
+// long as there are any.
+func TestFailOverByName(t *testing.T) {
+	lbARN, tgARN := place.LoadBalancer("net", "lb", "1"), place.TargetGroup("tg", "1")
+	a, c := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("10.0.1.9")
+	one, two, three := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.1.1:80"), netip.MustParseAddrPort("10.0.1.2:80")
+	for name, x := range map[string]struct {
+		set     map[string]string // attributes of the group
+		cross   string            // of the load balancer
+		healthy []netip.AddrPort
+		want    []netip.Addr
+	}{
+		"all are well":              {nil, "false", []netip.AddrPort{one, two, three}, []netip.Addr{a, c}},
+		"one zone is not":           {nil, "false", []netip.AddrPort{two}, []netip.Addr{c}},
+		"no zone is":                {nil, "false", nil, []netip.Addr{a, c}},
+		"cross-zone":                {nil, "true", []netip.AddrPort{two}, []netip.Addr{a, c}},
+		"cross-zone, not the group": {map[string]string{crossZoneKey: "false"}, "true", []netip.AddrPort{two}, []netip.Addr{c}},
+		"off":                       {map[string]string{dnsCount: "off"}, "false", []netip.AddrPort{two}, []netip.Addr{a, c}},
+		"a higher count":            {map[string]string{dnsCount: "2"}, "false", []netip.AddrPort{one, two, three}, []netip.Addr{c}},
+		"a percentage":              {map[string]string{dnsCount: "off", dnsPercent: "60"}, "false", []netip.AddrPort{one, two}, []netip.Addr{a}},
+	} {
+		b := balancer{LoadBalancer: elbapi.LoadBalancer{
+			LoadBalancerArn: &lbARN, Type: aws.Ptr("network"), Scheme: aws.Ptr("internal"),
+			AvailabilityZones: []elbapi.AvailabilityZone{{ZoneName: aws.Ptr("us-east-1a"), SubnetId: aws.Ptr("s-a")}, {ZoneName: aws.Ptr("us-east-1c"), SubnetId: aws.Ptr("s-c")}},
+		}, Attributes: map[string]string{crossZoneKey: x.cross}}
+		g := group{TargetGroup: elbapi.TargetGroup{TargetGroupArn: &tgARN, Protocol: aws.Ptr("TCP"), LoadBalancerArns: []string{lbARN}}, Attributes: x.set, Targets: []target{
+			{Address: one, Zone: "us-east-1a"}, {Address: two, Zone: "us-east-1c"}, {Address: three, Zone: "us-east-1c"},
+		}}
+		h := health{ARN: tgARN}
+		for _, t := range g.Targets {
+			state := proxy.Unhealthy
+			if slices.Contains(x.healthy, t.Address) {
+				state = proxy.Healthy
+			}
+			h.Targets = append(h.Targets, proxy.TargetHealth{Address: t.Address, State: state})
+		}
+		inv := &inventory{groups: []group{g}, health: map[string]health{tgARN: h}}
+		got := b.dnsName(nodes{Nodes: []node{{Subnet: "s-a", Private: a}, {Subnet: "s-c", Private: c}}}, b.failedOver(inv)).Addrs
+		if !slices.Equal(got, x.want) {
+			t.Errorf("%s: %v, want %v", name, got, x.want)
+		}
+	}
+}
+
 func TestPlanProxy(t *testing.T) {
 	now := time.Now()
 	ago := func(d time.Duration) *time.Time { return aws.Ptr(now.Add(-d)) }

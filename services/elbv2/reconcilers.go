@@ -27,8 +27,8 @@ func (s *Service) Register(c *controller.Controller, certificates ...string) {
 	c.Wake(interfacesLoop, s.balancers.Prefix(), placeOf)
 	c.Wake(interfacesLoop, "ec2/network-interface/", placeOf)
 	c.Wake(proxyLoop, recordsPrefix, func(changed string) string {
-		if strings.HasPrefix(changed, s.health.Prefix()) || strings.HasPrefix(changed, s.places.Prefix()) {
-			return "" // the data plane said so itself
+		if strings.HasPrefix(changed, s.places.Prefix()) {
+			return ""
 		}
 		return proxyKey
 	})

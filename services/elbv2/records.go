@@ -227,6 +227,9 @@ func (s *Service) txGroup(tx *store.Tx, p arn.Place, text *string) (group, error
 func (s *Service) txPutBalancer(tx *store.Tx, p arn.Place, b *balancer, before []string) error {
 	self := aws.Val(b.LoadBalancerArn)
 	after := b.uses()
+	if len(after) > maxUnique && len(after) > len(before) {
+		return elbapi.TooManyUniqueTargetGroupsPerLoadBalancerException("The maximum number of unique target groups has been reached on load balancer '%s'", self)
+	}
 	for _, text := range after {
 		g, err := s.txGroup(tx, p, &text)
 		if err != nil {

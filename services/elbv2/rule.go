@@ -44,7 +44,7 @@ func (s *Service) CreateRule(ctx context.Context, in *elbapi.CreateRuleInput) (*
 		if count >= maxRules {
 			return elbapi.TooManyRulesException("The maximum number of rules has been reached on load balancer '%s'", aws.Val(b.LoadBalancerArn))
 		}
-		if err := l.loops(actions); err != nil {
+		if err := l.may(actions); err != nil {
 			return err
 		}
 		parts, _ := arnParts(aws.Val(l.ListenerArn), "listener", 4)
@@ -100,7 +100,7 @@ func (s *Service) ModifyRule(ctx context.Context, in *elbapi.ModifyRuleInput) (*
 			}
 		}
 		out = r.Rule
-		return l.loops(r.Actions)
+		return l.may(r.Actions)
 	})
 	if err != nil {
 		return nil, err

@@ -54,6 +54,15 @@ func (s *Service) changeCertificate(ctx context.Context, name string, f func(tx 
 	})
 }
 
+// trimmed is a text without the line feeds around it: so certificates are shown,
+// and Terraform compares them.
+func trimmed(text *string) *string {
+	if text == nil {
+		return nil
+	}
+	return aws.Ptr(strings.TrimSpace(*text))
+}
+
 // UploadServerCertificate takes a certificate with its key.
 func (s *Service) UploadServerCertificate(ctx context.Context, in *iamapi.UploadServerCertificateInput) (*iamapi.UploadServerCertificateOutput, error) {
 	pair, err := pemcert.Parse([]byte(*in.CertificateBody), []byte(aws.Val(in.CertificateChain)), []byte(*in.PrivateKey))
@@ -69,7 +78,7 @@ func (s *Service) UploadServerCertificate(ctx context.Context, in *iamapi.Upload
 	}
 	path, name := pathOr(in.Path), *in.ServerCertificateName
 	c := serverCertificate{ServerCertificate: iamapi.ServerCertificate{
-		CertificateBody: in.CertificateBody, CertificateChain: in.CertificateChain,
+		CertificateBody: trimmed(in.CertificateBody), CertificateChain: trimmed(in.CertificateChain),
 		ServerCertificateMetadata: &iamapi.ServerCertificateMetadata{
 			Arn: aws.Ptr(arnOf(account(ctx), "server-certificate", path, name)), Expiration: aws.Ptr(pair.Leaf.NotAfter.UTC()), Path: &path,
 			ServerCertificateId: uniqueID("ASCA"), ServerCertificateName: &name, UploadDate: s.now(),
