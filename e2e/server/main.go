@@ -1,7 +1,8 @@
 // Command server is what the tasks of the end-to-end tests run: one static
 // binary that answers, or ends, as its arguments say.
 //
-//	server serve TEXT   answers TEXT on port 80 until SIGTERM, then finishes what it has
+//	server serve TEXT   answers TEXT on port 80 until SIGTERM, then finishes what it has;
+//	                    /echo answers with what it is sent, /ws is a WebSocket that does
 //	server exit CODE    ends at once
 //	server digest NAMES prints the SHA-256 of variables, by their names between commas
 //	server talk BYTES   writes lines of so many bytes until SIGTERM
@@ -23,6 +24,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/websocket"
 )
 
 func main() {
@@ -78,9 +81,25 @@ func main() {
 func serve(text string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	s := &http.Server{Addr: ":80", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, text) // the caller may be gone
-	})}
+	})
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			panic(err) // the first answer would end the reading
+		}
+		io.Copy(w, r.Body)
+	})
+	mux.Handle("/ws", websocket.Server{Handler: func(c *websocket.Conn) {
+		defer context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Now()) })()
+		for message := ""; websocket.Message.Receive(c, &message) == nil; {
+			if websocket.Message.Send(c, message) != nil {
+				return
+			}
+		}
+	}})
+	s := &http.Server{Addr: ":80", Handler: mux}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
