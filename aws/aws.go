@@ -88,6 +88,12 @@ func (e *Error) HTTPStatus() int {
 	return e.Status
 }
 
+// OurFault tells whether the error is a fault of the service's own, and not the
+// caller's to mend: 501 is for who asks for what is not served.
+func (e *Error) OurFault() bool {
+	return e.HTTPStatus() >= http.StatusInternalServerError && e.HTTPStatus() != http.StatusNotImplemented
+}
+
 // IsCode reports whether err is an *Error with the given code.
 func IsCode(err error, code string) bool {
 	var e *Error
@@ -131,9 +137,13 @@ type Service struct {
 	Fault        string     // the code of a fault of the service's own, such as "ServerException"
 	Global       bool       // IAM and STS: one endpoint for all regions
 	QueryErrors  bool       // the newer protocols tell the codes of the query protocol too (awsQueryCompatible)
+	Unserved     []Route    // what AWS has and we do not, of REST services
 	Operations   map[string]*Operation
 	Known        map[string]bool // every operation of the full model, served or not
 }
+
+// Route is how a REST service tells an operation by method and path.
+type Route struct{ Name, Method, URI string }
 
 // Operation describes one operation that minato serves.
 type Operation struct {
@@ -143,7 +153,8 @@ type Operation struct {
 	Output        reflect.Type // struct type of the output
 	Method        string       // HTTP method of REST protocols
 	URI           string       // URI template of REST protocols
-	ResultWrapper string       // element around the result in query answers
+	Status        int          // HTTP status of REST protocols' answers; 0 means 200
+	ResultWrapper string       // element around the result in query answers, the root of REST-XML's
 	InputShape    *Shape       // constraints and wire names of the input; nil when the operation has none
 	OutputShape   *Shape       // nil when the operation answers with nothing
 }

@@ -17,6 +17,7 @@ const (
 	Timestamp
 	Blob
 	Document // any JSON value
+	Stream   // a body that is not held in memory: an io.ReadCloser
 )
 
 // Shape is what codecs and validation need to know of a model's shape: wire
@@ -37,6 +38,7 @@ type Shape struct {
 	Format    string // timestampFormat
 	Sensitive bool
 	Payload   string // member that is the whole body, REST protocols
+	Namespace string // an attribute of its element that declares an XML namespace
 }
 
 // Member is one member of a Structure.
@@ -49,5 +51,6 @@ type Member struct {
 	Location   string // "", header, headers, querystring, uri, statusCode
 	Required   bool
 	Flattened  bool
+	Attribute  bool // an attribute of the element, in XML
 	Idempotent bool // idempotencyToken
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"minato/aws/protocol"
 	"minato/dataplane/network"
 	"minato/gateway"
 	"minato/gateway/session"
@@ -24,10 +25,15 @@ func (d *daemon) plainPort() uint16 {
 }
 
 // door is what every client meets: the registry below /v2/, terminals of ECS Exec
-// below their own path, AWS's API elsewhere.
+// below their own path, AWS's API elsewhere. A bucket of S3 can be none of the
+// three: their names are too short, or have capitals.
 func (d *daemon) door() http.Handler {
 	api, registry := d.gateway.Handler(), d.ecr.Registry()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, bucket := protocol.BucketOfHost(r.Host); bucket {
+			api.ServeHTTP(w, r) // whatever the key is called
+			return
+		}
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			registry.ServeHTTP(w, r)
 			return

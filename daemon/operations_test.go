@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -25,6 +26,7 @@ import (
 	stsapi "minato/aws/api/sts"
 	"minato/aws/validate"
 	"minato/controller"
+	"minato/dataplane/blobs"
 	"minato/dataplane/container/containertest"
 	"minato/dataplane/database"
 	"minato/dataplane/host"
@@ -48,6 +50,7 @@ import (
 	"minato/services/iam"
 	"minato/services/logs"
 	"minato/services/rds"
+	"minato/services/s3"
 	"minato/services/secretsmanager"
 	"minato/services/ssm"
 	"minato/services/sts"
@@ -70,6 +73,10 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	}
 	events := open()
 	sealer, err := seal.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := blobs.Open(t.TempDir(), make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +130,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 		secretsmanager.New(secretsmanager.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Self: secretsapi.NewClient(g)}),
 		ssm.New(ssm.Deps{Store: st, Clock: real, Log: log, Seal: sealer, Secrets: secretsapi.NewClient(g), EC2: call.ec2}),
 		balancers, certificates,
+		s3.New(s3.Deps{Store: st, Blobs: files, Clock: real, Log: log, Authorizer: rights, Region: cfg.Region}),
 		cloud9.New(cloud9.Deps{Store: st, Clock: real, Log: log, EC2: call.ec2}),
 		cloudformation.New(cloudformation.Deps{Store: st, Clock: real, Log: log, Invoker: g}),
 	} {
@@ -156,7 +164,7 @@ func invoke(ctx context.Context, t *testing.T, g *gateway.Gateway, op *aws.Opera
 	if err == nil {
 		return out
 	}
-	if e := aws.AsError(err); e.HTTPStatus() >= 500 || e.Code == "" || e.Message == "" {
+	if e := aws.AsError(err); e.OurFault() || e.Code == "" || e.Message == "" {
 		t.Errorf("%s answered %q, status %d: %v\nto %s", op.Action(), e.Code, e.HTTPStatus(), err, asked)
 	}
 	return nil
@@ -302,6 +310,8 @@ func (n *nonsense) set(s *aws.Shape, v reflect.Value, depth int) {
 		v.Set(reflect.ValueOf(time.Unix(n.rand.Int64N(4e9), 0).UTC()))
 	case aws.Blob:
 		v.SetBytes([]byte(n.word(s)))
+	case aws.Stream:
+		v.Set(reflect.ValueOf(io.NopCloser(strings.NewReader(n.word(s)))))
 	}
 }
 

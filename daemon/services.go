@@ -18,6 +18,7 @@ import (
 	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
 	rdsapi "minato/aws/api/rds"
+	s3api "minato/aws/api/s3"
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
 	stsapi "minato/aws/api/sts"
@@ -25,6 +26,7 @@ import (
 	"minato/controller"
 	"minato/daemon/instance"
 	"minato/daemon/relay"
+	"minato/dataplane/blobs"
 	"minato/dataplane/database"
 	"minato/dataplane/host"
 	"minato/dataplane/metrics"
@@ -48,6 +50,7 @@ import (
 	"minato/services/iam"
 	"minato/services/logs"
 	"minato/services/rds"
+	"minato/services/s3"
 	"minato/services/secretsmanager"
 	"minato/services/ssm"
 	"minato/services/sts"
@@ -57,7 +60,7 @@ import (
 // docs/coverage.md shows it.
 func Services() []*aws.Service {
 	return []*aws.Service{
-		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cwapi.Model, autoapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model,
+		ecsapi.Model, elbv2api.Model, ecrapi.Model, ec2api.Model, rdsapi.Model, cfnapi.Model, iamapi.Model, stsapi.Model, logsapi.Model, cwapi.Model, autoapi.Model, secretsapi.Model, ssmapi.Model, cloud9api.Model, acmapi.Model, s3api.Model,
 	}
 }
 
@@ -76,6 +79,7 @@ type services struct {
 	stacks *cloudformation.Service
 	cloud9 *cloud9.Service
 	acm    *acm.Service
+	s3     *s3.Service
 
 	secrets *secretsmanager.Service
 	ssm     *ssm.Service
@@ -157,6 +161,9 @@ func (d *daemon) buildServices() error {
 	if err := d.buildMetrics(); err != nil {
 		return err
 	}
+	if err := d.buildObjects(); err != nil {
+		return err
+	}
 	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
 	d.services.ecr = ecr.New(ecr.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam, OpenRegistry: d.openRegistry,
@@ -184,7 +191,7 @@ func (d *daemon) buildServices() error {
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
 	d.services.stacks = cloudformation.New(cloudformation.Deps{Store: d.store, Clock: d.clock, Log: d.log, Invoker: d.gateway})
-	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.alarms, d.scaler, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.stacks} {
+	for _, s := range []interface{ Registration() gateway.Registration }{d.iam, d.sts, d.secrets, d.ssm, d.logs, d.alarms, d.scaler, d.ecr, d.ec2, d.rds, d.elb, d.ecs, d.cloud9, d.acm, d.s3, d.stacks} {
 		d.gateway.Register(s.Registration())
 	}
 	builds, err := d.newRelay()
@@ -216,6 +223,16 @@ func (d *daemon) buildMetrics() error {
 		Store: d.store, Metrics: metrics.Open(samples, d.clock), History: history, Clock: d.clock, Log: d.log, Scale: d.scaler.Alarmed,
 	})
 	return nil
+}
+
+// buildObjects makes S3 over its files.
+func (d *daemon) buildObjects() error {
+	files, err := blobs.Open(d.in.Path("s3"), d.sealer.Key("objects of s3"))
+	if err != nil {
+		return err
+	}
+	d.services.s3 = s3.New(s3.Deps{Store: d.store, Blobs: files, Clock: d.clock, Log: d.log, Authorizer: d.iam, Region: d.cfg.Region})
+	return d.s3.Unmark(d.ctx)
 }
 
 // openRegistry makes the registry over containerd's content store.
@@ -252,6 +269,7 @@ func (d *daemon) startReconcilers() error {
 	d.control.Wake("network", ec2.NetworkPrefix, func(string) string { return ec2.NetworkKey })
 	d.logs.AddReconcilers(d.control)
 	d.secrets.AddReconcilers(d.control)
+	d.s3.AddReconcilers(d.control)
 	d.alarms.AddReconcilers(d.control)
 	d.scaler.AddReconcilers(d.control)
 	d.ecs.AddReconcilers(d.control)

@@ -7,12 +7,15 @@ import (
 	"minato/aws/identity"
 )
 
-// Check is one question to IAM: may the caller do Action on Resource?
+// Check is one question to IAM: may the caller do Action on Resource? Without an
+// Action nothing is asked: the operation asks for each thing that it does.
 type Check struct {
 	Action   string              // "ecs:RunTask"
 	Resource string              // an ARN, or "*"
 	Shown    string              // how a denial names the resource, where AWS shows what was asked for; "" means Resource
 	Context  map[string][]string // condition keys, such as "iam:PassedToService"
+
+	Owner string // the account of the resource, where its ARN has none (S3)
 
 	// ResourcePolicy is the JSON of the resource's own policy, if it has one
 	// (an ECR repository's); it may allow what the caller's policies do not.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"runtime/debug"
 
@@ -112,7 +113,7 @@ func (g *Gateway) Invoke(ctx context.Context, op *aws.Operation, in any) (out an
 	out, err = reg.Handlers[op.Name](ctx, in)
 	if err != nil {
 		e := aws.AsError(err)
-		if e.HTTPStatus() >= 500 && !errors.Is(err, context.Canceled) {
+		if e.OurFault() && !errors.Is(err, context.Canceled) {
 			g.opt.Log.Error("operation failed", "operation", op.Action(), "caller", identity.From(ctx).ARN, "error", err)
 		}
 		return nil, e
@@ -131,7 +132,13 @@ func (g *Gateway) authorize(ctx context.Context, reg *Registration, op *aws.Oper
 		checks = []Check{{Action: op.Action(), Resource: "*"}}
 	}
 	for _, c := range checks {
+		if c.Action == "" {
+			continue
+		}
 		if err := g.opt.Authorizer.Authorize(ctx, caller, c); err != nil {
+			if caller.Kind == identity.Anonymous && op.Service.Protocols[0] == aws.RestXML {
+				return (&aws.Error{Code: "AccessDenied", Message: "Access Denied", Status: http.StatusForbidden}).Because(err)
+			}
 			return denial(op.Service, err)
 		}
 	}
@@ -152,7 +159,7 @@ func denial(svc *aws.Service, err error) error {
 		d.Code = "UnauthorizedOperation"
 		d.Message = "You are not authorized to perform this operation. " + e.Message
 		d.Status = 403
-	case aws.Query, aws.CBOR:
+	case aws.Query, aws.CBOR, aws.RestXML:
 		d.Code = "AccessDenied"
 		d.Status = 403
 	default:

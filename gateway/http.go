@@ -10,6 +10,7 @@ import (
 
 	"minato/aws"
 	"minato/aws/identity"
+	"minato/aws/payload"
 	"minato/aws/protocol"
 	"minato/aws/sigv4"
 	"minato/internal/ids"
@@ -37,15 +38,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	requestID := ids.UUID()
-	body, err := protocol.ReadBody(r)
-	call, routeErr := h.router.Route(r, body)
-	if err == nil {
-		err = routeErr
-	}
-	var out any
-	if err == nil {
-		out, err = h.call(r, call, body)
-	}
+	call, out, err := h.serve(r)
 	if err == nil {
 		h.record(call, "200")
 		err = call.WriteResponse(w, out, requestID)
@@ -58,10 +51,32 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e := aws.AsError(err).ServedBy(call.Service)
 	h.record(call, e.Code)
-	if e.HTTPStatus() >= 500 || e.Cause != nil {
+	if e.OurFault() || e.Cause != nil {
 		h.gateway.opt.Log.Warn("request failed", "operation", call.Name, "request", requestID, "error", e)
 	}
 	_ = call.WriteError(w, e, requestID) // fails only when the client is gone
+}
+
+// serve does what a request asks. The call is never nil, so that an error can be
+// told in the client's protocol.
+func (h *handler) serve(r *http.Request) (*protocol.Call, any, error) {
+	if call, err := h.router.RouteREST(r); call != nil {
+		if err != nil {
+			return call, nil, err
+		}
+		out, err := h.callREST(r, call)
+		return call, out, err
+	}
+	body, err := protocol.ReadBody(r)
+	call, routeErr := h.router.Route(r, body)
+	if err == nil {
+		err = routeErr
+	}
+	if err != nil {
+		return call, nil, err
+	}
+	out, err := h.call(r, call, body)
+	return call, out, err
 }
 
 // call authenticates, decodes and invokes.
@@ -83,6 +98,91 @@ func (h *handler) record(call *protocol.Call, code string) {
 	}
 }
 
+// callREST is call for a protocol whose bodies are not held in memory: the
+// signature is checked with what the client says of the body, and the body is
+// held to that while the operation reads it.
+func (h *handler) callREST(r *http.Request, call *protocol.Call) (any, error) {
+	caller, chunks, err := h.gateway.authenticateREST(r, call)
+	if err != nil {
+		return nil, sigv4.ErrorFor(call.Protocol, err)
+	}
+	body, err := payload.New(r, chunks)
+	if err != nil {
+		return nil, err
+	}
+	call.UseBody(body)
+	in, err := call.Decode()
+	if err != nil {
+		return nil, sigv4.ErrorFor(call.Protocol, err)
+	}
+	out, err := h.gateway.Invoke(identity.With(withEndpoint(r.Context(), r), caller), call.Operation, in)
+	if err != nil {
+		return nil, sigv4.ErrorFor(call.Protocol, err) // a chunk's signature, met while it was read
+	}
+	return out, nil
+}
+
+// authenticateREST finds out who signed the request, and how its chunks are
+// signed. A request without a signature is nobody's: a bucket's policy may let
+// everyone read.
+func (g *Gateway) authenticateREST(r *http.Request, call *protocol.Call) (identity.Caller, *sigv4.Chunks, error) {
+	sig, err := sigv4.Parse(r)
+	if g.opt.DevCredentials {
+		c, err := g.devCaller(r, sig)
+		return c, nil, err
+	}
+	if older, ok := sigv4.ParseOlder(r); ok && sig == nil {
+		c, err := g.authenticateOlder(r, older)
+		return c, nil, err
+	}
+	if aws.IsCode(err, "MissingAuthenticationToken") {
+		return identity.Caller{Kind: identity.Anonymous, Region: g.opt.Region, Partition: "aws", SourceIP: hostOf(r.RemoteAddr), UserAgent: r.UserAgent()}, nil, nil
+	}
+	if err != nil {
+		return identity.Caller{}, nil, err
+	}
+	cred, err := g.opt.Authenticator.Credential(r.Context(), sig.AccessKeyID)
+	if err != nil {
+		return identity.Caller{}, nil, err
+	}
+	if sig.Region != g.opt.Region {
+		return identity.Caller{}, nil, &aws.Error{
+			Code: "AuthorizationHeaderMalformed", Message: "The authorization header is malformed; the region '" + sig.Region + "' is wrong; expecting '" + g.opt.Region + "'",
+			Fields: map[string]any{"Region": g.opt.Region},
+		}
+	}
+	if err := sig.VerifyClaimed(r, cred.Secret, cred.SessionToken, g.opt.Clock.Now()); err != nil {
+		return identity.Caller{}, nil, err
+	}
+	if err := g.checkScope(sig, call); err != nil {
+		return identity.Caller{}, nil, err
+	}
+	return g.signer(r, sig.AccessKeyID, cred), sig.Chunks(cred.Secret), nil
+}
+
+// authenticateOlder finds out who signed a URL with the older version.
+func (g *Gateway) authenticateOlder(r *http.Request, sig *sigv4.Older) (identity.Caller, error) {
+	cred, err := g.opt.Authenticator.Credential(r.Context(), sig.AccessKeyID)
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	bucket, _ := protocol.BucketOfHost(r.Host)
+	if err := sig.Verify(r, bucket, cred.Secret, cred.SessionToken, g.opt.Clock.Now()); err != nil {
+		return identity.Caller{}, err
+	}
+	return g.signer(r, sig.AccessKeyID, cred), nil
+}
+
+// signer is the caller whose key signed a request.
+func (g *Gateway) signer(r *http.Request, key string, cred Credential) identity.Caller {
+	c := cred.Caller
+	c.Region = g.opt.Region
+	c.AccessKeyID = key
+	c.SourceIP = hostOf(r.RemoteAddr)
+	c.UserAgent = r.UserAgent()
+	return c
+}
+
 // authenticate finds out who signed the request.
 func (g *Gateway) authenticate(r *http.Request, call *protocol.Call, body []byte) (identity.Caller, error) {
 	sig, err := sigv4.Parse(r)
@@ -102,12 +202,7 @@ func (g *Gateway) authenticate(r *http.Request, call *protocol.Call, body []byte
 	if err := g.checkScope(sig, call); err != nil {
 		return identity.Caller{}, err
 	}
-	c := cred.Caller
-	c.Region = g.opt.Region
-	c.AccessKeyID = sig.AccessKeyID
-	c.SourceIP = hostOf(r.RemoteAddr)
-	c.UserAgent = r.UserAgent()
-	return c, nil
+	return g.signer(r, sig.AccessKeyID, cred), nil
 }
 
 // checkScope holds the signature to the service and region it was made for.

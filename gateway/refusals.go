@@ -87,7 +87,7 @@ func (r *Refusals) List() []Refusal {
 func (g *Gateway) refused(ctx context.Context, op *aws.Operation, in any, err error, denied bool) {
 	e, caller := aws.AsError(err), identity.From(ctx)
 	inside := caller.SourceIP == "" || caller.Via != ""
-	if g.opt.Refusals == nil || inside && !denied || e.HTTPStatus() >= 500 || strings.Contains(e.Code, "Throttl") {
+	if g.opt.Refusals == nil || inside && !denied || e.OurFault() || strings.Contains(e.Code, "Throttl") {
 		return
 	}
 	x := Refusal{Action: op.Action(), Caller: caller.ARN, Code: e.Code, Message: e.Message, Names: namesIn(in)}
@@ -102,7 +102,7 @@ func (g *Gateway) refused(ctx context.Context, op *aws.Operation, in any, err er
 
 // nameFields are the endings of the members that name what a call is about.
 // Nothing else of an input is kept: it may be secret.
-var nameFields = []string{"Name", "Names", "Identifier", "Arn", "Arns", "Id", "Ids", "Cluster", "Clusters", "Service", "Services", "Family", "TaskDefinition", "Repository"}
+var nameFields = []string{"Name", "Names", "Identifier", "Arn", "Arns", "Id", "Ids", "Cluster", "Clusters", "Service", "Services", "Family", "TaskDefinition", "Repository", "Bucket"}
 
 // namesIn returns the names in an input, those of the lists in it too.
 func namesIn(in any) []string {

@@ -107,6 +107,13 @@ func (p Place) ChangeSet(name, id string) string {
 // Environment is the ARN of a Cloud9 environment.
 func (p Place) Environment(id string) string { return p.Of("cloud9", "environment:"+id) }
 
+// Bucket is the ARN of an S3 bucket; it has neither region nor account, since
+// bucket names are the partition's.
+func (p Place) Bucket(name string) string { return Place{Partition: p.Partition}.Of("s3", name) }
+
+// Object is the ARN of an object of a bucket.
+func (p Place) Object(bucket, key string) string { return p.Bucket(bucket + "/" + key) }
+
 // Root is the ARN of the account itself.
 func (p Place) Root() string { return p.global("iam", "root") }
 

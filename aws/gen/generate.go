@@ -178,8 +178,10 @@ func (p *pkg) writeTypes(b *bytes.Buffer) error {
 		}
 	}
 	fmt.Fprintf(b, "package %s\n\n", p.name)
-	if strings.Contains(body.String(), "time.Time") {
-		b.WriteString("import \"time\"\n\n")
+	for _, use := range []struct{ name, pkg string }{{"io.ReadCloser", "io"}, {"time.Time", "time"}} {
+		if strings.Contains(body.String(), use.name) {
+			fmt.Fprintf(b, "import %q\n\n", use.pkg)
+		}
 	}
 	b.Write(body.Bytes())
 	return nil
@@ -221,6 +223,9 @@ func (p *pkg) goType(name string, member bool) string {
 	case "map":
 		return "map[string]" + p.goType(s.Value.Shape, false)
 	case "blob":
+		if p.m.streams(name) {
+			return "io.ReadCloser"
+		}
 		return "[]byte"
 	case "timestamp":
 		return pointer + "time.Time"

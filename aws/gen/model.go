@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 )
 
 // model is a service's model in botocore's form, as far as it is used here.
@@ -12,7 +14,8 @@ type model struct {
 	Metadata   metadata              `json:"metadata"`
 	Operations map[string]*operation `json:"operations"`
 	Shapes     map[string]*shape     `json:"shapes"`
-	Known      []string              `json:"known,omitempty"` // names of all operations of the full model
+	Known      []string              `json:"known,omitempty"`  // names of all operations of the full model
+	Routes     map[string]string     `json:"routes,omitempty"` // "METHOD URI" of those that a REST service has and we do not serve
 }
 
 type metadata struct {
@@ -38,8 +41,9 @@ type operation struct {
 }
 
 type httpTrait struct {
-	Method     string `json:"method"`
-	RequestURI string `json:"requestUri"`
+	Method       string `json:"method"`
+	RequestURI   string `json:"requestUri"`
+	ResponseCode int    `json:"responseCode,omitempty"`
 }
 
 // ref is a use of a shape: a member, an element, a key, an input.
@@ -51,6 +55,16 @@ type ref struct {
 	ResultWrapper    string `json:"resultWrapper,omitempty"`
 	IdempotencyToken bool   `json:"idempotencyToken,omitempty"`
 	Flattened        bool   `json:"flattened,omitempty"`
+	Streaming        bool   `json:"streaming,omitempty"`
+	XMLAttribute     bool   `json:"xmlAttribute,omitempty"`
+
+	XMLNamespace *namespace `json:"xmlNamespace,omitempty"`
+}
+
+// namespace is what an XML element declares.
+type namespace struct {
+	Prefix string `json:"prefix,omitempty"`
+	URI    string `json:"uri"`
 }
 
 type shape struct {
@@ -73,6 +87,7 @@ type shape struct {
 	Exception       bool           `json:"exception,omitempty"`
 	Fault           bool           `json:"fault,omitempty"`
 	Error           *errorTrait    `json:"error,omitempty"`
+	XMLNamespace    *namespace     `json:"xmlNamespace,omitempty"`
 }
 
 type errorTrait struct {
@@ -120,6 +135,37 @@ func (m *model) encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// rest tells whether the operation is in the method and path of a request.
+func rest(m *model) bool { return strings.HasPrefix(m.Metadata.Protocol, "rest-") }
+
+// streams tells whether a shape is a body that is not held in memory.
+func (m *model) streams(name string) bool {
+	for _, s := range m.Shapes {
+		for _, r := range s.Members {
+			if r.Streaming && r.Shape == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// namespace is the namespace of a service's XML: its own, or what its payloads
+// declare.
+func (m *model) namespace() string {
+	if m.Metadata.XMLNamespace != "" || !rest(m) {
+		return m.Metadata.XMLNamespace
+	}
+	for _, name := range sortedKeys(m.Shapes) {
+		for _, member := range sortedKeys(m.Shapes[name].Members) {
+			if ns := m.Shapes[name].Members[member].XMLNamespace; ns != nil && ns.Prefix == "" {
+				return ns.URI
+			}
+		}
+	}
+	return ""
+}
+
 func (m *model) operationNames() []string { return sortedKeys(m.Operations) }
 
 // refs calls f for each use of another shape.
@@ -137,6 +183,14 @@ func (s *shape) refs(f func(ref)) {
 // cut returns the part of m that the allowed operations need.
 func cut(m *model, allowed []string) (*model, error) {
 	c := &model{Metadata: m.Metadata, Operations: map[string]*operation{}, Shapes: map[string]*shape{}, Known: m.operationNames()}
+	if rest(m) {
+		c.Routes = map[string]string{}
+		for name, op := range m.Operations {
+			if !slices.Contains(allowed, name) {
+				c.Routes[name] = op.HTTP.Method + " " + op.HTTP.RequestURI
+			}
+		}
+	}
 	var reach func(name string) error
 	reach = func(name string) error {
 		if c.Shapes[name] != nil {

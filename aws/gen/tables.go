@@ -17,6 +17,19 @@ var kinds = map[string]string{
 	"integer": "Integer", "long": "Long", "float": "Float", "double": "Double", "boolean": "Boolean", "timestamp": "Timestamp", "blob": "Blob",
 }
 
+// roots are the elements around the answers of S3's operations that have no
+// payload of their own. They are in Smithy's model of S3 (xmlName) and in S3's
+// documentation, not in botocore's, whose parser does not look at them.
+var roots = map[string]string{
+	"ListBuckets": "ListAllMyBucketsResult", "ListObjects": "ListBucketResult", "ListObjectsV2": "ListBucketResult", "ListObjectVersions": "ListVersionsResult",
+	"ListMultipartUploads": "ListMultipartUploadsResult", "ListParts": "ListPartsResult", "CreateMultipartUpload": "InitiateMultipartUploadResult",
+	"CompleteMultipartUpload": "CompleteMultipartUploadResult", "DeleteObjects": "DeleteResult", "GetBucketLocation": "LocationConstraint", "GetBucketTagging": "Tagging",
+	"GetObjectTagging": "Tagging", "GetBucketAcl": "AccessControlPolicy", "GetObjectAcl": "AccessControlPolicy", "GetBucketVersioning": "VersioningConfiguration",
+	"GetBucketLogging": "BucketLoggingStatus", "GetBucketCors": "CORSConfiguration", "GetBucketWebsite": "WebsiteConfiguration", "GetBucketRequestPayment": "RequestPaymentConfiguration",
+	"GetBucketAccelerateConfiguration": "AccelerateConfiguration", "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+	"GetBucketNotificationConfiguration": "NotificationConfiguration", "GetObjectAttributes": "GetObjectAttributesResponse",
+}
+
 // protocols are the names of the protocols in package aws.
 func (p *pkg) protocols() ([]string, error) {
 	list := p.m.Metadata.Protocols
@@ -60,7 +73,7 @@ func (p *pkg) fault() string {
 	switch {
 	case 2*uses[best] > len(p.ops()):
 		return best
-	case p.m.Metadata.Protocol == "ec2":
+	case p.m.Metadata.Protocol == "ec2", p.m.Metadata.Protocol == "rest-xml":
 		return "InternalError"
 	}
 	return "InternalFailure"
@@ -86,15 +99,29 @@ func (p *pkg) writeOperations(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "// Model describes the service on the wire.\nvar Model = &aws.Service{\n\tName: %q,\n\tServiceID: %q,\n\tSigningName: %q,\n\tIAMPrefix: %q,\n\tAPIVersion: %q,\n",
 		p.name, md.ServiceID, signing, iam, md.APIVersion)
 	fmt.Fprintf(b, "\tTargetPrefix: %q,\n\tXMLNamespace: %q,\n\tProtocols: []aws.Protocol{%s},\n\tFault: %q,\n\tGlobal: %v,\n",
-		md.TargetPrefix, md.XMLNamespace, strings.Join(protocols, ", "), p.fault(), md.GlobalEndpoint != "")
+		md.TargetPrefix, p.m.namespace(), strings.Join(protocols, ", "), p.fault(), md.GlobalEndpoint != "" && !rest(p.m))
 	if md.QueryErrors != nil {
 		b.WriteString("\tQueryErrors: true,\n")
+	}
+	if len(p.m.Routes) > 0 {
+		b.WriteString("\tUnserved: []aws.Route{\n")
+		for _, name := range sortedKeys(p.m.Routes) {
+			method, uri, _ := strings.Cut(p.m.Routes[name], " ")
+			fmt.Fprintf(b, "\t\t{Name: %q, Method: %q, URI: %q},\n", name, method, uri)
+		}
+		b.WriteString("\t},\n")
 	}
 	b.WriteString("}\n\n")
 	b.WriteString("// The operations that minato serves.\nvar (\n")
 	for _, op := range p.ops() {
 		fmt.Fprintf(b, "\top%s = aws.Operation{Name: %q, Method: %q, URI: %q", op.Name, op.Name, op.HTTP.Method, op.HTTP.RequestURI)
-		if op.Output != nil && op.Output.ResultWrapper != "" {
+		if op.HTTP.ResponseCode != 0 {
+			fmt.Fprintf(b, ", Status: %d", op.HTTP.ResponseCode)
+		}
+		switch {
+		case rest(p.m) && roots[op.Name] != "":
+			fmt.Fprintf(b, ", ResultWrapper: %q", roots[op.Name])
+		case op.Output != nil && op.Output.ResultWrapper != "":
 			fmt.Fprintf(b, ", ResultWrapper: %q", op.Output.ResultWrapper)
 		}
 		if op.Input != nil {
@@ -209,8 +236,11 @@ func (p *pkg) backReferences(reached []string) map[string]string {
 func (p *pkg) writeShape(b *bytes.Buffer, name string, back, limits map[string]string) {
 	s, v := p.m.Shapes[name], p.varOf(name)
 	kind := kinds[s.Type]
-	if s.Document {
+	switch {
+	case s.Document:
 		kind = "Document"
+	case p.m.streams(name):
+		kind = "Stream"
 	}
 	use := func(field, to string) string {
 		if back[v+"."+field] != "" {
@@ -256,6 +286,9 @@ func (p *pkg) writeShape(b *bytes.Buffer, name string, back, limits map[string]s
 	if s.Flattened {
 		b.WriteString(", Flattened: true")
 	}
+	if s.XMLNamespace != nil && s.XMLNamespace.Prefix != "" {
+		fmt.Fprintf(b, ", Namespace: %q", "xmlns:"+s.XMLNamespace.Prefix+"=\""+s.XMLNamespace.URI+"\"")
+	}
 	if s.Sensitive {
 		b.WriteString(", Sensitive: true")
 	}
@@ -289,6 +322,9 @@ func (p *pkg) writeMembers(b *bytes.Buffer, s *shape, use func(field, to string)
 		}
 		if r.Flattened {
 			b.WriteString(", Flattened: true")
+		}
+		if r.XMLAttribute {
+			b.WriteString(", Attribute: true")
 		}
 		if r.IdempotencyToken {
 			b.WriteString(", Idempotent: true")

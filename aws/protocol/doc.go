@@ -14,8 +14,9 @@
 //     /service/<name>/operation/<operation>, the body is CBOR. CloudWatch is
 //     spoken in all three; its newer protocols tell the query protocol's error
 //     codes in a header beside their own.
-//   - the REST protocols will choose by path and scope; they plug in beside the
-//     others as one more codec.
+//   - REST-XML (S3): method, path and query; the bucket is in the host or the
+//     path, members are in headers, the query and the body, and the body may be
+//     gigabytes that are never held in memory.
 //
 // A protocol is a codec: decode a form or body into an input struct, append a
 // response or an error to a byte slice. All work from the static tables in the

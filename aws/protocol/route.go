@@ -41,6 +41,8 @@ var codecs = map[aws.Protocol]codec{
 	aws.Query:  queryCodec{},
 	aws.EC2:    ec2Codec{},
 	aws.CBOR:   cborCodec{},
+
+	aws.RestXML: restCodec{},
 }
 
 // Call is one request, as far as it is understood.
@@ -51,6 +53,7 @@ type Call struct {
 	Protocol  aws.Protocol   // what the answer is encoded in
 	form      url.Values     // of the query protocols
 	body      []byte
+	rest      *restRequest // of the REST protocols
 }
 
 // Router finds the service and operation of a request.
@@ -58,6 +61,8 @@ type Router struct {
 	byTarget  map[string]*aws.Service
 	byVersion map[string]*aws.Service
 	bySigning map[string]*aws.Service
+	paths     *aws.Service // S3, whose requests are told by their paths; nil when it is not served
+	routes    []restRoute
 }
 
 // NewRouter makes a Router for the services.
@@ -69,6 +74,9 @@ func NewRouter(services ...*aws.Service) *Router {
 		}
 		if speaksForms(s) {
 			rt.byVersion[s.APIVersion] = s
+		}
+		if s.Protocols[0] == aws.RestXML {
+			rt.paths, rt.routes = s, restRoutes(s)
 		}
 		rt.bySigning[s.SigningName] = s
 	}
@@ -243,6 +251,9 @@ func (c *Call) WriteResponse(w http.ResponseWriter, out any, requestID string) e
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Type() != c.Operation.Output {
 		return aws.Internal(errBadOutput(c.Operation, out))
 	}
+	if c.rest != nil {
+		return c.writeREST(w, v.Elem(), requestID)
+	}
 	buf := getBuffer()
 	defer putBuffer(buf)
 	*buf = cd.response((*buf)[:0], c.Operation, v.Elem(), requestID)
@@ -256,6 +267,14 @@ func (c *Call) WriteError(w http.ResponseWriter, e *aws.Error, requestID string)
 	defer putBuffer(buf)
 	*buf = cd.failure((*buf)[:0], c.Service, e, requestID)
 	switch c.Protocol {
+	case aws.RestXML:
+		if c.rest != nil && c.rest.http.Header.Get("Expect") != "" {
+			// Who asked first and was refused may have a body on its way; and
+			// botocore waits for ever on a connection that it was refused on
+			// before, unless it was closed, as S3 does.
+			w.Header().Set("Connection", "close")
+		}
+		return sendREST(w, e.HTTPStatus(), *buf, requestID)
 	case aws.JSON10, aws.JSON11:
 		w.Header().Set("X-Amzn-Errortype", shapeOf(e))
 		fallthrough

@@ -31,6 +31,24 @@ func (x *xmlEncoder) openNS(name, namespace string) {
 	x.b = append(x.b, '>')
 }
 
+// openStructure opens a structure's element with the members that are its
+// attributes.
+func (x *xmlEncoder) openStructure(name string, s *aws.Shape, v reflect.Value) {
+	x.b = append(append(x.b, '<'), name...)
+	if s.Namespace != "" {
+		x.b = append(append(x.b, ' '), s.Namespace...)
+	}
+	for i := range s.Members {
+		m := &s.Members[i]
+		if f := v.Field(m.Index); m.Attribute && !f.IsNil() {
+			x.b = append(append(append(x.b, ' '), m.WireName...), '=', '"')
+			x.scalar(m.Shape, f.Elem())
+			x.b = append(x.b, '"')
+		}
+	}
+	x.b = append(x.b, '>')
+}
+
 func (x *xmlEncoder) close(name string) {
 	x.b = append(append(append(x.b, '<', '/'), name...), '>')
 }
@@ -49,6 +67,9 @@ func (x *xmlEncoder) members(s *aws.Shape, v reflect.Value, top bool) {
 	for i := range s.Members {
 		m := &s.Members[i]
 		f := v.Field(m.Index)
+		if m.Attribute || m.Location != "" {
+			continue
+		}
 		if f.IsNil() {
 			if top && m.Shape.Kind == aws.List && !m.Flattened && !m.Shape.Flattened {
 				x.b = append(append(append(x.b, '<'), m.WireName...), '/', '>')
@@ -99,7 +120,7 @@ func (x *xmlEncoder) value(name string, s *aws.Shape, v reflect.Value, flat bool
 			x.close(name)
 		}
 	case aws.Structure:
-		x.open(name)
+		x.openStructure(name, s, v)
 		x.members(s, v, false)
 		x.close(name)
 	default:

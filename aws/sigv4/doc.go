@@ -4,7 +4,10 @@
 // Verify does what AWS does in its order: is there a signature at all, is it
 // whole, is the time near enough, is it the one that the secret key gives, and
 // does the body have the hash that was signed. The errors have AWS's codes,
-// which differ between the JSON services and the others (ForJSON).
+// which differ between the JSON services, S3 and the others (ErrorFor).
+//
+// S3 differs: the path is signed as it is, a body may be signed in chunks while
+// it is sent, and URLs may be signed with the older version 2 (Older).
 package sigv4
 
 const (

@@ -21,6 +21,28 @@ var jsonCodes = map[string]string{
 // speaks those.
 var queryCodes = map[string]string{"UnrecognizedClientException": "InvalidClientTokenId", "ExpiredTokenException": "ExpiredToken"}
 
+// s3Error is how S3 tells an error of authentication.
+func s3Error(e *aws.Error) *aws.Error {
+	e.Status = http.StatusForbidden
+	switch e.Code {
+	case "MissingAuthenticationToken":
+		e.Code, e.Message = "AccessDenied", "Access Denied"
+	case "InvalidClientTokenId":
+		e.Code, e.Message = "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
+	case "IncompleteSignature":
+		e.Code, e.Status = "AuthorizationHeaderMalformed", http.StatusBadRequest
+	case "ExpiredToken":
+		e.Message, e.Status = "The provided token has expired.", http.StatusBadRequest
+	case "RequestExpired":
+		if e.Message == presignedOver {
+			e.Code = "AccessDenied"
+		} else {
+			e.Code, e.Message = "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."
+		}
+	}
+	return e
+}
+
 // ErrorFor gives an error of authentication the code, status and text with
 // which a service of that protocol sends it; other errors are returned as they are.
 func ErrorFor(p aws.Protocol, err error) *aws.Error {
@@ -32,6 +54,8 @@ func ErrorFor(p aws.Protocol, err error) *aws.Error {
 		return &e
 	}
 	switch p {
+	case aws.RestXML:
+		return s3Error(&e)
 	case aws.Query, aws.CBOR: // CBOR is CloudWatch's, whose codes are the query protocol's
 		if e.Code == "RequestExpired" {
 			e.Code = "SignatureDoesNotMatch" // IAM, STS and their like know no other

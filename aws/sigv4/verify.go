@@ -3,6 +3,7 @@ package sigv4
 import (
 	"crypto/subtle"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 // How far the time of a signature may be from ours.
 const (
 	skew          = 5 * time.Minute
+	s3Skew        = 15 * time.Minute
 	presignedSkew = 15 * time.Minute
 	maxExpires    = 7 * 24 * time.Hour
 )
@@ -141,8 +143,8 @@ func (s *Signature) Verify(r *http.Request, body []byte, secret, sessionToken st
 	if err := s.checkTime(now); err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare([]byte(s.SessionToken), []byte(sessionToken)) != 1 {
-		return &aws.Error{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid.", Status: http.StatusForbidden}
+	if err := s.checkToken(sessionToken); err != nil {
+		return err
 	}
 	hash := hashOf(body)
 	claimed := r.Header.Get("X-Amz-Content-Sha256")
@@ -156,17 +158,78 @@ func (s *Signature) Verify(r *http.Request, body []byte, secret, sessionToken st
 	default:
 		return mismatch("The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
-	want := signature(secret, s.Scope, s.date, canonicalRequest(r, s.SignedHeaders, hash, s.Service))
-	if subtle.ConstantTimeCompare([]byte(want), []byte(s.Value)) != 1 {
-		return mismatch("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+	return s.compare(r, hash, secret)
+}
+
+// notOurs is AWS's text for a signature that is not the one that was expected.
+const notOurs = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+
+// checkToken compares the session token with the one that belongs to the key.
+func (s *Signature) checkToken(sessionToken string) error {
+	if subtle.ConstantTimeCompare([]byte(s.SessionToken), []byte(sessionToken)) != 1 {
+		return &aws.Error{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid.", Status: http.StatusForbidden}
 	}
 	return nil
 }
+
+// compare computes the signature and compares.
+func (s *Signature) compare(r *http.Request, hash, secret string) error {
+	want := signature(secret, s.Scope, s.date, canonicalRequest(r, s.SignedHeaders, hash, s.Service))
+	if subtle.ConstantTimeCompare([]byte(want), []byte(s.Value)) != 1 {
+		return mismatch(notOurs)
+	}
+	return nil
+}
+
+// VerifyClaimed is Verify for a body that is not read yet: the signature is
+// checked with what the request claims its body's hash to be, and who reads the
+// body has to hold it to that (aws/payload). It is how S3 is called, which also
+// wants every header of its own signed.
+func (s *Signature) VerifyClaimed(r *http.Request, secret, sessionToken string, now time.Time) error {
+	if err := s.checkTime(now); err != nil {
+		return err
+	}
+	if err := s.checkToken(sessionToken); err != nil {
+		return err
+	}
+	claimed := r.Header.Get("X-Amz-Content-Sha256")
+	if claimed == "" {
+		if !s.Presigned {
+			return &aws.Error{Code: "InvalidRequest", Message: "Missing required header for this request: x-amz-content-sha256", Status: http.StatusBadRequest}
+		}
+		claimed = Unsigned
+	}
+	if name := s.unsigned(r); name != "" {
+		return &aws.Error{
+			Code: "AccessDenied", Message: "There were headers present in the request which were not signed", Status: http.StatusForbidden,
+			Fields: map[string]any{"HeadersNotSigned": name},
+		}
+	}
+	return s.compare(r, claimed, secret)
+}
+
+// unsigned is a header of AWS's that changes what a request means and is not
+// signed, or "".
+func (s *Signature) unsigned(r *http.Request) string {
+	for name := range r.Header {
+		lower := strings.ToLower(name)
+		if strings.HasPrefix(lower, "x-amz-") && lower != "x-amz-content-sha256" && !slices.Contains(s.SignedHeaders, lower) {
+			return lower
+		}
+	}
+	return ""
+}
+
+// presignedOver says that a presigned URL is no longer valid.
+const presignedOver = "Request has expired."
 
 // checkTime refuses what was signed too long ago or in the future.
 func (s *Signature) checkTime(now time.Time) error {
 	now = now.UTC()
 	early, late := skew, skew
+	if s.Service == "s3" {
+		early, late = s3Skew, s3Skew
+	}
 	if s.Presigned {
 		early, late = presignedSkew, s.expires
 	}
@@ -176,7 +239,7 @@ func (s *Signature) checkTime(now time.Time) error {
 	case s.time.After(now.Add(early)):
 		return mismatch("Signature not yet current: " + s.date + " is still later than " + show(now.Add(early)) + " (" + show(now) + " + " + minutes + " min.)")
 	case s.Presigned && now.After(s.time.Add(late)):
-		return &aws.Error{Code: "RequestExpired", Message: "Request has expired.", Status: http.StatusForbidden}
+		return &aws.Error{Code: "RequestExpired", Message: presignedOver, Status: http.StatusForbidden}
 	case now.After(s.time.Add(late)):
 		return &aws.Error{Code: "RequestExpired", Message: "Signature expired: " + s.date + " is now earlier than " + show(now.Add(-late)) + " (" + show(now) + " - " + minutes + " min.)", Status: http.StatusForbidden}
 	}

@@ -19,6 +19,7 @@ var styles = map[string]style{
 	"ecr":  {fail: ecrError},
 	"logs": {fail: coral("InvalidParameterException")},
 	"ec2":  {fail: ec2Error},
+	"s3":   {fail: s3Error},
 	"rds":  {fail: ec2Error},
 
 	"secretsmanager":         {lower: true, fail: coral("ValidationException")},
@@ -119,6 +120,25 @@ func cloudwatchError(op *aws.Operation, found []finding) *aws.Error {
 		return e
 	}
 	return coral("ValidationError")(op, found)
+}
+
+// s3Error is S3's: what is wrong in a body is malformed XML, elsewhere the first
+// finding by the name of the argument.
+func s3Error(op *aws.Operation, found []finding) *aws.Error {
+	f := found[0]
+	top, _, inBody := strings.Cut(f.path, ".")
+	switch {
+	case inBody || f.constraint == required && top != op.InputShape.Payload:
+		if top == "Bucket" || top == "Key" || !inBody {
+			return aws.Errorf("InvalidRequest", "Missing required parameter: %s", top)
+		}
+		return aws.Errorf("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+	case f.constraint == required:
+		return aws.Errorf("MissingRequestBodyError", "Request Body is empty")
+	}
+	e := aws.Errorf("InvalidArgument", "Invalid argument: %s", f.words())
+	e.Fields = map[string]any{"ArgumentName": f.path, "ArgumentValue": strings.Trim(f.value, "'")}
+	return e
 }
 
 // ec2Error is EC2's and RDS's: the first finding, by the parameter's name.

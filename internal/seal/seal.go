@@ -9,7 +9,9 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +22,10 @@ import (
 const keyBytes = 32
 
 // Sealer seals and opens values. It may be used from any goroutine.
-type Sealer struct{ aead cipher.AEAD }
+type Sealer struct {
+	aead cipher.AEAD
+	key  []byte
+}
 
 // New returns a sealer with a key of 32 bytes.
 func New(key []byte) (*Sealer, error) {
@@ -32,7 +37,16 @@ func New(key []byte) (*Sealer, error) {
 		return nil, err
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return &Sealer{aead}, err
+	return &Sealer{aead, key}, err
+}
+
+// Key derives a key of 32 bytes for a purpose that needs one of its own.
+func (s *Sealer) Key(purpose string) []byte {
+	key, err := hkdf.Key(sha256.New, s.key, nil, "minato "+purpose, keyBytes)
+	if err != nil {
+		panic(err) // only of a length that no hash gives
+	}
+	return key
 }
 
 // Open returns a sealer with the key of a file, which is made at first use.

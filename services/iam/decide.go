@@ -58,7 +58,14 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, check gate
 		r.Resource = "*"
 	}
 	if a, ok := arn.Parse(r.Resource); ok {
-		r.OtherAccount = a.Account != "" && a.Account != caller.Account && isAccount(a.Account)
+		owner := a.Account
+		if owner == "" {
+			owner = check.Owner
+		}
+		r.OtherAccount = owner != "" && owner != caller.Account && isAccount(owner)
+	}
+	if caller.Kind == identity.Anonymous {
+		r.OtherAccount = false // who has no account has no policies that could count: the resource's decides
 	}
 	set := policy.Set{Trust: check.Trust}
 	if check.ResourcePolicy != "" {
@@ -298,6 +305,9 @@ func conditionKey(c *identity.Caller, p *principal, check *gateway.Check, now ti
 	case "aws:resourceaccount":
 		if a, ok := arn.Parse(check.Resource); ok && isAccount(a.Account) {
 			return one(a.Account)
+		}
+		if check.Owner != "" {
+			return one(check.Owner)
 		}
 		return one(c.Account)
 	case "aws:sourceaccount":

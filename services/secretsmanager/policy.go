@@ -3,7 +3,6 @@ package secretsmanager
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"minato/aws"
@@ -19,7 +18,7 @@ func (s *Service) PutResourcePolicy(ctx context.Context, in *api.PutResourcePoli
 	if err := malformed(text); err != nil {
 		return nil, err
 	}
-	if aws.Val(in.BlockPublicPolicy) && public(text) {
+	if aws.Val(in.BlockPublicPolicy) && policy.Public(text) {
 		return nil, api.PublicPolicyException("You can't attach a resource policy that allows broad access to the secret.")
 	}
 	r, err := s.changeActive(ctx, in.SecretId, func(_ *store.Tx, _ arn.Place, r *secret) error {
@@ -69,7 +68,7 @@ func (s *Service) ValidateResourcePolicy(ctx context.Context, in *api.ValidateRe
 		return nil, err
 	}
 	out := &api.ValidateResourcePolicyOutput{PolicyValidationPassed: aws.Ptr(true), ValidationErrors: []api.ValidationErrorsEntry{}}
-	if public(text) {
+	if policy.Public(text) {
 		out.PolicyValidationPassed = aws.Ptr(false)
 		out.ValidationErrors = append(out.ValidationErrors, api.ValidationErrorsEntry{
 			CheckName: aws.Ptr("PUBLIC_POLICY_CHECK"), ErrorMessage: aws.Ptr("This resource policy grants broad access to the secret."),
@@ -91,66 +90,4 @@ func malformed(text string) error {
 		return api.MalformedPolicyDocumentException("%s", words).Because(err)
 	}
 	return nil
-}
-
-// narrowing are the condition keys that keep a statement for everyone from
-// being public, as AWS's check for public policies has them.
-var narrowing = []string{
-	"aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:sourcearn", "aws:sourceaccount", "aws:sourceowner",
-	"aws:sourcevpc", "aws:sourcevpce", "aws:userid", "aws:sourceip", "aws:vpcsourceip", "kms:calleraccount", "secretsmanager:resource/allowrotationlambdaarn",
-}
-
-// public tells whether a policy lets everyone do something. The text parses.
-func public(text string) bool {
-	var doc struct{ Statement json.RawMessage }
-	if json.Unmarshal([]byte(text), &doc) != nil {
-		return false
-	}
-	type statement struct {
-		Effect    string
-		Principal json.RawMessage
-		Condition map[string]map[string]any
-	}
-	var list []statement
-	if json.Unmarshal(doc.Statement, &list) != nil {
-		var one statement
-		if json.Unmarshal(doc.Statement, &one) != nil {
-			return false
-		}
-		list = []statement{one}
-	}
-	return slices.ContainsFunc(list, func(st statement) bool {
-		if st.Effect != "Allow" || !everyone(st.Principal) {
-			return false
-		}
-		for operator, keys := range st.Condition {
-			for key := range keys {
-				if slices.Contains(narrowing, strings.ToLower(key)) && !strings.Contains(strings.ToLower(operator), "not") {
-					return false
-				}
-			}
-		}
-		return true
-	})
-}
-
-// everyone tells whether a Principal element is, or holds, a star.
-func everyone(raw json.RawMessage) bool {
-	var v any
-	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
-		return len(raw) == 0 // NotPrincipal: everyone but some
-	}
-	var star func(v any) bool
-	star = func(v any) bool {
-		switch v := v.(type) {
-		case string:
-			return v == "*"
-		case []any:
-			return slices.ContainsFunc(v, star)
-		case map[string]any:
-			return star(v["AWS"])
-		}
-		return false
-	}
-	return star(v)
 }

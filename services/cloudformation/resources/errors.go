@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"minato/aws"
@@ -37,7 +36,7 @@ type named struct{ aws.Invoker }
 var sdkNames = map[string]string{
 	"rds": "Rds", "ec2": "Ec2", "ecs": "Ecs", "ecr": "Ecr", "iam": "Iam", "elbv2": "ElasticLoadBalancingV2",
 	"logs": "CloudWatchLogs", "cloud9": "AWSCloud9", "sts": "Sts", "secretsmanager": "SecretsManager", "ssm": "Ssm", "cloudformation": "CloudFormation",
-	"cloudwatch": "CloudWatch", "applicationautoscaling": "ApplicationAutoScaling",
+	"cloudwatch": "CloudWatch", "applicationautoscaling": "ApplicationAutoScaling", "s3": "S3",
 }
 
 // Invoke calls the operation.
@@ -68,7 +67,7 @@ func Reason(err error, token string) string {
 func handlerCode(e *aws.Error) string {
 	code := e.Code
 	switch {
-	case e.HTTPStatus() >= http.StatusInternalServerError:
+	case e.OurFault():
 		return "ServiceInternalError"
 	case code == "AccessDenied" || code == "AccessDeniedException" || code == "UnauthorizedOperation":
 		return "AccessDenied"

@@ -74,7 +74,7 @@ func Table(invoker aws.Invoker) map[string]Type {
 	for _, part := range []map[string]Type{
 		vpcTypes(inv), routeTypes(inv), natTypes(inv), groupTypes(inv), rdsTypes(inv), dbInstanceTypes(inv), loadBalancerTypes(inv), targetTypes(inv), cloud9Types(inv),
 		ecsTypes(inv), serviceTypes(inv), ecrTypes(inv), roleTypes(inv), policyTypes(inv), logsTypes(inv),
-		secretTypes(inv), parameterTypes(inv), certificateTypes(inv), alarmTypes(inv), scalingTypes(inv),
+		secretTypes(inv), parameterTypes(inv), certificateTypes(inv), alarmTypes(inv), scalingTypes(inv), bucketTypes(inv),
 	} {
 		for name, t := range part {
 			table[name] = t
