@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"minato/aws"
+	acmapi "minato/aws/api/acm"
 	cloud9api "minato/aws/api/cloud9"
 	cfnapi "minato/aws/api/cloudformation"
 	cwapi "minato/aws/api/cloudwatch"
@@ -153,7 +154,7 @@ func (d *daemon) workspaceItems(ctx context.Context) ([]control.Item, error) {
 func (d *daemon) explainer() *explain.Explainer {
 	return &explain.Explainer{
 		EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), RDS: rdsapi.NewClient(d.gateway),
-		CloudFormation: cfnapi.NewClient(d.gateway), CloudWatch: cwapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), IAM: iamapi.NewClient(d.gateway),
+		CloudFormation: cfnapi.NewClient(d.gateway), CloudWatch: cwapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), IAM: iamapi.NewClient(d.gateway), ACM: acmapi.NewClient(d.gateway),
 		Drops: d.network.Drops, Listening: d.network.Listening, Refusals: d.refused.List, Paced: d.clock.Paced, Now: d.clock.Now,
 	}
 }

@@ -1,5 +1,5 @@
 // Package explain answers `minato why`: what keeps a service, task, target
-// group, stack, database or repository from what it should be, the evidence, and
+// group, load balancer, stack, database or repository from what it should be, the evidence, and
 // the command that mends it. It reads the public API like any client, and the
 // evidence that AWS does not show: the packets that the network dropped and why,
 // the sockets in a task's network namespace, the calls that were refused.
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"minato/aws"
+	"minato/aws/api/acm"
 	"minato/aws/api/cloudformation"
 	"minato/aws/api/cloudwatch"
 	"minato/aws/api/ec2"
@@ -46,7 +47,7 @@ type Cause = cause.Cause
 // Explanation is what is known of one thing.
 type Explanation struct {
 	Subject string   `json:"subject"` // what was found under the name, as an ARN where it has one
-	Kind    string   `json:"kind"`    // service, task, target group, stack, database, repository, refused calls
+	Kind    string   `json:"kind"`    // service, task, target group, load balancer, stack, database, repository, refused calls
 	Name    string   `json:"name"`    // what minato why takes for it: "service:chat/web"
 	State   string   `json:"state"`
 	Healthy bool     `json:"healthy"`
@@ -67,6 +68,7 @@ type Explainer struct {
 	CloudFormation cloudformation.API
 	CloudWatch     cloudwatch.API
 	IAM            iam.API
+	ACM            acm.API
 	Logs           logs.API
 	Drops          func(context.Context) ([]network.Drop, error)
 	Listening      func(ctx context.Context, eni string) ([]netip.AddrPort, error)
@@ -110,8 +112,13 @@ func kinds() []kind {
 		{"stack", same, (*inquiry).stack},
 		{"db", same, (*inquiry).database},
 		{"repository", same, (*inquiry).repository},
+		balancerKind,
 	}
 }
+
+// balancerKind comes last: a bare name that means something else too, as that of
+// a load balancer often does, is the other thing's.
+var balancerKind = kind{"loadbalancer", (*inquiry).balancersNamed, (*inquiry).balancer}
 
 // Why explains what a name or ARN means: CLUSTER/SERVICE, a bare name, or one with
 // its kind before it (stack:chat). Without a name the calls that were refused
@@ -166,6 +173,9 @@ func (q *inquiry) one(asked string, k kind, name string) ([]Explanation, error) 
 func (q *inquiry) byName(name string) ([]Explanation, error) {
 	var found []Explanation
 	for _, k := range kinds() {
+		if k.prefix == balancerKind.prefix && len(found) > 0 {
+			break
+		}
 		names, err := k.names(q, name)
 		if err != nil {
 			return nil, err
@@ -193,7 +203,7 @@ func (q *inquiry) settle(asked, name string, found []Explanation) ([]Explanation
 		if e, ok := q.refusedFor(name); ok {
 			return []Explanation{e}, nil
 		}
-		return nil, fmt.Errorf("%w: %s is no service (CLUSTER/SERVICE), task, target group, stack, database or repository here, and no call that names it was refused lately", ErrNotFound, asked)
+		return nil, fmt.Errorf("%w: %s is no service (CLUSTER/SERVICE), task, target group, load balancer, stack, database or repository here, and no call that names it was refused lately", ErrNotFound, asked)
 	}
 	text := name + " means several things; ask for one of them:"
 	for _, e := range found {
@@ -222,6 +232,11 @@ func (q *inquiry) byARN(arn string) ([]Explanation, error) {
 		}
 	case service == "elasticloadbalancing" && sort == "targetgroup":
 		k, rest = all[2], arn
+	case service == "elasticloadbalancing" && (sort == "loadbalancer" || sort == "listener"):
+		k, rest = balancerKind, arn
+		if sort == "listener" {
+			rest = strings.Replace(arn[:strings.LastIndexByte(arn, '/')], ":listener/", ":loadbalancer/", 1)
+		}
 	case service == "cloudformation" && sort == "stack":
 		k, rest = all[3], arn
 	case service == "rds" && strings.HasPrefix(resource, "db:"):
@@ -232,7 +247,7 @@ func (q *inquiry) byARN(arn string) ([]Explanation, error) {
 		if e, ok := q.refusedFor(arn); ok {
 			return []Explanation{e}, nil
 		}
-		return nil, fmt.Errorf("minato why knows services, tasks, target groups, stacks, databases and repositories, and %s is none of them", arn)
+		return nil, fmt.Errorf("minato why knows services, tasks, target groups, load balancers, stacks, databases and repositories, and %s is none of them", arn)
 	}
 	e, err := k.look(q, rest)
 	if errors.Is(err, errAbsent) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"minato/aws"
+	acmapi "minato/aws/api/acm"
 	cfnapi "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
 	ecrapi "minato/aws/api/ecr"
@@ -36,6 +38,8 @@ type world struct {
 	sockets  []netip.AddrPort
 	refused  []gateway.Refusal
 	images   []ecrapi.ImageDetail // nil: no repository
+	listens  []elbapi.Listener
+	expired  bool // the certificate
 }
 
 type fakeECS struct {
@@ -95,6 +99,46 @@ func (f fakeELB) DescribeTargetGroups(_ context.Context, in *elbapi.DescribeTarg
 	}}}, nil
 }
 
+func (f fakeELB) DescribeLoadBalancers(context.Context, *elbapi.DescribeLoadBalancersInput) (*elbapi.DescribeLoadBalancersOutput, error) {
+	return &elbapi.DescribeLoadBalancersOutput{LoadBalancers: []elbapi.LoadBalancer{{
+		LoadBalancerArn: aws.Ptr(edgeARN), LoadBalancerName: aws.Ptr("edge"), VpcId: aws.Ptr("vpc-1"), State: &elbapi.LoadBalancerState{Code: aws.Ptr("active")},
+	}}}, nil
+}
+
+const edgeARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/chat/1"
+
+func (f fakeELB) DescribeLoadBalancerAttributes(context.Context, *elbapi.DescribeLoadBalancerAttributesInput) (*elbapi.DescribeLoadBalancerAttributesOutput, error) {
+	return &elbapi.DescribeLoadBalancerAttributesOutput{}, nil
+}
+
+func (f fakeELB) DescribeListeners(context.Context, *elbapi.DescribeListenersInput) (*elbapi.DescribeListenersOutput, error) {
+	return &elbapi.DescribeListenersOutput{Listeners: f.listens}, nil
+}
+
+func (f fakeELB) DescribeRules(context.Context, *elbapi.DescribeRulesInput) (*elbapi.DescribeRulesOutput, error) {
+	return &elbapi.DescribeRulesOutput{Rules: []elbapi.Rule{
+		{Priority: aws.Ptr("1"), Conditions: []elbapi.RuleCondition{{Field: aws.Ptr("host-header"), Values: []string{"shop.harbour.test"}}}},
+		{Priority: aws.Ptr("default"), Actions: []elbapi.Action{{ForwardConfig: &elbapi.ForwardActionConfig{TargetGroups: []elbapi.TargetGroupTuple{{TargetGroupArn: aws.Ptr(groupARN)}}}}}},
+	}}, nil
+}
+
+func (f fakeELB) DescribeListenerCertificates(context.Context, *elbapi.DescribeListenerCertificatesInput) (*elbapi.DescribeListenerCertificatesOutput, error) {
+	return &elbapi.DescribeListenerCertificatesOutput{Certificates: []elbapi.Certificate{{CertificateArn: aws.Ptr("arn:aws:acm:us-east-1:000000000000:certificate/1")}}}, nil
+}
+
+type fakeACM struct {
+	acmapi.API
+	*world
+}
+
+func (f fakeACM) DescribeCertificate(context.Context, *acmapi.DescribeCertificateInput) (*acmapi.DescribeCertificateOutput, error) {
+	until := time.Now().Add(time.Hour)
+	if f.expired {
+		until = time.Now().Add(-time.Hour)
+	}
+	return &acmapi.DescribeCertificateOutput{Certificate: &acmapi.CertificateDetail{DomainName: aws.Ptr("www.harbour.test"), NotBefore: aws.Ptr(time.Now().Add(-2 * time.Hour)), NotAfter: &until}}, nil
+}
+
 func (f fakeELB) DescribeTargetHealth(context.Context, *elbapi.DescribeTargetHealthInput) (*elbapi.DescribeTargetHealthOutput, error) {
 	return &elbapi.DescribeTargetHealthOutput{TargetHealthDescriptions: f.health}, nil
 }
@@ -109,7 +153,7 @@ func (f fakeEC2) DescribeNetworkInterfaces(context.Context, *ec2api.DescribeNetw
 }
 
 func (f fakeEC2) DescribeSubnets(context.Context, *ec2api.DescribeSubnetsInput) (*ec2api.DescribeSubnetsOutput, error) {
-	return &ec2api.DescribeSubnetsOutput{Subnets: []ec2api.Subnet{{VpcId: aws.Ptr("vpc-1")}}}, nil
+	return &ec2api.DescribeSubnetsOutput{Subnets: []ec2api.Subnet{{VpcId: aws.Ptr("vpc-1"), CidrBlock: aws.Ptr("10.0.0.0/24")}}}, nil
 }
 
 func (f fakeEC2) DescribeNatGateways(context.Context, *ec2api.DescribeNatGatewaysInput) (*ec2api.DescribeNatGatewaysOutput, error) {
@@ -181,7 +225,7 @@ func (f fakeLogs) GetLogEvents(context.Context, *logsapi.GetLogEventsInput) (*lo
 func (w *world) explainer() *Explainer {
 	return &Explainer{
 		ECS: fakeECS{world: w}, ELB: fakeELB{world: w}, EC2: fakeEC2{world: w}, RDS: fakeRDS{}, CloudFormation: fakeCFN{world: w}, Logs: fakeLogs{world: w},
-		ECR: fakeECR{world: w}, Drops: func(context.Context) ([]network.Drop, error) { return w.drops, nil },
+		ECR: fakeECR{world: w}, ACM: fakeACM{world: w}, Drops: func(context.Context) ([]network.Drop, error) { return w.drops, nil },
 		Listening: func(context.Context, string) ([]netip.AddrPort, error) { return w.sockets, nil }, Refusals: func() []gateway.Refusal { return w.refused },
 		Paced: func(d time.Duration) time.Duration { return d }, Now: time.Now,
 	}
@@ -223,6 +267,10 @@ const timeout = "ResourceInitializationError: unable to pull secrets or registry
 func TestCauses(t *testing.T) {
 	old := ingressDrop
 	old.Last = time.Now().Add(-time.Hour)
+	ungrouped, flows := ingressDrop, slices.Clone(balancer)
+	ungrouped.SourceGroups = nil
+	flows[0].Groups = nil
+	flows[0].Description, flows[0].SubnetId = aws.Ptr("ELB net/flows/1"), aws.Ptr("subnet-1")
 	for _, c := range []struct {
 		name  string
 		world world
@@ -235,6 +283,21 @@ func TestCauses(t *testing.T) {
 			name: "a group without the rule", ask: groupARN,
 			world: world{health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.Timeout")}, drops: []network.Drop{ingressDrop}, enis: balancer},
 			want:  []string{"sg-web has no rule", "from security group sg-lb", "authorize-security-group-ingress --group-id sg-web --protocol tcp --port 80 --source-group sg-lb"},
+		},
+		{
+			name: "a load balancer in no group", ask: groupARN,
+			world: world{health: []elbapi.TargetHealthDescription{target("unhealthy", "Target.FailedHealthChecks")}, drops: []network.Drop{ungrouped}, enis: flows},
+			want:  []string{"sg-web has no rule that lets tcp port 80 in from 10.0.0.0/24, the subnet of load balancer flows, which has no security group", "--group-id sg-web --protocol tcp --port 80 --cidr 10.0.0.0/24"},
+		},
+		{
+			name: "a load balancer with an expired certificate, of another name", ask: "edge",
+			world: world{health: []elbapi.TargetHealthDescription{target("healthy", "")}, expired: true, listens: []elbapi.Listener{{ListenerArn: aws.Ptr("l"), Protocol: aws.Ptr("HTTPS"), Port: aws.Ptr(int32(443))}}},
+			want:  []string{"2 causes were found", "for www.harbour.test has expired on ", "clients of shop.harbour.test are shown the default certificate of listener HTTPS:443, which is for www.harbour.test"},
+		},
+		{
+			name: "by a listener's ARN", ask: strings.Replace(edgeARN, ":loadbalancer/", ":listener/", 1) + "/2",
+			world: world{health: []elbapi.TargetHealthDescription{target("healthy", "")}},
+			want:  []string{"load balancer edge has no listener"},
 		},
 		{
 			name: "a drop of an hour ago is history", ask: groupARN,

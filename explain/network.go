@@ -36,6 +36,11 @@ func (q *inquiry) drops(match func(network.Drop) bool) ([]cause.Drop, error) {
 			}
 			x.Receiver = to.what
 		}
+		if d.Reason == network.DropIngress && len(d.SourceGroups) == 0 {
+			if err := q.sender(&x); err != nil {
+				return nil, err
+			}
+		}
 		if d.Reason == network.DropNoRoute {
 			nat, err := q.gateway(d.VPC)
 			if err != nil {
@@ -48,8 +53,26 @@ func (q *inquiry) drops(match func(network.Drop) bool) ([]cause.Drop, error) {
 	return out, nil
 }
 
+// sender says whose address it is that belongs to no group, and which addresses
+// its kind may have: a network load balancer's are those of its subnets.
+func (q *inquiry) sender(d *cause.Drop) error {
+	from, err := q.interfaceAt(d.VPC, d.Source)
+	if err != nil || !from.ungrouped || from.what == "" {
+		return err
+	}
+	d.Sender = from.what
+	out, err := q.EC2.DescribeSubnets(q.ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{from.subnet}})
+	if err == nil && len(out.Subnets) > 0 {
+		d.SenderCIDR = aws.Val(out.Subnets[0].CidrBlock)
+	}
+	return err
+}
+
 // place is an interface, and whose it is.
-type place struct{ id, what string }
+type place struct {
+	id, what, subnet string
+	ungrouped        bool // no security group filters it
+}
 
 // interfaceAt finds the interface that has an address.
 func (q *inquiry) interfaceAt(vpc string, addr netip.Addr) (place, error) {
@@ -61,11 +84,11 @@ func (q *inquiry) interfaceAt(vpc string, addr netip.Addr) (place, error) {
 		return place{}, err
 	}
 	eni := out.NetworkInterfaces[0]
-	p := place{id: aws.Val(eni.NetworkInterfaceId)}
+	p := place{id: aws.Val(eni.NetworkInterfaceId), subnet: aws.Val(eni.SubnetId), ungrouped: len(eni.Groups) == 0}
 	switch text := aws.Val(eni.Description); {
 	case text == "RDSNetworkInterface":
 		p.what = "a database"
-	case strings.HasPrefix(text, "ELB app/"):
+	case strings.HasPrefix(text, "ELB app/"), strings.HasPrefix(text, "ELB net/"):
 		p.what = "load balancer " + strings.Split(text, "/")[1]
 	}
 	return p, nil

@@ -52,7 +52,7 @@ func (q *inquiry) targetGroup(arn string) (*Explanation, error) {
 		f.Add(cause.OfTarget(t))
 	}
 	if len(targets) == 0 {
-		f.Causes = []cause.Cause{{What: "the target group has no targets: no service registers its tasks in it, or none of them runs", Remedy: []string{"minato why CLUSTER/SERVICE # of the service that should"}}}
+		f.Causes = []cause.Cause{cause.NoTargets(arn)}
 	}
 	if e.Refused, err = q.changed(time.Time{}, func(r gateway.Refusal) bool { return mentions(r, arn) }); err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func commands() []command {
 		{"status", "[-o json]", "what runs, where it is reached, what stands in for what", runStatus},
 		{"env", "[-o json]", "export lines for eval \"$(minato env)\"", runEnv},
 		{"aws", "ARGS…", "the installed aws CLI against this instance", runAWS},
-		{"why", "[NAME]", "what keeps a service, task, target group, stack, database or repository from what it should be", runWhy},
+		{"why", "[NAME]", "what keeps a service, task, target group, load balancer, stack, database or repository from what it should be", runWhy},
 		{"logs", "[-f] NAME", "the log lines of a service (CLUSTER/SERVICE) or a task", runLogs},
 		{"shell", "NAME [-- COMMAND…]", "a terminal, or a command, in a workspace", runShell},
 		{"expose", "LB PORT", "let other machines reach a load balancer at a port of this one", runExpose},

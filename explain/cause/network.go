@@ -12,6 +12,9 @@ type Drop struct {
 	network.Drop
 	Receiver string // what has the destination's address: "a database"
 	NAT      string // a NAT gateway of the VPC that works
+	// Sender is who has the source's address, if that is in no security group,
+	// and SenderCIDR the subnet it is in.
+	Sender, SenderCIDR string
 }
 
 func (d Drop) about() string {
@@ -59,6 +62,10 @@ func OfDrop(d Drop) Cause {
 	case network.DropIngress:
 		from := "--cidr " + d.Source.String() + "/32"
 		c.What = fmt.Sprintf("security group %s lets nothing in from %s to %s", groups, d.Source, port(d.Protocol, d.Port))
+		if d.SenderCIDR != "" {
+			from = "--cidr " + d.SenderCIDR
+			c.What = fmt.Sprintf("security group %s has no rule that lets %s in from %s, the subnet of %s, which has no security group", groups, port(d.Protocol, d.Port), d.SenderCIDR, d.Sender)
+		}
 		if len(d.SourceGroups) > 0 {
 			from = "--source-group " + d.SourceGroups[0]
 			source := strings.Join(d.SourceGroups, ", ")

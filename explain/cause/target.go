@@ -174,6 +174,12 @@ func (t Target) unheard() (c Cause, ok bool) {
 	return c.mend("see in the application's log how far it came (minato logs %s)", t.named()), true
 }
 
+// NoTargets is said of a target group without any.
+func NoTargets(group string) Cause {
+	return say("the target group %s has no targets: no service registers its tasks in it, or none of them runs", targetGroupName(group)).
+		mend("minato why CLUSTER/SERVICE # of the service that should")
+}
+
 func (t Target) unused() Cause {
 	if strings.Contains(t.Said, "Availability Zone") {
 		return say("target %s stands in an availability zone that the load balancer does not cover", t.where()).
