@@ -25,6 +25,9 @@ type epoll struct {
 	conns  []*Conn // by socket
 	todo   []*Conn // to be looked at in the next turn
 	spare  []*Conn
+	coarse bool // the kernel counts in milliseconds only
+
+	patience unix.Timespec // how long wait waits; not on a stack, which may move
 }
 
 func newEpoll(l *Loop) (*epoll, error) {
@@ -86,9 +89,9 @@ func (p *epoll) turn(wait time.Duration) error {
 		// Others first: what they send meanwhile is found in one go.
 		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
-	n, err := p.wait(0)
-	if n == 0 && err == nil && wait > 0 {
-		n, err = p.wait(int((wait + time.Millisecond - 1) / time.Millisecond))
+	n, err := p.wait(min(wait, brief))
+	if n == 0 && err == nil && wait > brief {
+		n, err = p.wait(wait)
 	}
 	if err != nil {
 		return err
@@ -122,16 +125,32 @@ func (p *epoll) turn(wait time.Duration) error {
 	return nil
 }
 
-// wait waits for so many milliseconds; the runtime knows if it can be long.
-func (p *epoll) wait(ms int) (int, error) {
-	call := unix.RawSyscall6
-	if ms > 0 {
-		call = unix.Syscall6
+// wait waits for so long; the runtime is told if that is not brief.
+func (p *epoll) wait(d time.Duration) (int, error) {
+	if d > 0 && !p.coarse {
+		call := unix.Syscall6
+		if d <= brief {
+			call = unix.RawSyscall6
+		}
+		p.patience = unix.NsecToTimespec(int64(d))
+		n, _, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), epollEvents, uintptr(unsafe.Pointer(&p.patience)), 0, 0)
+		if errno != unix.ENOSYS {
+			return p.came(int(n), errno)
+		}
+		p.coarse = true
+	}
+	call, ms := unix.Syscall6, int((d+time.Millisecond-1)/time.Millisecond)
+	if d <= brief {
+		call, ms = unix.RawSyscall6, 0
 	}
 	n, _, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), epollEvents, uintptr(ms), 0, 0)
+	return p.came(int(n), errno)
+}
+
+func (p *epoll) came(n int, errno syscall.Errno) (int, error) {
 	switch errno {
 	case 0:
-		return int(n), nil
+		return n, nil
 	case unix.EINTR:
 		return 0, nil
 	}

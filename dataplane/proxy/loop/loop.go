@@ -152,6 +152,11 @@ func (l *Loop) tick() { l.now = int64(time.Since(begun)) }
 // longest bounds a wait.
 const longest = time.Minute
 
+// brief is how long a wait may be of which the runtime is not told. It spares
+// what it would do on a longer one: take the processor away and give it back.
+// Whoever stops the world waits for so long.
+const brief = 100 * time.Microsecond
+
 // fair is how long a busy loop runs until it lets other goroutines run.
 const fair = 2 * time.Millisecond
 

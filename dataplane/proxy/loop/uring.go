@@ -134,6 +134,7 @@ type uring struct {
 	// How long enter waits. It is here because a stack may move on the way into
 	// the kernel, and an address within an argument does not move with it.
 	patience unix.Timespec
+	arg      getEventsArg
 }
 
 func newURing(l *Loop) (_ *uring, err error) {
@@ -218,7 +219,7 @@ func (u *uring) giveBack(id uint16) {
 // next is a free entry of the submission queue.
 func (u *uring) next(op uint8, fd int, kind uint64, key uint32) *sqe {
 	if u.begun == uint32(len(u.sqes)) {
-		u.enter(0, 0)
+		u.enter(0)
 	}
 	s := &u.sqes[u.tail&uint32(len(u.sqes)-1)]
 	*s = sqe{op: op, fd: int32(fd), userData: uint64(key)<<kindBits | kind}
@@ -268,19 +269,22 @@ func (u *uring) cancel(c *Conn) {
 	}
 }
 
-// enter submits, and waits for at least so many completions.
-func (u *uring) enter(least uintptr, wait time.Duration) error {
+// enter submits and, with a wait, waits until there is something.
+func (u *uring) enter(wait time.Duration) error {
 	atomic.StoreUint32(u.sqTail, u.tail)
 	for {
 		var n uintptr
 		var errno syscall.Errno
-		if least == 0 {
-			// It cannot block: the runtime need not know.
+		if wait <= 0 {
 			n, _, errno = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), 0, enterGetEvents, 0, 0)
 		} else {
+			call := unix.Syscall6
+			if wait <= brief {
+				call = unix.RawSyscall6
+			}
 			u.patience = unix.NsecToTimespec(int64(wait))
-			arg := getEventsArg{ts: uint64(uintptr(unsafe.Pointer(&u.patience)))}
-			n, _, errno = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), least, enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&arg)), unsafe.Sizeof(arg))
+			u.arg = getEventsArg{ts: uint64(uintptr(unsafe.Pointer(&u.patience)))}
+			n, _, errno = call(unix.SYS_IO_URING_ENTER, uintptr(u.fd), uintptr(u.begun), 1, enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&u.arg)), unsafe.Sizeof(u.arg))
 		}
 		switch errno {
 		case 0:
@@ -300,13 +304,19 @@ func (u *uring) enter(least uintptr, wait time.Duration) error {
 
 func (u *uring) turn(wait time.Duration) error {
 	head := *u.cqHead
-	if atomic.LoadUint32(u.cqTail) == head || u.begun > 0 {
-		least := uintptr(0)
-		if wait > 0 && atomic.LoadUint32(u.cqTail) == head {
-			least = 1
+	empty := func() bool { return atomic.LoadUint32(u.cqTail) == head }
+	if u.begun > 0 || empty() {
+		w := wait
+		if !empty() {
+			w = 0
 		}
-		if err := u.enter(least, wait); err != nil {
+		if err := u.enter(min(w, brief)); err != nil {
 			return err
+		}
+		if w > brief && empty() {
+			if err := u.enter(w); err != nil {
+				return err
+			}
 		}
 		u.l.tick()
 	}
