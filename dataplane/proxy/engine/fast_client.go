@@ -326,7 +326,7 @@ func (c *fastClient) Sent() {
 	case fastAnswer:
 		c.touch()
 		if c.up != nil {
-			c.up.conn.Read()
+			c.up.more()
 		}
 	case fastResting:
 		if len(c.held) > 0 && c.seen == 0 {

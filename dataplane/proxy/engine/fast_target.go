@@ -281,7 +281,13 @@ func (u *fastUpstream) pass(p []byte) {
 		u.last = u.last || len(p) > 0
 	case http1.Length:
 		n := min(int64(len(p)), u.left)
-		c.put(append(c.conn.Writer(), p[:n]...))
+		if c.conn.Pending() == 0 && u.conn.Take() {
+			c.lane.loop.Recycle(c.conn.Out)
+			c.conn.Out = nil
+			c.put(p[:n]) // without copying
+		} else {
+			c.put(append(c.conn.Writer(), p[:n]...))
+		}
 		u.left -= n
 		done = u.left == 0
 		u.last = u.last || n < int64(len(p))
@@ -311,6 +317,15 @@ func (u *fastUpstream) pass(p []byte) {
 	n := c.conn.Pending()
 	c.conn.Flush()
 	if n < maxAhead {
+		u.more()
+	}
+}
+
+// more asks for the next piece of the body.
+func (u *fastUpstream) more() {
+	if u.framing == http1.Length && u.left > bufferSize {
+		u.conn.ReadBig()
+	} else {
 		u.conn.Read()
 	}
 }

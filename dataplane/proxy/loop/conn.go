@@ -32,6 +32,9 @@ type Conn struct {
 	h  Handler
 
 	sending   []byte // with the kernel; Out comes after it
+	whole     []byte // the buffer that sending lies in
+	into      []byte // what is being received into; nil: one of the poller's
+	from      []byte // what was received into, for Take
 	receiving bool
 	ended     bool
 	failed    bool
@@ -74,6 +77,22 @@ func (c *Conn) Read() {
 	}
 }
 
+// ReadBig is Read for much at once, if there is a big buffer to be had.
+func (c *Conn) ReadBig() {
+	if !c.receiving && !c.ended && !c.over() {
+		c.into = c.l.takeBig()
+		c.Read()
+	}
+}
+
+// Take makes what Received was given the caller's for good, where it can be: it
+// may become somebody's Out then.
+func (c *Conn) Take() bool {
+	taken := c.from != nil
+	c.from = nil
+	return taken
+}
+
 func (c *Conn) over() bool { return c.closed || c.detach != nil }
 
 // Writer is Out, with room.
@@ -87,7 +106,7 @@ func (c *Conn) Writer() []byte {
 // Flush sends Out.
 func (c *Conn) Flush() {
 	if len(c.sending) == 0 && len(c.Out) > 0 && !c.closed && !c.failed {
-		c.sending, c.Out = c.Out, nil
+		c.sending, c.whole, c.Out = c.Out, c.Out, nil
 		c.l.p.send(c)
 	}
 }
@@ -154,6 +173,8 @@ func (c *Conn) finish() {
 // received is called by the poller.
 func (c *Conn) received(p []byte) {
 	c.receiving, c.canceled = false, false
+	c.from, c.into = c.into, nil
+	defer c.spare()
 	switch {
 	case c.closed:
 		c.finish()
@@ -168,7 +189,17 @@ func (c *Conn) received(p []byte) {
 // end is called by the poller when a receive ended the connection.
 func (c *Conn) end(err error) {
 	c.receiving, c.canceled = false, false
+	c.from, c.into = c.into, nil
+	c.spare()
 	c.fail(err)
+}
+
+// spare takes back what was received into and not taken.
+func (c *Conn) spare() {
+	if c.from != nil {
+		c.l.Recycle(c.from)
+		c.from = nil
+	}
 }
 
 func (c *Conn) fail(err error) {
@@ -188,8 +219,7 @@ func (c *Conn) fail(err error) {
 // sent is called by the poller when n bytes were taken, or none.
 func (c *Conn) sent(n int, err error) {
 	if err != nil {
-		c.l.Recycle(c.sending[:0])
-		c.sending = nil
+		c.took()
 		c.Out = c.Out[:0]
 		c.fail(os.NewSyscallError("send", err))
 		return
@@ -199,8 +229,7 @@ func (c *Conn) sent(n int, err error) {
 		c.l.p.send(c)
 		return
 	}
-	c.l.Recycle(c.sending[:0])
-	c.sending = nil
+	c.took()
 	switch {
 	case len(c.Out) > 0 && !c.closed:
 		c.Flush()
@@ -209,4 +238,10 @@ func (c *Conn) sent(n int, err error) {
 	default:
 		c.h.Sent()
 	}
+}
+
+// took is called when nothing is being sent any more.
+func (c *Conn) took() {
+	c.l.Recycle(c.whole)
+	c.sending, c.whole = nil, nil
 }

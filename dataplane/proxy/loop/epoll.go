@@ -185,7 +185,11 @@ func (p *epoll) work(c *Conn) {
 	if !c.readable {
 		return
 	}
-	switch n, errno := raw(unix.SYS_RECVFROM, c.fd, p.space, unix.MSG_DONTWAIT); {
+	space := p.space
+	if c.into != nil {
+		space = c.into
+	}
+	switch n, errno := raw(unix.SYS_RECVFROM, c.fd, space, unix.MSG_DONTWAIT); {
 	case errno == unix.EAGAIN:
 		c.readable = false
 	case errno == unix.EINTR:
@@ -196,8 +200,8 @@ func (p *epoll) work(c *Conn) {
 		c.end(nil)
 	default:
 		// Less than there was room for: it was all, unless the end is there too.
-		c.readable = n == len(p.space) || c.hangup
-		c.received(p.space[:n])
+		c.readable = n == len(space) || c.hangup
+		c.received(space[:n])
 	}
 }
 

@@ -32,6 +32,8 @@ type Loop struct {
 	timers timers
 	now    int64
 	free   [][]byte
+	big    [][]byte
+	bigOut int // big buffers that are in use
 	spare  []func()
 	count  atomic.Int64 // connections
 }
@@ -216,6 +218,11 @@ func (l *Loop) woken() {
 const (
 	bufferSize = 16 << 10
 	keepFree   = 256
+
+	// BigSize is how much a big buffer holds. There are maxBig of them at most; who
+	// gets none goes on with small ones.
+	BigSize = 64 << 10
+	maxBig  = 128
 )
 
 // buffer is a buffer of bufferSize bytes or so, empty.
@@ -233,7 +240,28 @@ func (l *Loop) Buffer() []byte { return l.buffer() }
 
 // Recycle takes a buffer that is not used any more.
 func (l *Loop) Recycle(b []byte) {
-	if cap(b) >= bufferSize && cap(b) <= 4*bufferSize && len(l.free) < keepFree {
+	switch {
+	case cap(b) == BigSize:
+		if l.bigOut > 0 { // else it is one that grew to that size by itself
+			l.bigOut--
+			l.big = append(l.big, b)
+		}
+	case cap(b) == bufferSize && len(l.free) < keepFree:
 		l.free = append(l.free, b)
 	}
+}
+
+func (l *Loop) takeBig() []byte {
+	n := len(l.big)
+	switch {
+	case n > 0:
+		b := l.big[n-1]
+		l.big = l.big[:n-1]
+		l.bigOut++
+		return b[:BigSize]
+	case l.bigOut < maxBig:
+		l.bigOut++
+		return make([]byte, BigSize)
+	}
+	return nil
 }

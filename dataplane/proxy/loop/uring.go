@@ -252,7 +252,12 @@ func (u *uring) remove(c *Conn) {
 
 func (u *uring) receive(c *Conn) {
 	s := u.next(opRecv, c.fd, kindRecv, c.key)
-	s.flags, s.ioprio, s.bufGroup = sqeBufferSelect, recvPollFirst, bufferGroup
+	s.ioprio = recvPollFirst
+	if c.into != nil {
+		s.addr, s.length = uint64(uintptr(unsafe.Pointer(&c.into[0]))), uint32(len(c.into))
+	} else {
+		s.flags, s.bufGroup = sqeBufferSelect, bufferGroup
+	}
 }
 
 func (u *uring) send(c *Conn) {
@@ -360,6 +365,8 @@ func (u *uring) received(conn *Conn, c cqe) {
 		u.giveBack(id)
 	}
 	switch e := syscall.Errno(-c.res); {
+	case c.res > 0:
+		conn.received(conn.into[:c.res])
 	case c.res == 0:
 		conn.end(nil)
 	case (e == unix.ENOBUFS || e == unix.EAGAIN || e == unix.EINTR) && !conn.over():
