@@ -216,7 +216,8 @@ func (l *Loop) woken() {
 }
 
 const (
-	bufferSize = 16 << 10
+	// bufferSize is that of what is sent: what was received fits, with a head.
+	bufferSize = recvBufferSize + 4<<10
 	keepFree   = 256
 
 	// BigSize is how much a big buffer holds. There are maxBig of them at most; who

@@ -43,7 +43,7 @@ const (
 	sqEntries        = 1024
 	cqEntries        = 8192
 	recvBuffers      = 128
-	recvBufferSize   = bufferSize
+	recvBufferSize   = 16 << 10
 	bufferGroup      = 0
 	bufferRingLayout = 16 // bytes of an entry
 )
