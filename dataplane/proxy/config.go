@@ -39,6 +39,7 @@ type Options struct {
 	Desync             DesyncMode    // what to do with requests that two readers could read differently
 	TLSHeaders         bool          // tell targets the client's TLS version and cipher suite
 	NoHTTP2            bool          // do not offer HTTP/2 to clients
+	Recorded           bool          // tell of every request (Proxy.OnExchange)
 }
 
 // DesyncMode says which requests are passed on, by how they comply with RFC 9112

@@ -21,6 +21,11 @@ type Proxy interface {
 	// changed. It says what to look at, not what happened. Call it before Set.
 	OnChange(func(Change))
 
+	// OnExchange gives the function that is told of every request of the load
+	// balancers that are Recorded, by whoever served it: it must be quick. Call
+	// it before Set.
+	OnExchange(func(*Exchange))
+
 	// Health reports every target of a group in the order of the Config, and
 	// false when the group is not in it.
 	Health(targetGroup string) ([]TargetHealth, bool)

@@ -135,6 +135,16 @@ func (c *client) rest() bool {
 // may follow.
 func (c *client) request() bool {
 	c.t = c.s.table.Load()
+	if !c.t.opts.Recorded {
+		return c.answerOne()
+	}
+	c.beginNote()
+	keep := c.answerOne()
+	c.endNote()
+	return keep
+}
+
+func (c *client) answerOne() bool {
 	c.isHead, c.keep, c.linger = false, false, true
 	c.body.start(&c.stream, http1.NoBody, 0)
 	c.end = time.Now().Add(c.idle) // the whole head, drop by drop or not
@@ -155,6 +165,7 @@ func (c *client) request() bool {
 	}
 	c.s.count.requests.Add(1)
 	if err := c.req.Parse(head); err != nil {
+		c.note.severe()
 		return c.fail(badStatus(err))
 	}
 	c.body.start(&c.stream, c.req.Framing, c.req.Length)
@@ -168,7 +179,9 @@ func (c *client) request() bool {
 	if c.req.Class > http1.Compliant {
 		c.s.count.nonCompliant.Add(1)
 	}
+	c.note.head(&c.visit, false)
 	a, status := c.route()
+	c.note.routed(a)
 	switch {
 	case a == nil:
 		c.keep = c.keep && status != 400

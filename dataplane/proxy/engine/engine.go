@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/loop"
@@ -18,6 +19,7 @@ type Engine struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	news    news
+	tell    atomic.Pointer[func(*proxy.Exchange)]
 
 	laneOptions loop.Options
 	noLanes     bool

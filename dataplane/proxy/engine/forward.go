@@ -34,6 +34,10 @@ func (c *client) forward(a *action) bool {
 	}
 	websocket := c.websocket()
 	c.out = c.appendRequest(c.out[:0], websocket)
+	if c.note != nil {
+		c.note.trace(c.out)
+		c.note.x.WebSocket = websocket
+	}
 	streamed := false
 	if !c.body.done() {
 		if c.req.Framing == http1.Length && int64(len(c.unread())) >= c.req.Length {
@@ -104,6 +108,7 @@ func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 // request never reached anybody and may be sent on a new connection.
 func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o outcome, again bool) {
 	begun := time.Now()
+	c.note.sending(u.pool.t)
 	if n, err := u.write(c.out); err != nil && u.reused && (n == 0 || c.safe) {
 		u.close()
 		return outcome{status: 502}, true // closed before: nothing was taken
@@ -136,6 +141,7 @@ func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o o
 	switch {
 	case gone:
 		c.s.count.clientClosed.Add(1)
+		c.note.left()
 		return outcome{answered: true}, false
 	case isTimeout(err):
 		return outcome{status: 504}, false
@@ -155,6 +161,7 @@ func (c *client) badUpload(err error) outcome {
 		return outcome{status: 408}
 	}
 	c.s.count.clientClosed.Add(1)
+	c.note.left()
 	return outcome{answered: true}
 }
 
@@ -180,6 +187,7 @@ func (c *client) await(u *upstream) (heard bool, err error) {
 // client connection can take another request.
 func (c *client) respond(a *action, u *upstream, up *upload) bool {
 	c.s.count.target.add(c.resp.Status)
+	c.note.answered(c.resp.Status)
 	if up != nil && !up.soon() {
 		c.keep = false // the body is still coming; nothing can follow it
 	}

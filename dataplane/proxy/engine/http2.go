@@ -37,7 +37,15 @@ func (c *client) serveStream(w http.ResponseWriter, r *http.Request) {
 	x.w, x.r, x.begun, x.body = w, r, false, r.ContentLength != 0
 	x.flush = w.(http.Flusher).Flush
 	x.s.count.requests.Add(1)
+	x.connection = c.connection
+	tally := x.beginNote()
+	if tally != nil {
+		defer func() { x.endNote(tally) }() // also when the answer is cut short
+	}
 	x.serve()
+	if tally != nil {
+		return // the note is told of after this
+	}
 	x.w, x.r, x.flush, x.picked = nil, nil, nil, nil
 	streams2.Put(x)
 }
@@ -47,7 +55,9 @@ func (x *stream2) serve() {
 		x.fail(badStatus(err))
 		return
 	}
+	x.note.head(&x.visit, true)
 	a, status := x.route()
+	x.note.routed(a)
 	switch {
 	case a == nil:
 		x.fail(status)
@@ -90,6 +100,7 @@ func (x *stream2) fail(status int) { x.answer(status, "text/html", page(status),
 // answer answers without a target.
 func (x *stream2) answer(status int, contentType, content, location string) {
 	x.s.count.own.add(status)
+	x.note.own(status, location)
 	h := x.w.Header()
 	h.Set("Server", serverName)
 	h.Set("Content-Type", contentType)
@@ -143,6 +154,7 @@ func (x *stream2) forward(a *action) {
 		}
 		if x.r.Context().Err() != nil {
 			x.s.count.clientClosed.Add(1)
+			x.note.left()
 			return
 		}
 		if status = o.status; !o.next {
@@ -189,6 +201,8 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 	begun := time.Now()
 	u.idle, u.busy = x.t.opts.IdleTimeout, &x.active
 	x.out = x.appendRequest(x.out[:0], false)
+	x.note.trace(x.out)
+	x.note.sending(u.pool.t)
 	if n, err := u.write(x.out); err != nil && u.reused && (n == 0 || safe) {
 		u.close()
 		return outcome{status: 502}, true
@@ -214,6 +228,7 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 	}
 	u.pool.t.tally.answered(x.resp.Status, time.Since(begun))
 	x.s.count.target.add(x.resp.Status)
+	x.note.answered(x.resp.Status)
 	err = x.respond(a, u)
 	whole := up.over()
 	if !left() || err != nil || !whole || x.resp.Close || u.r != u.w {

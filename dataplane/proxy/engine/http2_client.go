@@ -22,6 +22,7 @@ var silent = log.New(io.Discard, "", 0)
 func (c *client) serveHTTP2() {
 	defer c.Close()
 	opts := &c.s.table.Load().opts
+	c.connection = connectionName()
 	ended := make(chan struct{})
 	base := &http.Server{
 		Handler: http.HandlerFunc(c.serveStream), ErrorLog: silent, MaxHeaderBytes: http1.MaxHead,

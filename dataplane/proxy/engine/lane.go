@@ -152,7 +152,7 @@ func (s *socket) admit(fd int, remote netip.AddrPort) {
 	s.count.conns.Add(1)
 	s.count.active.Add(1)
 	since := time.Now()
-	if t := s.table.Load(); t.tls != nil || t.stream {
+	if t := s.table.Load(); t.tls != nil || t.stream || t.opts.Recorded {
 		s.adopt(adopted{fd: fd, since: since, fresh: true})
 		return
 	}

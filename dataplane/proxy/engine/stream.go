@@ -44,6 +44,8 @@ type stream struct {
 	end  time.Time // reading ends then, however busy; zero is never
 	busy *activity
 	halt atomic.Bool // fill must not wait
+	// Counted here too, by who reads and by who writes.
+	nread, nwritten int64
 	// Where bytes are counted; nil for targets.
 	in, out *atomic.Uint64
 }
@@ -115,6 +117,7 @@ func (s *stream) read(p []byte) (int, error) {
 			if s.in != nil {
 				s.in.Add(uint64(n))
 			}
+			s.nread += int64(n)
 			return n, nil
 		}
 		if err != nil && (!isTimeout(err) || s.halt.Load() || s.busy == nil || s.busy.since() >= s.idle) {
@@ -148,6 +151,7 @@ func (s *stream) write(p []byte) (int, error) {
 	if s.out != nil {
 		s.out.Add(uint64(n))
 	}
+	s.nwritten += int64(n)
 	return n, err
 }
 

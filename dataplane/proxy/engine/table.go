@@ -34,6 +34,7 @@ type rule struct {
 }
 
 type action struct {
+	priority int // of its rule; 0 for the default
 	forward  []share
 	sticky   time.Duration // of the groups in forward
 	total    int           // of the weights in forward
@@ -63,7 +64,9 @@ func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[
 	rules := slices.Clone(l.Rules)
 	slices.SortStableFunc(rules, func(x, y proxy.Rule) int { return x.Priority - y.Priority })
 	for i := range rules {
-		t.rules = append(t.rules, rule{compileConditions(rules[i].Conditions), compileAction(&rules[i].Action, groups)})
+		a := compileAction(&rules[i].Action, groups)
+		a.priority = rules[i].Priority
+		t.rules = append(t.rules, rule{compileConditions(rules[i].Conditions), a})
 	}
 	return t
 }

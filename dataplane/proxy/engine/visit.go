@@ -18,6 +18,9 @@ type visit struct {
 	tls    *tls.ConnectionState // nil: plain
 	req    http1.Request
 	picked *share // the group that was chosen for a sticky action
+
+	note       *note  // of load balancers that are recorded
+	connection string // its name in them
 }
 
 // route finds what is done with the request, or why nothing is: a status of the

@@ -35,6 +35,9 @@ func Run(t *testing.T, n New) {
 		"headers that end at the proxy": hopByHop,
 		"large uploads arrive whole":    largeUploads,
 		"desync mitigation modes":       desync,
+		// exchanges.go
+		"requests are told of":        exchanges,
+		"requests of HTTP/2 are, too": exchangesHTTP2,
 		// tls.go
 		"TLS with several certificates": tlsListener,
 		"a client leaves TLS":           tlsClientLeaves,

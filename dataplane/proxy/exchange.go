@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// Exchange is one request of a client and what came of it, as it is told of load
+// balancers whose Options say Recorded. It is made after the answer was sent.
+type Exchange struct {
+	LoadBalancer string
+	Listener     string
+	Port         uint16 // of the listener
+	Node         netip.Addr
+	Client       netip.AddrPort
+	Connection   string // the same for all requests of a client's connection
+	TLS          *tls.ConnectionState
+	HTTP2, GRPC  bool
+
+	Target      netip.AddrPort // not valid: the request was sent to none
+	TargetGroup string
+
+	Created, Ended time.Time // when the head was asked for, and when the answer was sent
+	// Request is the time until the request was sent to the target, Thinking
+	// until its answer began, Response until that was sent. Negative: it did not
+	// come to that.
+	Request, Thinking, Response time.Duration
+
+	Status       int // what the client was told; 460 when it left before
+	TargetStatus int // 0: the target did not answer
+	BytesIn      int64
+	BytesOut     int64
+
+	// Of the head; empty when none could be read.
+	Method, Host, URI, Version string // URI is path and query
+	UserAgent, TraceID         string
+	WebSocket                  bool
+
+	Rule     int    // priority of the rule that matched; 0 is the default action, -1 none
+	Action   string // "forward", "redirect", "fixed-response"; empty: it did not come to that
+	Location string // of a redirect
+	Class    string // how the request complies: "Acceptable", "Ambiguous", "Severe"; empty: it does
+	Why      string // of Class
+}
