@@ -145,7 +145,20 @@ func soakZombie(stat []byte) bool {
 }
 
 // converged waits until the service is whole and there is one of everything.
-func (w *soakWorld) converged() error { return soakUntil(soakConverge, w.whole) }
+func (w *soakWorld) converged() error {
+	began, told := time.Now(), false
+	return soakUntil(soakConverge, func() error {
+		err := w.whole()
+		if err != nil && !told && time.Since(began) > soakPatience {
+			told = true
+			w.t.Logf("after %s: %v; log writers:\n%s", soakPatience, err, strings.Join(w.logWriters(), "\n"))
+		}
+		return err
+	})
+}
+
+// soakPatience is after how long it is told what is waited for.
+const soakPatience = 10 * time.Second
 
 // whole compares what the API, the runtime's records and the kernel say.
 func (w *soakWorld) whole() error {
