@@ -40,8 +40,9 @@ type edge struct {
 	in       *harness.Instance
 	out      map[string]string // the stack's outputs
 	dir      string
-	alb, nlb string // public addresses
-	roots    string // file with ACM's chain
+	alb, nlb string    // public addresses
+	targets  [2]string // "one" in us-east-1a, "two" in us-east-1c
+	roots    string    // file with ACM's chain
 }
 
 // aws runs the CLI and reads its answer.
@@ -158,7 +159,8 @@ func (e *edge) target(name, subnet string) (address string) {
 		e.Fatal(err)
 	}
 	ns := filepath.Join("/run/minato", id, "net", "eni", made.NetworkInterface.NetworkInterfaceId)
-	e.until("the interface", func() bool { _, err := os.Stat(ns); return err == nil })
+	// The file is there before the namespace is.
+	e.until("the interface", func() bool { return exec.Command("nsenter", "--net="+ns, "true").Run() == nil })
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -170,14 +172,20 @@ func (e *edge) target(name, subnet string) (address string) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done() // there is more to come for as long as somebody listens
 	})
+	manners(mux, name)
 	mux.Handle("/ws", websocket.Server{Handler: func(c *websocket.Conn) {
 		for message := ""; websocket.Message.Receive(c, &message) == nil; {
+			if message == "who" {
+				message = name
+			}
 			if websocket.Message.Send(c, message) != nil {
 				return
 			}
 		}
 	}})
-	s := &http.Server{Handler: mux}
+	s := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
 	go s.Serve(listenIn(e.T, ns, ":80"))
 	e.Cleanup(func() { s.Close() })
 	g := grpc.NewServer()
@@ -257,6 +265,7 @@ func newEdge(t *testing.T) *edge {
 		t.Fatal(err)
 	}
 	one, two := e.target("one", e.out["A"]), e.target("two", e.out["C"])
+	e.targets = [2]string{one, two}
 	e.aws(nil, "elbv2", "register-targets", "--target-group-arn", e.out["Web"], "--targets", "Id="+one, "Id="+two)
 	e.aws(nil, "elbv2", "register-targets", "--target-group-arn", e.out["Calls"], "--targets", "Id="+one)
 	e.aws(nil, "elbv2", "register-targets", "--target-group-arn", e.out["Bytes"], "--targets", "Id="+one)
@@ -276,9 +285,9 @@ func (e *edge) part(name string, f func(e *edge)) {
 }
 
 // TestLoadBalancer has the load balancers that a template makes serve the clients
-// people have: curl, nghttp2's, openssl's, gRPC's and a WebSocket's.
+// people have: curl, nghttp2's, openssl's, gRPC's, a WebSocket's and wrk.
 func TestLoadBalancer(t *testing.T) {
-	for _, tool := range []string{"curl", "h2load", "nghttp", "openssl"} {
+	for _, tool := range []string{"curl", "h2load", "nghttp", "openssl", "wrk"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%v: make setup first", err)
 		}
@@ -413,6 +422,7 @@ func TestLoadBalancer(t *testing.T) {
 			e.Errorf("%v %q", err, got)
 		}
 	})
+	e.features()
 	e.part("metrics", func(e *edge) {
 		e.until("the metrics", func() bool {
 			sum := func(namespace, name, stat string, dimensions ...string) (total float64) {

@@ -1,0 +1,485 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"golang.org/x/net/websocket"
+)
+
+// features are what the issue's list of an ALB's has, each by a client that
+// people use; what the template of newEdge sets up is tested beside this.
+func (e *edge) features() {
+	f := &front{edge: e, groups: map[string]string{}, rules: new(int32)}
+	env, err := e.in.Env()
+	f.must(err)
+	cfg := aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
+	}
+	f.elb, f.ec2 = elb.NewFromConfig(cfg), ec2.NewFromConfig(cfg)
+	both := e.targets[:]
+	plain := f.group("plain", nil, map[string]string{"deregistration_delay.timeout_seconds": "40"}, both...)
+	out, err := f.elb.CreateListener(e.Context(), &elb.CreateListenerInput{LoadBalancerArn: &f.lb, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(featurePort), DefaultActions: []elbtypes.Action{to(plain)}})
+	f.must(err)
+	f.listener = *out.Listeners[0].ListenerArn
+	f.healthy(f.groups["plain"], 2)
+	for _, p := range []struct {
+		name string
+		test func(*front)
+	}{
+		{"routing", (*front).routing},
+		{"headers", (*front).headers},
+		{"bodies", (*front).bodies},
+		{"own answers", (*front).ownAnswers},
+		{"targets", (*front).choices},
+		{"draining", (*front).drains},
+		{"changes under load", (*front).changesUnderLoad},
+	} {
+		e.part(p.name, func(e *edge) {
+			own := *f
+			own.edge = e
+			p.test(&own)
+		})
+	}
+}
+
+func (f *front) routing() {
+	f.rule(says("header"), "path-pattern=/route", "http-header=X-Kind:beta*")
+	f.rule(says("method"), "path-pattern=/route", "http-request-method=PUT")
+	f.rule(says("query"), "path-pattern=/route", "query-string=stage:v?*")
+	f.rule(says("nobody"), "path-pattern=/route", "source-ip=203.0.113.0/24")
+	f.rule(says("host"), "path-pattern=/route", "host-header=*.other.test")
+	f.rule(says("source"), "path-pattern=/route", "source-ip=0.0.0.0/0")
+	f.rule(elbtypes.Action{Type: elbtypes.ActionTypeEnumRedirect, RedirectConfig: &elbtypes.RedirectActionConfig{
+		StatusCode: elbtypes.RedirectActionStatusCodeEnumHttp302, Protocol: aws.String("HTTPS"), Port: aws.String("8443"), Host: aws.String("new.#{host}"), Path: aws.String("/moved/#{path}"), Query: aws.String("from=#{port}&#{query}"),
+	}}, "path-pattern=/go/*")
+	one, two := f.group("only-one", nil, nil, f.targets[0]), f.group("only-two", nil, nil, f.targets[1])
+	none := one
+	none.Weight = aws.Int32(0)
+	f.rule(to(none, two), "path-pattern=/weighted")
+	split := to(one, two)
+	split.ForwardConfig.TargetGroupStickinessConfig = &elbtypes.TargetGroupStickinessConfig{Enabled: aws.Bool(true), DurationSeconds: aws.Int32(60)}
+	f.rule(split, "path-pattern=/split")
+	f.healthy(f.groups["only-one"], 1)
+	f.healthy(f.groups["only-two"], 1)
+	for want, args := range map[string][]string{
+		"header": {"-H", "X-Kind: BETA-2"},
+		"method": {"-X", "PUT"},
+		"query":  {"-G", "-d", "a=b&stage=v2x"},
+		"host":   {"-H", "Host: www.other.test"},
+		"source": nil,
+	} {
+		if got := f.get("/route", args...); got != want {
+			f.Errorf("%v: %q, want %q", args, got, want)
+		}
+	}
+	if got, want := f.get("/go/a?b=c", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}"), "302 https://new.www.harbour.test:8443/moved/go/a?from=8080&b=c"; got != want {
+		f.Errorf("%q, want %q", got, want)
+	}
+	for range 6 {
+		if got := f.get("/weighted"); !strings.HasPrefix(got, "two ") {
+			f.Errorf("a group of weight 0 was asked: %q", got)
+		}
+	}
+	seen := map[string]int{}
+	for range 30 {
+		seen[strings.Fields(f.get("/split"))[0]]++
+	}
+	if seen["one"] == 0 || seen["two"] == 0 {
+		f.Errorf("two groups of the same weight: %v", seen)
+	}
+	cookies := filepath.Join(f.TempDir(), "cookies")
+	first := strings.Fields(f.get("/split", "-c", cookies))[0]
+	for range 6 {
+		if got := strings.Fields(f.get("/split", "-b", cookies))[0]; got != first {
+			f.Errorf("group of %s, with its cookie %s", first, got)
+		}
+	}
+	if b, _ := os.ReadFile(cookies); !bytes.Contains(b, []byte("AWSALBTG")) {
+		f.Errorf("no cookie of the group's: %s", b)
+	}
+}
+
+func (f *front) headers() {
+	line := func(all, name string) string {
+		for l := range strings.Lines(all) {
+			if v, ok := strings.CutPrefix(l, name+": "); ok {
+				return strings.TrimSpace(v)
+			}
+		}
+		return ""
+	}
+	got := f.get("/headers", "-H", "X-Forwarded-For: 203.0.113.9", "-H", "Connection: keep-alive, X-Hop", "-H", "X-Hop: 1", "-H", "x_odd: 1")
+	client := strings.TrimPrefix(line(got, "X-Forwarded-For"), "203.0.113.9, ")
+	if line(got, "Host") != "www.harbour.test:8080" || line(got, "X-Forwarded-Proto") != "http" || line(got, "X-Forwarded-Port") != "8080" || net.ParseIP(client) == nil || line(got, "X-Hop") != "" || line(got, "X_odd") != "1" {
+		f.Errorf("%s", got)
+	}
+	if !regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`).MatchString(line(got, "X-Amzn-Trace-Id")) {
+		f.Errorf("trace id %q", line(got, "X-Amzn-Trace-Id"))
+	}
+	const root = "Root=1-67891233-abcdef012345678912345678"
+	if got := line(f.get("/headers", "-H", "X-Amzn-Trace-Id: "+root+";CalledFrom=app"), "X-Amzn-Trace-Id"); !regexp.MustCompile(`^Self=1-[0-9a-f]{8}-[0-9a-f]{24};` + root + `;CalledFrom=app$`).MatchString(got) {
+		f.Errorf("trace id %q", got)
+	}
+	defer f.attributes(f.lb, map[string]string{
+		"routing.http.xff_header_processing.mode": "append", "routing.http.xff_client_port.enabled": "false",
+		"routing.http.drop_invalid_header_fields.enabled": "false", "routing.http.desync_mitigation_mode": "defensive",
+	})
+	sent := []string{"-H", "X-Forwarded-For: 203.0.113.9", "-H", "x_odd: 1"}
+	for _, c := range []struct {
+		key, value string
+		ok         func(string) bool
+	}{
+		{"routing.http.xff_header_processing.mode", "preserve", func(all string) bool { return line(all, "X-Forwarded-For") == "203.0.113.9" }},
+		{"routing.http.xff_header_processing.mode", "remove", func(all string) bool { return line(all, "X-Forwarded-For") == "" }},
+		{"routing.http.xff_header_processing.mode", "append", func(all string) bool { return line(all, "X-Forwarded-For") == "203.0.113.9, "+client }},
+		{"routing.http.xff_client_port.enabled", "true", func(all string) bool {
+			return regexp.MustCompile(`^203\.0\.113\.9, ` + regexp.QuoteMeta(client) + `:\d+$`).MatchString(line(all, "X-Forwarded-For"))
+		}},
+		{"routing.http.drop_invalid_header_fields.enabled", "true", func(all string) bool { return line(all, "X_odd") == "" }},
+	} {
+		f.attributes(f.lb, map[string]string{c.key: c.value})
+		f.soon(c.key+" "+c.value, func() bool { return c.ok(f.get("/headers", sent...)) })
+	}
+	// A body with GET is acceptable only.
+	if got := f.code("/digest", "-X", "GET", "-d", "x"); got != "200" {
+		f.Errorf("defensive: %s", got)
+	}
+	f.attributes(f.lb, map[string]string{"routing.http.desync_mitigation_mode": "strictest"})
+	f.soon("the strictest mode", func() bool { return f.code("/digest", "-X", "GET", "-d", "x") == "400" })
+	// Of the listener: what is set and what is hidden in answers.
+	f.attributes(f.listener, map[string]string{"routing.http.response.server.enabled": "false", "routing.http.response.strict_transport_security.header_value": "max-age=31536000"})
+	f.soon("the answers' headers", func() bool {
+		got := strings.ToLower(f.get("/headers", "-D", "-", "-o", "/dev/null"))
+		return !strings.Contains(got, "\nserver: target") && strings.Contains(got, "\nstrict-transport-security: max-age=31536000")
+	})
+}
+
+func (f *front) bodies() {
+	big, err := io.ReadAll(bigBody())
+	f.must(err)
+	file := filepath.Join(f.TempDir(), "big")
+	f.must(os.WriteFile(file, big, 0o600))
+	sum := fmt.Sprintf("%d %x ", len(big), sha256.Sum256(big))
+	for what, args := range map[string][]string{
+		"[] <nil>":        {"-T", file},
+		"[chunked] <nil>": {"-T", file, "-H", "Transfer-Encoding: chunked", "-H", "Expect: 100-continue"},
+	} {
+		if got := f.get("/digest", args...); got != sum+what {
+			f.Errorf("an upload: %q, want %q", got, sum+what)
+		}
+	}
+	if got := f.get("/digest", "-v", "-T", file, "-H", "Expect: 100-continue"); !strings.Contains(got, "HTTP/1.1 100 Continue") {
+		f.Errorf("no 100: %s", got)
+	}
+	got := f.get("/big", "-o", file)
+	if b, err := os.ReadFile(file); err != nil || !bytes.Equal(b, big) {
+		f.Errorf("a download of %d bytes, %v: %s", len(b), err, got)
+	}
+	if got := f.get("/trailers", "-D", "-"); !strings.Contains(got, "X-Sum: 42") {
+		f.Errorf("no trailer: %q", got)
+	}
+	if got := f.get("/status/200", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects} ", "http://www.harbour.test:8080/status/200"); got != "1 0 " {
+		f.Errorf("connections of two requests: %q", got)
+	}
+	if got := f.get("/headers", "-I"); !strings.HasPrefix(got, "HTTP/1.1 200 OK") {
+		f.Errorf("HEAD: %q", got)
+	}
+	if got := f.get("/headers", "--http1.0"); !strings.Contains(got, "Protocol: HTTP/1.1") {
+		f.Errorf("HTTP/1.0: %q", got)
+	}
+	// Requests that are sent before the first answer are answered in their order.
+	conn, err := net.Dial("tcp", f.alb+":8080")
+	f.must(err)
+	defer conn.Close()
+	f.must(conn.SetDeadline(time.Now().Add(30 * time.Second)))
+	for _, path := range []string{"/first", "/second", "/third"} {
+		_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n%s\r\nx", path, map[string]string{"/third": "Connection: close\r\n"}[path])
+		f.must(err)
+	}
+	all, err := io.ReadAll(conn)
+	f.must(err)
+	if !regexp.MustCompile(`(?s)POST /first .*POST /second .*POST /third `).Match(all) {
+		f.Errorf("a pipeline: %s", all)
+	}
+}
+
+func (f *front) ownAnswers() {
+	f.rule(to(f.group("empty", nil, nil)), "path-pattern=/empty")
+	// What is no gRPC does not fit a target group of it.
+	secure, calls := *f, f.out["Calls"]
+	secure.listener = f.out["Secure"]
+	secure.rule(to(elbtypes.TargetGroupTuple{TargetGroupArn: &calls}), "path-pattern=/calls")
+	if got := f.curl("https://www.harbour.test/calls", "--http1.1", "-o", "/dev/null", "-w", "%{http_code}"); got != "464" {
+		f.Errorf("HTTP/1.1 to gRPC: %s", got)
+	}
+	addresses := strings.TrimSuffix(strings.Repeat("203.0.113.9, ", 31), ", ")
+	for _, c := range []struct {
+		want, path string
+		args       []string
+	}{
+		{"400", "/", []string{"-H", "Bad Name: x"}},
+		{"400", "/", []string{"-H", "Content-Length: 1", "-H", "Content-Length: 2"}},
+		{"405", "/", []string{"-X", "TRACE"}},
+		{"414", "/" + strings.Repeat("x", 20000), nil},
+		{"463", "/", []string{"-H", "X-Forwarded-For: " + addresses}},
+		{"501", "/", []string{"-X", "POST", "-H", "Transfer-Encoding: gzip"}},
+		{"502", "/close", nil},
+		{"503", "/empty", nil},
+		{"418", "/status/418", nil}, // a target's own passes
+	} {
+		if got := f.code(c.path, c.args...); got != c.want {
+			f.Errorf("%.40s %.60v: %s, want %s", c.path, c.args, got, c.want)
+		}
+	}
+	f.attributes(f.lb, map[string]string{"idle_timeout.timeout_seconds": "1"})
+	defer f.attributes(f.lb, map[string]string{"idle_timeout.timeout_seconds": "60"})
+	f.soon("504 of a target that does not answer", func() bool { return f.code("/hang") == "504" })
+	conn, err := net.Dial("tcp", f.alb+":8080")
+	f.must(err)
+	defer conn.Close()
+	f.must(conn.SetDeadline(time.Now().Add(30 * time.Second)))
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+	f.must(err)
+	if all, err := io.ReadAll(conn); err != nil || !bytes.HasPrefix(all, []byte("HTTP/1.1 408 ")) {
+		f.Errorf("a body that does not come: %q %v", all, err)
+	}
+	// A connection, and a WebSocket, on which nothing is said is closed.
+	ws := f.dialWebSocket()
+	defer ws.Close()
+	got := ""
+	if err := websocket.Message.Receive(ws, &got); err != io.EOF {
+		f.Errorf("a silent WebSocket: %q, %v", got, err)
+	}
+}
+
+// dialWebSocket opens one over plain HTTP.
+func (f *front) dialWebSocket() *websocket.Conn {
+	f.Helper()
+	conf, err := websocket.NewConfig("ws://www.harbour.test:8080/ws", "http://www.harbour.test/")
+	f.must(err)
+	conn, err := net.Dial("tcp", f.alb+":8080")
+	f.must(err)
+	f.must(conn.SetDeadline(time.Now().Add(2 * time.Minute)))
+	ws, err := websocket.NewClient(conf, conn)
+	f.must(err)
+	return ws
+}
+
+// choices are which target is asked.
+func (f *front) choices() {
+	app := f.group("app", nil, map[string]string{"stickiness.enabled": "true", "stickiness.type": "app_cookie", "stickiness.app_cookie.cookie_name": "SESSION"}, f.targets[:]...)
+	least := f.group("least", nil, map[string]string{"load_balancing.algorithm.type": "least_outstanding_requests"}, f.targets[:]...)
+	h2 := f.group("h2", func(in *elb.CreateTargetGroupInput) { in.ProtocolVersion = aws.String("HTTP2") }, nil, f.targets[:]...)
+	sick := f.group("sick", func(in *elb.CreateTargetGroupInput) {
+		in.HealthCheckPath, in.Matcher = aws.String("/status/418"), &elbtypes.Matcher{HttpCode: aws.String("200-299")}
+	}, nil, f.targets[:]...)
+	odd := f.group("odd", func(in *elb.CreateTargetGroupInput) {
+		in.HealthCheckPath, in.Matcher = aws.String("/status/418"), &elbtypes.Matcher{HttpCode: aws.String("200,418")}
+	}, nil, f.targets[:]...)
+	f.rule(to(app), "path-pattern=/app/*")
+	f.rule(to(least), "path-pattern=/count/least")
+	secure := *f
+	secure.listener = f.out["Secure"]
+	secure.rule(to(h2), "path-pattern=/headers")
+	f.rule(to(sick), "path-pattern=/status/200", "query-string=v:sick")
+	f.rule(to(odd), "path-pattern=/status/200", "query-string=v:odd")
+	for _, name := range []string{"app", "least", "odd"} {
+		f.healthy(f.groups[name], 2)
+	}
+	cookies := filepath.Join(f.TempDir(), "cookies")
+	first := f.get("/app/", "-c", cookies)
+	for range 6 {
+		if got := f.get("/app/", "-b", cookies); got != first {
+			f.Errorf("first %s, with its cookie %s", first, got)
+		}
+	}
+	if b, _ := os.ReadFile(cookies); !bytes.Contains(b, []byte("AWSALBAPP-0")) {
+		f.Errorf("no cookie: %s", b)
+	}
+	// One target is slow. In turns both serve as much; by what is outstanding the
+	// quick one serves far more.
+	for _, kind := range []string{"turns", "least"} {
+		if out, err := f.run("wrk", "-t1", "-c4", "-d2s", "http://"+f.alb+":8080/count/"+kind); err != nil || soakFailed.MatchString(out) {
+			f.Errorf("%v\n%s", err, out)
+		}
+	}
+	one, two := served("turns one").Load(), served("turns two").Load()
+	if one == 0 || two > one+4 {
+		f.Errorf("in turns: %d and %d", one, two)
+	}
+	if one, two := served("least one").Load(), served("least two").Load(); two < 5*one {
+		f.Errorf("by what is outstanding: %d of the slow one and %d", one, two)
+	}
+	if got := f.curl("https://www.harbour.test/headers", "--http2"); !strings.Contains(got, "Protocol: HTTP/2.0") {
+		f.Errorf("to a target of HTTP/2: %s", got)
+	}
+	// All targets fail their checks, so all are asked; it is told why they fail.
+	f.soon("unhealthy targets", func() bool {
+		out, err := f.elb.DescribeTargetHealth(f.Context(), &elb.DescribeTargetHealthInput{TargetGroupArn: sick.TargetGroupArn})
+		f.must(err)
+		for _, d := range out.TargetHealthDescriptions {
+			if d.TargetHealth.Reason != elbtypes.TargetHealthReasonEnumResponseCodeMismatch || !strings.Contains(aws.ToString(d.TargetHealth.Description), "418") {
+				return false
+			}
+		}
+		return true
+	})
+	for _, v := range []string{"sick", "odd"} {
+		if got := f.code("/status/200?v=" + v); got != "200" {
+			f.Errorf("%s: %s", v, got)
+		}
+	}
+	// Within its zone each node has one target.
+	f.attributes(f.groups["plain"], map[string]string{"load_balancing.cross_zone.enabled": "false"})
+	defer f.attributes(f.groups["plain"], map[string]string{"load_balancing.cross_zone.enabled": "use_load_balancer_configuration"})
+	nodes, err := f.ec2.DescribeNetworkInterfaces(f.Context(), &ec2.DescribeNetworkInterfacesInput{Filters: []ec2types.Filter{{Name: aws.String("description"), Values: []string{"ELB app/edge/*"}}}})
+	f.must(err)
+	for _, n := range nodes.NetworkInterfaces {
+		want := map[string]string{"us-east-1a": "one ", "us-east-1c": "two "}[*n.AvailabilityZone]
+		f.soon("zone "+*n.AvailabilityZone, func() bool {
+			for range 4 {
+				if got, err := f.run("curl", "-sS", "--max-time", "30", "http://"+*n.Association.PublicIp+":8080/"); err != nil || !strings.HasPrefix(got, want) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// drains deregisters a target that has a request under way and a WebSocket: the
+// request is answered, the WebSocket lives until the delay is over, and nothing
+// new comes.
+func (f *front) drains() {
+	type answer struct {
+		text string
+		err  error
+	}
+	const slow = 4 // some of them at the target that goes
+	answers := make(chan answer, slow)
+	for range slow {
+		go func() {
+			out, err := f.run("curl", "-sS", "--max-time", "30", "-w", " %{http_code}", "http://"+f.alb+":8080/slow")
+			answers <- answer{out, err}
+		}()
+	}
+	ask := func(ws *websocket.Conn) (who string, err error) {
+		if err := websocket.Message.Send(ws, "who"); err != nil {
+			return "", err
+		}
+		err = websocket.Message.Receive(ws, &who)
+		return who, err
+	}
+	var sockets []*websocket.Conn
+	mine := -1
+	for n := 0; mine < 0; n++ {
+		ws := f.dialWebSocket()
+		defer ws.Close()
+		who, err := ask(ws)
+		f.must(err)
+		if sockets = append(sockets, ws); who == "one" {
+			mine = n
+		}
+	}
+	time.Sleep(300 * time.Millisecond) // the requests are under way, most likely
+	began := time.Now()
+	gone := []elbtypes.TargetDescription{{Id: &f.targets[0]}}
+	group := f.groups["plain"]
+	_, err := f.elb.DeregisterTargets(f.Context(), &elb.DeregisterTargetsInput{TargetGroupArn: &group, Targets: gone})
+	f.must(err)
+	f.soon("no new request", func() bool {
+		for range 4 {
+			if !strings.HasPrefix(f.get("/"), "two ") {
+				return false
+			}
+		}
+		return true
+	})
+	for range slow {
+		if a := <-answers; a.err != nil || !strings.HasSuffix(a.text, " 200") {
+			f.Errorf("a request that was under way: %q %v", a.text, a.err)
+		}
+	}
+	const delay = 2 * time.Second // the group's 40, paced
+	f.soon("the end of the WebSocket", func() bool { _, err := ask(sockets[mine]); return err != nil })
+	if d := time.Since(began); d < delay {
+		f.Errorf("a WebSocket was cut after %s", d)
+	}
+	for i, ws := range sockets {
+		if i == mine {
+			continue
+		}
+		if who, err := ask(ws); err != nil || who != "two" {
+			f.Errorf("a WebSocket of another target: %q %v", who, err)
+		}
+	}
+	_, err = f.elb.RegisterTargets(f.Context(), &elb.RegisterTargetsInput{TargetGroupArn: &group, Targets: gone})
+	f.must(err)
+}
+
+// changesUnderLoad changes everything that can be changed while wrk and h2load
+// ask: not one request fails and no connection is lost.
+func (f *front) changesUnderLoad() {
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	for _, args := range [][]string{
+		{"wrk", "-t1", "-c50", "-d4", "--timeout", "30s", "http://" + f.alb + ":8080/status/200"},
+		{"h2load", "-c5", "-m10", "-D4", "https://" + f.alb + "/status/200"},
+	} {
+		wait.Go(func() {
+			out, err := exec.CommandContext(f.Context(), args[0], args[1:]...).CombinedOutput()
+			if err != nil || !soakAsked.Match(out) || soakFailed.Match(out) {
+				f.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
+			}
+		})
+	}
+	go func() { wait.Wait(); close(done) }()
+	defer wait.Wait()
+	changes := 0
+	for n := 0; ; n++ {
+		select {
+		case <-done:
+			f.Logf("%d changes", changes)
+			if changes < 6 {
+				f.Errorf("only %d changes were made meanwhile", changes)
+			}
+			return
+		default:
+		}
+		on := strconv.FormatBool(n%2 == 0)
+		f.attributes(f.lb, map[string]string{"routing.http.xff_client_port.enabled": on, "idle_timeout.timeout_seconds": strconv.Itoa(60 + n%10), "routing.http.drop_invalid_header_fields.enabled": on})
+		f.attributes(f.listener, map[string]string{"routing.http.response.server.enabled": on})
+		f.attributes(f.groups["plain"], map[string]string{"load_balancing.algorithm.type": []string{"round_robin", "least_outstanding_requests"}[n%2]})
+		rule := f.rule(says("other"), "path-pattern=/status/201")
+		l, err := f.elb.CreateListener(f.Context(), &elb.CreateListenerInput{LoadBalancerArn: &f.lb, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(8090), DefaultActions: []elbtypes.Action{says("new")}})
+		f.must(err)
+		secure := f.out["Secure"]
+		_, err = f.elb.ModifyListener(f.Context(), &elb.ModifyListenerInput{ListenerArn: &secure, SslPolicy: aws.String([]string{"ELBSecurityPolicy-TLS13-1-2-2021-06", "ELBSecurityPolicy-2016-08"}[n%2])})
+		f.must(err)
+		_, err = f.elb.DeleteRule(f.Context(), &elb.DeleteRuleInput{RuleArn: &rule})
+		f.must(err)
+		_, err = f.elb.DeleteListener(f.Context(), &elb.DeleteListenerInput{ListenerArn: l.Listeners[0].ListenerArn})
+		f.must(err)
+		changes += 8
+		time.Sleep(20 * time.Millisecond)
+	}
+}
