@@ -80,6 +80,8 @@ func one(in any) []*string {
 		return []*string{in.ListenerArn}
 	case *elbapi.ModifyListenerAttributesInput:
 		return []*string{in.ListenerArn}
+	case *elbapi.ModifyCapacityReservationInput:
+		return []*string{in.LoadBalancerArn}
 	case *elbapi.ModifyLoadBalancerAttributesInput:
 		return []*string{in.LoadBalancerArn}
 	case *elbapi.ModifyRuleInput:

@@ -19,6 +19,7 @@ type API interface {
 	DeleteTargetGroup(ctx context.Context, in *DeleteTargetGroupInput) (*DeleteTargetGroupOutput, error)
 	DeregisterTargets(ctx context.Context, in *DeregisterTargetsInput) (*DeregisterTargetsOutput, error)
 	DescribeAccountLimits(ctx context.Context, in *DescribeAccountLimitsInput) (*DescribeAccountLimitsOutput, error)
+	DescribeCapacityReservation(ctx context.Context, in *DescribeCapacityReservationInput) (*DescribeCapacityReservationOutput, error)
 	DescribeListenerAttributes(ctx context.Context, in *DescribeListenerAttributesInput) (*DescribeListenerAttributesOutput, error)
 	DescribeListenerCertificates(ctx context.Context, in *DescribeListenerCertificatesInput) (*DescribeListenerCertificatesOutput, error)
 	DescribeListeners(ctx context.Context, in *DescribeListenersInput) (*DescribeListenersOutput, error)
@@ -30,6 +31,7 @@ type API interface {
 	DescribeTargetGroupAttributes(ctx context.Context, in *DescribeTargetGroupAttributesInput) (*DescribeTargetGroupAttributesOutput, error)
 	DescribeTargetGroups(ctx context.Context, in *DescribeTargetGroupsInput) (*DescribeTargetGroupsOutput, error)
 	DescribeTargetHealth(ctx context.Context, in *DescribeTargetHealthInput) (*DescribeTargetHealthOutput, error)
+	ModifyCapacityReservation(ctx context.Context, in *ModifyCapacityReservationInput) (*ModifyCapacityReservationOutput, error)
 	ModifyListener(ctx context.Context, in *ModifyListenerInput) (*ModifyListenerOutput, error)
 	ModifyListenerAttributes(ctx context.Context, in *ModifyListenerAttributesInput) (*ModifyListenerAttributesOutput, error)
 	ModifyLoadBalancerAttributes(ctx context.Context, in *ModifyLoadBalancerAttributesInput) (*ModifyLoadBalancerAttributesOutput, error)
@@ -60,6 +62,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"DeleteTargetGroup":              aws.HandlerOf(api.DeleteTargetGroup),
 		"DeregisterTargets":              aws.HandlerOf(api.DeregisterTargets),
 		"DescribeAccountLimits":          aws.HandlerOf(api.DescribeAccountLimits),
+		"DescribeCapacityReservation":    aws.HandlerOf(api.DescribeCapacityReservation),
 		"DescribeListenerAttributes":     aws.HandlerOf(api.DescribeListenerAttributes),
 		"DescribeListenerCertificates":   aws.HandlerOf(api.DescribeListenerCertificates),
 		"DescribeListeners":              aws.HandlerOf(api.DescribeListeners),
@@ -71,6 +74,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeTargetGroupAttributes":  aws.HandlerOf(api.DescribeTargetGroupAttributes),
 		"DescribeTargetGroups":           aws.HandlerOf(api.DescribeTargetGroups),
 		"DescribeTargetHealth":           aws.HandlerOf(api.DescribeTargetHealth),
+		"ModifyCapacityReservation":      aws.HandlerOf(api.ModifyCapacityReservation),
 		"ModifyListener":                 aws.HandlerOf(api.ModifyListener),
 		"ModifyListenerAttributes":       aws.HandlerOf(api.ModifyListenerAttributes),
 		"ModifyLoadBalancerAttributes":   aws.HandlerOf(api.ModifyLoadBalancerAttributes),
@@ -155,6 +159,11 @@ func (c *Client) DescribeAccountLimits(ctx context.Context, in *DescribeAccountL
 	return aws.Call[DescribeAccountLimitsOutput](ctx, c.invoker, &opDescribeAccountLimits, in)
 }
 
+// DescribeCapacityReservation calls the operation of that name.
+func (c *Client) DescribeCapacityReservation(ctx context.Context, in *DescribeCapacityReservationInput) (*DescribeCapacityReservationOutput, error) {
+	return aws.Call[DescribeCapacityReservationOutput](ctx, c.invoker, &opDescribeCapacityReservation, in)
+}
+
 // DescribeListenerAttributes calls the operation of that name.
 func (c *Client) DescribeListenerAttributes(ctx context.Context, in *DescribeListenerAttributesInput) (*DescribeListenerAttributesOutput, error) {
 	return aws.Call[DescribeListenerAttributesOutput](ctx, c.invoker, &opDescribeListenerAttributes, in)
@@ -208,6 +217,11 @@ func (c *Client) DescribeTargetGroups(ctx context.Context, in *DescribeTargetGro
 // DescribeTargetHealth calls the operation of that name.
 func (c *Client) DescribeTargetHealth(ctx context.Context, in *DescribeTargetHealthInput) (*DescribeTargetHealthOutput, error) {
 	return aws.Call[DescribeTargetHealthOutput](ctx, c.invoker, &opDescribeTargetHealth, in)
+}
+
+// ModifyCapacityReservation calls the operation of that name.
+func (c *Client) ModifyCapacityReservation(ctx context.Context, in *ModifyCapacityReservationInput) (*ModifyCapacityReservationOutput, error) {
+	return aws.Call[ModifyCapacityReservationOutput](ctx, c.invoker, &opModifyCapacityReservation, in)
 }
 
 // ModifyListener calls the operation of that name.

@@ -38,6 +38,14 @@ const (
 	AuthenticateOidcActionConditionalBehaviorEnumAuthenticate = "authenticate"
 )
 
+// The values of CapacityReservationStateEnum.
+const (
+	CapacityReservationStateEnumProvisioned = "provisioned"
+	CapacityReservationStateEnumPending     = "pending"
+	CapacityReservationStateEnumRebalancing = "rebalancing"
+	CapacityReservationStateEnumFailed      = "failed"
+)
+
 // The values of DescribeTargetHealthInputIncludeEnum.
 const (
 	DescribeTargetHealthInputIncludeEnumAnomalyDetection = "AnomalyDetection"

@@ -20,9 +20,19 @@ func AvailabilityZoneNotSupportedException(format string, args ...any) *aws.Erro
 	return &aws.Error{Code: "AvailabilityZoneNotSupported", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// CapacityDecreaseRequestsLimitExceededException makes the error with the code CapacityDecreaseRequestLimitExceeded (HTTP 400).
+func CapacityDecreaseRequestsLimitExceededException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "CapacityDecreaseRequestLimitExceeded", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // CapacityReservationPendingException makes the error with the code CapacityReservationPending (HTTP 400).
 func CapacityReservationPendingException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "CapacityReservationPending", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// CapacityUnitsLimitExceededException makes the error with the code CapacityUnitsLimitExceeded (HTTP 400).
+func CapacityUnitsLimitExceededException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "CapacityUnitsLimitExceeded", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // CertificateNotFoundException makes the error with the code CertificateNotFound (HTTP 400).
@@ -58,6 +68,11 @@ func HealthUnavailableException(format string, args ...any) *aws.Error {
 // IncompatibleProtocolsException makes the error with the code IncompatibleProtocols (HTTP 400).
 func IncompatibleProtocolsException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "IncompatibleProtocols", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// InsufficientCapacityException makes the error with the code InsufficientCapacity (HTTP 500).
+func InsufficientCapacityException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InsufficientCapacity", Message: fmt.Sprintf(format, args...), Status: 500}
 }
 
 // InvalidConfigurationRequestException makes the error with the code InvalidConfigurationRequest (HTTP 400).
@@ -103,6 +118,11 @@ func LoadBalancerNotFoundException(format string, args ...any) *aws.Error {
 // OperationNotPermittedException makes the error with the code OperationNotPermitted (HTTP 400).
 func OperationNotPermittedException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "OperationNotPermitted", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// PriorRequestNotCompleteException makes the error with the code PriorRequestNotComplete (HTTP 429).
+func PriorRequestNotCompleteException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "PriorRequestNotComplete", Message: fmt.Sprintf(format, args...), Status: 429}
 }
 
 // PriorityInUseException makes the error with the code PriorityInUse (HTTP 400).

@@ -32,6 +32,7 @@ var (
 	opDeleteTargetGroup              = aws.Operation{Name: "DeleteTargetGroup", Method: "POST", URI: "/", ResultWrapper: "DeleteTargetGroupResult", InputShape: &shapeDeleteTargetGroupInput, OutputShape: &shapeDeleteTargetGroupOutput}
 	opDeregisterTargets              = aws.Operation{Name: "DeregisterTargets", Method: "POST", URI: "/", ResultWrapper: "DeregisterTargetsResult", InputShape: &shapeDeregisterTargetsInput, OutputShape: &shapeDeregisterTargetsOutput}
 	opDescribeAccountLimits          = aws.Operation{Name: "DescribeAccountLimits", Method: "POST", URI: "/", ResultWrapper: "DescribeAccountLimitsResult", InputShape: &shapeDescribeAccountLimitsInput, OutputShape: &shapeDescribeAccountLimitsOutput}
+	opDescribeCapacityReservation    = aws.Operation{Name: "DescribeCapacityReservation", Method: "POST", URI: "/", ResultWrapper: "DescribeCapacityReservationResult", InputShape: &shapeDescribeCapacityReservationInput, OutputShape: &shapeDescribeCapacityReservationOutput}
 	opDescribeListenerAttributes     = aws.Operation{Name: "DescribeListenerAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeListenerAttributesResult", InputShape: &shapeDescribeListenerAttributesInput, OutputShape: &shapeDescribeListenerAttributesOutput}
 	opDescribeListenerCertificates   = aws.Operation{Name: "DescribeListenerCertificates", Method: "POST", URI: "/", ResultWrapper: "DescribeListenerCertificatesResult", InputShape: &shapeDescribeListenerCertificatesInput, OutputShape: &shapeDescribeListenerCertificatesOutput}
 	opDescribeListeners              = aws.Operation{Name: "DescribeListeners", Method: "POST", URI: "/", ResultWrapper: "DescribeListenersResult", InputShape: &shapeDescribeListenersInput, OutputShape: &shapeDescribeListenersOutput}
@@ -43,6 +44,7 @@ var (
 	opDescribeTargetGroupAttributes  = aws.Operation{Name: "DescribeTargetGroupAttributes", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetGroupAttributesResult", InputShape: &shapeDescribeTargetGroupAttributesInput, OutputShape: &shapeDescribeTargetGroupAttributesOutput}
 	opDescribeTargetGroups           = aws.Operation{Name: "DescribeTargetGroups", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetGroupsResult", InputShape: &shapeDescribeTargetGroupsInput, OutputShape: &shapeDescribeTargetGroupsOutput}
 	opDescribeTargetHealth           = aws.Operation{Name: "DescribeTargetHealth", Method: "POST", URI: "/", ResultWrapper: "DescribeTargetHealthResult", InputShape: &shapeDescribeTargetHealthInput, OutputShape: &shapeDescribeTargetHealthOutput}
+	opModifyCapacityReservation      = aws.Operation{Name: "ModifyCapacityReservation", Method: "POST", URI: "/", ResultWrapper: "ModifyCapacityReservationResult", InputShape: &shapeModifyCapacityReservationInput, OutputShape: &shapeModifyCapacityReservationOutput}
 	opModifyListener                 = aws.Operation{Name: "ModifyListener", Method: "POST", URI: "/", ResultWrapper: "ModifyListenerResult", InputShape: &shapeModifyListenerInput, OutputShape: &shapeModifyListenerOutput}
 	opModifyListenerAttributes       = aws.Operation{Name: "ModifyListenerAttributes", Method: "POST", URI: "/", ResultWrapper: "ModifyListenerAttributesResult", InputShape: &shapeModifyListenerAttributesInput, OutputShape: &shapeModifyListenerAttributesOutput}
 	opModifyLoadBalancerAttributes   = aws.Operation{Name: "ModifyLoadBalancerAttributes", Method: "POST", URI: "/", ResultWrapper: "ModifyLoadBalancerAttributesResult", InputShape: &shapeModifyLoadBalancerAttributesInput, OutputShape: &shapeModifyLoadBalancerAttributesOutput}
@@ -71,6 +73,7 @@ func init() {
 	aws.Register[DeleteTargetGroupInput, DeleteTargetGroupOutput](Model, &opDeleteTargetGroup)
 	aws.Register[DeregisterTargetsInput, DeregisterTargetsOutput](Model, &opDeregisterTargets)
 	aws.Register[DescribeAccountLimitsInput, DescribeAccountLimitsOutput](Model, &opDescribeAccountLimits)
+	aws.Register[DescribeCapacityReservationInput, DescribeCapacityReservationOutput](Model, &opDescribeCapacityReservation)
 	aws.Register[DescribeListenerAttributesInput, DescribeListenerAttributesOutput](Model, &opDescribeListenerAttributes)
 	aws.Register[DescribeListenerCertificatesInput, DescribeListenerCertificatesOutput](Model, &opDescribeListenerCertificates)
 	aws.Register[DescribeListenersInput, DescribeListenersOutput](Model, &opDescribeListeners)
@@ -82,6 +85,7 @@ func init() {
 	aws.Register[DescribeTargetGroupAttributesInput, DescribeTargetGroupAttributesOutput](Model, &opDescribeTargetGroupAttributes)
 	aws.Register[DescribeTargetGroupsInput, DescribeTargetGroupsOutput](Model, &opDescribeTargetGroups)
 	aws.Register[DescribeTargetHealthInput, DescribeTargetHealthOutput](Model, &opDescribeTargetHealth)
+	aws.Register[ModifyCapacityReservationInput, ModifyCapacityReservationOutput](Model, &opModifyCapacityReservation)
 	aws.Register[ModifyListenerInput, ModifyListenerOutput](Model, &opModifyListener)
 	aws.Register[ModifyListenerAttributesInput, ModifyListenerAttributesOutput](Model, &opModifyListenerAttributes)
 	aws.Register[ModifyLoadBalancerAttributesInput, ModifyLoadBalancerAttributesOutput](Model, &opModifyLoadBalancerAttributes)

@@ -122,9 +122,16 @@ var (
 		{Name: "SubnetId", Index: 3, Shape: &shapeSubnetId, WireName: "SubnetId", QueryName: "SubnetId"},
 		{Name: "ZoneName", Index: 4, Shape: &shapeZoneName, WireName: "ZoneName", QueryName: "ZoneName"},
 	}}
-	shapeAvailabilityZones     = aws.Shape{Name: "AvailabilityZones", Kind: aws.List, Elem: &shapeAvailabilityZone, ElemName: "member"}
-	shapeCanonicalHostedZoneId = aws.Shape{Name: "CanonicalHostedZoneId", Kind: aws.String}
-	shapeCertificate           = aws.Shape{Name: "Certificate", Kind: aws.Structure, Members: []aws.Member{
+	shapeAvailabilityZones            = aws.Shape{Name: "AvailabilityZones", Kind: aws.List, Elem: &shapeAvailabilityZone, ElemName: "member"}
+	shapeCanonicalHostedZoneId        = aws.Shape{Name: "CanonicalHostedZoneId", Kind: aws.String}
+	shapeCapacityReservationStateEnum = aws.Shape{Name: "CapacityReservationStateEnum", Kind: aws.String, Enum: []string{"provisioned", "pending", "rebalancing", "failed"}}
+	shapeCapacityReservationStatus    = aws.Shape{Name: "CapacityReservationStatus", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeCapacityReservationStateEnum, WireName: "Code", QueryName: "Code"},
+		{Name: "Reason", Index: 1, Shape: &shapeStateReason, WireName: "Reason", QueryName: "Reason"},
+	}}
+	shapeCapacityUnits       = aws.Shape{Name: "CapacityUnits", Kind: aws.Integer}
+	shapeCapacityUnitsDouble = aws.Shape{Name: "CapacityUnitsDouble", Kind: aws.Double}
+	shapeCertificate         = aws.Shape{Name: "Certificate", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CertificateArn", Index: 0, Shape: &shapeCertificateArn, WireName: "CertificateArn", QueryName: "CertificateArn"},
 		{Name: "IsDefault", Index: 1, Shape: &shapeDefault, WireName: "IsDefault", QueryName: "IsDefault"},
 	}}
@@ -202,11 +209,12 @@ var (
 	shapeCreateTargetGroupOutput = aws.Shape{Name: "CreateTargetGroupOutput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "TargetGroups", Index: 0, Shape: &shapeTargetGroups, WireName: "TargetGroups", QueryName: "TargetGroups"},
 	}}
-	shapeCreatedTime           = aws.Shape{Name: "CreatedTime", Kind: aws.Timestamp}
-	shapeCustomerOwnedIpv4Pool = aws.Shape{Name: "CustomerOwnedIpv4Pool", Kind: aws.String, Max: &limit256, Pattern: "^(ipv4pool-coip-)[a-zA-Z0-9]+$"}
-	shapeDNSName               = aws.Shape{Name: "DNSName", Kind: aws.String}
-	shapeDefault               = aws.Shape{Name: "Default", Kind: aws.Boolean}
-	shapeDeleteListenerInput   = aws.Shape{Name: "DeleteListenerInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeCreatedTime               = aws.Shape{Name: "CreatedTime", Kind: aws.Timestamp}
+	shapeCustomerOwnedIpv4Pool     = aws.Shape{Name: "CustomerOwnedIpv4Pool", Kind: aws.String, Max: &limit256, Pattern: "^(ipv4pool-coip-)[a-zA-Z0-9]+$"}
+	shapeDNSName                   = aws.Shape{Name: "DNSName", Kind: aws.String}
+	shapeDecreaseRequestsRemaining = aws.Shape{Name: "DecreaseRequestsRemaining", Kind: aws.Integer}
+	shapeDefault                   = aws.Shape{Name: "Default", Kind: aws.Boolean}
+	shapeDeleteListenerInput       = aws.Shape{Name: "DeleteListenerInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ListenerArn", Index: 0, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
 	}}
 	shapeDeleteListenerOutput    = aws.Shape{Name: "DeleteListenerOutput", Kind: aws.Structure}
@@ -234,6 +242,15 @@ var (
 	shapeDescribeAccountLimitsOutput = aws.Shape{Name: "DescribeAccountLimitsOutput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Limits", Index: 0, Shape: &shapeLimits, WireName: "Limits", QueryName: "Limits"},
 		{Name: "NextMarker", Index: 1, Shape: &shapeMarker, WireName: "NextMarker", QueryName: "NextMarker"},
+	}}
+	shapeDescribeCapacityReservationInput = aws.Shape{Name: "DescribeCapacityReservationInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LoadBalancerArn", Index: 0, Shape: &shapeLoadBalancerArn, WireName: "LoadBalancerArn", QueryName: "LoadBalancerArn", Required: true},
+	}}
+	shapeDescribeCapacityReservationOutput = aws.Shape{Name: "DescribeCapacityReservationOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityReservationState", Index: 0, Shape: &shapeZonalCapacityReservationStates, WireName: "CapacityReservationState", QueryName: "CapacityReservationState"},
+		{Name: "DecreaseRequestsRemaining", Index: 1, Shape: &shapeDecreaseRequestsRemaining, WireName: "DecreaseRequestsRemaining", QueryName: "DecreaseRequestsRemaining"},
+		{Name: "LastModifiedTime", Index: 2, Shape: &shapeLastModifiedTime, WireName: "LastModifiedTime", QueryName: "LastModifiedTime"},
+		{Name: "MinimumLoadBalancerCapacity", Index: 3, Shape: &shapeMinimumLoadBalancerCapacity, WireName: "MinimumLoadBalancerCapacity", QueryName: "MinimumLoadBalancerCapacity"},
 	}}
 	shapeDescribeListenerAttributesInput = aws.Shape{Name: "DescribeListenerAttributesInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ListenerArn", Index: 0, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
@@ -393,6 +410,7 @@ var (
 	}}
 	shapeJwtValidationActionIssuer       = aws.Shape{Name: "JwtValidationActionIssuer", Kind: aws.String}
 	shapeJwtValidationActionJwksEndpoint = aws.Shape{Name: "JwtValidationActionJwksEndpoint", Kind: aws.String}
+	shapeLastModifiedTime                = aws.Shape{Name: "LastModifiedTime", Kind: aws.Timestamp}
 	shapeLimit                           = aws.Shape{Name: "Limit", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Max", Index: 0, Shape: &shapeMax, WireName: "Max", QueryName: "Max"},
 		{Name: "Name", Index: 1, Shape: &shapeName, WireName: "Name", QueryName: "Name"},
@@ -470,9 +488,23 @@ var (
 		{Name: "GrpcCode", Index: 0, Shape: &shapeGrpcCode, WireName: "GrpcCode", QueryName: "GrpcCode"},
 		{Name: "HttpCode", Index: 1, Shape: &shapeHttpCode, WireName: "HttpCode", QueryName: "HttpCode"},
 	}}
-	shapeMax                           = aws.Shape{Name: "Max", Kind: aws.String}
-	shapeMitigationInEffectEnum        = aws.Shape{Name: "MitigationInEffectEnum", Kind: aws.String, Enum: []string{"yes", "no"}}
-	shapeMode                          = aws.Shape{Name: "Mode", Kind: aws.String}
+	shapeMax                         = aws.Shape{Name: "Max", Kind: aws.String}
+	shapeMinimumLoadBalancerCapacity = aws.Shape{Name: "MinimumLoadBalancerCapacity", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityUnits", Index: 0, Shape: &shapeCapacityUnits, WireName: "CapacityUnits", QueryName: "CapacityUnits"},
+	}}
+	shapeMitigationInEffectEnum         = aws.Shape{Name: "MitigationInEffectEnum", Kind: aws.String, Enum: []string{"yes", "no"}}
+	shapeMode                           = aws.Shape{Name: "Mode", Kind: aws.String}
+	shapeModifyCapacityReservationInput = aws.Shape{Name: "ModifyCapacityReservationInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LoadBalancerArn", Index: 0, Shape: &shapeLoadBalancerArn, WireName: "LoadBalancerArn", QueryName: "LoadBalancerArn", Required: true},
+		{Name: "MinimumLoadBalancerCapacity", Index: 1, Shape: &shapeMinimumLoadBalancerCapacity, WireName: "MinimumLoadBalancerCapacity", QueryName: "MinimumLoadBalancerCapacity"},
+		{Name: "ResetCapacityReservation", Index: 2, Shape: &shapeResetCapacityReservation, WireName: "ResetCapacityReservation", QueryName: "ResetCapacityReservation"},
+	}}
+	shapeModifyCapacityReservationOutput = aws.Shape{Name: "ModifyCapacityReservationOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CapacityReservationState", Index: 0, Shape: &shapeZonalCapacityReservationStates, WireName: "CapacityReservationState", QueryName: "CapacityReservationState"},
+		{Name: "DecreaseRequestsRemaining", Index: 1, Shape: &shapeDecreaseRequestsRemaining, WireName: "DecreaseRequestsRemaining", QueryName: "DecreaseRequestsRemaining"},
+		{Name: "LastModifiedTime", Index: 2, Shape: &shapeLastModifiedTime, WireName: "LastModifiedTime", QueryName: "LastModifiedTime"},
+		{Name: "MinimumLoadBalancerCapacity", Index: 3, Shape: &shapeMinimumLoadBalancerCapacity, WireName: "MinimumLoadBalancerCapacity", QueryName: "MinimumLoadBalancerCapacity"},
+	}}
 	shapeModifyListenerAttributesInput = aws.Shape{Name: "ModifyListenerAttributesInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Attributes", Index: 0, Shape: &shapeListenerAttributes, WireName: "Attributes", QueryName: "Attributes", Required: true},
 		{Name: "ListenerArn", Index: 1, Shape: &shapeListenerArn, WireName: "ListenerArn", QueryName: "ListenerArn", Required: true},
@@ -588,11 +620,12 @@ var (
 		{Name: "ResourceArns", Index: 0, Shape: &shapeResourceArns, WireName: "ResourceArns", QueryName: "ResourceArns", Required: true},
 		{Name: "TagKeys", Index: 1, Shape: &shapeTagKeys, WireName: "TagKeys", QueryName: "TagKeys", Required: true},
 	}}
-	shapeRemoveTagsOutput = aws.Shape{Name: "RemoveTagsOutput", Kind: aws.Structure}
-	shapeResetTransforms  = aws.Shape{Name: "ResetTransforms", Kind: aws.Boolean}
-	shapeResourceArn      = aws.Shape{Name: "ResourceArn", Kind: aws.String}
-	shapeResourceArns     = aws.Shape{Name: "ResourceArns", Kind: aws.List, Elem: &shapeResourceArn, ElemName: "member"}
-	shapeRewriteConfig    = aws.Shape{Name: "RewriteConfig", Kind: aws.Structure, Members: []aws.Member{
+	shapeRemoveTagsOutput         = aws.Shape{Name: "RemoveTagsOutput", Kind: aws.Structure}
+	shapeResetCapacityReservation = aws.Shape{Name: "ResetCapacityReservation", Kind: aws.Boolean}
+	shapeResetTransforms          = aws.Shape{Name: "ResetTransforms", Kind: aws.Boolean}
+	shapeResourceArn              = aws.Shape{Name: "ResourceArn", Kind: aws.String}
+	shapeResourceArns             = aws.Shape{Name: "ResourceArns", Kind: aws.List, Elem: &shapeResourceArn, ElemName: "member"}
+	shapeRewriteConfig            = aws.Shape{Name: "RewriteConfig", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Regex", Index: 0, Shape: &shapeStringValue, WireName: "Regex", QueryName: "Regex", Required: true},
 		{Name: "Replace", Index: 1, Shape: &shapeStringValue, WireName: "Replace", QueryName: "Replace", Required: true},
 	}}
@@ -789,6 +822,12 @@ var (
 	shapeUrlRewriteConfig                = aws.Shape{Name: "UrlRewriteConfig", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Rewrites", Index: 0, Shape: &shapeRewriteConfigList, WireName: "Rewrites", QueryName: "Rewrites"},
 	}}
-	shapeVpcId    = aws.Shape{Name: "VpcId", Kind: aws.String}
-	shapeZoneName = aws.Shape{Name: "ZoneName", Kind: aws.String}
+	shapeVpcId                         = aws.Shape{Name: "VpcId", Kind: aws.String}
+	shapeZonalCapacityReservationState = aws.Shape{Name: "ZonalCapacityReservationState", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AvailabilityZone", Index: 0, Shape: &shapeZoneName, WireName: "AvailabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "EffectiveCapacityUnits", Index: 1, Shape: &shapeCapacityUnitsDouble, WireName: "EffectiveCapacityUnits", QueryName: "EffectiveCapacityUnits"},
+		{Name: "State", Index: 2, Shape: &shapeCapacityReservationStatus, WireName: "State", QueryName: "State"},
+	}}
+	shapeZonalCapacityReservationStates = aws.Shape{Name: "ZonalCapacityReservationStates", Kind: aws.List, Elem: &shapeZonalCapacityReservationState, ElemName: "member"}
+	shapeZoneName                       = aws.Shape{Name: "ZoneName", Kind: aws.String}
 )

@@ -163,6 +163,19 @@ type DescribeAccountLimitsOutput struct {
 	NextMarker *string `json:"NextMarker,omitempty"`
 }
 
+// DescribeCapacityReservationInput is the input of DescribeCapacityReservation.
+type DescribeCapacityReservationInput struct {
+	LoadBalancerArn *string `json:"LoadBalancerArn,omitempty"`
+}
+
+// DescribeCapacityReservationOutput is the output of DescribeCapacityReservation.
+type DescribeCapacityReservationOutput struct {
+	CapacityReservationState    []ZonalCapacityReservationState `json:"CapacityReservationState,omitempty"`
+	DecreaseRequestsRemaining   *int32                          `json:"DecreaseRequestsRemaining,omitempty"`
+	LastModifiedTime            *time.Time                      `json:"LastModifiedTime,omitempty"`
+	MinimumLoadBalancerCapacity *MinimumLoadBalancerCapacity    `json:"MinimumLoadBalancerCapacity,omitempty"`
+}
+
 // DescribeListenerAttributesInput is the input of DescribeListenerAttributes.
 type DescribeListenerAttributesInput struct {
 	ListenerArn *string `json:"ListenerArn,omitempty"`
@@ -297,6 +310,21 @@ type DescribeTargetHealthInput struct {
 // DescribeTargetHealthOutput is the output of DescribeTargetHealth.
 type DescribeTargetHealthOutput struct {
 	TargetHealthDescriptions []TargetHealthDescription `json:"TargetHealthDescriptions,omitempty"`
+}
+
+// ModifyCapacityReservationInput is the input of ModifyCapacityReservation.
+type ModifyCapacityReservationInput struct {
+	LoadBalancerArn             *string                      `json:"LoadBalancerArn,omitempty"`
+	MinimumLoadBalancerCapacity *MinimumLoadBalancerCapacity `json:"MinimumLoadBalancerCapacity,omitempty"`
+	ResetCapacityReservation    *bool                        `json:"ResetCapacityReservation,omitempty"`
+}
+
+// ModifyCapacityReservationOutput is the output of ModifyCapacityReservation.
+type ModifyCapacityReservationOutput struct {
+	CapacityReservationState    []ZonalCapacityReservationState `json:"CapacityReservationState,omitempty"`
+	DecreaseRequestsRemaining   *int32                          `json:"DecreaseRequestsRemaining,omitempty"`
+	LastModifiedTime            *time.Time                      `json:"LastModifiedTime,omitempty"`
+	MinimumLoadBalancerCapacity *MinimumLoadBalancerCapacity    `json:"MinimumLoadBalancerCapacity,omitempty"`
 }
 
 // ModifyListenerInput is the input of ModifyListener.
@@ -525,6 +553,12 @@ type AvailabilityZone struct {
 	ZoneName              *string               `json:"ZoneName,omitempty"`
 }
 
+// CapacityReservationStatus is the structure CapacityReservationStatus of the API.
+type CapacityReservationStatus struct {
+	Code   *string `json:"Code,omitempty"`
+	Reason *string `json:"Reason,omitempty"`
+}
+
 // Certificate is the structure Certificate of the API.
 type Certificate struct {
 	CertificateArn *string `json:"CertificateArn,omitempty"`
@@ -661,6 +695,11 @@ type LoadBalancerState struct {
 type Matcher struct {
 	GrpcCode *string `json:"GrpcCode,omitempty"`
 	HttpCode *string `json:"HttpCode,omitempty"`
+}
+
+// MinimumLoadBalancerCapacity is the structure MinimumLoadBalancerCapacity of the API.
+type MinimumLoadBalancerCapacity struct {
+	CapacityUnits *int32 `json:"CapacityUnits,omitempty"`
 }
 
 // MutualAuthenticationAttributes is the structure MutualAuthenticationAttributes of the API.
@@ -843,4 +882,11 @@ type TargetHealthDescription struct {
 // UrlRewriteConfig is the structure UrlRewriteConfig of the API.
 type UrlRewriteConfig struct {
 	Rewrites []RewriteConfig `json:"Rewrites,omitempty"`
+}
+
+// ZonalCapacityReservationState is the structure ZonalCapacityReservationState of the API.
+type ZonalCapacityReservationState struct {
+	AvailabilityZone       *string                    `json:"AvailabilityZone,omitempty"`
+	EffectiveCapacityUnits *float64                   `json:"EffectiveCapacityUnits,omitempty"`
+	State                  *CapacityReservationStatus `json:"State,omitempty"`
 }
