@@ -145,6 +145,17 @@ func TestLayersAreCollected(t *testing.T) {
 	f.await("layers but the image's", func() bool { return layers() <= base })
 }
 
+// A container is asked to end at once, also while containerd is down.
+func TestStopWithoutContainerd(t *testing.T) {
+	f := newFixture(t)
+	id := f.run("sleep")
+	f.ok(syscall.Kill(f.runtime().EnginePID(), syscall.SIGKILL))
+	f.ok(f.Stop(f.ctx, id, 0, 5*time.Second))
+	if s := f.wait(id); s.ExitCode != 0 { // and not as one that was killed in the end
+		t.Errorf("it ended with %d: %+v", s.ExitCode, s)
+	}
+}
+
 // Containers run on without containerd; one that ends meanwhile is not lost, and
 // logs have no gap.
 func TestContainerdDies(t *testing.T) {

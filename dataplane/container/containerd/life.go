@@ -304,19 +304,17 @@ func (r *Runtime) deleteTask(ctx context.Context, c *ctr) error {
 }
 
 // Signal implements container.Runtime.
-func (r *Runtime) Signal(ctx context.Context, id string, sig syscall.Signal) error {
+func (r *Runtime) Signal(_ context.Context, id string, sig syscall.Signal) error {
 	c, err := r.find(id)
 	if err != nil {
 		return err
 	}
-	if s := r.statusOf(c); s.State != container.Running {
-		return fmt.Errorf("container %s is %s: %w", id, s.State, container.ErrNotRunning)
-	}
-	return r.kill(ctx, id, sig, false)
+	return r.signal(c, sig)
 }
 
-func (r *Runtime) kill(ctx context.Context, id string, sig syscall.Signal, all bool) error {
-	_, err := r.eng.client.TaskService().Kill(withNamespace(ctx), &tasks.KillRequest{ContainerID: id, Signal: uint32(sig), All: all})
+// killAll sends SIGKILL to all processes of a container.
+func (r *Runtime) killAll(ctx context.Context, id string) error {
+	_, err := r.eng.client.TaskService().Kill(withNamespace(ctx), &tasks.KillRequest{ContainerID: id, Signal: uint32(syscall.SIGKILL), All: true})
 	err = errgrpc.ToNative(err)
 	if errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
 		return fmt.Errorf("container %s: %w", id, container.ErrNotRunning)
@@ -340,7 +338,7 @@ func (r *Runtime) Stop(ctx context.Context, id string, sig syscall.Signal, timeo
 		sig = syscall.SIGTERM
 	}
 	// Whatever the signal comes to, SIGKILL follows: its errors are not ours.
-	_ = r.kill(ctx, id, sig, false)
+	_ = r.signal(c, sig)
 	select {
 	case <-c.ended:
 		return nil
@@ -355,7 +353,7 @@ func (r *Runtime) Stop(ctx context.Context, id string, sig syscall.Signal, timeo
 // container has ended.
 func (r *Runtime) killHard(ctx context.Context, c *ctr) error {
 	for {
-		err := r.kill(ctx, c.rec.ID, syscall.SIGKILL, true)
+		err := r.killAll(ctx, c.rec.ID)
 		select {
 		case <-c.ended:
 			return nil
