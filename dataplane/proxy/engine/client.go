@@ -39,6 +39,7 @@ type client struct {
 	// Of a connection that a lane began with: see adopted.
 	verdict int
 	late    bool
+	moved   bool // it was given to a lane
 }
 
 func newClient(s *socket, conn net.Conn) *client {
@@ -73,6 +74,8 @@ func (c *client) serve(fresh bool) {
 		return
 	case c.tls != nil && c.tls.NegotiatedProtocol == "h2":
 		c.serveHTTP2()
+		return
+	case fresh && c.tls != nil && c.toLane():
 		return
 	}
 	c.requests()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"slices"
 	"time"
 
@@ -41,12 +42,15 @@ type fastClient struct {
 	visit // its request's slices lie in held
 	lane  *lane
 	conn  *loop.Conn
-	since time.Time
-	state fastState
-	held  []byte // the present request, and what came after it
-	seen  int    // of held, without finding a head's end
-	size  int    // of the present request, in held
-	got   uint64 // bytes that came while lingering
+	// Where the client speaks TLS: TLS, and what lies below it.
+	secure *tls.Conn
+	below  *pipe
+	since  time.Time
+	state  fastState
+	held   []byte // the present request, and what came after it
+	seen   int    // of held, without finding a head's end
+	size   int    // of the present request, in held
+	got    uint64 // bytes that came while lingering
 
 	a       *action
 	target  *target // the request is in flight there
@@ -79,7 +83,9 @@ func (c *fastClient) begin(fd int) {
 		c.close()
 		return
 	}
-	c.rest()
+	if c.rest(); c.secure != nil && c.state == fastResting {
+		c.decrypt() // what came behind the handshake
+	}
 }
 
 // forget takes the client off the socket's books.
@@ -119,13 +125,17 @@ func (c *fastClient) drop() {
 // handOver gives the connection and all that was read to a goroutine, which
 // begins with the present request anew; verdict and late are those of adopted.
 func (c *fastClient) handOver(verdict int, late bool) {
-	a := adopted{since: c.since, verdict: verdict, late: late, prefix: slices.Clone(c.held)}
+	a := adopted{since: c.since, verdict: verdict, late: late, prefix: slices.Clone(c.held), secure: c.secure, tls: c.tls}
 	c.forget()
 	c.conn.SetDeadline(0)
 	c.conn.Detach(func(fd int, rest []byte, err error) {
 		a.fd = fd
-		a.prefix = append(a.prefix, rest...)
-		c.s.count.in.Add(uint64(len(rest)))
+		if c.below != nil {
+			c.below.in, c.below.c = rest, nil
+		} else {
+			a.prefix = append(a.prefix, rest...)
+			c.s.count.in.Add(uint64(len(rest)))
+		}
 		if err != nil {
 			unix.Close(fd)
 			c.s.count.active.Add(-1)
@@ -146,6 +156,10 @@ func (c *fastClient) leave() {
 // last ends the connection when everything is sent.
 func (c *fastClient) last() {
 	c.state = fastLast
+	if c.secure != nil {
+		c.secure.CloseWrite()
+		c.conn.Flush()
+	}
 	if c.conn.Pending() == 0 {
 		c.Sent()
 	}
@@ -173,7 +187,6 @@ func (c *fastClient) rest() {
 
 // Received implements loop.Handler.
 func (c *fastClient) Received(p []byte) {
-	c.s.count.in.Add(uint64(len(p)))
 	switch c.state {
 	case fastReleased, fastLast:
 		return
@@ -185,14 +198,29 @@ func (c *fastClient) Received(p []byte) {
 		}
 		return
 	}
+	if c.secure != nil {
+		c.below.in = p
+		c.decrypt()
+		return
+	}
+	c.s.count.in.Add(uint64(len(p)))
+	c.room(len(p))
+	c.held = append(c.held, p...)
+	c.came()
+}
+
+// room makes room in held for so many bytes.
+func (c *fastClient) room(n int) {
 	if c.held == nil {
 		c.held = c.lane.loop.Buffer()
 	}
-	if len(c.held)+len(p) > cap(c.held) { // a request whose slices lie there keeps the old one
-		c.held = append(slices.Grow(c.held[:len(c.held):len(c.held)], len(p)), p...)
-	} else {
-		c.held = append(c.held, p...)
+	if len(c.held)+n > cap(c.held) { // a request whose slices lie there keeps the old one
+		c.held = slices.Grow(c.held[:len(c.held):len(c.held)], n)
 	}
+}
+
+// came goes on with what came.
+func (c *fastClient) came() {
 	switch c.state {
 	case fastResting:
 		c.look()
@@ -386,8 +414,34 @@ func (c *fastClient) Expired() {
 
 // put makes out the client's Out, which it was appended to.
 func (c *fastClient) put(out []byte) {
-	c.s.count.out.Add(uint64(len(out) - len(c.conn.Out)))
-	c.conn.Out = out
+	at := c.pending()
+	c.s.count.out.Add(uint64(len(out) - len(*at)))
+	*at = out
+}
+
+// pending is where bytes for the client lie until the next flush.
+func (c *fastClient) pending() *[]byte {
+	if c.secure != nil {
+		return &c.lane.plain
+	}
+	return &c.conn.Out
+}
+
+// writer is what waits for the next flush, with room.
+func (c *fastClient) writer() []byte {
+	if c.secure != nil {
+		return c.lane.plain
+	}
+	return c.conn.Writer()
+}
+
+// flush sends what was put. Each turn that puts something ends with it.
+func (c *fastClient) flush() {
+	if p := c.lane.plain; c.secure != nil && len(p) > 0 {
+		c.secure.Write(p) // to memory: it cannot fail
+		c.lane.plain = p[:0]
+	}
+	c.conn.Flush()
 }
 
 // done is called when the whole answer was given to the connection.

@@ -159,7 +159,7 @@ func (u *fastUpstream) Ended(err error) {
 		u.close()
 	case err == nil && u.body && u.framing == http1.UntilClose:
 		u.framing = http1.NoBody
-		u.c.put(http1.AppendEnd(u.c.conn.Writer(), nil))
+		u.c.put(http1.AppendEnd(u.c.writer(), nil))
 		u.last = true
 		u.finish()
 	default:
@@ -175,7 +175,7 @@ func (u *fastUpstream) fail(err error) {
 		// What is cut short must look so: the client's connection ends within the body.
 		c.keep = false
 		c.drop()
-		c.conn.Flush()
+		c.flush()
 		c.last()
 		return
 	}
@@ -266,7 +266,7 @@ func (u *fastUpstream) answer(r *http1.Response, p []byte) {
 	u.dec.Reset()
 	chunked := r.Framing == http1.UntilClose || r.Framing == http1.Chunked
 	cookies := c.cookies(c.a, t, func(name string) bool { return setsCookie(r.Fields, name) })
-	c.put(c.appendResponse(c.conn.Writer(), r, c.keep, chunked, cookies))
+	c.put(c.appendResponse(c.writer(), r, c.keep, chunked, cookies))
 	c.state = fastAnswer
 	u.pass(p)
 }
@@ -281,12 +281,12 @@ func (u *fastUpstream) pass(p []byte) {
 		u.last = u.last || len(p) > 0
 	case http1.Length:
 		n := min(int64(len(p)), u.left)
-		if c.conn.Pending() == 0 && u.conn.Take() {
+		if c.secure == nil && c.conn.Pending() == 0 && u.conn.Take() {
 			c.lane.loop.Recycle(c.conn.Out)
 			c.conn.Out = nil
 			c.put(p[:n]) // without copying
 		} else {
-			c.put(append(c.conn.Writer(), p[:n]...))
+			c.put(append(c.writer(), p[:n]...))
 		}
 		u.left -= n
 		done = u.left == 0
@@ -297,25 +297,25 @@ func (u *fastUpstream) pass(p []byte) {
 			u.fail(err)
 			return
 		}
-		c.put(http1.AppendChunk(c.conn.Writer(), content))
+		c.put(http1.AppendChunk(c.writer(), content))
 		if done = u.dec.Done(); done {
 			trailers, err := u.dec.Trailers(nil)
 			if err != nil {
 				u.fail(err)
 				return
 			}
-			c.put(http1.AppendEnd(c.conn.Out, trailers))
+			c.put(http1.AppendEnd(c.writer(), trailers))
 			u.last = u.last || len(rest) > 0
 		}
 	case http1.UntilClose:
-		c.put(http1.AppendChunk(c.conn.Writer(), p))
+		c.put(http1.AppendChunk(c.writer(), p))
 	}
 	if done {
 		u.finish()
 		return
 	}
 	n := c.conn.Pending()
-	c.conn.Flush()
+	c.flush()
 	if n < maxAhead {
 		u.more()
 	}
@@ -323,7 +323,7 @@ func (u *fastUpstream) pass(p []byte) {
 
 // more asks for the next piece of the body.
 func (u *fastUpstream) more() {
-	if u.framing == http1.Length && u.left > bufferSize {
+	if u.framing == http1.Length && u.left > bufferSize && u.c.secure == nil {
 		u.conn.ReadBig()
 	} else {
 		u.conn.Read()
@@ -333,7 +333,7 @@ func (u *fastUpstream) more() {
 // finish is called when the whole answer is in the client's Out.
 func (u *fastUpstream) finish() {
 	c := u.c
-	c.conn.Flush()
+	c.flush()
 	c.up, u.c = nil, nil
 	if u.last || u.conn.Pending() > 0 {
 		u.close()

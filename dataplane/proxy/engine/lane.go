@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -27,10 +28,11 @@ func Goroutines(e *Engine) { e.noLanes = true }
 
 // lane is an event loop and what its thread has for itself.
 type lane struct {
-	e    *Engine
-	n    int
-	loop *loop.Loop
-	resp http1.Response // of the answer whose head is being read
+	e     *Engine
+	n     int
+	loop  *loop.Loop
+	resp  http1.Response // of the answer whose head is being read
+	plain []byte         // what is to be encrypted; empty between turns
 	// At rest, to be used again.
 	fields [][]http1.Field
 }
@@ -199,12 +201,20 @@ type adopted struct {
 	prefix  []byte // read already: it begins with a request
 	verdict int    // what that request is answered, when it was tried in vain
 	late    bool   // time for the head of that request is over
+	// Where the client speaks TLS.
+	secure *tls.Conn
+	tls    *tls.ConnectionState
 }
 
 // adopt has a goroutine serve the connection, which was counted.
 func (s *socket) adopt(a adopted) {
 	s.e.work.Go(func() {
-		defer s.count.active.Add(-1)
+		moved := false
+		defer func() {
+			if !moved {
+				s.count.active.Add(-1)
+			}
+		}()
 		f := os.NewFile(uintptr(a.fd), "tcp")
 		conn, err := net.FileConn(f)
 		f.Close()
@@ -213,6 +223,10 @@ func (s *socket) adopt(a adopted) {
 		}
 		c := newClient(s, conn)
 		c.since, c.verdict, c.late = a.since, a.verdict, a.late
+		if a.secure != nil {
+			a.secure.NetConn().(*pipe).Conn = conn
+			c.Conn, c.tls = a.secure, a.tls
+		}
 		if len(a.prefix) > 0 {
 			c.buf = getBuffer()
 			for len(c.buf) < len(a.prefix) {
@@ -226,6 +240,7 @@ func (s *socket) adopt(a adopted) {
 		}
 		c.serve(a.fresh)
 		s.leave(c)
+		moved = c.moved
 	})
 }
 

@@ -18,7 +18,8 @@ func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener) *tls.Config {
 	if l.TLS == nil {
 		return nil
 	}
-	c := &tls.Config{MinVersion: l.TLS.MinVersion, MaxVersion: l.TLS.MaxVersion, CipherSuites: l.TLS.CipherSuites, CurvePreferences: l.TLS.Curves}
+	// Records of full size from the first on, as other proxies send them.
+	c := &tls.Config{DynamicRecordSizingDisabled: true, MinVersion: l.TLS.MinVersion, MaxVersion: l.TLS.MaxVersion, CipherSuites: l.TLS.CipherSuites, CurvePreferences: l.TLS.Curves}
 	for _, cert := range l.TLS.Certificates {
 		c.Certificates = append(c.Certificates, *cert)
 	}
@@ -48,7 +49,7 @@ func (s *socket) baseTLS() *tls.Config {
 func (c *client) handshake() bool {
 	ctx, cancel := context.WithTimeout(c.s.e.ctx, handshakeTime)
 	defer cancel()
-	conn := tls.Server(c.tcp, c.s.tls)
+	conn := tls.Server(&pipe{Conn: c.tcp}, c.s.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		c.s.count.tlsErrors.Add(1)
 		return false
