@@ -3,16 +3,17 @@
 //
 // # Two ways
 //
-// What most requests are - plain HTTP/1.1 without a fault, their bodies short or
-// none, forwarded to a target that speaks plain HTTP/1.1 - is served by lanes: an
-// event loop per processor (dataplane/proxy/loop) with its own connections to
-// targets (lane.go, fast_client.go, fast_target.go). No goroutine wakes another
-// for a request, and nothing is allocated.
+// What most requests are - HTTP/1.1 without a fault, their bodies short or none,
+// forwarded to a target that speaks plain HTTP/1.1 - is served by lanes: an event
+// loop per processor (dataplane/proxy/loop) with its own connections to targets
+// (lane.go, fast_client.go, fast_target.go). No goroutine wakes another for a
+// request, and nothing is allocated. Clients' TLS is crypto/tls there as anywhere;
+// below it lies memory instead of a socket (fast_tls.go).
 //
-// All else is a goroutine's: TLS, HTTP/2, streams, uploads, WebSockets, answers of
-// the load balancer's own, requests with faults, second tries on other targets,
-// errors. A lane that meets one of these gives the connection away, with the bytes
-// it has read; the goroutine begins with that request anew and keeps the
+// All else is a goroutine's: handshakes, HTTP/2, streams, uploads, WebSockets,
+// answers of the load balancer's own, requests with faults, second tries on other
+// targets, errors. A lane that meets one of these gives the connection away, with
+// the bytes it has read; the goroutine begins with that request anew and keeps the
 // connection. So a lane never answers by itself, and for everything but the plain
 // case there is one place. Rules, choice of target, heads and counting are the
 // same code on both ways.

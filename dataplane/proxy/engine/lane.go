@@ -102,6 +102,15 @@ func (s *socket) acceptFast(l net.Listener) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
+	for _, o := range [...][3]int{ // what package net gives each connection; here they have it from the listener
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	} {
+		unix.SetsockoptInt(fd, o[0], o[1], o[2])
+	}
 	f := os.NewFile(uintptr(fd), "listener")
 	stop := context.AfterFunc(s.ctx, func() { f.Close() })
 	defer func() {
@@ -142,15 +151,6 @@ func (s *socket) acceptFast(l net.Listener) (bool, error) {
 
 // admit begins with a connection that was accepted.
 func (s *socket) admit(fd int, remote netip.AddrPort) {
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	for _, o := range [...][3]int{ // as package net does
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	} {
-		unix.SetsockoptInt(fd, o[0], o[1], o[2])
-	}
 	s.count.conns.Add(1)
 	s.count.active.Add(1)
 	since := time.Now()
