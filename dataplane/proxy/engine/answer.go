@@ -10,6 +10,7 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/match"
 )
 
 const serverName = "awselb/2.0"
@@ -143,7 +144,7 @@ func (v *visit) location(r *proxy.Redirect) string {
 	req := &v.req
 	fill := strings.NewReplacer(
 		"#{protocol}", v.scheme(),
-		"#{host}", string(hostname(req.Host)),
+		"#{host}", string(match.Hostname(req.Host)),
 		"#{port}", strconv.Itoa(int(v.t.port)),
 		"#{path}", string(bytes.TrimPrefix(req.Path, []byte{'/'})),
 		"#{query}", string(req.Query),

@@ -73,7 +73,7 @@ func (e *Engine) OnChange(f func(proxy.Change)) { e.news.subscribe(f) }
 
 // Set implements proxy.Proxy.
 func (e *Engine) Set(_ context.Context, c *proxy.Config) error {
-	if err := validate(c); err != nil {
+	if err := c.Validate(); err != nil {
 		return err
 	}
 	e.mu.Lock()

@@ -1,14 +1,12 @@
-package engine
+package proxy
 
 import (
 	"fmt"
 	"net/netip"
-
-	"minato/dataplane/proxy"
 )
 
-// validate finds what contradicts itself in a Config.
-func validate(c *proxy.Config) error {
+// Validate finds what contradicts itself in a Config.
+func (c *Config) Validate() error {
 	groups := map[string]bool{}
 	for i := range c.TargetGroups {
 		tg := &c.TargetGroups[i]
@@ -16,7 +14,7 @@ func validate(c *proxy.Config) error {
 			return fmt.Errorf("target group %s is given twice", tg.ID)
 		}
 		groups[tg.ID] = true
-		if k := &tg.Check; !k.Disabled && (k.Interval <= 0 || k.Timeout <= 0 || k.HealthyThreshold < 1 || k.UnhealthyThreshold < 1 || k.Kind != proxy.CheckTCP && len(k.Codes) == 0 || k.Kind != proxy.CheckTCP && (k.Path == "" || k.Path[0] != '/')) {
+		if k := &tg.Check; !k.Disabled && (k.Interval <= 0 || k.Timeout <= 0 || k.HealthyThreshold < 1 || k.UnhealthyThreshold < 1 || k.Kind != CheckTCP && len(k.Codes) == 0 || k.Kind != CheckTCP && (k.Path == "" || k.Path[0] != '/')) {
 			return fmt.Errorf("target group %s: incomplete check %+v", tg.ID, *k)
 		}
 		seen := map[netip.AddrPort]bool{}
@@ -47,7 +45,7 @@ func validate(c *proxy.Config) error {
 			if l.Stream && (l.Default.Forward == nil || len(l.Rules) > 0) {
 				return fmt.Errorf("load balancer %s, listener %s: a stream that is not simply forwarded", lb.ID, l.ID)
 			}
-			for _, a := range actions(l) {
+			for _, a := range l.Actions() {
 				if err := validateAction(a, groups); err != nil {
 					return fmt.Errorf("load balancer %s, listener %s: %w", lb.ID, l.ID, err)
 				}
@@ -57,15 +55,16 @@ func validate(c *proxy.Config) error {
 	return nil
 }
 
-func actions(l *proxy.Listener) []*proxy.Action {
-	all := []*proxy.Action{&l.Default}
+// Actions are those of the default and of all rules.
+func (l *Listener) Actions() []*Action {
+	all := []*Action{&l.Default}
 	for i := range l.Rules {
 		all = append(all, &l.Rules[i].Action)
 	}
 	return all
 }
 
-func validateAction(a *proxy.Action, groups map[string]bool) error {
+func validateAction(a *Action, groups map[string]bool) error {
 	n := 0
 	if a.Forward != nil {
 		n++
@@ -88,36 +87,4 @@ func validateAction(a *proxy.Action, groups map[string]bool) error {
 		return fmt.Errorf("an action with %d kinds", n)
 	}
 	return nil
-}
-
-// user is the load balancer that uses a group.
-type user struct {
-	network string
-	node    netip.Addr // the one that checks
-}
-
-// usersOf finds which load balancer checks which group: the first that has a
-// rule for it.
-func usersOf(c *proxy.Config) map[string]*user {
-	users := map[string]*user{}
-	for i := range c.LoadBalancers {
-		lb := &c.LoadBalancers[i]
-		if len(lb.Nodes) == 0 {
-			continue
-		}
-		u := &user{lb.Network, lb.Nodes[0].Addr}
-		for j := range lb.Listeners {
-			for _, a := range actions(&lb.Listeners[j]) {
-				if a.Forward == nil {
-					continue
-				}
-				for _, g := range a.Forward.Groups {
-					if users[g.TargetGroup] == nil {
-						users[g.TargetGroup] = u
-					}
-				}
-			}
-		}
-	}
-	return users
 }
