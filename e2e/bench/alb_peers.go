@@ -82,9 +82,11 @@ http {
   server { listen %[8]s:%[13]d reuseport backlog=4096; location / { return 404; }
     %[15]s }
   server { listen %[8]s:%[14]d reuseport backlog=4096 ssl http2; location / { proxy_pass http://one; } }
+  log_format alb '$scheme $time_iso8601 $host $remote_addr:$remote_port $upstream_addr $request_time $upstream_header_time $status $upstream_status $request_length $bytes_sent "$request" "$http_user_agent" $ssl_cipher $ssl_protocol';
+  server { listen %[8]s:%[16]d reuseport backlog=4096; access_log %[1]s/access.log alb buffer=64k flush=5s; location / { proxy_pass http://one; } }
 }
 `, dir, w.certificate, w.key, w.target, smallPort, largePort, servers.String(), w.node, keep,
-		base+int(one), base+int(large), base+int(eight), base+int(rules), base+int(secure), paths.String())
+		base+int(one), base+int(large), base+int(eight), base+int(rules), base+int(secure), paths.String(), base+int(withLog))
 	config := filepath.Join(dir, "nginx.conf")
 	return inNamespace(context.Background(), w.vpcNS, path, "-p", dir, "-e", "stderr", "-c", config), os.WriteFile(config, []byte(text), 0o600)
 }
@@ -141,7 +143,12 @@ frontend eight
 %[13]s  default_backend eight
 frontend rules
   bind %[1]s:%[5]d
-%[13]s%[6]sfrontend secure
+%[13]s%[6]sfrontend logged
+  bind %[1]s:%[15]d
+%[13]s  log stdout format raw local0
+  option httplog
+  default_backend one
+frontend secure
   bind %[1]s:%[7]d ssl crt %[8]s alpn h2,http/1.1
 %[14]s  default_backend one
 backend one
@@ -151,9 +158,13 @@ backend large
 backend eight
   balance roundrobin
 %[12]s`, w.node, base+int(one), base+int(large), base+int(eight), base+int(rules), uses.String(), base+int(secure), bundle,
-		w.target, smallPort, largePort, servers.String(), forwarded("http"), forwarded("https"))
+		w.target, smallPort, largePort, servers.String(), forwarded("http"), forwarded("https"), base+int(withLog))
 	config := filepath.Join(dir, "haproxy.cfg")
-	return inNamespace(context.Background(), w.vpcNS, path, "-db", "-f", config), os.WriteFile(config, []byte(text), 0o600)
+	cmd := inNamespace(context.Background(), w.vpcNS, path, "-db", "-f", config)
+	if cmd.Stdout, err = os.Create(filepath.Join(dir, "access.log")); err != nil {
+		return nil, err
+	}
+	return cmd, os.WriteFile(config, []byte(text), 0o600)
 }
 
 // engineRole is the first argument of the process that runs the engine by

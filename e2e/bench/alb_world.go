@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,11 +24,12 @@ type service int
 
 // The services. Each proxy has all of them.
 const (
-	one    service = 1 + iota // one target, 1 KiB
-	large                     // one target, 100 KiB
-	eight                     // eight targets in turns
-	rules                     // twenty rules by path, one target
-	secure                    // one, over TLS 1.3; HTTP/2 by ALPN
+	one     service = 1 + iota // one target, 1 KiB
+	large                      // one target, 100 KiB
+	eight                      // eight targets in turns
+	rules                      // twenty rules by path, one target
+	secure                     // one, over TLS 1.3; HTTP/2 by ALPN
+	withLog                    // one, with an access log
 )
 
 // The targets' ports: all at one address, as containers of an instance are.
@@ -40,8 +40,11 @@ const (
 	ruleCount = 20
 )
 
-// ours is minato's name among the proxies.
-const ours = "minato"
+// ours is minato's name among the proxies, and before the first of its ports.
+const (
+	ours    = "minato"
+	ourBase = 8100
+)
 
 // candidate is one of the proxies that are compared.
 type candidate struct {
@@ -64,6 +67,7 @@ func (p *candidate) prefix() string {
 type albWorld struct {
 	*world
 	node     string // the load balancer's address, on which the peers listen too
+	recorded string // the address of another load balancer, which has an access log; "" when there is none
 	target   string // the targets' address
 	vpcNS    string
 	clientNS string
@@ -74,7 +78,11 @@ type albWorld struct {
 }
 
 func (w *albWorld) address(p *candidate, s service) string {
-	return fmt.Sprintf("%s:%d", w.node, p.base+int(s))
+	node := w.node
+	if s == withLog && p.name == ours {
+		node = w.recorded
+	}
+	return fmt.Sprintf("%s:%d", node, p.base+int(s))
 }
 
 func (w *albWorld) url(p *candidate, r albRow) string {
@@ -155,6 +163,9 @@ func (w *albWorld) fill(ctx context.Context, b *bench) error {
 		if err := w.product(ctx); err != nil {
 			return err
 		}
+		if err := w.accessLog(ctx); err != nil {
+			b.leave("the row with an access log is left out: %v", err)
+		}
 	} else if err := w.engineAlone(ctx); err != nil {
 		return err
 	}
@@ -203,7 +214,9 @@ func (w *albWorld) start(ctx context.Context, p *candidate, cmd *exec.Cmd) error
 
 // background runs a program whose complaints are shown until it is stopped.
 func (w *albWorld) background(cmd *exec.Cmd) (stop func(), err error) {
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if cmd.Stderr = os.Stderr; cmd.Stdout == nil {
+		cmd.Stdout = os.Stderr
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -235,6 +248,9 @@ func withChildren(pid int) ([]int, error) {
 // ready waits until every service of a proxy answers.
 func (w *albWorld) ready(ctx context.Context, p *candidate) error {
 	for _, r := range albRows {
+		if !w.has(r) {
+			continue
+		}
 		url := w.url(p, r)
 		err := until(ctx, 30*time.Second, p.name+" answers at "+url, func() (bool, error) {
 			_, err := w.client(ctx, "curl", "-sSkf", "-m", "2", "-o", "/dev/null", url)
@@ -302,10 +318,9 @@ func (w *albWorld) product(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const base = 8100
 	for s, group := range map[service]*string{one: groups[one], large: groups[large], eight: groups[eight], rules: groups[one], secure: groups[one]} {
 		in := &elb.CreateListenerInput{
-			LoadBalancerArn: arn, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(int32(base + s)),
+			LoadBalancerArn: arn, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(int32(ourBase + s)),
 			DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: group}},
 		}
 		switch s {
@@ -332,10 +347,10 @@ func (w *albWorld) product(ctx context.Context) error {
 			}
 		}
 	}
-	if err := w.findNode(ctx, *arn); err != nil {
+	if w.node, err = w.findNode(ctx, *arn); err != nil {
 		return err
 	}
-	w.proxies = append(w.proxies, &candidate{name: ours, base: base, processes: func() ([]int, error) {
+	w.proxies = append(w.proxies, &candidate{name: ours, base: ourBase, processes: func() ([]int, error) {
 		s, err := status(w.in)
 		for _, p := range s.Processes {
 			if p.Role == "daemon" {
@@ -374,20 +389,60 @@ func (w *albWorld) targetGroup(ctx context.Context, name string, ports []int) (*
 	return arn, err
 }
 
-// findNode finds the load balancer's address in the client's subnet.
-func (w *albWorld) findNode(ctx context.Context, arn string) error {
+// findNode finds a load balancer's address in the client's subnet.
+func (w *albWorld) findNode(ctx context.Context, arn string) (node string, err error) {
 	_, id, _ := strings.Cut(arn, ":loadbalancer/")
-	return until(ctx, 20*time.Second, "the load balancer's network interface", func() (bool, error) {
+	err = until(ctx, 20*time.Second, "the load balancer's network interface", func() (bool, error) {
 		out, err := w.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2types.Filter{
 			{Name: aws.String("description"), Values: []string{"ELB " + id}}, {Name: aws.String("subnet-id"), Values: []string{w.subnets[0]}},
 		}})
 		if err != nil || len(out.NetworkInterfaces) == 0 {
 			return false, err
 		}
-		w.node = *out.NetworkInterfaces[0].PrivateIpAddress
-		_, err = netip.ParseAddr(w.node)
-		return err == nil, err
+		node = *out.NetworkInterfaces[0].PrivateIpAddress
+		return true, nil
 	})
+	return node, err
+}
+
+// has tells whether the proxies can do a row.
+func (w *albWorld) has(r albRow) bool { return r.service != withLog || w.recorded != "" }
+
+// accessLog makes a second load balancer, with an access log in a bucket: what
+// ALB has in a log's place, with the policy that its guide asks for.
+func (w *albWorld) accessLog(ctx context.Context) error {
+	const bucket = "bench-alb-logs"
+	if _, err := w.in.AWS("s3api", "create-bucket", "--bucket", bucket); err != nil {
+		return err
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"logdelivery.elasticloadbalancing.amazonaws.com"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::` + bucket + `/*"}]}`
+	if _, err := w.in.AWS("s3api", "put-bucket-policy", "--bucket", bucket, "--policy", policy); err != nil {
+		return err
+	}
+	lb, err := w.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{
+		Name: aws.String("bench-logged"), Subnets: w.subnets[:2], SecurityGroups: []string{w.group}, Scheme: elbtypes.LoadBalancerSchemeEnumInternal,
+	})
+	if err != nil {
+		return err
+	}
+	arn := lb.LoadBalancers[0].LoadBalancerArn
+	if _, err := w.elb.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{LoadBalancerArn: arn, Attributes: []elbtypes.LoadBalancerAttribute{
+		{Key: aws.String("access_logs.s3.enabled"), Value: aws.String("true")}, {Key: aws.String("access_logs.s3.bucket"), Value: aws.String(bucket)},
+	}}); err != nil {
+		return err
+	}
+	group, err := w.targetGroup(ctx, "bench-logged", []int{smallPort})
+	if err != nil {
+		return err
+	}
+	if _, err := w.elb.CreateListener(ctx, &elb.CreateListenerInput{
+		LoadBalancerArn: arn, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(int32(ourBase + withLog)),
+		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: group}},
+	}); err != nil {
+		return err
+	}
+	w.recorded, err = w.findNode(ctx, *arn)
+	return err
 }
 
 // upload hands the certificate to IAM.
