@@ -85,8 +85,20 @@ func TestScripts(t *testing.T) {
 			"a":     cmdAWS,
 			"named": cmdNamed,
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "terraform" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			_, err := exec.LookPath("terraform")
+			_, missing := os.Stat(filepath.Join(terraformPlugins, "registry.terraform.io/hashicorp/aws"))
+			return err == nil && missing == nil, nil
+		},
 	})
 }
+
+// terraformPlugins is a file system mirror that has Terraform's provider for AWS,
+// on machines that can be given one; it cannot be fetched from everywhere.
+const terraformPlugins = "/opt/tf-plugins"
 
 // testServer builds ./server, the program in most tests' images, once, and
 // testProgram that of the runtime's own tests, which shows its surroundings.
@@ -134,6 +146,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("SERVER", server)
+	env.Setenv("TF_PLUGINS", terraformPlugins)
 	program, err := testProgram()
 	if err != nil {
 		return err
