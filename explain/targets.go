@@ -85,6 +85,7 @@ func (q *inquiry) targets(group elbv2.TargetGroup, tasks map[string]cause.Task, 
 	shape := cause.TargetGroup{
 		ARN: aws.Val(group.TargetGroupArn), Protocol: aws.Val(group.HealthCheckProtocol), Path: aws.Val(group.HealthCheckPath), Matcher: "200",
 		Timeout: aws.Val(group.HealthCheckTimeoutSeconds), Interval: aws.Val(group.HealthCheckIntervalSeconds),
+		Network: aws.Val(group.Protocol) == elbv2.ProtocolEnumTcp || aws.Val(group.Protocol) == elbv2.ProtocolEnumTls,
 	}
 	if group.Matcher != nil && aws.Val(group.Matcher.HttpCode) != "" {
 		shape.Matcher = *group.Matcher.HttpCode

@@ -112,6 +112,13 @@ func TestOfTarget(t *testing.T) {
 		{"nothing listens", target("unhealthy", "Target.FailedHealthChecks", "Health checks failed"), 1, []string{"nothing listens on port 80 in the task: the application has not opened a port, or not yet"}, "127.0.0.1"},
 		{"broken off", listens(target("unhealthy", "Target.FailedHealthChecks", "Health checks failed"), "0.0.0.0:80"), 1, []string{"takes the connection", "breaks it off"}, "nothing listens"},
 		{
+			"of a network load balancer", func() Target {
+				x := listens(target("unhealthy", "Target.FailedHealthChecks", "Health checks failed"), "0.0.0.0:80")
+				x.Group.Network = true
+				return x
+			}(), 1, []string{"listens on 0.0.0.0:80 and does not pass the health check HTTP /health", "slower than 5 s"}, "takes the connection",
+		},
+		{
 			"a slow start", func() Target {
 				x := target("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
 				x.Task, x.Grace = task, now.Add(time.Minute)

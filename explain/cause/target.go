@@ -29,6 +29,7 @@ type Target struct {
 type TargetGroup struct {
 	ARN, Protocol, Path, Matcher string
 	Timeout, Interval            int32
+	Network                      bool // of a network load balancer, which says of checks only that they failed
 }
 
 func (g TargetGroup) check() string {
@@ -149,6 +150,10 @@ func (t Target) unheard() (c Cause, ok bool) {
 			mend("compare the container's port with the one that the application listens on"), true
 	}
 	for _, a := range at {
+		if !a.Addr().IsLoopback() && t.Group.Network {
+			c := say("the application listens on %s and does not pass the health check %s: it breaks it off, is slower than %d s, or does not answer as the check wants", a, t.Group.check(), t.Group.Timeout)
+			return c.mend("see in the application's log what it did with the check (minato logs %s)", t.named()), false
+		}
 		if !a.Addr().IsLoopback() {
 			return say("the application on %s takes the connection of the health check %s and breaks it off", t.where(), t.Group.check()).
 				mend("see in the application's log what it did not like (minato logs %s); HTTP and HTTPS are often mistaken for each other", t.named()), false

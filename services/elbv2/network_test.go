@@ -128,6 +128,37 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	}
 }
 
+// TestNameFollowsHealth: as soon as one zone's target is well, the name of a load
+// balancer that does not cross zones leads there only.
+func TestNameFollowsHealth(t *testing.T) {
+	w := newWorld(t)
+	lb := must(w.s.CreateLoadBalancer(w.ctx, &elbapi.CreateLoadBalancerInput{Name: aws.Ptr("flows"), Type: aws.Ptr("network"), Scheme: aws.Ptr("internal"), Subnets: []string{"subnet-a", "subnet-c"}}))(t).LoadBalancers[0]
+	l, err := net.Listen("tcp", "127.77.0.210:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	group := must(w.s.CreateTargetGroup(w.ctx, &elbapi.CreateTargetGroupInput{
+		Name: aws.Ptr("bytes"), Protocol: aws.Ptr("TCP"), Port: i32(int32(l.Addr().(*net.TCPAddr).Port)), VpcId: aws.Ptr("vpc-1"), HealthCheckIntervalSeconds: i32(10),
+	}))(t).TargetGroups[0].TargetGroupArn
+	addresses := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.names) == 0 {
+			return 0
+		}
+		return len(w.names[0].Addrs)
+	}
+	w.until("both addresses", func() bool { return addresses() == 2 })
+	port := int32(proxytest.FreePort(t))
+	must(w.s.CreateListener(w.ctx, &elbapi.CreateListenerInput{LoadBalancerArn: lb.LoadBalancerArn, Protocol: aws.Ptr("TCP"), Port: &port, DefaultActions: forward(group)}))(t)
+	must(w.s.RegisterTargets(w.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: group, Targets: []elbapi.TargetDescription{{Id: aws.Ptr("i-1")}}}))(t)
+	w.until("the address in the zone of the target", func() bool { return addresses() == 1 })
+	l.Close()
+	w.until("both again, for neither is well", func() bool { return addresses() == 2 })
+	must(w.s.ModifyLoadBalancerAttributes(w.ctx, &elbapi.ModifyLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn, Attributes: []elbapi.LoadBalancerAttribute{{Key: aws.Ptr(crossZoneKey), Value: aws.Ptr("true")}}}))(t)
+}
+
 // cloudWatch remembers what it is told.
 type cloudWatch struct {
 	cwapi.API
