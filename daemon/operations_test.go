@@ -21,6 +21,7 @@ import (
 	elbv2api "minato/aws/api/elbv2"
 	iamapi "minato/aws/api/iam"
 	logsapi "minato/aws/api/logs"
+	s3api "minato/aws/api/s3"
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
 	stsapi "minato/aws/api/sts"
@@ -112,7 +113,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	})
 	t.Cleanup(tasks.Close)
 	balancers = elbv2.New(elbv2.Deps{
-		Store: st, Clock: real, Log: log, EC2: call.ec2, Bus: controller.NewBus(), Names: func([]elbv2.Name) {}, Certificates: certificates.KeyPair,
+		Store: st, Clock: real, Log: log, EC2: call.ec2, Bus: controller.NewBus(), Names: func([]elbv2.Name) {}, Certificates: certificates.KeyPair, Buckets: s3api.NewClient(g),
 	})
 	for _, s := range []interface{ Registration() gateway.Registration }{
 		rights, machines, tasks,

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -177,7 +178,7 @@ func (d *daemon) buildServices() error {
 	})
 	d.services.elb = elbv2.New(elbv2.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, Proxy: d.proxy, Bus: d.bus, Ready: d.network.Wait, Names: d.names.setLoadBalancers,
-		Certificates: d.certificate, Metrics: cwapi.NewClient(d.gateway),
+		Certificates: d.certificate, Metrics: cwapi.NewClient(d.gateway), Buckets: s3api.NewClient(d.gateway),
 	})
 	d.services.acm = acm.New(acm.Deps{Store: d.store, Clock: d.clock, Log: d.log, Issuer: d.issuer, Users: d.certificateUsers, Seal: d.sealer})
 	d.services.sessions = session.New(session.Options{Endpoint: d.reachedAt, Clock: d.clock, Log: d.log})
@@ -287,6 +288,8 @@ func (d *daemon) startReconcilers() error {
 	d.onClose(func() error { d.control.Stop(); return nil })
 	d.wg.Go(func() { d.ecr.Run(d.ctx) })
 	d.wg.Go(func() { d.elb.PublishMetrics(d.ctx) })
+	d.wg.Go(func() { d.elb.DeliverLogs(d.ctx) })
+	d.onClose(func() error { d.elb.FlushLogs(context.WithoutCancel(d.ctx)); return nil })
 	d.wg.Go(func() { d.rds.Follow(d.ctx) })
 	d.wg.Go(func() { d.instances.Follow(d.ctx, d.control) })
 	d.tellDatabases()

@@ -30,6 +30,7 @@ type Caller struct {
 	PrincipalID   string // ARN of the user or role whose policies count
 	AccessKeyID   string
 	Service       string            // of a Service: its principal, "ecs.amazonaws.com"
+	Source        string            // of a Service: the ARN of what it acts for (aws:SourceArn), where it is known
 	Via           string            // service that forwards the caller's rights (aws:CalledVia), such as CloudFormation
 	SourceIP      string            // empty for calls from inside
 	UserAgent     string            // as sent by the client

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,9 @@ type Caller struct {
 	ARN     string // of the user, or of the role's session
 	RoleARN string // of a session: its role
 	Service string // of a service principal: "ecs-tasks.amazonaws.com"
+	// ServiceAccount is the account of AWS's that the service is also known by,
+	// in policies that are older than its name.
+	ServiceAccount string
 }
 
 // principals is a compiled Principal or NotPrincipal element.
@@ -54,6 +58,9 @@ func (p *principals) direct(c *Caller) grade {
 			if s == c.Service {
 				return byPrincipal
 			}
+		}
+		if c.ServiceAccount != "" && slices.Contains(p.accounts, c.ServiceAccount) {
+			return byPrincipal
 		}
 		return unnamed
 	}

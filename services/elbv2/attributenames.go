@@ -37,9 +37,9 @@ func or(x, y func(string) bool) func(string) bool {
 
 // balancerAttributes are those of application load balancers.
 var balancerAttributes = map[string]attribute{
-	"access_logs.s3.enabled":                                   {def: "false", check: boolean, only: true},
-	"access_logs.s3.bucket":                                    {},
-	"access_logs.s3.prefix":                                    {},
+	logsKey:                                                    {def: "false", check: boolean},
+	logsBucketKey:                                              {},
+	logsPrefixKey:                                              {},
 	"client_keep_alive.seconds":                                {def: "3600", check: between(60, 604800)},
 	"connection_logs.s3.enabled":                               {def: "false", check: boolean, only: true},
 	"connection_logs.s3.bucket":                                {},

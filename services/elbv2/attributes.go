@@ -107,13 +107,24 @@ func (s *Service) DescribeLoadBalancerAttributes(ctx context.Context, in *elbapi
 
 // ModifyLoadBalancerAttributes changes a load balancer's settings.
 func (s *Service) ModifyLoadBalancerAttributes(ctx context.Context, in *elbapi.ModifyLoadBalancerAttributesInput) (*elbapi.ModifyLoadBalancerAttributesOutput, error) {
-	b, err := s.changeBalancer(ctx, in.LoadBalancerArn, balancersGone, func(_ *store.Tx, b *balancer) error {
-		for _, a := range in.Attributes {
-			if err := setAttribute(b.known(), &b.Attributes, "Load balancer", a.Key, a.Value); err != nil {
-				return err
-			}
+	if setsLogs(in.Attributes) {
+		b, err := s.readBalancer(ctx, in.LoadBalancerArn, balancersGone)
+		if err != nil {
+			return nil, err
 		}
-		return nil
+		if b, err = b.wanted(in.Attributes); err != nil {
+			return nil, err
+		}
+		if err := s.checkLogs(ctx, &b); err != nil {
+			return nil, err
+		}
+	}
+	b, err := s.changeBalancer(ctx, in.LoadBalancerArn, balancersGone, func(_ *store.Tx, b *balancer) error {
+		changed, err := b.wanted(in.Attributes)
+		if err == nil {
+			b.Attributes = changed.Attributes
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err

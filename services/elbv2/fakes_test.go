@@ -14,6 +14,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	elbapi "minato/aws/api/elbv2"
+	s3api "minato/aws/api/s3"
 	"minato/aws/identity"
 	"minato/controller"
 	"minato/dataplane/proxy"
@@ -174,6 +175,24 @@ type world struct {
 	bus   *controller.Bus
 	mu    sync.Mutex
 	names []Name
+
+	bucket fakeBucket
+}
+
+// fakeBucket takes access logs into the bucket "logs" and refuses any other.
+type fakeBucket struct {
+	mu   sync.Mutex
+	keys []string
+}
+
+func (b *fakeBucket) PutObject(_ context.Context, in *s3api.PutObjectInput) (*s3api.PutObjectOutput, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if *in.Bucket != "logs" {
+		return nil, s3api.NoSuchBucket("The specified bucket does not exist")
+	}
+	b.keys = append(b.keys, *in.Key)
+	return &s3api.PutObjectOutput{}, nil
 }
 
 func newWorld(t *testing.T) *world {
@@ -190,7 +209,7 @@ func (w *world) start() {
 	w.bus = controller.NewBus()
 	w.c = controller.New(clk, log, w.bus)
 	w.c.WatchStore(w.store)
-	w.s = New(Deps{Store: w.store, Clock: clk, Log: log, EC2: w.ec2, Proxy: w.proxy, Bus: w.bus, Names: func(n []Name) {
+	w.s = New(Deps{Store: w.store, Clock: clk, Log: log, EC2: w.ec2, Proxy: w.proxy, Bus: w.bus, Buckets: &w.bucket, Names: func(n []Name) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.names = n

@@ -117,6 +117,7 @@ func planBalancer(b *balancer, seen nodes, certificates map[string]*tls.Certific
 			DropInvalidHeaders: is("routing.http.drop_invalid_header_fields.enabled"), ClientPort: is("routing.http.xff_client_port.enabled"),
 			PreserveHost: is("routing.http.preserve_host_header.enabled"), TLSHeaders: is("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
 			NoHTTP2:       !is("routing.http2.enabled"),
+			Recorded:      is(logsKey),
 			Desync:        map[string]proxy.DesyncMode{"monitor": proxy.Monitor, "strictest": proxy.Strictest}[b.attribute("routing.http.desync_mitigation_mode")],
 			XForwardedFor: map[string]proxy.ForwardedMode{"preserve": proxy.Preserve, "remove": proxy.Remove}[b.attribute("routing.http.xff_header_processing.mode")],
 		}

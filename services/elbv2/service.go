@@ -18,6 +18,7 @@ import (
 	"minato/dataplane/proxy"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/services/elbv2/accesslog"
 	"minato/store"
 )
 
@@ -34,6 +35,8 @@ type Deps struct {
 	Bus   *controller.Bus
 	// Metrics is CloudWatch, through the gateway.
 	Metrics cwapi.API
+	// Buckets is S3, through the gateway: where access logs go.
+	Buckets accesslog.Bucket
 	// Ready returns when a network interface is real, or with ctx's error
 	// (network.Network's Wait). nil counts every interface as real.
 	Ready func(ctx context.Context, eni string) error
@@ -61,6 +64,7 @@ type Service struct {
 	groups    store.Table[group]
 	health    store.Table[health]
 	places    store.Table[arn.Place]
+	logs      *accesslog.Collector
 }
 
 var _ elbapi.API = (*Service)(nil)
@@ -77,6 +81,7 @@ func New(d Deps) *Service {
 		groups:    store.NewTable[group](d.Store, "elbv2/target-group"),
 		health:    store.NewTable[health](d.Store, "elbv2/health"),
 		places:    store.NewTable[arn.Place](d.Store, "elbv2/place"),
+		logs:      accesslog.New(d.Buckets, d.Clock.Now, d.Log),
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, check gate
 		r.Caller.RoleARN = caller.PrincipalID
 		p, err = s.principal(ctx, caller.PrincipalID)
 	case identity.Service:
-		r.Caller.Service = caller.Service
+		r.Caller.Service, r.Caller.ServiceAccount = caller.Service, serviceAccounts[caller.Service][caller.Region]
 		p, err = s.servicePrincipal(ctx, caller)
 	default:
 		p = &principal{}
@@ -318,6 +318,9 @@ func conditionKey(c *identity.Caller, p *principal, check *gateway.Check, now ti
 	case "aws:sourcearn":
 		if !isService {
 			return nil, false
+		}
+		if c.Source != "" {
+			return one(c.Source)
 		}
 		// A service acts for whatever of its own needs it; trust policies
 		// compare this with arn:aws:ecs:<region>:<account>:*.

@@ -1,0 +1,198 @@
+package accesslog
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	s3api "minato/aws/api/s3"
+	"minato/aws/identity"
+	"minato/dataplane/proxy"
+)
+
+const lbARN = "arn:aws:elasticloadbalancing:us-east-2:123456789012:loadbalancer/app/my-loadbalancer/50dc6c495c0c9188"
+
+func balancer() *Balancer {
+	return &Balancer{
+		ARN: lbARN, Name: "app/my-loadbalancer/50dc6c495c0c9188", DNSName: "my-loadbalancer-1.us-east-2.elb.amazonaws.com", Account: "123456789012", Region: "us-east-2",
+		Bucket: "logs", Prefix: "web",
+		Certificates: map[string][]Certificate{"l": {
+			{"arn:aws:acm:us-east-2:123456789012:certificate/first", &tls.Certificate{Leaf: &x509.Certificate{DNSNames: []string{"first.example"}}}},
+			{"arn:aws:acm:us-east-2:123456789012:certificate/12345678-1234-1234-1234-123456789012", &tls.Certificate{Leaf: &x509.Certificate{DNSNames: []string{"www.example.com"}}}},
+		}},
+	}
+}
+
+// example is the request of the examples in ELB's documentation.
+func example() proxy.Exchange {
+	at := func(text string) time.Time {
+		t, err := time.Parse(stamp, text)
+		if err != nil {
+			panic(err)
+		}
+		return t
+	}
+	return proxy.Exchange{
+		LoadBalancer: lbARN, Listener: "l", Port: 80, Node: netip.MustParseAddr("172.160.1.192"), Client: netip.MustParseAddrPort("192.168.131.39:2817"), Connection: "1234abcd5678ef90",
+		Target: netip.MustParseAddrPort("10.0.0.1:80"), TargetGroup: "arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067",
+		Created: at("2018-07-02T22:22:48.364000Z"), Ended: at("2018-07-02T22:23:00.186641Z"), Request: 400 * time.Microsecond, Thinking: time.Millisecond, Response: 0,
+		Status: 200, TargetStatus: 200, BytesIn: 34, BytesOut: 366, Method: "GET", Host: "www.example.com", URI: "/", Version: "HTTP/1.1", UserAgent: "curl/7.46.0",
+		TraceID: "Root=1-58337262-36d228ad5d99923122bbe354", Rule: 0, Action: "forward",
+	}
+}
+
+// TestLines compares with the examples of ELB's documentation.
+func TestLines(t *testing.T) {
+	plain := example()
+	secure := example()
+	secure.Port, secure.BytesIn, secure.BytesOut, secure.Rule = 443, 0, 57, 1
+	secure.Request, secure.Thinking, secure.Response = 86*time.Millisecond, 48*time.Millisecond, 37*time.Millisecond
+	secure.TLS = &tls.ConnectionState{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, ServerName: "www.example.com"}
+	http2 := secure
+	http2.HTTP2, http2.Version = true, "HTTP/2.0"
+	socket := plain
+	socket.WebSocket, socket.Status, socket.TargetStatus = true, 101, 101
+	fixed := plain
+	fixed.Target, fixed.TargetGroup, fixed.TargetStatus, fixed.Request, fixed.Thinking, fixed.Response = netip.AddrPort{}, "", 0, -1, -1, -1
+	fixed.Status, fixed.Action, fixed.Location, fixed.Rule = 302, "redirect", "https://www.example.com:443/\"x", 7
+	fixed.UserAgent, fixed.Class, fixed.Why = "a \"b\\ \xff", "Acceptable", "GetHeadZeroContentLength"
+	bad := fixed
+	bad.Status, bad.Method, bad.Host, bad.URI, bad.Version, bad.UserAgent, bad.TraceID, bad.Rule, bad.Action, bad.Location, bad.Class, bad.Why = 400, "", "", "", "", "", "", -1, "", "", "Severe", ""
+	const tail = ` "-" "-" TID_1234abcd5678ef90 "-" "-" "-"`
+	const group = ` arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 "Root=1-58337262-36d228ad5d99923122bbe354"`
+	for name, c := range map[string]struct {
+		x    proxy.Exchange
+		want string
+	}{
+		"http": {plain, `http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.000 0.001 0.000 200 200 34 366 "GET http://www.example.com:80/ HTTP/1.1" "curl/7.46.0" - -` + group + ` "-" "-" 0 2018-07-02T22:22:48.364000Z "forward" "-" "-" "10.0.0.1:80" "200"` + tail},
+		"https": {secure, `https 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 "GET https://www.example.com:443/ HTTP/1.1" "curl/7.46.0" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2` + group +
+			` "www.example.com" "arn:aws:acm:us-east-2:123456789012:certificate/12345678-1234-1234-1234-123456789012" 1 2018-07-02T22:22:48.364000Z "forward" "-" "-" "10.0.0.1:80" "200"` + tail},
+		"h2": {http2, `h2 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 "GET https://www.example.com:443/ HTTP/2.0" "curl/7.46.0" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2` + group +
+			` "www.example.com" "arn:aws:acm:us-east-2:123456789012:certificate/12345678-1234-1234-1234-123456789012" 1 2018-07-02T22:22:48.364000Z "forward" "-" "-" "10.0.0.1:80" "200"` + tail},
+		"ws":       {socket, `ws 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.000 0.001 0.000 101 101 34 366 "GET http://www.example.com:80/ HTTP/1.1" "curl/7.46.0" - -` + group + ` "-" "-" 0 2018-07-02T22:22:48.364000Z "forward" "-" "-" "10.0.0.1:80" "101"` + tail},
+		"redirect": {fixed, `http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 - -1 -1 -1 302 - 34 366 "GET http://www.example.com:80/ HTTP/1.1" "a \x22b\x5C \xFF" - - - "Root=1-58337262-36d228ad5d99923122bbe354" "-" "-" 7 2018-07-02T22:22:48.364000Z "redirect" "https://www.example.com:443/\x22x" "-" "-" "-" "Acceptable" "GetHeadZeroContentLength" TID_1234abcd5678ef90 "-" "-" "-"`},
+		"no head":  {bad, `http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 - -1 -1 -1 400 - 34 366 "- http://my-loadbalancer-1.us-east-2.elb.amazonaws.com:80- -" "-" - - - "-" "-" "-" - 2018-07-02T22:22:48.364000Z "-" "-" "-" "-" "-" "Severe" "-" TID_1234abcd5678ef90 "-" "-" "-"`},
+	} {
+		if got := string(balancer().Append(nil, &c.x)); got != c.want+"\n" {
+			t.Errorf("%s:\n%s not\n%s", name, got, c.want)
+		}
+	}
+}
+
+// TestFields: whatever a client sends, a line is one line with all its fields, as
+// the expression that AWS gives for Athena reads them.
+func TestFields(t *testing.T) {
+	fields := regexp.MustCompile(`^(?:[^ "]+|"[^"]*")(?: (?:[^ "]+|"[^"]*")){32}\n$`)
+	rapid.Check(t, func(t *rapid.T) {
+		x := example()
+		text := func(name string) string { return string(rapid.SliceOf(rapid.Byte()).Draw(t, name)) }
+		x.UserAgent, x.Host, x.URI, x.TraceID, x.Location = text("agent"), text("host"), text("uri"), text("trace"), text("location")
+		if got := balancer().Append(nil, &x); !fields.Match(got) {
+			t.Fatalf("%q", got)
+		}
+	})
+}
+
+// bucket takes objects, or refuses them.
+type bucket struct {
+	refuse  bool
+	objects map[string]string
+	callers []identity.Caller
+}
+
+func (b *bucket) PutObject(ctx context.Context, in *s3api.PutObjectInput) (*s3api.PutObjectOutput, error) {
+	b.callers = append(b.callers, identity.From(ctx))
+	if b.refuse {
+		return nil, errors.New("no")
+	}
+	body, err := io.ReadAll(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(*in.Key, ".gz") {
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		if body, err = io.ReadAll(z); err != nil {
+			return nil, err
+		}
+	}
+	b.objects[*in.Bucket+"/"+*in.Key] = string(body)
+	return &s3api.PutObjectOutput{}, nil
+}
+
+func TestDelivery(t *testing.T) {
+	b := &bucket{objects: map[string]string{}}
+	now := time.Date(2018, 7, 2, 23, 40, 0, 0, time.UTC)
+	c := New(b, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	x, other := example(), example()
+	other.LoadBalancer = "another"
+	c.Add(&x) // nobody logs it
+	c.Set([]Balancer{*balancer()})
+	if err := c.Test(t.Context(), balancer()); err != nil || b.objects["logs/web/AWSLogs/123456789012/ELBAccessLogTestFile"] == "" {
+		t.Errorf("%v %v", err, b.objects)
+	}
+	clear(b.objects)
+	c.Deliver(t.Context())
+	if len(b.objects) != 0 {
+		t.Errorf("nothing was delivered as %v", b.objects)
+	}
+	second := example()
+	second.Node = netip.MustParseAddr("172.160.1.193")
+	for _, x := range []*proxy.Exchange{&x, &second, &x, &other} {
+		c.Add(x)
+	}
+	b.refuse = true
+	c.Deliver(t.Context())
+	b.refuse = false
+	c.Add(&x)
+	c.Deliver(t.Context())
+	lines := 0
+	name := regexp.MustCompile(`^logs/web/AWSLogs/123456789012/elasticloadbalancing/us-east-2/2018/07/02/123456789012_elasticloadbalancing_us-east-2_app\.my-loadbalancer\.50dc6c495c0c9188_20180702T2340Z_172\.160\.1\.19[23]_[0-9A-Za-z]{8}\.log\.gz$`)
+	for key, text := range b.objects {
+		if !name.MatchString(key) {
+			t.Errorf("a file is called %s", key)
+		}
+		lines += strings.Count(text, "\n")
+	}
+	if lines != 4 || len(b.objects) != 3 {
+		t.Errorf("%d lines in %d files", lines, len(b.objects))
+	}
+	for _, caller := range b.callers {
+		if caller.Kind != identity.Service || caller.Service != Principal || caller.Source != lbARN || caller.Account != "123456789012" {
+			t.Errorf("delivered by %+v", caller)
+		}
+	}
+}
+
+// TestBucketGone: what cannot be delivered does not grow without end.
+func TestBucketGone(t *testing.T) {
+	b := &bucket{refuse: true, objects: map[string]string{}}
+	c := New(b, time.Now, slog.New(slog.DiscardHandler))
+	c.Set([]Balancer{*balancer()})
+	for i := range 3 * maxWaiting {
+		x := example()
+		x.URI = fmt.Sprint(i)
+		c.Add(&x)
+		c.Deliver(t.Context())
+	}
+	b.refuse = false
+	c.Deliver(t.Context())
+	if len(b.objects) != maxWaiting {
+		t.Errorf("%d files waited", len(b.objects))
+	}
+}

@@ -1,0 +1,225 @@
+// Package accesslog writes the access logs of application load balancers: the
+// lines, and the files that come to a bucket every five minutes.
+//
+// A line is made when the answer was sent, and compressed at once; what is not
+// yet in the bucket when the daemon is killed is lost, as ELB's best effort
+// allows. A file is of one load balancer and one of its nodes:
+//
+//	<prefix>/AWSLogs/<account>/elasticloadbalancing/<region>/<yyyy>/<mm>/<dd>/
+//	  <account>_elasticloadbalancing_<region>_app.<name>.<id>_<end>_<node>_<random>.log.gz
+package accesslog
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"minato/dataplane/proxy"
+)
+
+// Balancer is a load balancer whose requests are logged.
+type Balancer struct {
+	ARN             string
+	Name            string // "app/chat/0123456789abcdef"
+	DNSName         string
+	Account, Region string
+	Bucket, Prefix  string
+	// Certificates are those of its listeners, the default first, by the
+	// listener's ARN.
+	Certificates map[string][]Certificate
+}
+
+// Certificate is a certificate and its ARN.
+type Certificate struct {
+	ARN string
+	TLS *tls.Certificate
+}
+
+const stamp = "2006-01-02T15:04:05.000000Z"
+
+// Append appends the line of a request, in the order of ELB's documentation.
+func (b *Balancer) Append(out []byte, x *proxy.Exchange) []byte {
+	w := line{b: out}
+	w.plain(kind(x))
+	w.plain(x.Ended.UTC().Format(stamp))
+	w.plain(b.Name)
+	w.plain(x.Client.String())
+	w.plain(address(x.Target))
+	w.plain(seconds(x.Request))
+	w.plain(seconds(x.Thinking))
+	w.plain(seconds(x.Response))
+	w.plain(strconv.Itoa(x.Status))
+	w.plain(status(x.TargetStatus))
+	w.plain(strconv.FormatInt(x.BytesIn, 10))
+	w.plain(strconv.FormatInt(x.BytesOut, 10))
+	w.quoted(b.request(x))
+	w.quoted(x.UserAgent)
+	w.plain(cipher(x.TLS))
+	w.plain(version(x.TLS))
+	w.plain(x.TargetGroup)
+	w.quoted(x.TraceID)
+	if x.TLS != nil {
+		w.quoted(x.TLS.ServerName)
+	} else {
+		w.quoted("")
+	}
+	w.quoted(b.certificate(x))
+	if x.Rule < 0 {
+		w.plain("")
+	} else {
+		w.plain(strconv.Itoa(x.Rule))
+	}
+	w.plain(x.Created.UTC().Format(stamp))
+	w.quoted(x.Action)
+	w.quoted(x.Location)
+	w.quoted("") // error_reason: of actions that are not served here
+	w.quoted(address(x.Target))
+	w.quoted(status(x.TargetStatus))
+	w.quoted(x.Class)
+	w.quoted(x.Why)
+	w.plain("TID_" + x.Connection)
+	w.quoted("") // transformed_host, transformed_uri, request_transform_status: so are transforms
+	w.quoted("")
+	w.quoted("")
+	return append(w.b, '\n')
+}
+
+// kind is the type of a request.
+func kind(x *proxy.Exchange) string {
+	switch {
+	case x.GRPC:
+		return "grpcs"
+	case x.HTTP2:
+		return "h2"
+	case x.WebSocket && x.TLS != nil:
+		return "wss"
+	case x.WebSocket:
+		return "ws"
+	case x.TLS != nil:
+		return "https"
+	}
+	return "http"
+}
+
+// request is the request line, with the whole address.
+func (b *Balancer) request(x *proxy.Exchange) string {
+	scheme, port := "http", strconv.Itoa(int(x.Port))
+	if x.TLS != nil {
+		scheme = "https"
+	}
+	if x.Method == "" {
+		return "- " + scheme + "://" + b.DNSName + ":" + port + "- -"
+	}
+	host := x.Host
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	if host == "" {
+		host = x.Node.String() // HTTP/1.0 knows no Host
+	}
+	return x.Method + " " + scheme + "://" + host + ":" + port + x.URI + " " + x.Version
+}
+
+func address(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func status(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return strconv.Itoa(code)
+}
+
+// seconds is a time to the millisecond; -1 for one that there was not.
+func seconds(d time.Duration) string {
+	if d < 0 {
+		return "-1"
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 3, 64)
+}
+
+// version is the version of TLS as OpenSSL names it.
+func version(s *tls.ConnectionState) string {
+	if s == nil {
+		return ""
+	}
+	name := strings.Replace(tls.VersionName(s.Version), "TLS ", "TLSv", 1)
+	return strings.TrimSuffix(name, ".0")
+}
+
+// cipher is a cipher suite as OpenSSL names it.
+func cipher(s *tls.ConnectionState) string {
+	if s == nil {
+		return ""
+	}
+	name := tls.CipherSuiteName(s.CipherSuite)
+	if s.Version == tls.VersionTLS13 {
+		return name
+	}
+	name = strings.TrimPrefix(name, "TLS_")
+	name = strings.TrimPrefix(strings.ReplaceAll(strings.Replace(name, "_WITH_", "-", 1), "_", "-"), "RSA-")
+	name = strings.NewReplacer("AES-128", "AES128", "AES-256", "AES256", "-CBC-", "-").Replace(name)
+	return strings.Replace(name, "CHACHA20-POLY1305-SHA256", "CHACHA20-POLY1305", 1)
+}
+
+// certificate is the one that the client was shown.
+func (b *Balancer) certificate(x *proxy.Exchange) string {
+	all := b.Certificates[x.Listener]
+	switch {
+	case x.TLS == nil || len(all) == 0:
+		return ""
+	case x.TLS.DidResume:
+		return "session-reused"
+	}
+	for _, c := range all {
+		if x.TLS.ServerName != "" && c.TLS != nil && c.TLS.Leaf != nil && c.TLS.Leaf.VerifyHostname(x.TLS.ServerName) == nil {
+			return c.ARN
+		}
+	}
+	return all[0].ARN
+}
+
+// line is a line while it is written; what is not there is a hyphen.
+type line struct{ b []byte }
+
+func (w *line) space() {
+	if len(w.b) > 0 && w.b[len(w.b)-1] != '\n' {
+		w.b = append(w.b, ' ')
+	}
+}
+
+func (w *line) plain(text string) {
+	w.space()
+	if text == "" {
+		text = "-"
+	}
+	w.b = append(w.b, text...)
+}
+
+// maxText is how much is kept of what a client sends.
+const maxText = 8 << 10
+
+// quoted writes a field that a client may have made: quotes, and what is no
+// printable ASCII, as \x and two digits, so that a line has as many fields as it
+// should.
+func (w *line) quoted(text string) {
+	w.space()
+	if text == "" {
+		text = "-"
+	}
+	w.b = append(w.b, '"')
+	for i := range min(len(text), maxText) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			w.b = append(w.b, '\\', 'x', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		} else {
+			w.b = append(w.b, c)
+		}
+	}
+	w.b = append(w.b, '"')
+}
