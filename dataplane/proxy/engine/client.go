@@ -75,7 +75,7 @@ func (c *client) serve(fresh bool) {
 	case c.tls != nil && c.tls.NegotiatedProtocol == "h2":
 		c.serveHTTP2()
 		return
-	case fresh && c.tls != nil && !t.opts.Recorded && c.toLane():
+	case fresh && c.tls != nil && c.toLane():
 		return
 	}
 	c.requests()

@@ -57,6 +57,7 @@ type fastClient struct {
 	up      *fastUpstream
 	dials   uint32 // the dial that is waited for
 	sentAt  time.Duration
+	wrote   int64 // of the answer
 	resent  bool
 	isHead  bool
 	safe    bool
@@ -91,6 +92,7 @@ func (c *fastClient) begin(fd int) {
 // forget takes the client off the socket's books.
 func (c *fastClient) forget() {
 	c.state = fastReleased
+	c.tellNote(int64(c.size), c.wrote)
 	c.drop()
 	c.lane.giveFields(c.req.Fields)
 	c.lane.loop.Recycle(c.held)
@@ -125,7 +127,8 @@ func (c *fastClient) drop() {
 // handOver gives the connection and all that was read to a goroutine, which
 // begins with the present request anew; verdict and late are those of adopted.
 func (c *fastClient) handOver(verdict int, late bool) {
-	a := adopted{since: c.since, verdict: verdict, late: late, prefix: slices.Clone(c.held), secure: c.secure, tls: c.tls}
+	c.note = nil // the goroutine's is told
+	a := adopted{since: c.since, connection: c.connection, verdict: verdict, late: late, prefix: slices.Clone(c.held), secure: c.secure, tls: c.tls}
 	c.forget()
 	c.conn.SetDeadline(0)
 	c.conn.Detach(func(fd int, rest []byte, err error) {
@@ -253,9 +256,13 @@ func (c *fastClient) look() {
 	if c.req.Fields == nil {
 		c.req.Fields = c.lane.takeFields()
 	}
-	if c.t.opts.Recorded || !c.simple(n) {
+	if !c.simple(n) {
 		c.handOver(0, false)
 		return
+	}
+	if c.startNote(); c.note != nil {
+		c.note.head(&c.visit, false)
+		c.note.routed(c.a)
 	}
 	if len(c.held) < c.size {
 		if c.eof {
@@ -345,6 +352,10 @@ func (c *fastClient) send(u *fastUpstream) {
 	}
 	u.conn.Out = out
 	u.conn.Flush()
+	if c.note != nil {
+		c.note.trace(out)
+		c.note.sending(c.target)
+	}
 	c.sentAt = c.lane.loop.Now()
 }
 
@@ -386,6 +397,7 @@ func (c *fastClient) Ended(err error) {
 func (c *fastClient) left() {
 	c.s.count.requests.Add(1)
 	c.s.count.clientClosed.Add(1)
+	c.note.left()
 	c.close()
 }
 
@@ -415,7 +427,9 @@ func (c *fastClient) Expired() {
 // put makes out the client's Out, which it was appended to.
 func (c *fastClient) put(out []byte) {
 	at := c.pending()
-	c.s.count.out.Add(uint64(len(out) - len(*at)))
+	n := len(out) - len(*at)
+	c.s.count.out.Add(uint64(n))
+	c.wrote += int64(n)
 	*at = out
 }
 
@@ -446,8 +460,9 @@ func (c *fastClient) flush() {
 
 // done is called when the whole answer was given to the connection.
 func (c *fastClient) done() {
+	c.tellNote(int64(c.size), c.wrote)
 	c.target.inflight.Add(-1)
-	c.target, c.a, c.picked = nil, nil, nil
+	c.target, c.a, c.picked, c.wrote = nil, nil, nil, 0
 	c.lane.giveFields(c.req.Fields)
 	c.req = http1.Request{}
 	c.held = c.held[:copy(c.held, c.held[c.size:])]

@@ -174,6 +174,7 @@ func (u *fastUpstream) fail(err error) {
 	if c.state == fastAnswer {
 		// What is cut short must look so: the client's connection ends within the body.
 		c.keep = false
+		c.tellNote(int64(c.size), c.wrote)
 		c.drop()
 		c.flush()
 		c.last()
@@ -262,6 +263,7 @@ func (u *fastUpstream) answer(r *http1.Response, p []byte) {
 	c.s.count.requests.Add(1)
 	c.s.count.target.add(r.Status)
 	t.tally.answered(r.Status, c.lane.loop.Now()-c.sentAt)
+	c.note.answered(r.Status)
 	u.body, u.framing, u.left, u.last = true, r.Framing, r.Length, r.Close
 	u.dec.Reset()
 	chunked := r.Framing == http1.UntilClose || r.Framing == http1.Chunked

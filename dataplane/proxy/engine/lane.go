@@ -154,7 +154,7 @@ func (s *socket) admit(fd int, remote netip.AddrPort) {
 	s.count.conns.Add(1)
 	s.count.active.Add(1)
 	since := time.Now()
-	if t := s.table.Load(); t.tls != nil || t.stream || t.opts.Recorded {
+	if t := s.table.Load(); t.tls != nil || t.stream {
 		s.adopt(adopted{fd: fd, since: since, fresh: true})
 		return
 	}
@@ -201,6 +201,8 @@ type adopted struct {
 	prefix  []byte // read already: it begins with a request
 	verdict int    // what that request is answered, when it was tried in vain
 	late    bool   // time for the head of that request is over
+	// connection is its name in notes.
+	connection string
 	// Where the client speaks TLS.
 	secure *tls.Conn
 	tls    *tls.ConnectionState
@@ -222,7 +224,7 @@ func (s *socket) adopt(a adopted) {
 			return
 		}
 		c := newClient(s, conn)
-		c.since, c.verdict, c.late = a.since, a.verdict, a.late
+		c.since, c.verdict, c.late, c.connection = a.since, a.verdict, a.late, a.connection
 		if a.secure != nil {
 			a.secure.NetConn().(*pipe).Conn = conn
 			c.Conn, c.tls = a.secure, a.tls
