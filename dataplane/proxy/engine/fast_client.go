@@ -245,11 +245,15 @@ func (c *fastClient) look() {
 			c.handOver(0, false)
 			return
 		}
-		if c.seen = len(c.held); c.eof {
+		if c.eof {
 			c.close()
 			return
 		}
-		c.conn.Read() // the deadline stays: it is that of the whole head
+		if c.seen == 0 { // from now on, drop by drop or not
+			c.conn.SetDeadline(int64(c.lane.loop.Now() + c.s.table.Load().opts.IdleTimeout))
+		}
+		c.seen = len(c.held)
+		c.conn.Read()
 		return
 	}
 	c.t = c.s.table.Load()

@@ -37,6 +37,9 @@ type lane struct {
 	fields [][]http1.Field
 }
 
+// maxLanes is how many event loops there are at most.
+const maxLanes = 16
+
 // openLanes starts an event loop for each processor. Without any, goroutines
 // serve all connections.
 func (e *Engine) openLanes() {
@@ -44,7 +47,7 @@ func (e *Engine) openLanes() {
 		return
 	}
 	var all []*lane
-	for n := range runtime.GOMAXPROCS(0) {
+	for n := range min(runtime.GOMAXPROCS(0), maxLanes) {
 		l, err := loop.New(e.laneOptions)
 		if err != nil {
 			e.log.Warn("load balancer has no event loop", "error", err)
@@ -53,6 +56,9 @@ func (e *Engine) openLanes() {
 		all = append(all, &lane{e: e, n: n, loop: l})
 	}
 	e.lanes = all
+	if len(all) > 0 {
+		e.log.Debug("load balancer's event loops", "number", len(all), "io_uring", all[0].loop.URing())
+	}
 }
 
 // closeLanes ends the event loops and with them all their connections.

@@ -253,3 +253,22 @@ func TestLaneHalfClosed(t *testing.T) {
 		until(t, "the connection to be forgotten", func() bool { return v.e.Counters("lb").ActiveConnections == 0 })
 	})
 }
+
+// TestLaneHeadTime has a client that rests for most of its time and then takes
+// most of it for a head: each has the whole time.
+func TestLaneHeadTime(t *testing.T) {
+	t.Parallel()
+	v := newLaneEnv(t, echoPath)
+	v.config.LoadBalancers[0].Options.IdleTimeout = 4 * time.Second
+	if err := v.e.Set(t.Context(), &v.config); err != nil {
+		t.Fatal(err)
+	}
+	c, r := v.dial(t, false)
+	time.Sleep(2500 * time.Millisecond)
+	io.WriteString(c, "GET /1 HTT")
+	time.Sleep(2 * time.Second)
+	io.WriteString(c, "P/1.1\r\nHost: a\r\n\r\n")
+	if got := answerOf(t, r); got != "/1 " {
+		t.Errorf("%q", got)
+	}
+}
