@@ -224,15 +224,23 @@ func (c Condition) covers(narrow Condition) bool {
 }
 
 // within tells whether the pattern p takes all that the pattern v takes: what v
-// leaves open p must leave open as well.
+// leaves open p must leave open as well. It goes back to the last * only, as no
+// earlier one could do better.
 func within(p, v string) bool {
-	switch {
-	case p == "":
-		return v == ""
-	case p[0] == '*':
-		return within(p[1:], v) || v != "" && within(p, v[1:])
-	case v == "" || v[0] == '*' || p[0] != '?' && p[0] != v[0]:
-		return false
+	i, star, from := 0, -1, 0
+	for j := 0; j < len(v); {
+		switch {
+		case i < len(p) && p[i] == '*':
+			star, from = i, j
+			i++
+		case i < len(p) && (p[i] == v[j] || p[i] == '?' && v[j] != '*'):
+			i, j = i+1, j+1
+		case star >= 0:
+			from++
+			i, j = star+1, from
+		default:
+			return false
+		}
 	}
-	return within(p[1:], v[1:])
+	return strings.Trim(p[i:], "*") == ""
 }

@@ -57,11 +57,14 @@ func TestOfBalancer(t *testing.T) {
 // TestWithin: what a pattern within another takes, the other takes.
 func TestWithin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		pattern := rapid.StringMatching(`[ab*?]{0,6}`)
+		pattern := rapid.StringMatching(`[ab*?]{0,7}`)
 		p, v := pattern.Draw(t, "p"), pattern.Draw(t, "v")
 		text := rapid.StringMatching(`[ab]{0,8}`).Draw(t, "text")
 		if within(p, v) && within(v, text) && !within(p, text) {
 			t.Fatalf("%q is within %q, and %q is not", v, p, text)
+		}
+		if !within(p, p) || !within("*", p) || within("?", "*") || !within("*b*", "a?b*") {
+			t.Fatalf("%q", p)
 		}
 	})
 }

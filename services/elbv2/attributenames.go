@@ -75,6 +75,13 @@ var networkAttributes = map[string]attribute{
 	"zonal_shift.config.enabled":             {def: "false", check: boolean, only: true},
 }
 
+// Those of internal load balancers, which no internet gateway leads to.
+var (
+	noGateway                  = map[string]attribute{"ipv6.deny_all_igw_traffic": {def: "true", check: boolean, only: true}}
+	internalBalancerAttributes = with(balancerAttributes, noGateway)
+	internalNetworkAttributes  = with(networkAttributes, noGateway)
+)
+
 const (
 	delayKey     = "deregistration_delay.timeout_seconds"
 	algorithmKey = "load_balancing.algorithm.type"

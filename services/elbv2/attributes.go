@@ -22,8 +22,14 @@ func value(known map[string]attribute, set map[string]string, key string) string
 
 // known are the attributes there are for what the thing is.
 func (b *balancer) known() map[string]attribute {
-	if b.network() {
+	internal := aws.Val(b.Scheme) == elbapi.LoadBalancerSchemeEnumInternal
+	switch {
+	case b.network() && internal:
+		return internalNetworkAttributes
+	case b.network():
 		return networkAttributes
+	case internal:
+		return internalBalancerAttributes
 	}
 	return balancerAttributes
 }

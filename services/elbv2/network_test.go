@@ -154,6 +154,11 @@ func TestNameFollowsHealth(t *testing.T) {
 	must(w.s.CreateListener(w.ctx, &elbapi.CreateListenerInput{LoadBalancerArn: lb.LoadBalancerArn, Protocol: aws.Ptr("TCP"), Port: &port, DefaultActions: forward(group)}))(t)
 	must(w.s.RegisterTargets(w.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: group, Targets: []elbapi.TargetDescription{{Id: aws.Ptr("i-1")}}}))(t)
 	w.until("the address in the zone of the target", func() bool { return addresses() == 1 })
+	for _, a := range must(w.s.DescribeLoadBalancerAttributes(w.ctx, &elbapi.DescribeLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn}))(t).Attributes {
+		if *a.Key == "ipv6.deny_all_igw_traffic" && *a.Value != "true" {
+			t.Errorf("of an internal load balancer %s is %s", *a.Key, *a.Value)
+		}
+	}
 	l.Close()
 	w.until("both again, for neither is well", func() bool { return addresses() == 2 })
 	must(w.s.ModifyLoadBalancerAttributes(w.ctx, &elbapi.ModifyLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn, Attributes: []elbapi.LoadBalancerAttribute{{Key: aws.Ptr(crossZoneKey), Value: aws.Ptr("true")}}}))(t)
