@@ -145,6 +145,29 @@ func TestLayersAreCollected(t *testing.T) {
 	f.await("layers but the image's", func() bool { return layers() <= base })
 }
 
+// A shim that containerd does not find again, as when it is killed while it
+// starts one, does not stay for ever.
+func TestStrayShimsEnd(t *testing.T) {
+	f := newFixture(t)
+	known, lost := f.run("sleep"), "g"+ids.Hex(8)
+	f.ok(f.EnsureGroup(f.ctx, container.Group{ID: lost, Hostname: "lost"}))
+	id := f.start(container.Container{Group: lost, Command: []string{"sleep"}})
+	if strays := f.runtime().strays(); len(strays) > 0 {
+		t.Fatalf("%v are in use", strays)
+	}
+	shims := f.processes("-id", id, "-address", f.o.socket())
+	f.ok(os.Remove(filepath.Join(f.o.bundle(id), "bootstrap.json")))
+	if strays := f.runtime().strays(); len(strays) != 1 || len(shims) != 1 || strays[shims[0]] != id {
+		t.Fatalf("%v are strays, of the shims %v", strays, shims)
+	}
+	f.runtime().doubtful()
+	f.await("end of the stray shim", func() bool { return len(f.processes("-id", id, "-address", f.o.socket())) == 0 })
+	f.wait(id)
+	if s, err := f.Get(f.ctx, known); err != nil || s.State != container.Running {
+		t.Errorf("another container is %+v, %v", s, err)
+	}
+}
+
 // A container is asked to end at once, also while containerd is down.
 func TestStopWithoutContainerd(t *testing.T) {
 	f := newFixture(t)

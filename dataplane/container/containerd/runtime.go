@@ -46,6 +46,7 @@ type Runtime struct {
 	changes changes
 
 	garbage chan struct{} // has one when there is something to collect
+	doubt   chan struct{} // has one when there may be stray shims
 
 	// execPrefix begins the ids of the processes that this Runtime has started in
 	// running containers, and not those of others before it.
@@ -60,7 +61,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{o: o, runc: runc, execPrefix: "exec-" + ids.Hex(8) + "-", groups: map[string]*group{}, ctrs: map[string]*ctr{}, garbage: make(chan struct{}, 1)}
+	r := &Runtime{o: o, runc: runc, execPrefix: "exec-" + ids.Hex(8) + "-", groups: map[string]*group{}, ctrs: map[string]*ctr{}, garbage: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
 	if err := r.findPrograms(); err != nil {
 		return nil, err
 	}
@@ -76,6 +77,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if r.eng, err = startEngine(ctx, &r.o, func() {
 		r.letGo() // it died in the middle of something
+		r.doubtful()
 		r.recoverExits()
 	}); err != nil {
 		r.cancel()
@@ -85,6 +87,8 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	r.letGo() // what a process before us did, and could not note
+	r.doubtful()
+	r.wg.Go(r.endStrays)
 	r.wg.Go(func() {
 		r.endLeases()
 		r.collect()
