@@ -134,9 +134,8 @@ func TestScalingFollowsTheLoad(t *testing.T) {
 	// reached waits until each service has had as many tasks as it is to have.
 	reached := func(want map[string]int) {
 		t.Helper()
-		last := map[string]int{}
 		for end := time.Now().Add(4 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
-			last = running()
+			last := running()
 			for s, n := range want {
 				if last[s] == n {
 					delete(want, s)

@@ -190,7 +190,7 @@ func TestRestAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, got, _ := strings.Cut(body.String(), "\r\n\r\n")
-		if r.StatusCode != c.status || got != c.body || r.Header["x-amz-request-id"][0] != "r" {
+		if r.StatusCode != c.status || got != c.body || !strings.Contains(body.String(), "x-amz-request-id: r\r\n") {
 			t.Errorf("%s %s: %d %s\nnot %s", c.method, c.url, r.StatusCode, got, c.body)
 		}
 	}

@@ -27,7 +27,7 @@ const upstreamRole = "alb-upstream"
 // serveUpstream answers on every socket until it is told to end.
 func serveUpstream(args []string) error {
 	if len(args) < 2 {
-		return errors.New("alb-upstream ADDRESS PORT=BYTES...")
+		return errors.New("alb-upstream wants ADDRESS PORT=BYTES …")
 	}
 	address, err := netip.ParseAddr(args[0])
 	if err != nil {
