@@ -28,12 +28,13 @@ func Val[T any](p *T) T {
 // Error is the one error type that leaves an operation. Code and Message are
 // AWS's and go to the user; Cause goes to the log only.
 type Error struct {
-	Code    string         // AWS's error code, such as "ClusterNotFoundException"
-	Shape   string         // name of the modelled shape, where a service has codes of an older protocol besides; "" for Code
-	Message string         // AWS's text for the user
-	Status  int            // HTTP status; 0 means 400
-	Fields  map[string]any // further members of the modelled error shape, by member name
-	Cause   error          // why, for the log; never sent
+	Code    string            // AWS's error code, such as "ClusterNotFoundException"
+	Shape   string            // name of the modelled shape, where a service has codes of an older protocol besides; "" for Code
+	Message string            // AWS's text for the user
+	Status  int               // HTTP status; 0 means 400
+	Fields  map[string]any    // further members of the modelled error shape, by member name
+	Headers map[string]string // that go with the answer, where the protocol is of headers
+	Cause   error             // why, for the log; never sent
 }
 
 // Errorf makes an Error with HTTP status 400.

@@ -268,6 +268,9 @@ func (c *Call) WriteError(w http.ResponseWriter, e *aws.Error, requestID string)
 	*buf = cd.failure((*buf)[:0], c.Service, e, requestID)
 	switch c.Protocol {
 	case aws.RestXML:
+		for name, value := range e.Headers {
+			w.Header()[headerName(name)] = []string{oneLine(value)}
+		}
 		if c.rest != nil && c.rest.http.Header.Get("Expect") != "" {
 			// Who asked first and was refused may have a body on its way; and
 			// botocore waits for ever on a connection that it was refused on

@@ -22,8 +22,15 @@ var actions = map[string]string{
 	"GetPublicAccessBlock": "GetBucketPublicAccessBlock", "PutPublicAccessBlock": "PutBucketPublicAccessBlock", "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
 	"DeleteBucketOwnershipControls": "PutBucketOwnershipControls", "DeleteBucketTagging": "PutBucketTagging",
 	"GetBucketAccelerateConfiguration": "GetAccelerateConfiguration", "GetBucketCors": "GetBucketCORS", "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+	"PutBucketLifecycleConfiguration": "PutLifecycleConfiguration", "DeleteBucketLifecycle": "PutLifecycleConfiguration",
 	"GetBucketNotificationConfiguration": "GetBucketNotification", "GetBucketReplication": "GetReplicationConfiguration", "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
 	"HeadObject": "GetObject", "CopyObject": "PutObject", "CreateMultipartUpload": "PutObject", "CompleteMultipartUpload": "PutObject", "UploadPart": "PutObject", "UploadPartCopy": "PutObject",
+}
+
+// versioned are the actions that are others with a version id.
+var versioned = map[string]string{
+	"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion", "GetObjectAcl": "GetObjectVersionAcl",
+	"GetObjectTagging": "GetObjectVersionTagging", "PutObjectTagging": "PutObjectVersionTagging", "DeleteObjectTagging": "DeleteObjectVersionTagging",
 }
 
 // checks is what IAM is asked for a call.
@@ -31,6 +38,9 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	action := op.Name
 	if a := actions[action]; a != "" {
 		action = a
+	}
+	if other := versioned[action]; other != "" && text(in, "VersionId") != "" {
+		action = other
 	}
 	name, key := text(in, "Bucket"), text(in, "Key")
 	if name == "" {
@@ -57,11 +67,15 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 
 // sourceCheck asks for what is copied.
 func (s *Service) sourceCheck(ctx context.Context, source *string) []gateway.Check {
-	name, key, err := parseSource(aws.Val(source))
+	name, key, version, err := parseSource(aws.Val(source))
 	if err != nil {
 		return nil // the operation says so
 	}
-	return []gateway.Check{s.check(ctx, "s3:GetObject", name, key)}
+	action := "GetObject"
+	if version != nil {
+		action = versioned[action]
+	}
+	return []gateway.Check{s.check(ctx, "s3:"+action, name, key)}
 }
 
 // check asks for an action on a bucket, or on a key of it, with the bucket's
@@ -111,15 +125,6 @@ func (s *Service) may(ctx context.Context, action, name, key string) error {
 	return err
 }
 
-// missing is the error for a key that is not there: who may not list the bucket
-// is not told so.
-func (s *Service) missing(ctx context.Context, b bucket, key string) error {
-	if err := s.may(ctx, "s3:ListBucket", b.Name, ""); err != nil {
-		return err
-	}
-	return noSuchKey(key)
-}
-
 // requestKeys adds the condition keys that a request itself gives.
 func requestKeys(to map[string][]string, in any) {
 	for member, key := range map[string]string{
@@ -150,19 +155,20 @@ func requestKeys(to map[string][]string, in any) {
 	}
 }
 
-// parseSource reads what is copied: bucket/key, encoded as in a URL.
-func parseSource(source string) (name, key string, err error) {
+// parseSource reads what is copied: bucket/key, encoded as in a URL, and perhaps
+// ?versionId= and that.
+func parseSource(source string) (name, key string, version *string, err error) {
 	source = strings.TrimPrefix(source, "/")
-	path, version, versioned := strings.Cut(source, "?versionId=")
+	path, id, there := strings.Cut(source, "?versionId=")
 	path, err = url.PathUnescape(path)
 	name, key, _ = strings.Cut(path, "/")
 	switch {
 	case arn.Is(source):
-		return "", "", notServed("a copy source by ARN (access points)")
+		return "", "", nil, notServed("a copy source by ARN (access points)")
 	case err != nil || name == "" || key == "":
-		return "", "", invalidArgument("x-amz-copy-source", source, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-	case versioned && version != "null":
-		return "", "", invalidArgument("x-amz-copy-source", source, "Invalid version id specified")
+		return "", "", nil, invalidArgument("x-amz-copy-source", source, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+	case there:
+		version = &id
 	}
-	return name, key, nil
+	return name, key, version, nil
 }

@@ -28,6 +28,9 @@ type bucket struct {
 	PublicAccess *api.PublicAccessBlockConfiguration    `json:",omitempty"`
 	Ownership    string                                 `json:",omitempty"`
 	Encryption   *api.ServerSideEncryptionConfiguration `json:",omitempty"`
+	Lifecycle    []api.LifecycleRule                    `json:",omitempty"`
+	LeastMoved   string                                 `json:",omitempty"` // the smallest object that transitions are for, were there any
+	Versioning   string                                 `json:",omitempty"` // Enabled or Suspended, once it was set
 }
 
 // usEast1 has no location constraint, for S3 began there.
@@ -173,15 +176,16 @@ func untoken(token string) (string, error) {
 // go with it.
 func (s *Service) DeleteBucket(ctx context.Context, in *api.DeleteBucketInput) (*api.DeleteBucketOutput, error) {
 	var id string
+	versioned := false
 	err := s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
-		b.Deleting, id = true, b.ID
+		b.Deleting, id, versioned = true, b.ID, b.Versioning != ""
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	recs, _, err := s.Store.List(ctx, s.objects.Prefix(partition, s.Region, id), store.Page{Limit: 1})
-	if err == nil && len(recs) == 0 {
+	empty, err := s.empty(ctx, id)
+	if err == nil && empty {
 		if err = s.buckets.Delete(ctx, partition, s.Region, *in.Bucket); err == nil {
 			s.dropUploads(ctx, id)
 			return &api.DeleteBucketOutput{}, nil
@@ -198,5 +202,19 @@ func (s *Service) DeleteBucket(ctx context.Context, in *api.DeleteBucketInput) (
 	case unmark != nil:
 		return nil, unmark
 	}
-	return nil, with(failure(http.StatusConflict, "BucketNotEmpty", "The bucket you tried to delete is not empty"), "BucketName", *in.Bucket)
+	message := "The bucket you tried to delete is not empty"
+	if versioned {
+		message += ". You must delete all versions in the bucket."
+	}
+	return nil, with(failure(http.StatusConflict, "BucketNotEmpty", message), "BucketName", *in.Bucket)
+}
+
+// empty tells whether a bucket has neither objects nor versions nor markers.
+func (s *Service) empty(ctx context.Context, bucketID string) (bool, error) {
+	for _, prefix := range []string{s.objects.Prefix(partition, s.Region, bucketID), s.versions.Prefix(partition, s.Region, bucketID)} {
+		if recs, _, err := s.Store.List(ctx, prefix, store.Page{Limit: 1}); err != nil || len(recs) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }

@@ -21,7 +21,9 @@ func precondition(name string) *aws.Error {
 
 // notModified is an answer without a body.
 func notModified(o object) *aws.Error {
-	return with(failure(http.StatusNotModified, "NotModified", "Not Modified"), "ETag", *quoted(o.ETag), "Last-Modified", o.Modified.Format(http.TimeFormat))
+	e := failure(http.StatusNotModified, "NotModified", "Not Modified")
+	e.Headers = map[string]string{"ETag": *quoted(o.ETag), "Last-Modified": o.Modified.Format(http.TimeFormat)}
+	return e
 }
 
 // check tells whether the conditions hold, in the order of HTTP: an If-Match that

@@ -11,23 +11,27 @@ import (
 	"minato/dataplane/blobs"
 )
 
-// source finds the object that is copied, if the conditions on it hold.
-func (s *Service) source(ctx context.Context, from, owner *string, c conditions) (object, error) {
-	name, key, err := parseSource(aws.Val(from))
+// source finds the object that is copied, if the conditions on it hold, and tells
+// its version.
+func (s *Service) source(ctx context.Context, from, owner *string, c conditions) (object, *string, error) {
+	name, key, version, err := parseSource(aws.Val(from))
 	if err != nil {
-		return object{}, err
+		return object{}, nil, err
 	}
-	_, o, err := s.object(ctx, &name, owner, &key)
+	b, o, err := s.object(ctx, &name, owner, &key, version)
+	if aws.IsCode(err, "MethodNotAllowed") {
+		err = invalidRequest("The source of a copy request may not specifically refer to a delete marker by version id.")
+	}
 	if err != nil {
-		return o, err
+		return o, nil, err
 	}
 	if err := c.check(o); err != nil {
 		if err.Status == http.StatusNotModified {
-			return o, precondition("x-amz-copy-source-If-None-Match") // a PUT is not answered with 304
+			return o, nil, precondition("x-amz-copy-source-If-None-Match") // a PUT is not answered with 304
 		}
-		return o, err
+		return o, nil, err
 	}
-	return o, nil
+	return o, b.told(&o), nil
 }
 
 // CopyObject makes an object of another. The content of the two is one file with
@@ -41,7 +45,7 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 	if err := refuse(in); err != nil {
 		return nil, err
 	}
-	from, err := s.source(ctx, in.CopySource, in.ExpectedSourceBucketOwner, conditions{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince})
+	from, fromVersion, err := s.source(ctx, in.CopySource, in.ExpectedSourceBucketOwner, conditions{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince})
 	if err != nil {
 		return nil, err
 	}
@@ -73,18 +77,20 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 		return nil, err
 	}
 	o.Modified = s.now()
-	if err := s.commit(ctx, b, o, in.IfMatch, in.IfNoneMatch, nil); err != nil {
+	if o, err = s.commit(ctx, &b, o, in.IfMatch, in.IfNoneMatch, nil); err != nil {
 		s.Blobs.Remove(o.Content...)
 		return nil, err
 	}
 	result := &api.CopyObjectResult{ETag: quoted(o.ETag), LastModified: &o.Modified}
 	o.Checksum.tell(result)
-	return &api.CopyObjectOutput{CopyObjectResult: result, ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256)}, nil
+	return &api.CopyObjectOutput{CopyObjectResult: result, ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256), VersionId: b.told(&o), Expiration: b.expiration(&o), CopySourceVersionId: fromVersion}, nil
 }
 
+// same tells whether an object is copied onto itself; an older version that is
+// copied there is brought back.
 func same(bucket, key, source string) bool {
-	name, from, err := parseSource(source)
-	return err == nil && name == bucket && from == key
+	name, from, version, err := parseSource(source)
+	return err == nil && name == bucket && from == key && version == nil
 }
 
 // wantedAlgorithm reads the algorithm that a client asks for.
@@ -134,7 +140,7 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	if err != nil {
 		return nil, err
 	}
-	from, err := s.source(ctx, in.CopySource, in.ExpectedSourceBucketOwner, conditions{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince})
+	from, fromVersion, err := s.source(ctx, in.CopySource, in.ExpectedSourceBucketOwner, conditions{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince})
 	if err != nil {
 		return nil, err
 	}
@@ -158,5 +164,5 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	if u.Chosen {
 		digest{u.Algorithm, p.Checksum, ""}.tell(result)
 	}
-	return &api.UploadPartCopyOutput{CopyPartResult: result, ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256)}, nil
+	return &api.UploadPartCopyOutput{CopyPartResult: result, ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256), CopySourceVersionId: fromVersion}, nil
 }

@@ -3,6 +3,8 @@
 //
 //	s3/bucket/<partition>/<region>/<name>                  the bucket and its settings
 //	s3/object/<partition>/<region>/<bucket id>/<key>       an object: headers, tags, checksum, where its content is
+//	s3/object-version/.../<bucket id>/<key>\x00<order>     a version that is not the current one, or a delete marker
+//	s3/head/<partition>/<region>/<bucket id>/<key>         what is known of the versions of a key
 //	s3/upload/<partition>/<region>/<bucket id>/<id>        an upload in parts
 //	s3/part/<partition>/<region>/<bucket id>/<id>/<nnnnn>  a part of it
 //
@@ -24,15 +26,32 @@
 //	CopyObject           a second name of the same file
 //	DeleteObject         record, then file
 //
+// # Versions
+//
+// The current version of a key is the object, whether its bucket keeps versions or
+// not: reads and lists of objects know of nothing else. The others are beside it,
+// the newest first, and so is a delete marker, also a current one. Every change of
+// what is current goes through the key's head, in one transaction with it:
+//
+//	                 put                       put, delete (Suspended)      delete of the current version
+//	Enabled   object ──► version, new object   the version null goes        newest version ──► object
+//	          delete
+//	          object ──► version, marker
+//
+// # Lifecycle
+//
+// Package lifecycle says what is due (pure); a reconciler looks at everything in a
+// bucket with rules at midnight UTC, hourly, and when the rules change. It does
+// each thing in a transaction in which the version still is what was looked at.
+//
 // # Deletion of a bucket
 //
 // A bucket is marked, looked at, and deleted or unmarked: every write to it reads
 // its record in the same transaction, so that none comes in between. A mark that
 // a crash left is taken off by the sweeper.
 //
-// Not here: versions (PutBucketVersioning is refused), ACLs (buckets are
-// BucketOwnerEnforced, as new ones on AWS are), keys of KMS or of the client,
-// lifecycle, replication, notifications, websites, CORS, object lock, storage
-// classes but STANDARD, access points, directory buckets. They are refused, by
-// name.
+// Not here: ACLs (buckets are BucketOwnerEnforced, as new ones on AWS are), keys of
+// KMS that are named or keys of the client, MFA delete, lifecycle transitions,
+// replication, notifications, websites, CORS, object lock, storage classes but
+// STANDARD, access points, directory buckets. They are refused, by name.
 package s3

@@ -15,6 +15,7 @@ import (
 
 // reading is one read of an object: which one, which bytes, what is told of it.
 type reading struct {
+	bucket  bucket
 	object  object
 	span    span
 	partial bool
@@ -27,14 +28,14 @@ func (s *Service) read(ctx context.Context, in *api.GetObjectInput) (reading, er
 	if err := refuse(in); err != nil {
 		return reading{}, err
 	}
-	_, o, err := s.object(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key)
+	b, o, err := s.object(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId)
 	if err != nil {
 		return reading{}, err
 	}
 	if err := (conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
 		return reading{}, err
 	}
-	r := reading{object: o, span: span{0, o.Size}}
+	r := reading{bucket: b, object: o, span: span{0, o.Size}}
 	switch {
 	case in.PartNumber != nil && in.Range != nil:
 		return r, invalidRequest("Cannot specify both Range header and partNumber query parameter")
@@ -77,6 +78,12 @@ func (r *reading) tell(out any, in *api.GetObjectInput) {
 	set("LastModified", aws.Ptr(o.Modified))
 	set("ServerSideEncryption", aws.Ptr(api.ServerSideEncryptionAes256))
 	set("Metadata", o.Metadata)
+	if v := r.bucket.told(&o); v != nil {
+		set("VersionId", v)
+	}
+	if e := r.bucket.expiration(&o); e != nil {
+		set("Expiration", e)
+	}
 	if r.partial {
 		set("ContentRange", aws.Ptr(fmt.Sprintf("bytes %d-%d/%d", r.span.from, r.span.from+r.span.length-1, o.Size)))
 	}

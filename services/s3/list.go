@@ -48,7 +48,8 @@ func walk[T any](l listing, name func(T) string, next func(after string, limit i
 			key := name(item)
 			e := entry[T]{name: key, item: item}
 			if l.delimiter != "" {
-				if i := strings.Index(key[len(l.prefix):], l.delimiter); i >= 0 {
+				only, _, _ := strings.Cut(key, "\x00") // not what names versions and uploads besides
+				if i := strings.Index(only[len(l.prefix):], l.delimiter); i >= 0 {
 					var none T
 					e = entry[T]{name: key[:len(l.prefix)+i+len(l.delimiter)], item: none, common: true}
 				}
@@ -214,45 +215,6 @@ func (s *Service) ListObjects(ctx context.Context, in *api.ListObjectsInput) (*a
 	}
 	if more && l.delimiter != "" {
 		out.NextMarker = encode(aws.Ptr(entries[len(entries)-1].name))
-	}
-	return out, nil
-}
-
-// ListObjectVersions lists a bucket's objects: each is its only version, null.
-func (s *Service) ListObjectVersions(ctx context.Context, in *api.ListObjectVersionsInput) (*api.ListObjectVersionsOutput, error) {
-	b, err := s.find(ctx, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
-		return nil, err
-	}
-	l := listing{prefix: aws.Val(in.Prefix), delimiter: aws.Val(in.Delimiter), after: aws.Val(in.KeyMarker)}
-	if l.most, err = pageSize(in.MaxKeys, "max-keys"); err != nil {
-		return nil, err
-	}
-	entries, more, err := s.list(ctx, b, l)
-	if err != nil {
-		return nil, err
-	}
-	encode := encoder(in.EncodingType)
-	out := &api.ListObjectVersionsOutput{
-		Name: in.Bucket, Prefix: encode(aws.Ptr(l.prefix)), KeyMarker: encode(aws.Ptr(l.after)), VersionIdMarker: aws.Ptr(aws.Val(in.VersionIdMarker)), Delimiter: encode(in.Delimiter),
-		MaxKeys: aws.Ptr(int32(l.most)), EncodingType: in.EncodingType, IsTruncated: &more,
-	}
-	for _, e := range entries {
-		if e.common {
-			out.CommonPrefixes = append(out.CommonPrefixes, api.CommonPrefix{Prefix: encode(aws.Ptr(e.name))})
-			continue
-		}
-		o := described(e.item, encode)
-		out.Versions = append(out.Versions, api.ObjectVersion{
-			Key: o.Key, ETag: o.ETag, Size: o.Size, LastModified: o.LastModified, StorageClass: o.StorageClass, ChecksumAlgorithm: o.ChecksumAlgorithm, ChecksumType: o.ChecksumType,
-			VersionId: aws.Ptr("null"), IsLatest: aws.Ptr(true), Owner: ownerOf(b.Account),
-		})
-	}
-	if more {
-		out.NextKeyMarker = encode(aws.Ptr(entries[len(entries)-1].name))
-		if !entries[len(entries)-1].common {
-			out.NextVersionIdMarker = aws.Ptr("null")
-		}
 	}
 	return out, nil
 }

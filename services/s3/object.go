@@ -69,58 +69,82 @@ type object struct {
 	Tags     []api.Tag    `json:",omitempty"`
 	Content  []blobs.Blob // one, or the parts of the upload
 	Upload   string       `json:",omitempty"` // that made it
+
+	Order  string    `json:",omitempty"` // among the versions of its key; none before the bucket kept versions
+	Null   bool      `json:",omitempty"` // its version id is null
+	Marker bool      `json:",omitempty"` // a delete marker: no content
+	Since  time.Time `json:",omitzero"`  // that it is not the current version
 	headers
 }
 
 func quoted(etag string) *string { return aws.Ptr(`"` + etag + `"`) }
 
-// object finds an object.
-func (s *Service) object(ctx context.Context, name, owner, key *string) (bucket, object, error) {
+// object finds an object, or a version of it.
+func (s *Service) object(ctx context.Context, name, owner, key, version *string) (bucket, object, error) {
 	b, err := s.find(ctx, name, owner)
+	if err == nil {
+		err = checkVersion(version)
+	}
 	if err != nil {
 		return b, object{}, err
 	}
-	o, found, err := s.objects.GetKey(ctx, s.objectKey(b, aws.Val(key)))
+	id := aws.Val(version)
+	o, found, err := s.lookup(ctx, b, aws.Val(key), id)
 	switch {
 	case err != nil:
 		return b, o, aws.Internal(err)
-	case !found:
-		return b, o, s.missing(ctx, b, aws.Val(key))
+	case found && !o.Marker:
+		return b, o, nil
+	case found && id != "":
+		e := with(failure(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource."), "Method", "GET", "ResourceType", "DeleteMarker")
+		e.Headers = map[string]string{"Allow": "DELETE", "Last-Modified": o.Modified.Format(http.TimeFormat), "x-amz-delete-marker": "true", "x-amz-version-id": id}
+		return b, o, e
 	}
-	return b, o, nil
+	if err := s.may(ctx, "s3:ListBucket", b.Name, ""); err != nil {
+		return b, o, err // who may not list the bucket is not told that it is missing
+	}
+	if id != "" {
+		return b, o, noSuchVersion(aws.Val(key), id)
+	}
+	e := noSuchKey(aws.Val(key))
+	if found {
+		e.Headers = map[string]string{"x-amz-delete-marker": "true", "x-amz-version-id": o.version()}
+	}
+	return b, o, e
 }
 
 // commit makes an object what a bucket has under its key, if the conditions hold
-// for what it has now, and lets go of the content of that.
-func (s *Service) commit(ctx context.Context, b bucket, o object, match, noneMatch *string, also func(tx *store.Tx) error) error {
-	var old object
+// for what it has now, and lets go of the content that no version has any more.
+// The bucket is then as it was at that moment.
+func (s *Service) commit(ctx context.Context, b *bucket, o object, match, noneMatch *string, also func(tx *store.Tx) error) (object, error) {
+	var h *history
+	var done object
 	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		old = object{}
-		if err := s.inBucket(tx, b); err != nil {
-			return err
-		}
-		key := s.objectKey(b, o.Key)
-		was, found, err := store.Get[object](tx, key)
+		now, err := s.inBucket(tx, *b)
 		if err != nil {
 			return err
 		}
-		if err := mayWrite(was, found, match, noneMatch); err != nil {
+		if h, err = s.history(tx, now, o.Key); err != nil {
 			return err
 		}
-		old = was
+		if err := mayWrite(h.now, h.found, match, noneMatch); err != nil {
+			return err
+		}
 		if also != nil {
 			if err := also(tx); err != nil {
 				return err
 			}
 		}
-		return store.Set(tx, key, o)
+		done, err = h.put(o)
+		return err
 	})
 	if err != nil {
-		return err
+		return o, err
 	}
+	*b = h.b
 	s.Blobs.Settle(o.Content...)
-	s.Blobs.Remove(old.Content...)
-	return nil
+	s.Blobs.Remove(h.gone...)
+	return done, nil
 }
 
 // PutObject stores an object.
@@ -148,11 +172,11 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	}
 	o.Size, o.ETag, o.Modified, o.Content = got.Size, got.etag, s.now(), []blobs.Blob{got.Blob}
 	o.Checksum = digest{got.algorithm, got.checksum, api.ChecksumTypeFullObject}
-	if err := s.commit(ctx, b, o, in.IfMatch, in.IfNoneMatch, nil); err != nil {
+	if o, err = s.commit(ctx, &b, o, in.IfMatch, in.IfNoneMatch, nil); err != nil {
 		s.Blobs.Remove(o.Content...)
 		return nil, err
 	}
-	out := &api.PutObjectOutput{ETag: quoted(o.ETag), ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256)}
+	out := &api.PutObjectOutput{ETag: quoted(o.ETag), ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256), VersionId: b.told(&o), Expiration: b.expiration(&o)}
 	o.Checksum.tell(out)
 	return out, nil
 }
@@ -173,81 +197,6 @@ func (d digest) tell(out any) {
 			t.Set(reflect.ValueOf(aws.Ptr(d.Type)))
 		}
 	}
-}
-
-// DeleteObject deletes an object; one that is not there is fine.
-func (s *Service) DeleteObject(ctx context.Context, in *api.DeleteObjectInput) (*api.DeleteObjectOutput, error) {
-	b, err := s.find(ctx, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
-		return nil, err
-	}
-	if err := refuse(in); err != nil {
-		return nil, err
-	}
-	for _, member := range []string{"IfMatchSize", "IfMatchLastModifiedTime"} {
-		if _, asked := aws.Asked(in, member); asked {
-			return nil, notServed(member)
-		}
-	}
-	return &api.DeleteObjectOutput{}, s.remove(ctx, b, aws.Val(in.Key), in.IfMatch)
-}
-
-func (s *Service) remove(ctx context.Context, b bucket, key string, match *string) error {
-	var old object
-	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		old = object{}
-		was, found, err := store.Get[object](tx, s.objectKey(b, key))
-		if err != nil || !found && match == nil {
-			return err
-		}
-		if match != nil {
-			if err := mayWrite(was, found, match, nil); err != nil {
-				return err
-			}
-		}
-		old = was
-		tx.Delete(s.objectKey(b, key))
-		return nil
-	})
-	if err == nil {
-		s.Blobs.Remove(old.Content...)
-	}
-	return err
-}
-
-// maxDelete is how many keys one DeleteObjects may name.
-const maxDelete = 1000
-
-// DeleteObjects deletes many objects; each is allowed or denied by itself.
-func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput) (*api.DeleteObjectsOutput, error) {
-	b, err := s.find(ctx, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
-		return nil, err
-	}
-	if err := refuse(in); err != nil {
-		return nil, err
-	}
-	if n := len(in.Delete.Objects); n == 0 || n > maxDelete {
-		return nil, malformedXML()
-	}
-	out := &api.DeleteObjectsOutput{}
-	for _, o := range in.Delete.Objects {
-		err := s.may(ctx, "s3:DeleteObject", b.Name, aws.Val(o.Key))
-		switch v := aws.Val(o.VersionId); {
-		case err != nil:
-		case v != "" && v != "null":
-			err = failure(http.StatusNotFound, "NoSuchVersion", "The specified version does not exist.")
-		default:
-			err = s.remove(ctx, b, aws.Val(o.Key), o.ETag)
-		}
-		if err != nil {
-			e := aws.AsError(err).ServedBy(api.Model)
-			out.Errors = append(out.Errors, api.Error{Key: o.Key, VersionId: o.VersionId, Code: &e.Code, Message: &e.Message})
-		} else if !aws.Val(in.Delete.Quiet) {
-			out.Deleted = append(out.Deleted, api.DeletedObject{Key: o.Key, VersionId: o.VersionId})
-		}
-	}
-	return out, nil
 }
 
 // sameTag compares an entity tag with one as clients write it.

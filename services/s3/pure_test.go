@@ -150,10 +150,10 @@ func TestWalk(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	for source, want := range map[string]string{
-		"b/k": "b k", "/b/k/l": "b k/l", "b/a%20b%2Fc": "b a b/c", "b/k?versionId=null": "b k", "b/k?versionId=1": "", "b": "", "b/": "", "": "", "arn:aws:s3:::b/k": "", "b/%": "",
+		"b/k": "b k", "/b/k/l": "b k/l", "b/a%20b%2Fc": "b a b/c", "b/k?versionId=null": "b k null", "b/k?versionId=1": "b k 1", "b": "", "b/": "", "": "", "arn:aws:s3:::b/k": "", "b/%": "",
 	} {
-		name, key, err := parseSource(source)
-		if got := strings.TrimSpace(name + " " + key); (err == nil) != (want != "") || err == nil && got != want {
+		name, key, version, err := parseSource(source)
+		if got := strings.TrimSpace(name + " " + key + " " + aws.Val(version)); (err == nil) != (want != "") || err == nil && got != want {
 			t.Errorf("%s: %q, %v", source, got, err)
 		}
 	}

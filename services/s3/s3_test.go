@@ -62,7 +62,7 @@ func (*world) Authorize(_ context.Context, c identity.Caller, check gateway.Chec
 		}
 		return policy.Named{Policy: p}
 	}
-	if c.ARN == "arn:aws:iam::"+account+":user/admin" {
+	if c.ARN == "arn:aws:iam::"+account+":user/admin" || c.ARN == "arn:aws:iam::"+account+":root" {
 		set.Identity = []policy.Named{compile(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, policy.Identity)}
 	}
 	if check.ResourcePolicy != "" {

@@ -35,10 +35,12 @@ type Deps struct {
 // Service implements the API of S3.
 type Service struct {
 	Deps
-	buckets store.Table[bucket]
-	objects store.Table[object]
-	uploads store.Table[upload]
-	parts   store.Table[part]
+	buckets  store.Table[bucket]
+	objects  store.Table[object] // the current versions
+	heads    store.Table[head]
+	versions store.Table[object] // the others, and delete markers
+	uploads  store.Table[upload]
+	parts    store.Table[part]
 }
 
 var _ api.API = (*Service)(nil)
@@ -49,11 +51,13 @@ func New(d Deps) *Service {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		Deps:    d,
-		buckets: store.NewTable[bucket](d.Store, "s3/bucket"),
-		objects: store.NewTable[object](d.Store, "s3/object"),
-		uploads: store.NewTable[upload](d.Store, "s3/upload"),
-		parts:   store.NewTable[part](d.Store, "s3/part"),
+		Deps:     d,
+		buckets:  store.NewTable[bucket](d.Store, "s3/bucket"),
+		objects:  store.NewTable[object](d.Store, "s3/object"),
+		heads:    store.NewTable[head](d.Store, "s3/head"),
+		versions: store.NewTable[object](d.Store, "s3/object-version"),
+		uploads:  store.NewTable[upload](d.Store, "s3/upload"),
+		parts:    store.NewTable[part](d.Store, "s3/part"),
 	}
 }
 
@@ -65,6 +69,8 @@ func (s *Service) Registration() gateway.Registration {
 // AddReconcilers adds what the service does in the background.
 func (s *Service) AddReconcilers(c *controller.Controller) {
 	c.Add("s3-sweep", &sweeper{s}, controller.Options{Workers: 1, Resync: time.Hour})
+	c.Add("s3-lifecycle", &expirer{s}, controller.Options{Workers: 1, Resync: time.Hour})
+	c.Wake("s3-lifecycle", s.buckets.Prefix(), nil)
 }
 
 const partition = "aws"
@@ -95,17 +101,17 @@ func (s *Service) find(ctx context.Context, name, owner *string) (bucket, error)
 }
 
 // inBucket reads a bucket in a transaction, for a write to what is in it.
-func (s *Service) inBucket(tx *store.Tx, b bucket) error {
+func (s *Service) inBucket(tx *store.Tx, b bucket) (bucket, error) {
 	now, found, err := s.buckets.TxGet(tx, partition, s.Region, b.Name)
 	switch {
 	case err != nil:
-		return err
+		return now, err
 	case !found || now.ID != b.ID:
-		return noSuchBucket(b.Name)
+		return now, noSuchBucket(b.Name)
 	case now.Deleting:
-		return failure(http.StatusConflict, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
+		return now, failure(http.StatusConflict, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
 	}
-	return nil
+	return now, nil
 }
 
 // change changes a bucket's record.
@@ -151,6 +157,10 @@ func noSuchBucket(name string) *aws.Error {
 
 func noSuchKey(key string) *aws.Error {
 	return with(failure(http.StatusNotFound, "NoSuchKey", "The specified key does not exist."), "Key", key)
+}
+
+func noSuchVersion(key, id string) *aws.Error {
+	return with(failure(http.StatusNotFound, "NoSuchVersion", "The specified version does not exist."), "Key", key, "VersionId", id)
 }
 
 func noSuchUpload(id string) *aws.Error {
@@ -200,8 +210,8 @@ var unserved = []struct{ member, what string }{
 	{"ChecksumXXHASH128", "x-amz-checksum-xxhash128"},
 }
 
-// refuse names what an input asks for that is not here: headers, encryption but
-// SSE-S3, storage classes but STANDARD, ACLs but the owner's.
+// refuse names what an input asks for that is not here: headers, encryption under
+// keys that were named, storage classes but STANDARD, ACLs but the owner's.
 func refuse(in any) error {
 	v := reflect.ValueOf(in).Elem()
 	for _, u := range unserved {
@@ -212,14 +222,11 @@ func refuse(in any) error {
 			return notServed(u.what)
 		}
 	}
-	if sse := text(in, "ServerSideEncryption"); sse != "" && sse != api.ServerSideEncryptionAes256 {
+	if sse := text(in, "ServerSideEncryption"); sse != "" && sse != api.ServerSideEncryptionAes256 && sse != api.ServerSideEncryptionAwsKms {
 		return notServed("x-amz-server-side-encryption: " + sse)
 	}
 	if class := text(in, "StorageClass"); class != "" && class != api.StorageClassStandard {
 		return notServed("x-amz-storage-class: " + class)
-	}
-	if id := text(in, "VersionId"); id != "" && id != "null" {
-		return invalidArgument("versionId", id, "Invalid version id specified")
 	}
 	return refuseACL(in)
 }

@@ -208,17 +208,26 @@ func (s *Service) DeleteBucketOwnershipControls(ctx context.Context, in *api.Del
 	})
 }
 
-// PutBucketEncryption sets how objects are encrypted: as they are in any case.
+// managedKey is the key of KMS that S3 manages by itself, and takes where none is
+// named.
+const managedKey = "alias/aws/s3"
+
+// PutBucketEncryption sets how objects are encrypted: as they are in any case,
+// under the instance's key, which stands for the one that S3 manages too.
 func (s *Service) PutBucketEncryption(ctx context.Context, in *api.PutBucketEncryptionInput) (*api.PutBucketEncryptionOutput, error) {
 	c := *in.ServerSideEncryptionConfiguration
 	if len(c.Rules) != 1 || c.Rules[0].ApplyServerSideEncryptionByDefault == nil {
 		return nil, malformedXML()
 	}
 	by := c.Rules[0].ApplyServerSideEncryptionByDefault
-	if a := aws.Val(by.SSEAlgorithm); a != api.ServerSideEncryptionAes256 {
+	switch a := aws.Val(by.SSEAlgorithm); {
+	case a == api.ServerSideEncryptionAwsKms && (by.KMSMasterKeyID == nil || *by.KMSMasterKeyID == managedKey):
+		// S3's own key of the account: the instance's is nobody else's either.
+	case a == api.ServerSideEncryptionAwsKms:
+		return nil, notServed("encryption by the KMS key " + *by.KMSMasterKeyID)
+	case a != api.ServerSideEncryptionAes256:
 		return nil, notServed("encryption by " + a)
-	}
-	if by.KMSMasterKeyID != nil {
+	case by.KMSMasterKeyID != nil:
 		return nil, invalidArgument("KMSMasterKeyID", *by.KMSMasterKeyID, "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
 	}
 	return &api.PutBucketEncryptionOutput{}, s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
@@ -248,14 +257,6 @@ func (s *Service) DeleteBucketEncryption(ctx context.Context, in *api.DeleteBuck
 		b.Encryption = nil
 		return nil
 	})
-}
-
-// PutBucketVersioning is refused: there are no versions here.
-func (s *Service) PutBucketVersioning(ctx context.Context, in *api.PutBucketVersioningInput) (*api.PutBucketVersioningOutput, error) {
-	if _, err := s.find(ctx, in.Bucket, in.ExpectedBucketOwner); err != nil {
-		return nil, err
-	}
-	return nil, notServed("bucket versioning (" + aws.Val(in.VersioningConfiguration.Status) + ")")
 }
 
 // PutBucketTagging replaces a bucket's tags.

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"minato/controller"
 	"minato/store"
@@ -94,7 +95,8 @@ func (s *sweeper) named(ctx context.Context) (map[string]bool, error) {
 		named[p.Blob.ID] = true
 	}
 	// Objects after parts: what a completed upload moves is seen in one of them.
-	recs, _, err = s.Store.List(ctx, s.objects.Prefix(), store.Page{})
+	// And versions with objects, in one list: what moves between the two is in it.
+	recs, _, err = s.Store.List(ctx, strings.TrimSuffix(s.objects.Prefix(), "/"), store.Page{})
 	if err != nil {
 		return nil, err
 	}

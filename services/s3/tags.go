@@ -10,6 +10,7 @@ import (
 
 	"minato/aws"
 	api "minato/aws/api/s3"
+	"minato/store"
 )
 
 // How many tags a bucket and an object may have.
@@ -74,7 +75,8 @@ func (s *Service) PutObjectTagging(ctx context.Context, in *api.PutObjectTagging
 	if err := checkTags(in.Tagging.TagSet, maxObjectTags); err != nil {
 		return nil, err
 	}
-	return &api.PutObjectTaggingOutput{}, s.retag(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.Tagging.TagSet)
+	version, err := s.retag(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, in.Tagging.TagSet)
+	return &api.PutObjectTaggingOutput{VersionId: version}, err
 }
 
 // GetObjectTagging returns an object's tags.
@@ -82,11 +84,11 @@ func (s *Service) GetObjectTagging(ctx context.Context, in *api.GetObjectTagging
 	if err := refuse(in); err != nil {
 		return nil, err
 	}
-	_, o, err := s.object(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key)
+	b, o, err := s.object(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId)
 	if err != nil {
 		return nil, err
 	}
-	return &api.GetObjectTaggingOutput{TagSet: append([]api.Tag{}, o.Tags...)}, nil
+	return &api.GetObjectTaggingOutput{TagSet: append([]api.Tag{}, o.Tags...), VersionId: b.told(&o)}, nil
 }
 
 // DeleteObjectTagging takes an object's tags.
@@ -94,20 +96,34 @@ func (s *Service) DeleteObjectTagging(ctx context.Context, in *api.DeleteObjectT
 	if err := refuse(in); err != nil {
 		return nil, err
 	}
-	return &api.DeleteObjectTaggingOutput{}, s.retag(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, nil)
+	version, err := s.retag(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId, nil)
+	return &api.DeleteObjectTaggingOutput{VersionId: version}, err
 }
 
-func (s *Service) retag(ctx context.Context, name, owner, key *string, tags []api.Tag) error {
-	b, _, err := s.object(ctx, name, owner, key)
+// retag replaces the tags of an object, or of a version of it, and tells of which.
+func (s *Service) retag(ctx context.Context, name, owner, key, version *string, tags []api.Tag) (*string, error) {
+	b, o, err := s.object(ctx, name, owner, key, version)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	found, err := s.objects.UpdateKey(ctx, s.objectKey(b, *key), func(o *object) error {
+	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		now, err := s.inBucket(tx, b)
+		if err != nil {
+			return err
+		}
+		h, err := s.history(tx, now, *key)
+		if err != nil {
+			return err
+		}
+		var found bool
+		if o, found, err = h.find(aws.Val(version)); err != nil {
+			return err
+		}
+		if !found || o.Marker {
+			return noSuchKey(*key)
+		}
 		o.Tags = tags
-		return nil
+		return h.set(o)
 	})
-	if err == nil && !found {
-		return noSuchKey(*key)
-	}
-	return err
+	return b.told(&o), err
 }

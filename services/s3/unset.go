@@ -29,11 +29,6 @@ func found[T any](ctx context.Context, s *Service, name, owner *string, out *T) 
 	return out, nil
 }
 
-// GetBucketVersioning answers that there are no versions.
-func (s *Service) GetBucketVersioning(ctx context.Context, in *api.GetBucketVersioningInput) (*api.GetBucketVersioningOutput, error) {
-	return found(ctx, s, in.Bucket, in.ExpectedBucketOwner, &api.GetBucketVersioningOutput{})
-}
-
 // GetBucketAccelerateConfiguration answers that nothing is accelerated.
 func (s *Service) GetBucketAccelerateConfiguration(ctx context.Context, in *api.GetBucketAccelerateConfigurationInput) (*api.GetBucketAccelerateConfigurationOutput, error) {
 	return found(ctx, s, in.Bucket, in.ExpectedBucketOwner, &api.GetBucketAccelerateConfigurationOutput{})
@@ -57,11 +52,6 @@ func (s *Service) GetBucketRequestPayment(ctx context.Context, in *api.GetBucket
 // GetBucketCors answers that there are no rules.
 func (s *Service) GetBucketCors(ctx context.Context, in *api.GetBucketCorsInput) (*api.GetBucketCorsOutput, error) {
 	return nil, s.unset(ctx, in.Bucket, in.ExpectedBucketOwner, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
-}
-
-// GetBucketLifecycleConfiguration answers that nothing expires.
-func (s *Service) GetBucketLifecycleConfiguration(ctx context.Context, in *api.GetBucketLifecycleConfigurationInput) (*api.GetBucketLifecycleConfigurationOutput, error) {
-	return nil, s.unset(ctx, in.Bucket, in.ExpectedBucketOwner, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
 }
 
 // GetBucketReplication answers that nothing is replicated.
@@ -101,7 +91,7 @@ func (s *Service) GetObjectAcl(ctx context.Context, in *api.GetObjectAclInput) (
 	if err := refuse(in); err != nil {
 		return nil, err
 	}
-	b, _, err := s.object(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key)
+	b, _, err := s.object(ctx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.VersionId)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMulti
 		return nil, err
 	}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		if err := s.inBucket(tx, b); err != nil {
+		if _, err := s.inBucket(tx, b); err != nil {
 			return err
 		}
 		return s.uploads.TxPut(tx, u, partition, s.Region, b.ID, u.ID)
@@ -171,7 +171,7 @@ func (s *Service) putPart(ctx context.Context, b bucket, u upload, number int32,
 	var old part
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		old = part{}
-		if err := s.inBucket(tx, b); err != nil {
+		if _, err := s.inBucket(tx, b); err != nil {
 			return err
 		}
 		// Who completes or aborts the upload deletes its record, and what is read
@@ -209,7 +209,7 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 	if aws.IsCode(err, "NoSuchUpload") {
 		// A client that did not hear the answer asks again.
 		if o, found, e := s.objects.GetKey(ctx, s.objectKey(b, aws.Val(in.Key))); e == nil && found && o.Upload == *in.UploadId {
-			return completed(in, o), nil
+			return completed(in, b, o), nil
 		}
 	}
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 	if err := claims(in, o); err != nil {
 		return nil, err
 	}
-	err = s.commit(ctx, b, o, in.IfMatch, in.IfNoneMatch, func(tx *store.Tx) error {
+	o, err = s.commit(ctx, &b, o, in.IfMatch, in.IfNoneMatch, func(tx *store.Tx) error {
 		if _, found, err := s.uploads.TxGet(tx, partition, s.Region, b.ID, u.ID); err != nil || !found {
 			return noSuchUpload(u.ID)
 		}
@@ -245,13 +245,13 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 		return nil, err
 	}
 	s.dropParts(context.WithoutCancel(ctx), b.ID, u.ID, chosen)
-	return completed(in, o), nil
+	return completed(in, b, o), nil
 }
 
-func completed(in *api.CompleteMultipartUploadInput, o object) *api.CompleteMultipartUploadOutput {
+func completed(in *api.CompleteMultipartUploadInput, b bucket, o object) *api.CompleteMultipartUploadOutput {
 	out := &api.CompleteMultipartUploadOutput{
 		Bucket: in.Bucket, Key: in.Key, ETag: quoted(o.ETag), ServerSideEncryption: aws.Ptr(api.ServerSideEncryptionAes256),
-		Location: aws.Ptr("/" + *in.Bucket + "/" + urlEncode(*in.Key)),
+		Location: aws.Ptr("/" + *in.Bucket + "/" + urlEncode(*in.Key)), VersionId: b.told(&o), Expiration: b.expiration(&o),
 	}
 	o.Checksum.tell(out)
 	return out

@@ -14,6 +14,7 @@ type API interface {
 	CreateMultipartUpload(ctx context.Context, in *CreateMultipartUploadInput) (*CreateMultipartUploadOutput, error)
 	DeleteBucket(ctx context.Context, in *DeleteBucketInput) (*DeleteBucketOutput, error)
 	DeleteBucketEncryption(ctx context.Context, in *DeleteBucketEncryptionInput) (*DeleteBucketEncryptionOutput, error)
+	DeleteBucketLifecycle(ctx context.Context, in *DeleteBucketLifecycleInput) (*DeleteBucketLifecycleOutput, error)
 	DeleteBucketOwnershipControls(ctx context.Context, in *DeleteBucketOwnershipControlsInput) (*DeleteBucketOwnershipControlsOutput, error)
 	DeleteBucketPolicy(ctx context.Context, in *DeleteBucketPolicyInput) (*DeleteBucketPolicyOutput, error)
 	DeleteBucketTagging(ctx context.Context, in *DeleteBucketTaggingInput) (*DeleteBucketTaggingOutput, error)
@@ -51,6 +52,7 @@ type API interface {
 	ListObjectsV2(ctx context.Context, in *ListObjectsV2Input) (*ListObjectsV2Output, error)
 	ListParts(ctx context.Context, in *ListPartsInput) (*ListPartsOutput, error)
 	PutBucketEncryption(ctx context.Context, in *PutBucketEncryptionInput) (*PutBucketEncryptionOutput, error)
+	PutBucketLifecycleConfiguration(ctx context.Context, in *PutBucketLifecycleConfigurationInput) (*PutBucketLifecycleConfigurationOutput, error)
 	PutBucketOwnershipControls(ctx context.Context, in *PutBucketOwnershipControlsInput) (*PutBucketOwnershipControlsOutput, error)
 	PutBucketPolicy(ctx context.Context, in *PutBucketPolicyInput) (*PutBucketPolicyOutput, error)
 	PutBucketTagging(ctx context.Context, in *PutBucketTaggingInput) (*PutBucketTaggingOutput, error)
@@ -72,6 +74,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"CreateMultipartUpload":              aws.HandlerOf(api.CreateMultipartUpload),
 		"DeleteBucket":                       aws.HandlerOf(api.DeleteBucket),
 		"DeleteBucketEncryption":             aws.HandlerOf(api.DeleteBucketEncryption),
+		"DeleteBucketLifecycle":              aws.HandlerOf(api.DeleteBucketLifecycle),
 		"DeleteBucketOwnershipControls":      aws.HandlerOf(api.DeleteBucketOwnershipControls),
 		"DeleteBucketPolicy":                 aws.HandlerOf(api.DeleteBucketPolicy),
 		"DeleteBucketTagging":                aws.HandlerOf(api.DeleteBucketTagging),
@@ -109,6 +112,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"ListObjectsV2":                      aws.HandlerOf(api.ListObjectsV2),
 		"ListParts":                          aws.HandlerOf(api.ListParts),
 		"PutBucketEncryption":                aws.HandlerOf(api.PutBucketEncryption),
+		"PutBucketLifecycleConfiguration":    aws.HandlerOf(api.PutBucketLifecycleConfiguration),
 		"PutBucketOwnershipControls":         aws.HandlerOf(api.PutBucketOwnershipControls),
 		"PutBucketPolicy":                    aws.HandlerOf(api.PutBucketPolicy),
 		"PutBucketTagging":                   aws.HandlerOf(api.PutBucketTagging),
@@ -162,6 +166,11 @@ func (c *Client) DeleteBucket(ctx context.Context, in *DeleteBucketInput) (*Dele
 // DeleteBucketEncryption calls the operation of that name.
 func (c *Client) DeleteBucketEncryption(ctx context.Context, in *DeleteBucketEncryptionInput) (*DeleteBucketEncryptionOutput, error) {
 	return aws.Call[DeleteBucketEncryptionOutput](ctx, c.invoker, &opDeleteBucketEncryption, in)
+}
+
+// DeleteBucketLifecycle calls the operation of that name.
+func (c *Client) DeleteBucketLifecycle(ctx context.Context, in *DeleteBucketLifecycleInput) (*DeleteBucketLifecycleOutput, error) {
+	return aws.Call[DeleteBucketLifecycleOutput](ctx, c.invoker, &opDeleteBucketLifecycle, in)
 }
 
 // DeleteBucketOwnershipControls calls the operation of that name.
@@ -347,6 +356,11 @@ func (c *Client) ListParts(ctx context.Context, in *ListPartsInput) (*ListPartsO
 // PutBucketEncryption calls the operation of that name.
 func (c *Client) PutBucketEncryption(ctx context.Context, in *PutBucketEncryptionInput) (*PutBucketEncryptionOutput, error) {
 	return aws.Call[PutBucketEncryptionOutput](ctx, c.invoker, &opPutBucketEncryption, in)
+}
+
+// PutBucketLifecycleConfiguration calls the operation of that name.
+func (c *Client) PutBucketLifecycleConfiguration(ctx context.Context, in *PutBucketLifecycleConfigurationInput) (*PutBucketLifecycleConfigurationOutput, error) {
+	return aws.Call[PutBucketLifecycleConfigurationOutput](ctx, c.invoker, &opPutBucketLifecycleConfiguration, in)
 }
 
 // PutBucketOwnershipControls calls the operation of that name.

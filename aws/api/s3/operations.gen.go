@@ -24,7 +24,6 @@ var Model = &aws.Service{
 		{Name: "DeleteBucketCors", Method: "DELETE", URI: "/{Bucket}?cors"},
 		{Name: "DeleteBucketIntelligentTieringConfiguration", Method: "DELETE", URI: "/{Bucket}?intelligent-tiering"},
 		{Name: "DeleteBucketInventoryConfiguration", Method: "DELETE", URI: "/{Bucket}?inventory"},
-		{Name: "DeleteBucketLifecycle", Method: "DELETE", URI: "/{Bucket}?lifecycle"},
 		{Name: "DeleteBucketMetadataConfiguration", Method: "DELETE", URI: "/{Bucket}?metadataConfiguration"},
 		{Name: "DeleteBucketMetadataTableConfiguration", Method: "DELETE", URI: "/{Bucket}?metadataTable"},
 		{Name: "DeleteBucketMetricsConfiguration", Method: "DELETE", URI: "/{Bucket}?metrics"},
@@ -56,7 +55,6 @@ var Model = &aws.Service{
 		{Name: "PutBucketIntelligentTieringConfiguration", Method: "PUT", URI: "/{Bucket}?intelligent-tiering"},
 		{Name: "PutBucketInventoryConfiguration", Method: "PUT", URI: "/{Bucket}?inventory"},
 		{Name: "PutBucketLifecycle", Method: "PUT", URI: "/{Bucket}?lifecycle"},
-		{Name: "PutBucketLifecycleConfiguration", Method: "PUT", URI: "/{Bucket}?lifecycle"},
 		{Name: "PutBucketLogging", Method: "PUT", URI: "/{Bucket}?logging"},
 		{Name: "PutBucketMetricsConfiguration", Method: "PUT", URI: "/{Bucket}?metrics"},
 		{Name: "PutBucketNotification", Method: "PUT", URI: "/{Bucket}?notification"},
@@ -87,6 +85,7 @@ var (
 	opCreateMultipartUpload              = aws.Operation{Name: "CreateMultipartUpload", Method: "POST", URI: "/{Bucket}/{Key+}?uploads", ResultWrapper: "InitiateMultipartUploadResult", InputShape: &shapeCreateMultipartUploadRequest, OutputShape: &shapeCreateMultipartUploadOutput}
 	opDeleteBucket                       = aws.Operation{Name: "DeleteBucket", Method: "DELETE", URI: "/{Bucket}", Status: 204, InputShape: &shapeDeleteBucketRequest}
 	opDeleteBucketEncryption             = aws.Operation{Name: "DeleteBucketEncryption", Method: "DELETE", URI: "/{Bucket}?encryption", Status: 204, InputShape: &shapeDeleteBucketEncryptionRequest}
+	opDeleteBucketLifecycle              = aws.Operation{Name: "DeleteBucketLifecycle", Method: "DELETE", URI: "/{Bucket}?lifecycle", Status: 204, InputShape: &shapeDeleteBucketLifecycleRequest}
 	opDeleteBucketOwnershipControls      = aws.Operation{Name: "DeleteBucketOwnershipControls", Method: "DELETE", URI: "/{Bucket}?ownershipControls", Status: 204, InputShape: &shapeDeleteBucketOwnershipControlsRequest}
 	opDeleteBucketPolicy                 = aws.Operation{Name: "DeleteBucketPolicy", Method: "DELETE", URI: "/{Bucket}?policy", Status: 204, InputShape: &shapeDeleteBucketPolicyRequest}
 	opDeleteBucketTagging                = aws.Operation{Name: "DeleteBucketTagging", Method: "DELETE", URI: "/{Bucket}?tagging", Status: 204, InputShape: &shapeDeleteBucketTaggingRequest}
@@ -124,6 +123,7 @@ var (
 	opListObjectsV2                      = aws.Operation{Name: "ListObjectsV2", Method: "GET", URI: "/{Bucket}?list-type=2", ResultWrapper: "ListBucketResult", InputShape: &shapeListObjectsV2Request, OutputShape: &shapeListObjectsV2Output}
 	opListParts                          = aws.Operation{Name: "ListParts", Method: "GET", URI: "/{Bucket}/{Key+}", ResultWrapper: "ListPartsResult", InputShape: &shapeListPartsRequest, OutputShape: &shapeListPartsOutput}
 	opPutBucketEncryption                = aws.Operation{Name: "PutBucketEncryption", Method: "PUT", URI: "/{Bucket}?encryption", InputShape: &shapePutBucketEncryptionRequest}
+	opPutBucketLifecycleConfiguration    = aws.Operation{Name: "PutBucketLifecycleConfiguration", Method: "PUT", URI: "/{Bucket}?lifecycle", InputShape: &shapePutBucketLifecycleConfigurationRequest, OutputShape: &shapePutBucketLifecycleConfigurationOutput}
 	opPutBucketOwnershipControls         = aws.Operation{Name: "PutBucketOwnershipControls", Method: "PUT", URI: "/{Bucket}?ownershipControls", InputShape: &shapePutBucketOwnershipControlsRequest}
 	opPutBucketPolicy                    = aws.Operation{Name: "PutBucketPolicy", Method: "PUT", URI: "/{Bucket}?policy", InputShape: &shapePutBucketPolicyRequest}
 	opPutBucketTagging                   = aws.Operation{Name: "PutBucketTagging", Method: "PUT", URI: "/{Bucket}?tagging", InputShape: &shapePutBucketTaggingRequest}
@@ -143,6 +143,7 @@ func init() {
 	aws.Register[CreateMultipartUploadInput, CreateMultipartUploadOutput](Model, &opCreateMultipartUpload)
 	aws.Register[DeleteBucketInput, DeleteBucketOutput](Model, &opDeleteBucket)
 	aws.Register[DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput](Model, &opDeleteBucketEncryption)
+	aws.Register[DeleteBucketLifecycleInput, DeleteBucketLifecycleOutput](Model, &opDeleteBucketLifecycle)
 	aws.Register[DeleteBucketOwnershipControlsInput, DeleteBucketOwnershipControlsOutput](Model, &opDeleteBucketOwnershipControls)
 	aws.Register[DeleteBucketPolicyInput, DeleteBucketPolicyOutput](Model, &opDeleteBucketPolicy)
 	aws.Register[DeleteBucketTaggingInput, DeleteBucketTaggingOutput](Model, &opDeleteBucketTagging)
@@ -180,6 +181,7 @@ func init() {
 	aws.Register[ListObjectsV2Input, ListObjectsV2Output](Model, &opListObjectsV2)
 	aws.Register[ListPartsInput, ListPartsOutput](Model, &opListParts)
 	aws.Register[PutBucketEncryptionInput, PutBucketEncryptionOutput](Model, &opPutBucketEncryption)
+	aws.Register[PutBucketLifecycleConfigurationInput, PutBucketLifecycleConfigurationOutput](Model, &opPutBucketLifecycleConfiguration)
 	aws.Register[PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput](Model, &opPutBucketOwnershipControls)
 	aws.Register[PutBucketPolicyInput, PutBucketPolicyOutput](Model, &opPutBucketPolicy)
 	aws.Register[PutBucketTaggingInput, PutBucketTaggingOutput](Model, &opPutBucketTagging)

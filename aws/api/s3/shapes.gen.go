@@ -60,7 +60,10 @@ var (
 		{Name: "DataRedundancy", Index: 0, Shape: &shapeDataRedundancy, WireName: "DataRedundancy", QueryName: "DataRedundancy"},
 		{Name: "Type", Index: 1, Shape: &shapeBucketType, WireName: "Type", QueryName: "Type"},
 	}}
-	shapeBucketKeyEnabled          = aws.Shape{Name: "BucketKeyEnabled", Kind: aws.Boolean}
+	shapeBucketKeyEnabled             = aws.Shape{Name: "BucketKeyEnabled", Kind: aws.Boolean}
+	shapeBucketLifecycleConfiguration = aws.Shape{Name: "BucketLifecycleConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Rules", Index: 0, Shape: &shapeLifecycleRules, WireName: "Rule", QueryName: "Rule", Required: true},
+	}}
 	shapeBucketLocationConstraint  = aws.Shape{Name: "BucketLocationConstraint", Kind: aws.String, Enum: []string{"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "EU", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2"}}
 	shapeBucketLocationName        = aws.Shape{Name: "BucketLocationName", Kind: aws.String}
 	shapeBucketLogsPermission      = aws.Shape{Name: "BucketLogsPermission", Kind: aws.String, Enum: []string{"FULL_CONTROL", "READ", "WRITE"}}
@@ -362,6 +365,10 @@ var (
 		{Name: "Quiet", Index: 1, Shape: &shapeQuiet, WireName: "Quiet", QueryName: "Quiet"},
 	}}
 	shapeDeleteBucketEncryptionRequest = aws.Shape{Name: "DeleteBucketEncryptionRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Bucket", Index: 0, Shape: &shapeBucketName, WireName: "Bucket", QueryName: "Bucket", Location: "uri", Required: true},
+		{Name: "ExpectedBucketOwner", Index: 1, Shape: &shapeAccountId, WireName: "x-amz-expected-bucket-owner", QueryName: "X-amz-expected-bucket-owner", Location: "header"},
+	}}
+	shapeDeleteBucketLifecycleRequest = aws.Shape{Name: "DeleteBucketLifecycleRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Bucket", Index: 0, Shape: &shapeBucketName, WireName: "Bucket", QueryName: "Bucket", Location: "uri", Required: true},
 		{Name: "ExpectedBucketOwner", Index: 1, Shape: &shapeAccountId, WireName: "x-amz-expected-bucket-owner", QueryName: "X-amz-expected-bucket-owner", Location: "header"},
 	}}
@@ -1215,6 +1222,16 @@ var (
 		{Name: "ContentMD5", Index: 2, Shape: &shapeContentMD5, WireName: "Content-MD5", QueryName: "Content-MD5", Location: "header"},
 		{Name: "ExpectedBucketOwner", Index: 3, Shape: &shapeAccountId, WireName: "x-amz-expected-bucket-owner", QueryName: "X-amz-expected-bucket-owner", Location: "header"},
 		{Name: "ServerSideEncryptionConfiguration", Index: 4, Shape: &shapeServerSideEncryptionConfiguration, WireName: "ServerSideEncryptionConfiguration", QueryName: "ServerSideEncryptionConfiguration", Required: true},
+	}}
+	shapePutBucketLifecycleConfigurationOutput = aws.Shape{Name: "PutBucketLifecycleConfigurationOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "TransitionDefaultMinimumObjectSize", Index: 0, Shape: &shapeTransitionDefaultMinimumObjectSize, WireName: "x-amz-transition-default-minimum-object-size", QueryName: "X-amz-transition-default-minimum-object-size", Location: "header"},
+	}}
+	shapePutBucketLifecycleConfigurationRequest = aws.Shape{Name: "PutBucketLifecycleConfigurationRequest", Kind: aws.Structure, Payload: "LifecycleConfiguration", Members: []aws.Member{
+		{Name: "Bucket", Index: 0, Shape: &shapeBucketName, WireName: "Bucket", QueryName: "Bucket", Location: "uri", Required: true},
+		{Name: "ChecksumAlgorithm", Index: 1, Shape: &shapeChecksumAlgorithm, WireName: "x-amz-sdk-checksum-algorithm", QueryName: "X-amz-sdk-checksum-algorithm", Location: "header"},
+		{Name: "ExpectedBucketOwner", Index: 2, Shape: &shapeAccountId, WireName: "x-amz-expected-bucket-owner", QueryName: "X-amz-expected-bucket-owner", Location: "header"},
+		{Name: "LifecycleConfiguration", Index: 3, Shape: &shapeBucketLifecycleConfiguration, WireName: "LifecycleConfiguration", QueryName: "LifecycleConfiguration"},
+		{Name: "TransitionDefaultMinimumObjectSize", Index: 4, Shape: &shapeTransitionDefaultMinimumObjectSize, WireName: "x-amz-transition-default-minimum-object-size", QueryName: "X-amz-transition-default-minimum-object-size", Location: "header"},
 	}}
 	shapePutBucketOwnershipControlsRequest = aws.Shape{Name: "PutBucketOwnershipControlsRequest", Kind: aws.Structure, Payload: "OwnershipControls", Members: []aws.Member{
 		{Name: "Bucket", Index: 0, Shape: &shapeBucketName, WireName: "Bucket", QueryName: "Bucket", Location: "uri", Required: true},

@@ -229,6 +229,16 @@ type DeleteBucketEncryptionInput struct {
 type DeleteBucketEncryptionOutput struct {
 }
 
+// DeleteBucketLifecycleInput is the input of DeleteBucketLifecycle.
+type DeleteBucketLifecycleInput struct {
+	Bucket              *string `json:"Bucket,omitempty"`
+	ExpectedBucketOwner *string `json:"ExpectedBucketOwner,omitempty"`
+}
+
+// DeleteBucketLifecycleOutput is the output of DeleteBucketLifecycle.
+type DeleteBucketLifecycleOutput struct {
+}
+
 // DeleteBucketOwnershipControlsInput is the input of DeleteBucketOwnershipControls.
 type DeleteBucketOwnershipControlsInput struct {
 	Bucket              *string `json:"Bucket,omitempty"`
@@ -905,6 +915,20 @@ type PutBucketEncryptionInput struct {
 type PutBucketEncryptionOutput struct {
 }
 
+// PutBucketLifecycleConfigurationInput is the input of PutBucketLifecycleConfiguration.
+type PutBucketLifecycleConfigurationInput struct {
+	Bucket                             *string                       `json:"Bucket,omitempty"`
+	ChecksumAlgorithm                  *string                       `json:"ChecksumAlgorithm,omitempty"`
+	ExpectedBucketOwner                *string                       `json:"ExpectedBucketOwner,omitempty"`
+	LifecycleConfiguration             *BucketLifecycleConfiguration `json:"LifecycleConfiguration,omitempty"`
+	TransitionDefaultMinimumObjectSize *string                       `json:"TransitionDefaultMinimumObjectSize,omitempty"`
+}
+
+// PutBucketLifecycleConfigurationOutput is the output of PutBucketLifecycleConfiguration.
+type PutBucketLifecycleConfigurationOutput struct {
+	TransitionDefaultMinimumObjectSize *string `json:"TransitionDefaultMinimumObjectSize,omitempty"`
+}
+
 // PutBucketOwnershipControlsInput is the input of PutBucketOwnershipControls.
 type PutBucketOwnershipControlsInput struct {
 	Bucket              *string            `json:"Bucket,omitempty"`
@@ -1175,6 +1199,11 @@ type Bucket struct {
 type BucketInfo struct {
 	DataRedundancy *string `json:"DataRedundancy,omitempty"`
 	Type           *string `json:"Type,omitempty"`
+}
+
+// BucketLifecycleConfiguration is the structure BucketLifecycleConfiguration of the API.
+type BucketLifecycleConfiguration struct {
+	Rules []LifecycleRule `json:"Rules,omitempty"`
 }
 
 // CORSRule is the structure CORSRule of the API.
