@@ -22,7 +22,10 @@ type cdkApp struct {
 // run runs the CDK's command line, as it is, with what changes the app.
 func (a *cdkApp) run(change string, args ...string) string {
 	a.Helper()
-	cmd := exec.CommandContext(a.Context(), "node_modules/.bin/cdk", append([]string{"--app", "node app.js", "--output", filepath.Join(a.in.DataDir, "../cdk.out"), "--no-notices", "--no-color", "--ci"}, args...)...)
+	if args[0] != "bootstrap" { // that needs no app
+		args = append([]string{"--app", "node app.js", "--output", filepath.Join(a.in.DataDir, "../cdk.out")}, args...)
+	}
+	cmd := exec.CommandContext(a.Context(), "node_modules/.bin/cdk", append([]string{"--no-notices", "--no-color", "--ci"}, args...)...)
 	cmd.Dir = "testdata/cdk"
 	cmd.Env = append(a.env, strings.Fields(change)...)
 	out, err := cmd.CombinedOutput()
@@ -55,8 +58,8 @@ func (a *cdkApp) answers(url, want string) {
 	}
 }
 
-// TestCDK deploys the workshop's parts from a CDK app: bootstrapped, changed
-// under load, compared, destroyed.
+// TestCDK bootstraps the account and deploys the workshop's parts from a CDK app
+// by its own roles and bucket: changed under load, compared, destroyed.
 func TestCDK(t *testing.T) {
 	if _, err := os.Stat("testdata/cdk/node_modules/.bin/cdk"); err != nil {
 		t.Skip("no CDK here: scripts/setup tests installs it where there is npm")
@@ -65,7 +68,7 @@ func TestCDK(t *testing.T) {
 	if err := in.Up("--host-names=false"); err != nil {
 		t.Fatal(err)
 	}
-	a := &cdkApp{T: t, in: in, env: append(os.Environ(), "CDK_DISABLE_CLI_TELEMETRY=true", "SYNTHESIZER=legacy", "CDK_DEFAULT_ACCOUNT=000000000000", "CDK_DEFAULT_REGION=us-east-1")}
+	a := &cdkApp{T: t, in: in, env: append(os.Environ(), "CDK_DISABLE_CLI_TELEMETRY=true", "CDK_DEFAULT_ACCOUNT=000000000000", "CDK_DEFAULT_REGION=us-east-1")}
 	env, err := in.Env()
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +78,7 @@ func TestCDK(t *testing.T) {
 	}
 	a.push("000000000000.dkr.ecr.us-east-1.amazonaws.com/web:v1")
 
+	a.run("", "bootstrap", "aws://000000000000/us-east-1")
 	a.run("", "deploy", "--require-approval", "never")
 	name := a.aws("cloudformation", "describe-stacks", "--stack-name", "chat", "--query", "Stacks[0].Outputs[?OutputKey=='Name'].OutputValue")
 	url := "http://" + a.aws("ec2", "describe-network-interfaces", "--filters", "Name=description,Values=ELB app/"+name+"/*", "--query", "NetworkInterfaces[0].Association.PublicIp") + "/"
@@ -94,6 +98,9 @@ func TestCDK(t *testing.T) {
 	a.run("", "destroy", "--force")
 	if left := a.aws("ecs", "list-clusters", "--query", "clusterArns"); left != "" && left != "None" {
 		t.Errorf("after cdk destroy there is %s", left)
+	}
+	if kept := a.aws("s3api", "list-object-versions", "--bucket", "cdk-hnb659fds-assets-000000000000-us-east-1", "--query", "length(Versions)"); kept != "2" {
+		t.Errorf("%s templates are in the bucket of what was deployed twice", kept)
 	}
 }
 

@@ -53,7 +53,8 @@ func TestRestRoutes(t *testing.T) {
 		{"PATCH", "http://127.0.0.1/b/k", "", "MethodNotAllowed", "b", "k"},
 		{"POST", "http://127.0.0.1/b", "", "MethodNotAllowed", "b", ""},
 		{"GET", "http://127.0.0.1/b?analytics", "", "NotImplemented", "b", ""},
-		{"PUT", "http://127.0.0.1/b?lifecycle", "", "NotImplemented", "b", ""},
+		{"PUT", "http://127.0.0.1/b?lifecycle", "", "PutBucketLifecycleConfiguration", "b", ""},
+		{"PUT", "http://127.0.0.1/b?accelerate", "", "NotImplemented", "b", ""},
 		{"POST", "http://127.0.0.1/b/k?select&select-type=2", "", "NotImplemented", "b", "k"},
 	} {
 		r := httptest.NewRequest(c.method, c.url, nil)

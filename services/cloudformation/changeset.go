@@ -25,7 +25,7 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *api.CreateChangeSetIn
 		return nil, validation("1 validation error detected: Value '%s' at 'changeSetName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", name)
 	}
 	if err := unserved(map[string]bool{
-		"NotificationARNs": len(in.NotificationARNs) > 0, "ResourcesToImport": len(in.ResourcesToImport) > 0, "ImportExistingResources": aws.Val(in.ImportExistingResources),
+		"NotificationARNs": len(in.NotificationARNs) > 0, "ResourcesToImport": len(in.ResourcesToImport) > 0,
 		"ChangeSetType IMPORT": aws.Val(in.ChangeSetType) == api.ChangeSetTypeImport, "RollbackConfiguration": in.RollbackConfiguration != nil && len(in.RollbackConfiguration.RollbackTriggers) > 0,
 	}); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *api.CreateChangeSetIn
 	}
 	c.Template = st.Template
 	if !aws.Val(in.UsePreviousTemplate) {
-		if c.Template, err = body(in.TemplateBody, in.TemplateURL); err != nil {
+		if c.Template, err = s.body(ctx, in.TemplateBody, in.TemplateURL); err != nil {
 			return nil, err
 		}
 	}

@@ -17,7 +17,7 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 	if !stackName.MatchString(name) {
 		return nil, validation("1 validation error detected: Value '%s' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", name)
 	}
-	text, err := body(in.TemplateBody, in.TemplateURL)
+	text, err := s.body(ctx, in.TemplateBody, in.TemplateURL)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 	}
 	text := st.Template
 	if !aws.Val(in.UsePreviousTemplate) {
-		if text, err = body(in.TemplateBody, in.TemplateURL); err != nil {
+		if text, err = s.body(ctx, in.TemplateBody, in.TemplateURL); err != nil {
 			return nil, err
 		}
 	}

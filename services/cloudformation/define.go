@@ -54,7 +54,7 @@ func (s *Service) define(ctx context.Context, p arn.Place, name, id, body string
 	if d.deps, err = t.Dependencies(d.conditions); err != nil {
 		return nil, asValidation(err)
 	}
-	return d, nil
+	return d, s.checkTypes(t, func(id string) bool { _, kept := d.deps[id]; return kept })
 }
 
 // sync1 remembers the answers of f.
@@ -98,21 +98,19 @@ func (s *Service) parse(body string) (*template.Template, error) {
 	if len(t.Transforms) > 0 {
 		return nil, validation("Transforms are not supported by minato: [%s]", strings.Join(t.Transforms, ", "))
 	}
-	var unknown []string
-	for _, id := range t.LogicalIDs() {
-		typ := t.Resources[id].Type
-		if _, ok := s.types[typ]; (!ok || schema.Lookup(typ) == nil) && typ != metadataType && !slices.Contains(unknown, typ) {
-			unknown = append(unknown, typ)
-		}
-	}
-	if len(unknown) > 0 {
-		return nil, validation("Template format error: Unrecognized resource types: [%s]", strings.Join(unknown, ", "))
+	// What stands under a condition may be of a type that AWS has and minato has
+	// not, as long as it is not made: define sees to that.
+	if err := s.checkTypes(t, func(id string) bool { return t.Resources[id].Condition == "" }); err != nil {
+		return nil, err
 	}
 	if err := checkSecure(t); err != nil {
 		return nil, err
 	}
 	if err := t.EachAttribute(func(resource, attribute string) error {
 		sch := schema.Lookup(t.Resources[resource].Type)
+		if sch == nil && t.Resources[resource].Condition != "" {
+			return nil
+		}
 		if sch == nil || !sch.HasAttribute(attribute) {
 			return validation("Template error: resource %s does not support attribute type %s in Fn::GetAtt", resource, attribute)
 		}
@@ -121,6 +119,21 @@ func (s *Service) parse(body string) (*template.Template, error) {
 		return nil, asValidation(err)
 	}
 	return t, nil
+}
+
+// checkTypes refuses resources of types that minato has not.
+func (s *Service) checkTypes(t *template.Template, made func(id string) bool) error {
+	var unknown []string
+	for _, id := range t.LogicalIDs() {
+		typ := t.Resources[id].Type
+		if _, ok := s.types[typ]; (!ok || schema.Lookup(typ) == nil) && typ != metadataType && made(id) && !slices.Contains(unknown, typ) {
+			unknown = append(unknown, typ)
+		}
+	}
+	if len(unknown) > 0 {
+		return validation("Template format error: Unrecognized resource types: [%s]", strings.Join(unknown, ", "))
+	}
+	return nil
 }
 
 // metadataType is what CDK puts into every template; it makes nothing.
@@ -178,22 +191,6 @@ func checkCapabilities(t *template.Template, given []string) error {
 		return nil
 	}
 	return api.InsufficientCapabilitiesException("Requires capabilities : [%s]", need)
-}
-
-// maxBody is the longest template that a request may carry.
-const maxBody = 51200
-
-// body returns the template of a request.
-func body(text, url *string) (string, error) {
-	switch {
-	case aws.Val(url) != "":
-		return "", validation("TemplateURL is not supported by minato: give the template itself as TemplateBody")
-	case aws.Val(text) == "":
-		return "", validation("Either Template URL or Template Body must be specified.")
-	case len(*text) > maxBody:
-		return "", validation("1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to %d", maxBody)
-	}
-	return *text, nil
 }
 
 // unserved refuses what a request asks for and minato would not do.

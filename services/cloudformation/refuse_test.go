@@ -11,6 +11,7 @@ import (
 // TestRefused has templates that are refused before anything happens.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
+		"an unknown type that its condition keeps": {`{"Conditions":{"Yes":{"Fn::Equals":["a","a"]}},"Resources":{"A":{"Type":"AWS::Moon::Base","Condition":"Yes"}}}`, "ValidationError: Template format error: Unrecognized resource types: [AWS::Moon::Base]"},
 		"unknown types": {`{"Resources":{"A":{"Type":"AWS::Moon::Base"},"B":{"Type":"AWS::Sun::Spot"}}}`, "ValidationError: Template format error: Unrecognized resource types: [AWS::Moon::Base, AWS::Sun::Spot]"},
 		"unknown attribute": {
 			`{"Resources":{"A":{"Type":"AWS::EC2::VPC"}},"Outputs":{"O":{"Value":{"Fn::GetAtt":["A","Colour"]}}}}`,

@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	api "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
+	s3api "minato/aws/api/s3"
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
 	stsapi "minato/aws/api/sts"
@@ -36,6 +37,7 @@ type Service struct {
 	types map[string]resources.Type
 	ec2   ec2api.API
 	sts   stsapi.API
+	s3    s3api.API
 
 	ssm            ssmapi.API
 	secretsManager secretsapi.API
@@ -53,7 +55,7 @@ func New(d Deps) *Service {
 	}
 	return &Service{
 		tables: newTables(d.Store), store: d.Store, clock: d.Clock, log: d.Log, types: resources.Table(d.Invoker),
-		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), ssm: ssmapi.NewClient(resources.Named(d.Invoker)), secretsManager: secretsapi.NewClient(resources.Named(d.Invoker)), running: map[string]context.CancelCauseFunc{},
+		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), s3: s3api.NewClient(d.Invoker), ssm: ssmapi.NewClient(resources.Named(d.Invoker)), secretsManager: secretsapi.NewClient(resources.Named(d.Invoker)), running: map[string]context.CancelCauseFunc{},
 	}
 }
 

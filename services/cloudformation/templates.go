@@ -28,8 +28,8 @@ func (s *Service) GetTemplate(ctx context.Context, in *api.GetTemplateInput) (*a
 }
 
 // ValidateTemplate checks a template and says what it asks for.
-func (s *Service) ValidateTemplate(_ context.Context, in *api.ValidateTemplateInput) (*api.ValidateTemplateOutput, error) {
-	text, err := body(in.TemplateBody, in.TemplateURL)
+func (s *Service) ValidateTemplate(ctx context.Context, in *api.ValidateTemplateInput) (*api.ValidateTemplateOutput, error) {
+	text, err := s.body(ctx, in.TemplateBody, in.TemplateURL)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *Service) GetTemplateSummary(ctx context.Context, in *api.GetTemplateSum
 			return nil, e
 		}
 		text = st.Template
-	} else if text, err = body(in.TemplateBody, in.TemplateURL); err != nil {
+	} else if text, err = s.body(ctx, in.TemplateBody, in.TemplateURL); err != nil {
 		return nil, err
 	}
 	t, err := s.parse(text)

@@ -1,6 +1,6 @@
 // The workshop as a CDK app: a VPC over two zones, a database with a secret, a
 // service on Fargate behind a load balancer, with what people add to it.
-// COUNT and ANSWER change it; SYNTHESIZER=legacy needs no bootstrap.
+// COUNT and ANSWER change it.
 const cdk = require('aws-cdk-lib');
 const ec2 = require('aws-cdk-lib/aws-ec2');
 const ecr = require('aws-cdk-lib/aws-ecr');
@@ -11,7 +11,7 @@ const rds = require('aws-cdk-lib/aws-rds');
 const cloudwatch = require('aws-cdk-lib/aws-cloudwatch');
 
 const app = new cdk.App();
-const stack = new cdk.Stack(app, 'chat', process.env.SYNTHESIZER === 'legacy' ? { synthesizer: new cdk.LegacyStackSynthesizer() } : {});
+const stack = new cdk.Stack(app, 'chat');
 
 const vpc = new ec2.Vpc(stack, 'Vpc', {
   maxAzs: 2,

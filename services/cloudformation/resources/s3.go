@@ -23,6 +23,7 @@ func bucketTypes(inv aws.Invoker) map[string]Type {
 // refused, by name.
 var servedBucket = map[string]bool{
 	"BucketName": true, "BucketEncryption": true, "OwnershipControls": true, "PublicAccessBlockConfiguration": true, "Tags": true, "AccessControl": true,
+	"VersioningConfiguration": true, "LifecycleConfiguration": true,
 }
 
 func unsupportedBucket(r *Request) error {
@@ -105,6 +106,22 @@ func (v bucketResources) settle(ctx context.Context, name string, want, had map[
 		_, err := v.api.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: &name})
 		return err
 	})
+	step("VersioningConfiguration", func() error {
+		return v.version(ctx, name, text(properties(want, "VersioningConfiguration")["Status"]))
+	}, func() error {
+		return v.version(ctx, name, s3.BucketVersioningStatusSuspended) // there is no way back
+	})
+	step("LifecycleConfiguration", func() error {
+		in, err := lifecycle(want)
+		if err == nil {
+			in.Bucket = &name
+			_, err = v.api.PutBucketLifecycleConfiguration(ctx, in)
+		}
+		return err
+	}, func() error {
+		_, err := v.api.DeleteBucketLifecycle(ctx, &s3.DeleteBucketLifecycleInput{Bucket: &name})
+		return err
+	})
 	switch {
 	case err != nil:
 	case len(tagSet) > 0:
@@ -112,6 +129,11 @@ func (v bucketResources) settle(ctx context.Context, name string, want, had map[
 	case had != nil:
 		_, err = v.api.DeleteBucketTagging(ctx, &s3.DeleteBucketTaggingInput{Bucket: &name})
 	}
+	return err
+}
+
+func (v bucketResources) version(ctx context.Context, name, status string) error {
+	_, err := v.api.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: &name, VersioningConfiguration: &s3.VersioningConfiguration{Status: &status}})
 	return err
 }
 
