@@ -19,20 +19,26 @@ type cdkApp struct {
 	env []string
 }
 
-// run runs the CDK's command line, as it is, with what changes the app.
+// run runs the CDK's command line, as it is, with what changes the app. What
+// deploys nothing takes the app as it was synthesized last.
 func (a *cdkApp) run(change string, args ...string) string {
 	a.Helper()
-	if args[0] != "bootstrap" { // that needs no app
-		args = append([]string{"--app", "node app.js", "--output", filepath.Join(a.in.DataDir, "../cdk.out")}, args...)
+	out := filepath.Join(a.in.DataDir, "../cdk.out")
+	switch args[0] {
+	case "bootstrap":
+	case "deploy":
+		args = append([]string{"--app", "node app.js", "--output", out}, args...)
+	default:
+		args = append([]string{"--app", out}, args...)
 	}
 	cmd := exec.CommandContext(a.Context(), "node_modules/.bin/cdk", append([]string{"--no-notices", "--no-color", "--ci"}, args...)...)
 	cmd.Dir = "testdata/cdk"
 	cmd.Env = append(a.env, strings.Fields(change)...)
-	out, err := cmd.CombinedOutput()
+	text, err := cmd.CombinedOutput()
 	if err != nil {
-		a.Fatalf("cdk %s: %v\n%s", strings.Join(args, " "), err, out)
+		a.Fatalf("cdk %s: %v\n%s", strings.Join(args, " "), err, text)
 	}
-	return string(out)
+	return string(text)
 }
 
 func (a *cdkApp) aws(args ...string) string {

@@ -33,10 +33,11 @@
 // the newest first, and so is a delete marker, also a current one. Every change of
 // what is current goes through the key's head, in one transaction with it:
 //
-//	                 put                       put, delete (Suspended)      delete of the current version
-//	Enabled   object ──► version, new object   the version null goes        newest version ──► object
-//	          delete
-//	          object ──► version, marker
+//	put                     object ──► version, and the new object
+//	delete                  object ──► version, and a delete marker
+//	either, Suspended       the same, but the version null goes, and the new one is null
+//	delete of the current   the newest of the others ──► object
+//	  version for good
 //
 // # Lifecycle
 //

@@ -524,6 +524,8 @@ func TestDeleteRace(t *testing.T) {
 // TestSweep takes what a crash left, and leaves what is in use.
 func TestSweep(t *testing.T) {
 	w, c := bucket(t)
+	enable(t, c)
+	first := put(t, c, "kept", "former")
 	put(t, c, "kept", "content")
 	orphan := filepath.Join(w.dir, "data", "00", strings.Repeat("0", 32))
 	if err := os.MkdirAll(filepath.Dir(orphan), 0o700); err != nil {
@@ -548,5 +550,10 @@ func TestSweep(t *testing.T) {
 	}
 	if get(t, c, "kept") != "content" {
 		t.Error("what was kept is gone")
+	}
+	out := must[*sdk.GetObjectOutput](t)(c.GetObject(t.Context(), &sdk.GetObjectInput{Bucket: sdkaws.String("logs"), Key: sdkaws.String("kept"), VersionId: first.VersionId}))
+	defer out.Body.Close()
+	if text := must[[]byte](t)(io.ReadAll(out.Body)); string(text) != "former" {
+		t.Errorf("the former version has %q", text)
 	}
 }
