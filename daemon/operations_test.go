@@ -107,7 +107,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	}{ec2api.NewClient(g), iamapi.NewClient(g), logsapi.NewClient(g), stsapi.NewClient(g), ecrapi.NewClient(g), elbv2api.NewClient(g)}
 	machines := ec2.New(ec2.Deps{Store: st, Clock: real, Log: log, Pool: DefaultPublicCIDR, FirstAssignable: DefaultPublicCIDR.Addr().Next(), IAM: call.iam, STS: call.sts})
 	tasks := ecs.New(ecs.Deps{
-		Store: st, Clock: real, Log: log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: secretsapi.NewClient(g), Parameters: ssmapi.NewClient(g),
+		Store: st, Clock: real, Log: log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: secretsapi.NewClient(g), Parameters: ssmapi.NewClient(g), Buckets: s3api.NewClient(g),
 		Runtime: runtime, Network: net,
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), VolumesDir: t.TempDir(),
 	})

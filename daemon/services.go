@@ -184,7 +184,7 @@ func (d *daemon) buildServices() error {
 	d.services.sessions = session.New(session.Options{Endpoint: d.reachedAt, Clock: d.clock, Log: d.log})
 	d.onClose(d.sessions.Close)
 	d.services.ecs = ecs.New(ecs.Deps{
-		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm,
+		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm, Buckets: s3api.NewClient(d.gateway),
 		Authorizer: agents{d.iam, d.refused}, Sessions: d.sessions, Alarms: cwapi.NewClient(d.gateway),
 		Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
 		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"), FileSystemsDir: d.in.Path("efs"),

@@ -53,9 +53,6 @@ func TestUnservedOfDefinitions(t *testing.T) {
 		{"EFS access points", func(d *ecsapi.TaskDefinition, _ *ecsapi.ContainerDefinition) {
 			d.Volumes = []ecsapi.Volume{{Name: aws.Ptr("data"), EfsVolumeConfiguration: &ecsapi.EFSVolumeConfiguration{AuthorizationConfig: &ecsapi.EFSAuthorizationConfig{AccessPointId: aws.Ptr("fsap-1")}}}}
 		}},
-		{"Amazon S3, which has arn:aws:s3:::b/k.env", func(_ *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) {
-			c.EnvironmentFiles = []ecsapi.EnvironmentFile{{Type: aws.Ptr("s3"), Value: aws.Ptr("arn:aws:s3:::b/k.env")}}
-		}},
 		{"dnsServers of the container chat", func(_ *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) { c.DnsServers = []string{"1.1.1.1"} }},
 		{"secretOptions of a log configuration", func(_ *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) {
 			c.LogConfiguration = &ecsapi.LogConfiguration{LogDriver: aws.Ptr("awslogs"), SecretOptions: []ecsapi.Secret{{Name: aws.Ptr("a"), ValueFrom: aws.Ptr("b")}}}

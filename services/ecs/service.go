@@ -21,6 +21,7 @@ import (
 	"minato/dataplane/container"
 	"minato/gateway"
 	"minato/internal/clock"
+	"minato/services/ecs/envfile"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/metrics"
 	"minato/services/ecs/reference"
@@ -60,6 +61,7 @@ type Deps struct {
 
 	Secrets    secrets.SecretsManager
 	Parameters secrets.ParameterStore
+	Buckets    envfile.S3 // environment files
 
 	// Authorizer is IAM, for what the agents of ECS Exec do as the task role; the
 	// API's requests go through the gateway.

@@ -247,7 +247,7 @@ func (q *quay) start() {
 	control := controller.New(clock.Real(1), slog.New(slog.DiscardHandler), controller.NewBus())
 	control.WatchStore(q.store)
 	q.ecs = New(Deps{
-		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Secrets: q.vault, Parameters: q.vault, Runtime: q.runtime, Network: q, Images: q.abroad,
+		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Secrets: q.vault, Parameters: q.vault, Buckets: q.vault, Runtime: q.runtime, Network: q, Images: q.abroad,
 		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"), FileSystemsDir: filepath.Join(q.TempDir(), "efs"),
 	})
 	q.ecs.AddReconcilers(control)

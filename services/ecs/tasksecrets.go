@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
+	"minato/services/ecs/envfile"
 	"minato/services/ecs/secrets"
 )
 
@@ -32,10 +33,16 @@ func (s *Service) secretsFor(t *taskRecord, d *taskDefinitionRecord) *secrets.Re
 	}
 }
 
-// environmentOf is what the secrets of a task's containers are. It is kept in
+// filesFor gets environment files for a task, as secretsFor secrets.
+func (s *Service) filesFor(from *secrets.Resolver) *envfile.Resolver {
+	return &envfile.Resolver{S3: s.Buckets, As: func(ctx context.Context) (context.Context, error) { return from.As(ctx, "") }, Reach: from.Reach}
+}
+
+// environmentOf is what the secrets of a task's containers are, and what is in
+// their environment files. It is kept in
 // memory until the containers were made, and got anew when it is not there.
 func (s *Service) environmentOf(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (secrets.Environment, error) {
-	if !secrets.Wanted(d.ContainerDefinitions) {
+	if !secrets.Wanted(d.ContainerDefinitions) && !envfile.Wanted(d.ContainerDefinitions) {
 		return nil, nil
 	}
 	if e, ok := s.held.Get(t.ID); ok {
@@ -45,6 +52,12 @@ func (s *Service) environmentOf(ctx context.Context, t *taskRecord, d *taskDefin
 		from = s.secretsFor(t, d)
 	}
 	e, err := from.Environment(ctx, d.ContainerDefinitions)
+	if err != nil {
+		return nil, secretFailure(err)
+	}
+	err = s.filesFor(from).Add(ctx, d.ContainerDefinitions, e, func(name string) []string {
+		return s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.containerOf(name)).Env
+	})
 	if err != nil {
 		return nil, secretFailure(err)
 	}

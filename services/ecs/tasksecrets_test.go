@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	s3api "minato/aws/api/s3"
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
 	"minato/aws/identity"
@@ -60,8 +62,46 @@ func (v *vault) GetParameters(ctx context.Context, in *ssmapi.GetParametersInput
 	return &ssmapi.GetParametersOutput{InvalidParameters: in.Names}, nil
 }
 
+func (v *vault) GetBucketLocation(ctx context.Context, _ *s3api.GetBucketLocationInput) (*s3api.GetBucketLocationOutput, error) {
+	v.ask(ctx)
+	return &s3api.GetBucketLocationOutput{}, nil
+}
+
+func (v *vault) GetObject(ctx context.Context, in *s3api.GetObjectInput) (*s3api.GetObjectOutput, error) {
+	v.ask(ctx)
+	text, ok := v.values[*in.Bucket+"/"+*in.Key]
+	if !ok {
+		return nil, &aws.Error{Code: "NoSuchKey", Message: "The specified key does not exist.", Status: 404}
+	}
+	return &s3api.GetObjectOutput{Body: io.NopCloser(strings.NewReader(text))}, nil
+}
+
+// TestEnvironmentFiles: the container has what is in them, unless its definition or
+// the run says otherwise; without them it does not start.
+func TestEnvironmentFiles(t *testing.T) {
+	q := newQuay(t)
+	in := secretDefinition(dbSecret + ":password::")
+	in.ContainerDefinitions[0].Environment = []ecsapi.KeyValuePair{{Name: aws.Ptr("MODE"), Value: aws.Ptr("definition")}}
+	in.ContainerDefinitions[0].EnvironmentFiles = []ecsapi.EnvironmentFile{{Type: aws.Ptr("s3"), Value: aws.Ptr("arn:aws:s3:::config/chat.env")}}
+	task := q.until(q.run(in), taskRunning)
+	spec, _ := q.runtime.Container(*task.Containers[0].RuntimeId)
+	for want, there := range map[string]bool{"COLOUR=blue": true, "MODE=definition": true, "MODE=file": false, "DB_PASS=s3cret-value": true, "DB_PASS=file": false} {
+		if slices.Contains(spec.Env, want) != there {
+			t.Errorf("%s: %v, in %q", want, !there, spec.Env)
+		}
+	}
+	if !q.vault.as[execution] || len(q.vault.as) != 1 {
+		t.Errorf("asked as %v", q.vault.as)
+	}
+	in.ContainerDefinitions[0].EnvironmentFiles[0].Value = aws.Ptr("arn:aws:s3:::config/none.env")
+	stopped := q.until(q.run(in), taskStopped)
+	if want := "ResourceInitializationError: failed to download env files: file download command: non empty error stream: NoSuchKey: The specified key does not exist. status code: 404, request id: "; !strings.HasPrefix(aws.Val(stopped.StoppedReason), want) {
+		t.Errorf("stopped: %s", aws.Val(stopped.StoppedReason))
+	}
+}
+
 func newVault() *vault {
-	return &vault{values: map[string]string{dbSecret: `{"password":"s3cret-value"}`, "/chat/host": "secret-host", hubSecret: `{"username":"me","password":"registry-pass"}`}}
+	return &vault{values: map[string]string{"config/chat.env": "COLOUR=blue\nMODE=file\nDB_PASS=file\n", dbSecret: `{"password":"s3cret-value"}`, "/chat/host": "secret-host", hubSecret: `{"username":"me","password":"registry-pass"}`}}
 }
 
 // secretDefinition is a chat whose password and host come from elsewhere.

@@ -93,8 +93,6 @@ func supported(d *taskDefinitionRecord) error {
 		switch {
 		case c.LogConfiguration != nil && len(c.LogConfiguration.SecretOptions) > 0:
 			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secretOptions of a log configuration: not served by minato")
-		case len(c.EnvironmentFiles) > 0:
-			return failure(nil, "ResourceInitializationError: failed to download env files: file download command: non empty error stream: Amazon S3, which has %s: not served by minato", aws.Val(c.EnvironmentFiles[0].Value))
 		case c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs:
 			return failure(nil, "ResourceInitializationError: failed to validate logger args: the log driver %s: not served by minato", aws.Val(c.LogConfiguration.LogDriver))
 		}
