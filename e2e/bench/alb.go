@@ -12,7 +12,9 @@ import (
 // The load balancer against nginx and HAProxy (`make bench-alb`).
 //
 // What is compared is what a client of each sees: requests a second at
-// saturation, latency at a rate that all of them can do, memory. It is fair
+// saturation, latency at a rate that all of them can do, memory; and the
+// processor time that each takes for a request, which tells more than the rest
+// when others work on the machine. It is fair
 // because everything but the proxy is the same:
 //
 //   - The place. minato's load balancer is a real one in a real VPC. The peers run
@@ -161,11 +163,20 @@ func (w *albWorld) inTurns(ctx context.Context, rounds int, f func(p *candidate)
 
 // albThroughput measures one row and returns the better peer's median.
 func (b *bench) albThroughput(ctx context.Context, w *albWorld, r albRow) (best float64, err error) {
-	rates, failed := samples{}, map[string]int{}
+	rates, costs, failed := samples{}, samples{}, map[string]int{}
 	length := time.Duration(b.flags.seconds * float64(time.Second))
 	err = w.inTurns(ctx, b.flags.rounds, func(p *candidate) error {
+		before, err := p.processorTime()
+		if err != nil {
+			return err
+		}
 		got, err := r.load(ctx, w, w.url(p, r), length)
+		if err != nil {
+			return err
+		}
+		after, err := p.processorTime()
 		rates[p.name] = append(rates[p.name], got.perSecond)
+		costs[p.name] = append(costs[p.name], float64((after-before).Microseconds())/float64(max(got.made, 1)))
 		failed[p.name] += got.failed
 		return err
 	})
@@ -174,8 +185,11 @@ func (b *bench) albThroughput(ctx context.Context, w *albWorld, r albRow) (best 
 	}
 	for _, p := range w.proxies {
 		b.add(p.prefix()+r.name+"_per_second", median(rates[p.name]), 0)
+		b.add(p.prefix()+r.name+"_cpu_us", median(costs[p.name]), 1)
 	}
-	return b.albCompare(w, r.name, r.what, 0, rates, failed, true), nil
+	best = b.albCompare(w, r.name, r.what, 0, rates, failed, true)
+	b.albCompare(w, r.name+"_cpu_us", "the same: microseconds of the proxy's processor time a request; less is better", 1, costs, map[string]int{}, false)
+	return best, nil
 }
 
 // samples are each proxy's figures, one a round.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -111,4 +112,31 @@ func (p *candidate) memory() (mib float64, err error) {
 		mib += m
 	}
 	return mib, nil
+}
+
+// processorTime is what the threads of a proxy have taken so far. A thread that
+// ended is not in it; those that serve stay.
+func (p *candidate) processorTime() (sum time.Duration, err error) {
+	pids, err := p.processes()
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range pids {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if err != nil {
+			return 0, err
+		}
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				continue // gone since
+			}
+			var ns int64
+			if _, err := fmt.Sscan(string(b), &ns); err != nil {
+				return 0, err
+			}
+			sum += time.Duration(ns)
+		}
+	}
+	return sum, nil
 }

@@ -17,6 +17,7 @@ import (
 // loadResult is what a generator of load found.
 type loadResult struct {
 	perSecond float64
+	made      int
 	failed    int
 }
 
@@ -25,6 +26,8 @@ var (
 	wrkSockets  = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
 	wrkStatuses = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
 	h2Rate      = regexp.MustCompile(`finished in [^,]+, ([0-9.]+) req/s`)
+	wrkMade     = regexp.MustCompile(`(\d+) requests in`)
+	h2Made      = regexp.MustCompile(`requests: \d+ total, \d+ started, (\d+) done`)
 	h2Failures  = regexp.MustCompile(`(\d+) failed, (\d+) errored, (\d+) timeout`)
 	h2Statuses  = regexp.MustCompile(`status codes: \d+ 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx`)
 )
@@ -39,7 +42,7 @@ func wrkLoad(connections int, more ...string) func(context.Context, *albWorld, s
 		if err != nil {
 			return loadResult{}, err
 		}
-		return readLoad(out, wrkRate, wrkSockets, wrkStatuses)
+		return readLoad(out, wrkRate, wrkMade, wrkSockets, wrkStatuses)
 	}
 }
 
@@ -59,16 +62,23 @@ func h2load(warmUp string, more ...string) func(context.Context, *albWorld, stri
 		if !strings.Contains(out, "Application protocol: "+protocol) {
 			return loadResult{}, fmt.Errorf("h2load did not speak %s: %s", protocol, out)
 		}
-		return readLoad(out, h2Rate, h2Failures, h2Statuses)
+		return readLoad(out, h2Rate, h2Made, h2Failures, h2Statuses)
 	}
 }
 
-func readLoad(out string, rate *regexp.Regexp, failures ...*regexp.Regexp) (r loadResult, err error) {
+func readLoad(out string, rate, made *regexp.Regexp, failures ...*regexp.Regexp) (r loadResult, err error) {
 	m := rate.FindStringSubmatch(out)
 	if m == nil {
 		return r, fmt.Errorf("the load generator said: %s", out)
 	}
 	if r.perSecond, err = strconv.ParseFloat(m[1], 64); err != nil {
+		return r, err
+	}
+	n := made.FindStringSubmatch(out)
+	if n == nil {
+		return r, fmt.Errorf("the load generator said: %s", out)
+	}
+	if r.made, err = strconv.Atoi(n[1]); err != nil {
 		return r, err
 	}
 	for _, f := range failures {
