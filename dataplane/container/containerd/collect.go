@@ -2,7 +2,6 @@ package containerd
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/leases"
@@ -56,8 +55,11 @@ func (r *Runtime) collectNow() error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.eng.client.SnapshotService(snapshotter).Prepare(leases.WithLease(ctx, l.ID), name, ""); err != nil {
-		return errors.Join(err, r.Leases().Delete(ctx, l))
+	if _, err = r.eng.client.SnapshotService(snapshotter).Prepare(leases.WithLease(ctx, l.ID), name, ""); err == nil {
+		if err = r.Leases().Delete(ctx, l, leases.SynchronousDelete); err == nil {
+			return nil
+		}
 	}
-	return r.Leases().Delete(ctx, l, leases.SynchronousDelete)
+	r.endLease(l) // once containerd is there again
+	return err
 }

@@ -52,16 +52,18 @@ func (r *Runtime) endLease(l leases.Lease) {
 // work tells our leases from those of processes before us.
 var work = fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())
 
-// endLeases ends what processes before us were making when they were killed.
+// endLeases ends what processes before us were making when they were killed; it
+// does so also when it is closed at once.
 func (r *Runtime) endLeases() {
-	ctx := withNamespace(r.ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(withNamespace(r.ctx)), collectPatience)
+	defer cancel()
 	list, err := r.Leases().List(ctx, fmt.Sprintf("labels.%q", workLabel))
 	for _, l := range list {
 		if err == nil && l.Labels[workLabel] != work {
 			err = r.Leases().Delete(ctx, l)
 		}
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && r.ctx.Err() == nil {
 		r.o.Log.Warn("leases of an earlier process stay until they expire", "err", err)
 	}
 }
