@@ -142,13 +142,7 @@ func (x *stream2) forward(a *action) {
 		if t == nil {
 			break
 		}
-		var o outcome
-		if protocol == proxy.HTTP1 {
-			o = x.overHTTP1(a, t)
-		} else {
-			o = x.overHTTP2(a, t)
-		}
-		t.inflight.Add(-1)
+		o := x.try(a, t, protocol)
 		if o.answered {
 			return
 		}
@@ -163,6 +157,15 @@ func (x *stream2) forward(a *action) {
 		tried = append(tried, t)
 	}
 	x.fail(status)
+}
+
+// try sends the request to one target. It may end in a panic: see exchange.
+func (x *stream2) try(a *action, t *target, p proxy.Protocol) outcome {
+	defer t.inflight.Add(-1)
+	if p == proxy.HTTP1 {
+		return x.overHTTP1(a, t)
+	}
+	return x.overHTTP2(a, t)
 }
 
 // overHTTP1 sends the request to a target that speaks HTTP/1.1.

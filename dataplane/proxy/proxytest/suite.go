@@ -45,6 +45,9 @@ func Run(t *testing.T, n New) {
 		"HTTP/2 clients":                http2Clients,
 		"HTTP/2 and gRPC targets":       http2Targets,
 		"the own answers over HTTP/2":   http2Errors,
+		// http2.go
+		"HTTP/2 clients and listeners that go": http2Leaves,
+		"HTTP/2 heads that never end":          http2Slow,
 		// hostile.go
 		"the corpus of smuggling":    smugglingCorpus,
 		"HTTP/2 that hides HTTP/1.1": http2Downgrade,
