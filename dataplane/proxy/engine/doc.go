@@ -12,11 +12,11 @@
 //
 // All else is a goroutine's: handshakes, HTTP/2, streams, uploads, WebSockets,
 // answers of the load balancer's own, requests with faults, second tries on other
-// targets, errors, and whatever is to be told of (note.go). A lane that meets one
-// of these gives the connection away, with the bytes it has read; the goroutine
-// begins with that request anew and keeps the connection. So a lane never answers
-// by itself, and for everything but the plain case there is one place. Rules,
-// choice of target, heads and counting are the same code on both ways.
+// targets, errors. A lane that meets one of these gives the connection away, with
+// the bytes it has read; the goroutine begins with that request anew and keeps
+// the connection. So a lane never answers by itself, and for everything but the
+// plain case there is one place. Rules, choice of target, heads and counting are
+// the same code on both ways.
 //
 // # A goroutine's way
 //
