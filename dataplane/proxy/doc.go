@@ -3,8 +3,8 @@
 // Counters), and nothing of how it is done. It knows no AWS.
 //
 // The engine that does the work is dataplane/proxy/engine; proxytest is the
-// suite that every engine must pass. loop is the event loop that it uses, match its
-// rules.
+// suite that every engine must pass. loop is the event loop that it uses, http1, http2
+// and multiplex its protocols, match its rules.
 //
 // # How it is used
 //

@@ -2,57 +2,31 @@ package engine
 
 import (
 	"bytes"
-	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/match"
+	"minato/dataplane/proxy/page"
 )
 
-const serverName = "awselb/2.0"
-
-// reasons are ALB's phrases, where they are not net/http's.
-var reasons = map[int]string{
-	http.StatusServiceUnavailable: "Service Temporarily Unavailable",
-	http.StatusGatewayTimeout:     "Gateway Time-out",
-	http.StatusMethodNotAllowed:   "Not Allowed",
-	http.StatusRequestURITooLong:  "Request-URI Too Large",
-	http.StatusRequestTimeout:     "Request Time-out",
-}
-
-func reason(status int) string {
-	if r, ok := reasons[status]; ok {
-		return r
-	}
-	return http.StatusText(status)
-}
-
-// page is the body ALB gives to answers of its own.
-func page(status int) string {
-	title := strings.TrimSpace(strconv.Itoa(status) + " " + reason(status))
-	return "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n"
-}
-
 // fail answers with an error page.
-func (c *client) fail(status int) bool { return c.answer(status, "text/html", page(status), "") }
+func (c *client) fail(status int) bool { return c.answer(status, "text/html", page.Of(status), "") }
 
 // answer answers without a target. It reports whether the connection can take
 // another request.
 func (c *client) answer(status int, contentType, content, location string) bool {
-	c.s.count.own.add(status)
+	c.s.count.Own.Add(status)
 	c.note.own(status, location)
 	keep := c.keep && c.skipBody()
 	out := c.out[:0]
 	out = append(out, "HTTP/1.1 "...)
 	out = strconv.AppendInt(out, int64(status), 10)
 	out = append(out, ' ')
-	out = append(out, reason(status)...)
-	out = append(out, "\r\nServer: "+serverName+"\r\n"...)
-	out = appendDate(out)
+	out = append(out, page.Reason(status)...)
+	out = append(out, "\r\nServer: "+page.Server+"\r\n"...)
+	out = page.AppendDate(out)
 	if contentType != "" {
 		out = append(out, "Content-Type: "+contentType+"\r\n"...)
 	}
@@ -72,24 +46,6 @@ func (c *client) answer(status int, contentType, content, location string) bool 
 	}
 	c.out = out
 	return c.send(out) == nil && keep
-}
-
-// dateLine is the Date of a second.
-type dateLine struct {
-	second int64
-	text   []byte
-}
-
-var today atomic.Pointer[dateLine]
-
-func appendDate(out []byte) []byte {
-	now := time.Now()
-	d := today.Load()
-	if d == nil || d.second != now.Unix() {
-		d = &dateLine{now.Unix(), now.UTC().AppendFormat([]byte("Date: "), http.TimeFormat+"\r\n")}
-		today.Store(d)
-	}
-	return append(out, d.text...)
 }
 
 func appendConnection(out []byte, keep bool) []byte {
@@ -122,7 +78,7 @@ func (c *client) skipBody() bool {
 }
 
 func (c *client) fixed(f *proxy.FixedResponse) bool {
-	c.s.count.own.fixed.Add(1)
+	c.s.count.Own.Fixed.Add(1)
 	return c.answer(f.Status, fixedType(f), f.Body, "")
 }
 
@@ -134,8 +90,8 @@ func fixedType(f *proxy.FixedResponse) string {
 }
 
 func (c *client) redirect(r *proxy.Redirect) bool {
-	c.s.count.own.redirects.Add(1)
-	return c.answer(r.Status, "text/html", page(r.Status), c.location(r))
+	c.s.count.Own.Redirects.Add(1)
+	return c.answer(r.Status, "text/html", page.Of(r.Status), c.location(r))
 }
 
 // location fills the placeholders of a redirect. What comes from the request

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -32,9 +31,8 @@ type client struct {
 	linger  bool // the client may still be sending when we close
 
 	mu      sync.Mutex
-	resting bool         // between requests
-	leaving bool         // no further request
-	http2   *http.Server // of a connection that speaks HTTP/2
+	resting bool // between requests
+	leaving bool // no further request
 
 	// Of a connection that a lane began with: see adopted.
 	verdict int
@@ -45,7 +43,7 @@ type client struct {
 func newClient(s *socket, conn net.Conn) *client {
 	c := &client{visit: visit{s: s, node: s.at.Addr()}, tcp: conn, since: time.Now()}
 	c.Conn = conn
-	c.in, c.stream.out = &s.count.in, &s.count.out
+	c.in, c.stream.out = &s.count.In, &s.count.Out
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		ap := a.AddrPort()
 		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -73,9 +71,11 @@ func (c *client) serve(fresh bool) {
 		c.passThrough()
 		return
 	case c.tls != nil && c.tls.NegotiatedProtocol == "h2":
-		c.serveHTTP2()
+		if !c.toLane() {
+			c.Close()
+		}
 		return
-	case fresh && c.tls != nil && c.toLane():
+	case c.tls != nil && !c.s.e.noLanes && c.toLane():
 		return
 	}
 	c.requests()
@@ -103,9 +103,6 @@ func (c *client) leave() {
 	c.leaving = true
 	if c.resting {
 		c.interrupt()
-	}
-	if c.http2 != nil {
-		go c.http2.Shutdown(c.s.e.ctx) // tells the client; streams go on
 	}
 }
 
@@ -158,15 +155,15 @@ func (c *client) answerOne() bool {
 	c.end = time.Time{}
 	switch {
 	case err == errTooLong:
-		c.s.count.requests.Add(1)
+		c.s.count.Requests.Add(1)
 		return c.fail(400)
 	case err != nil && isTimeout(err):
-		c.s.count.requests.Add(1)
+		c.s.count.Requests.Add(1)
 		return c.fail(408)
 	case err != nil:
 		return false
 	}
-	c.s.count.requests.Add(1)
+	c.s.count.Requests.Add(1)
 	if err := c.req.Parse(head); err != nil {
 		c.note.severe()
 		return c.fail(badStatus(err))
@@ -180,7 +177,7 @@ func (c *client) answerOne() bool {
 		c.keep = false
 	}
 	if c.req.Class > http1.Compliant {
-		c.s.count.nonCompliant.Add(1)
+		c.s.count.NonCompliant.Add(1)
 	}
 	c.note.head(&c.visit, false)
 	a, status := c.route()

@@ -10,7 +10,7 @@
 // request, and nothing is allocated. Clients' TLS is crypto/tls there as anywhere;
 // below it lies memory instead of a socket (fast_tls.go).
 //
-// All else is a goroutine's: handshakes, HTTP/2, streams, uploads, WebSockets,
+// All else is a goroutine's: handshakes, streams, uploads, WebSockets,
 // answers of the load balancer's own, requests with faults, second tries on other
 // targets, errors. A lane that meets one of these gives the connection away, with
 // the bytes it has read; the goroutine begins with that request anew and keeps
@@ -45,10 +45,17 @@
 //
 // # Beside HTTP/1.1
 //
-// TLS ends at the socket (tls.go); what is served then is the same. A client that
-// chose HTTP/2 is served by net/http, which calls serveStream for each request
-// (http2*.go); rules, choice of target, heads and counting are the
-// same code (visit.go, sticky.go, roster.go). Targets that speak HTTP/2, gRPC
-// among them, are reached by http.Transport; all others by the pools above. A
-// listener of streams gives each connection to one target (passthrough.go).
+// TLS ends at the socket (tls.go); what is served then is the same.
+//
+// A client that chose HTTP/2 is served by a lane, over dataplane/proxy/multiplex.
+// Requests without bodies go to plain targets over the lane's own connections
+// (fast_stream.go); all others are a goroutine's each (http2.go), between which and
+// the lane lie two bounded buffers. What the answers of all streams bring in a turn
+// goes in one record and one write: with 16 connections of 4 streams that, and the
+// missing hand-overs, made almost six times as many requests as net/http's server did.
+//
+// Rules, choice of target, heads and counting are the same code everywhere (visit.go,
+// sticky.go, roster.go). Targets that speak HTTP/2, gRPC among them, are reached by
+// http.Transport; all others by the pools above. A listener of streams gives each
+// connection to one target (passthrough.go).
 package engine

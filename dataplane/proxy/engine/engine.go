@@ -10,6 +10,8 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/news"
+	"minato/dataplane/proxy/tally"
 	"minato/internal/clock"
 )
 
@@ -18,7 +20,7 @@ type Engine struct {
 	sockets proxy.Sockets
 	clock   clock.Clock
 	log     *slog.Logger
-	news    news
+	news    *news.News
 	tell    atomic.Pointer[func(*proxy.Exchange)]
 
 	laneOptions loop.Options
@@ -41,14 +43,14 @@ type balancer struct {
 	id      string
 	network string
 	sockets map[netip.AddrPort]*socket
-	counts  map[string]*counters // by zone; they only grow
+	counts  map[string]*tally.Counters // by zone; they only grow
 }
 
 // zone returns the counters of a zone.
-func (b *balancer) zone(name string) *counters {
+func (b *balancer) zone(name string) *tally.Counters {
 	c := b.counts[name]
 	if c == nil {
-		c = &counters{}
+		c = &tally.Counters{}
 		b.counts[name] = c
 	}
 	return c
@@ -58,18 +60,18 @@ func (b *balancer) zone(name string) *counters {
 func New(s proxy.Sockets, c clock.Clock, log *slog.Logger, options ...Option) *Engine {
 	e := &Engine{sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*group{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.news.init()
+	e.news = news.New()
 	for _, o := range options {
 		o(e)
 	}
 	e.openLanes()
-	e.work.Go(func() { e.news.run(e.ctx) })
+	e.work.Go(func() { e.news.Run(e.ctx) })
 	e.work.Go(e.sweep)
 	return e
 }
 
 // OnChange implements proxy.Proxy.
-func (e *Engine) OnChange(f func(proxy.Change)) { e.news.subscribe(f) }
+func (e *Engine) OnChange(f func(proxy.Change)) { e.news.Subscribe(f) }
 
 // Set implements proxy.Proxy.
 func (e *Engine) Set(_ context.Context, c *proxy.Config) error {
@@ -81,7 +83,7 @@ func (e *Engine) Set(_ context.Context, c *proxy.Config) error {
 	if e.ctx.Err() != nil {
 		return e.ctx.Err()
 	}
-	users := usersOf(c)
+	users := c.Users()
 	wanted := map[string]bool{}
 	for i := range c.TargetGroups {
 		tg := &c.TargetGroups[i]
@@ -115,7 +117,7 @@ func (e *Engine) setBalancers(c *proxy.Config) {
 			b = nil
 		}
 		if b == nil {
-			b = &balancer{id: lb.ID, network: lb.Network, sockets: map[netip.AddrPort]*socket{}, counts: map[string]*counters{}}
+			b = &balancer{id: lb.ID, network: lb.Network, sockets: map[netip.AddrPort]*socket{}, counts: map[string]*tally.Counters{}}
 			e.balancers[lb.ID] = b
 		}
 		open := map[netip.AddrPort]bool{}
@@ -186,7 +188,7 @@ func (e *Engine) Counters(id string) proxy.Counters {
 	var all proxy.Counters
 	if b := e.balancers[id]; b != nil {
 		for _, c := range b.counts {
-			all = all.Plus(c.read())
+			all = all.Plus(c.Read())
 		}
 	}
 	return all
@@ -200,7 +202,7 @@ func (e *Engine) Account() proxy.Account {
 	for id, b := range e.balancers {
 		zones := map[string]proxy.Counters{}
 		for zone, c := range b.counts {
-			zones[zone] = c.read()
+			zones[zone] = c.Read()
 		}
 		a.LoadBalancers[id] = zones
 	}

@@ -10,6 +10,7 @@ import (
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/multiplex"
 )
 
 // fastState is what a client's connection in a lane is busy with.
@@ -44,7 +45,7 @@ type fastClient struct {
 	conn  *loop.Conn
 	// Where the client speaks TLS: TLS, and what lies below it.
 	secure *tls.Conn
-	below  *pipe
+	below  *multiplex.Pipe
 	since  time.Time
 	state  fastState
 	held   []byte // the present request, and what came after it
@@ -70,17 +71,13 @@ type fastClient struct {
 func (c *fastClient) begin(fd int) {
 	conn, err := c.lane.loop.Add(fd, c)
 	if err != nil {
-		c.s.count.active.Add(-1)
+		c.s.count.Active.Add(-1)
 		return
 	}
-	c.conn = conn
-	c.s.mu.Lock()
-	closed := c.s.ctx.Err() != nil
-	if !closed {
-		c.s.fast[c] = struct{}{}
+	if c.conn = conn; c.below != nil {
+		c.below.To = conn
 	}
-	c.s.mu.Unlock()
-	if closed {
+	if !c.s.enterLane(c) {
 		c.close()
 		return
 	}
@@ -97,16 +94,17 @@ func (c *fastClient) forget() {
 	c.lane.giveFields(c.req.Fields)
 	c.lane.loop.Recycle(c.held)
 	c.req, c.held = http1.Request{}, nil
-	c.s.mu.Lock()
-	delete(c.s.fast, c)
-	c.s.mu.Unlock()
+	c.s.leaveLane(c)
 }
+
+// do has f run on the lane's thread.
+func (c *fastClient) do(f func()) error { return c.lane.loop.Do(f) }
 
 // close ends the connection at once.
 func (c *fastClient) close() {
 	if c.state != fastReleased {
 		c.forget()
-		c.s.count.active.Add(-1)
+		c.s.count.Active.Add(-1)
 		c.conn.Close()
 	}
 }
@@ -134,14 +132,14 @@ func (c *fastClient) handOver(verdict int, late bool) {
 	c.conn.Detach(func(fd int, rest []byte, err error) {
 		a.fd = fd
 		if c.below != nil {
-			c.below.in, c.below.c = rest, nil
+			c.below.In, c.below.To = rest, nil
 		} else {
 			a.prefix = append(a.prefix, rest...)
-			c.s.count.in.Add(uint64(len(rest)))
+			c.s.count.In.Add(uint64(len(rest)))
 		}
 		if err != nil {
 			unix.Close(fd)
-			c.s.count.active.Add(-1)
+			c.s.count.Active.Add(-1)
 			return
 		}
 		c.s.adopt(a)
@@ -202,11 +200,11 @@ func (c *fastClient) Received(p []byte) {
 		return
 	}
 	if c.secure != nil {
-		c.below.in = p
+		c.below.In = p
 		c.decrypt()
 		return
 	}
-	c.s.count.in.Add(uint64(len(p)))
+	c.s.count.In.Add(uint64(len(p)))
 	c.room(len(p))
 	c.held = append(c.held, p...)
 	c.came()
@@ -399,8 +397,8 @@ func (c *fastClient) Ended(err error) {
 
 // left counts a client that left before the answer began.
 func (c *fastClient) left() {
-	c.s.count.requests.Add(1)
-	c.s.count.clientClosed.Add(1)
+	c.s.count.Requests.Add(1)
+	c.s.count.ClientClosed.Add(1)
 	c.note.left()
 	c.close()
 }
@@ -432,7 +430,7 @@ func (c *fastClient) Expired() {
 func (c *fastClient) put(out []byte) {
 	at := c.pending()
 	n := len(out) - len(*at)
-	c.s.count.out.Add(uint64(n))
+	c.s.count.Out.Add(uint64(n))
 	c.wrote += int64(n)
 	*at = out
 }
@@ -462,8 +460,10 @@ func (c *fastClient) flush() {
 	c.conn.Flush()
 }
 
-// done is called when the whole answer was given to the connection.
+// done implements asker.
 func (c *fastClient) done() {
+	c.flush()
+	c.up = nil
 	c.tellNote(int64(c.size), c.wrote)
 	c.target.inflight.Add(-1)
 	c.target, c.a, c.picked, c.wrote = nil, nil, nil, 0

@@ -19,7 +19,7 @@ type fastUpstream struct {
 	pool   *pool
 	node   netip.Addr
 	conn   *loop.Conn
-	c      *fastClient // whose request it has; nil: at rest
+	c      asker // whose request it has; nil: at rest
 	reused bool
 	heard  bool // something of the answer has come
 	closed bool
@@ -32,6 +32,33 @@ type fastUpstream struct {
 	left    int64
 	dec     http1.Decoder
 	last    bool // nothing may follow the answer
+}
+
+// asker is who asked a target something over a lane's connection.
+type asker interface {
+	// touch is called when something moved.
+	touch()
+	// headOnly tells that the answer has no body, whatever its head says.
+	headOnly() bool
+	// answer is given the answer's head; then content pieces of the body. end: the
+	// last one, unless trailers comes after it.
+	answer(u *fastUpstream, r *http1.Response)
+	content(u *fastUpstream, p []byte, end bool)
+	// trailers end a body whose length was not known.
+	trailers(all []http1.Field)
+	// ready passes on what there is, and reports whether more may be read. If not,
+	// the asker calls more when it may.
+	ready() bool
+	// done is called when the whole answer was given; u is somebody else's then.
+	done()
+	// cut is called when the body will not be whole; u is closed.
+	cut()
+	// failed is called when there will be no answer; u is closed. stale tells that
+	// it was used before and said nothing, refused that the target's kernel threw
+	// the request away.
+	failed(stale, refused bool)
+	// expired is called when the connection's deadline has passed.
+	expired()
 }
 
 // take returns a connection at rest to the target, or nil.
@@ -54,52 +81,38 @@ func (u *fastUpstream) begin() {
 	u.conn.SetDeadline(0)
 }
 
-// dial opens a connection to the client's target, in a goroutine.
-func (c *fastClient) dial() {
-	c.dials++
-	t, l, number, node := c.target, c.lane, c.dials, c.node
-	c.s.e.work.Go(func() {
-		fd, err := t.pool.dialSocket(c.s.e.ctx, c.s.b.network, node)
-		if l.loop.Do(func() { c.dialled(t, number, fd, err) }) != nil && err == nil {
+// dial opens a connection to a target, in a goroutine. f is called with what came
+// of it and reports whether it takes the connection; it is asleep.
+func (l *lane) dial(s *socket, t *target, node netip.Addr, f func(u *fastUpstream, err error) bool) {
+	s.e.work.Go(func() {
+		fd, err := t.pool.dialSocket(s.e.ctx, s.b.network, node)
+		if l.loop.Do(func() { l.dialled(s, t, node, fd, err, f) }) != nil && err == nil {
 			unix.Close(fd)
 		}
 	})
 }
 
 // dialled is called with what came of a dial.
-func (c *fastClient) dialled(t *target, number uint32, fd int, err error) {
-	waited := c.state == fastWaiting && c.dials == number
+func (l *lane) dialled(s *socket, t *target, node netip.Addr, fd int, err error, f func(u *fastUpstream, err error) bool) {
 	if err != nil {
-		c.s.count.connErrors.Add(1)
-		t.tally.connErrors.Add(1)
-		switch {
-		case !waited:
-		case isTimeout(err) || errors.Is(err, context.DeadlineExceeded):
-			c.handOver(504, false)
-		default:
-			c.handOver(0, false) // there may be other targets
-		}
+		s.count.ConnErrors.Add(1)
+		t.tally.ConnErrors.Add(1)
+		f(nil, err)
 		return
 	}
-	t.tally.newConns.Add(1)
-	u := &fastUpstream{lane: c.lane, pool: &t.pool, node: c.node}
-	if u.conn, err = c.lane.loop.Add(fd, u); err == nil {
-		if !t.pool.join(u) {
-			u.conn.Close()
-			err = context.Canceled
-		}
+	t.tally.NewConns.Add(1)
+	u := &fastUpstream{lane: l, pool: &t.pool, node: node}
+	if u.conn, err = l.loop.Add(fd, u); err == nil && !t.pool.join(u) {
+		u.conn.Close()
+		err = context.Canceled
 	}
-	switch {
-	case err != nil && waited:
-		c.handOver(0, false)
-	case err != nil:
-	case waited:
-		u.begin()
-		c.touch()
-		u.conn.Read()
-		c.send(u)
-	default:
-		u.conn.Read()
+	if err != nil {
+		f(nil, err)
+		return
+	}
+	u.begin()
+	u.conn.Read()
+	if !f(u, nil) {
 		u.rest()
 	}
 }
@@ -148,6 +161,8 @@ func (u *fastUpstream) Sent() {}
 func (u *fastUpstream) Expired() {
 	if u.c == nil {
 		u.close()
+	} else {
+		u.c.expired()
 	}
 }
 
@@ -159,7 +174,7 @@ func (u *fastUpstream) Ended(err error) {
 		u.close()
 	case err == nil && u.body && u.framing == http1.UntilClose:
 		u.framing = http1.NoBody
-		u.c.put(http1.AppendEnd(u.c.writer(), nil))
+		u.c.trailers(nil)
 		u.last = true
 		u.finish()
 	default:
@@ -171,13 +186,10 @@ func (u *fastUpstream) Ended(err error) {
 // the target simply closed it.
 func (u *fastUpstream) fail(err error) {
 	c := u.c
-	if c.state == fastAnswer {
-		// What is cut short must look so: the client's connection ends within the body.
-		c.keep = false
-		c.tellNote(int64(c.size), c.wrote)
-		c.drop()
-		c.flush()
-		c.last()
+	if u.body {
+		u.c = nil
+		u.close()
+		c.cut()
 		return
 	}
 	// As in exchange: the target's kernel refused the bytes, or they were never sent.
@@ -186,16 +198,9 @@ func (u *fastUpstream) fail(err error) {
 		code, err := unix.GetsockoptInt(u.conn.FD(), unix.SOL_SOCKET, unix.SO_ERROR)
 		refused = err == nil && code != 0
 	}
-	again := u.reused && !u.heard && !c.resent && (c.safe || refused)
-	c.up, u.c = nil, nil
+	u.c = nil
 	u.close()
-	if again {
-		c.s.count.retries.Add(1)
-		c.resent = true
-		c.dial()
-		return
-	}
-	c.handOver(502, false)
+	c.failed(u.reused && !u.heard, refused)
 }
 
 // Received implements loop.Handler.
@@ -225,7 +230,7 @@ func (u *fastUpstream) Received(p []byte) {
 			return
 		}
 		r := &u.lane.resp
-		if err := r.Parse(p[:n], c.isHead); err != nil || r.Status == 101 {
+		if err := r.Parse(p[:n], c.headOnly()); err != nil || r.Status == 101 {
 			u.fail(errors.New("malformed answer"))
 			return
 		}
@@ -258,24 +263,18 @@ func (u *fastUpstream) await(p []byte) {
 
 // answer passes a head on, and what came of the body with it.
 func (u *fastUpstream) answer(r *http1.Response, p []byte) {
-	c := u.c
-	t := u.pool.t
-	c.s.count.requests.Add(1)
-	c.s.count.target.add(r.Status)
-	t.tally.answered(r.Status, c.lane.loop.Now()-c.sentAt)
-	c.note.answered(r.Status)
 	u.body, u.framing, u.left, u.last = true, r.Framing, r.Length, r.Close
 	u.dec.Reset()
-	chunked := r.Framing == http1.UntilClose || r.Framing == http1.Chunked
-	cookies := c.cookies(c.a, t, func(name string) bool { return setsCookie(r.Fields, name) })
-	c.put(c.appendResponse(c.writer(), r, c.keep, chunked, cookies))
-	c.state = fastAnswer
+	u.c.answer(u, r)
 	u.pass(p)
 }
 
 // pass passes a piece of the body on.
 func (u *fastUpstream) pass(p []byte) {
 	c := u.c
+	if c == nil {
+		return
+	}
 	done := false
 	switch u.framing {
 	case http1.NoBody:
@@ -283,60 +282,56 @@ func (u *fastUpstream) pass(p []byte) {
 		u.last = u.last || len(p) > 0
 	case http1.Length:
 		n := min(int64(len(p)), u.left)
-		if c.secure == nil && c.conn.Pending() == 0 && u.conn.Take() {
-			c.lane.loop.Recycle(c.conn.Out)
-			c.conn.Out = nil
-			c.put(p[:n]) // without copying
-		} else {
-			c.put(append(c.writer(), p[:n]...))
-		}
 		u.left -= n
 		done = u.left == 0
 		u.last = u.last || n < int64(len(p))
+		if n > 0 || done {
+			c.content(u, p[:n], done)
+		}
 	case http1.Chunked:
 		content, rest, err := u.dec.Decode(p)
 		if err != nil {
 			u.fail(err)
 			return
 		}
-		c.put(http1.AppendChunk(c.writer(), content))
+		if len(content) > 0 {
+			c.content(u, content, false)
+		}
 		if done = u.dec.Done(); done {
 			trailers, err := u.dec.Trailers(nil)
 			if err != nil {
 				u.fail(err)
 				return
 			}
-			c.put(http1.AppendEnd(c.writer(), trailers))
+			c.trailers(trailers)
 			u.last = u.last || len(rest) > 0
 		}
 	case http1.UntilClose:
-		c.put(http1.AppendChunk(c.writer(), p))
+		if len(p) > 0 {
+			c.content(u, p, false)
+		}
 	}
-	if done {
+	switch {
+	case done:
 		u.finish()
-		return
-	}
-	n := c.conn.Pending()
-	c.flush()
-	if n < maxAhead {
+	case c.ready() && u.c == c:
 		u.more()
 	}
 }
 
 // more asks for the next piece of the body.
 func (u *fastUpstream) more() {
-	if u.framing == http1.Length && u.left > bufferSize && u.c.secure == nil {
+	if c, ok := u.c.(*fastClient); ok && c.secure == nil && u.framing == http1.Length && u.left > bufferSize {
 		u.conn.ReadBig()
 	} else {
 		u.conn.Read()
 	}
 }
 
-// finish is called when the whole answer is in the client's Out.
+// finish is called when the whole answer was given.
 func (u *fastUpstream) finish() {
 	c := u.c
-	c.flush()
-	c.up, u.c = nil, nil
+	u.c = nil
 	if u.last || u.conn.Pending() > 0 {
 		u.close()
 	} else {
@@ -355,5 +350,5 @@ func (p *pool) dialSocket(ctx context.Context, network string, node netip.Addr) 
 		return -1, err
 	}
 	defer conn.Close()
-	return socketOf(conn)
+	return loop.SocketOf(conn)
 }

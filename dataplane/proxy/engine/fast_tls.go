@@ -5,86 +5,12 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/multiplex"
 )
-
-// pipe is what lies below a client's TLS: the socket while a goroutine serves the
-// client (it does all handshakes), memory in a lane, where the loop receives and
-// sends. A read that finds nothing there fails for now only: crypto/tls keeps
-// what it has of a record and goes on the next time.
-type pipe struct {
-	net.Conn             // nil in a lane
-	c        *fastClient // in a lane
-	in       []byte      // received, and not read yet
-}
-
-// notYet is the error of a read that finds nothing.
-type notYet struct{}
-
-// Error implements error.
-func (notYet) Error() string { return "nothing received yet" }
-
-// Timeout implements net.Error.
-func (notYet) Timeout() bool { return true }
-
-// Temporary implements net.Error: crypto/tls asks.
-func (notYet) Temporary() bool { return true }
-
-// Read implements net.Conn.
-func (p *pipe) Read(b []byte) (int, error) {
-	switch {
-	case len(p.in) > 0:
-		n := copy(b, p.in)
-		p.in = p.in[n:]
-		return n, nil
-	case p.Conn != nil:
-		return p.Conn.Read(b)
-	}
-	return 0, notYet{}
-}
-
-// Write implements net.Conn.
-func (p *pipe) Write(b []byte) (int, error) {
-	if p.Conn != nil {
-		return p.Conn.Write(b)
-	}
-	p.c.conn.Out = append(p.c.conn.Writer(), b...)
-	return len(b), nil
-}
-
-// Close implements net.Conn. A lane closes by itself.
-func (p *pipe) Close() error {
-	if p.Conn != nil {
-		return p.Conn.Close()
-	}
-	return nil
-}
-
-// SetDeadline implements net.Conn. Times in a lane are the loop's.
-func (p *pipe) SetDeadline(t time.Time) error {
-	if p.Conn != nil {
-		return p.Conn.SetDeadline(t)
-	}
-	return nil
-}
-
-// SetReadDeadline implements net.Conn.
-func (p *pipe) SetReadDeadline(t time.Time) error {
-	if p.Conn != nil {
-		return p.Conn.SetReadDeadline(t)
-	}
-	return nil
-}
-
-// SetWriteDeadline implements net.Conn.
-func (p *pipe) SetWriteDeadline(t time.Time) error {
-	if p.Conn != nil {
-		return p.Conn.SetWriteDeadline(t)
-	}
-	return nil
-}
 
 // toLane gives a connection whose handshake is done to a lane. It reports false
 // when there is none.
@@ -94,17 +20,24 @@ func (c *client) toLane() bool {
 	if l == nil || !ok {
 		return false
 	}
-	below := conn.NetConn().(*pipe)
-	fd, err := socketOf(c.tcp)
+	below := conn.NetConn().(*multiplex.Pipe)
+	fd, err := loop.SocketOf(c.tcp)
 	if err != nil {
 		return false
 	}
-	f := &fastClient{lane: l, visit: visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls}, since: c.since, secure: conn, below: below}
-	below.Conn, below.c = nil, f
+	v := visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls}
+	var begin func(fd int)
+	if c.tls.NegotiatedProtocol == "h2" {
+		v.connection = connectionName()
+		begin = func(fd int) { (&fastHTTP2{of: v, lane: l}).begin(fd, c.since, conn, below) }
+	} else {
+		begin = (&fastClient{lane: l, visit: v, since: c.since, secure: conn, below: below}).begin
+	}
+	below.Conn = nil
 	c.tcp.Close()
-	if err := l.loop.Do(func() { f.begin(fd) }); err != nil {
+	if err := l.loop.Do(func() { begin(fd) }); err != nil {
 		unix.Close(fd)
-		below.Conn, below.c = c.tcp, nil // closed, as all is
+		below.Conn = c.tcp // closed, as all is
 		return false
 	}
 	c.moved = true
@@ -123,7 +56,7 @@ func (c *fastClient) decrypt() {
 	}
 	c.conn.Flush() // what TLS itself has to say
 	n := len(c.held) - before
-	c.s.count.in.Add(uint64(n))
+	c.s.count.In.Add(uint64(n))
 	if len(c.held) == 0 {
 		c.lane.loop.Recycle(c.held)
 		c.held = nil

@@ -86,8 +86,8 @@ func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 		if u == nil {
 			var err error
 			if u, err = t.pool.dial(c.s.e.ctx, c.s.b.network, c.node); err != nil {
-				c.s.count.connErrors.Add(1)
-				t.tally.connErrors.Add(1)
+				c.s.count.ConnErrors.Add(1)
+				t.tally.ConnErrors.Add(1)
 				if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 					return outcome{status: 504}
 				}
@@ -99,7 +99,7 @@ func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 		if !again {
 			return o
 		}
-		c.s.count.retries.Add(1)
+		c.s.count.Retries.Add(1)
 		fresh = true
 	}
 }
@@ -126,7 +126,7 @@ func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o o
 		err = errors.New("the target switches protocols, which nobody asked for")
 	}
 	if err == nil {
-		u.pool.t.tally.answered(c.resp.Status, time.Since(begun))
+		u.pool.t.tally.Answered(c.resp.Status, time.Since(begun))
 		return outcome{answered: true, keep: c.respond(a, u, up)}, false
 	}
 	gone := c.watch.stop()
@@ -140,7 +140,7 @@ func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o o
 	}
 	switch {
 	case gone:
-		c.s.count.clientClosed.Add(1)
+		c.s.count.ClientClosed.Add(1)
 		c.note.left()
 		return outcome{answered: true}, false
 	case isTimeout(err):
@@ -160,7 +160,7 @@ func (c *client) badUpload(err error) outcome {
 	case isTimeout(err):
 		return outcome{status: 408}
 	}
-	c.s.count.clientClosed.Add(1)
+	c.s.count.ClientClosed.Add(1)
 	c.note.left()
 	return outcome{answered: true}
 }
@@ -186,7 +186,7 @@ func (c *client) await(u *upstream) (heard bool, err error) {
 // respond passes the answer on, whose head is in c.resp. It reports whether the
 // client connection can take another request.
 func (c *client) respond(a *action, u *upstream, up *upload) bool {
-	c.s.count.target.add(c.resp.Status)
+	c.s.count.Target.Add(c.resp.Status)
 	c.note.answered(c.resp.Status)
 	if up != nil && !up.soon() {
 		c.keep = false // the body is still coming; nothing can follow it

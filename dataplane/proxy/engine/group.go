@@ -9,6 +9,7 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/check"
+	"minato/dataplane/proxy/tally"
 )
 
 // group is a target group.
@@ -23,21 +24,21 @@ type group struct {
 
 	mu      sync.Mutex
 	check   proxy.Check
-	user    *user
+	user    *proxy.User
 	targets []*target
-	tallies map[string]*tally // by zone; they only grow
+	tallies map[string]*tally.Tally // by zone; they only grow
 }
 
 func newGroup(e *Engine, id string) *group {
-	return &group{e: e, id: id, token: token(id), tallies: map[string]*tally{}}
+	return &group{e: e, id: id, token: token(id), tallies: map[string]*tally.Tally{}}
 }
 
 // target is one target of a group.
 type target struct {
 	g        *group
 	addr     netip.AddrPort
-	token    string // in cookies
-	tally    *tally // of its zone
+	token    string       // in cookies
+	tally    *tally.Tally // of its zone
 	inflight atomic.Int64
 	pool     pool
 	idle     []idler // by lane
@@ -56,7 +57,7 @@ type target struct {
 }
 
 // set makes tg the wanted state; u is the load balancer that uses the group.
-func (g *group) set(tg *proxy.TargetGroup, u *user) {
+func (g *group) set(tg *proxy.TargetGroup, u *proxy.User) {
 	g.settings.Store(tg)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -109,10 +110,10 @@ func (g *group) set(tg *proxy.TargetGroup, u *user) {
 }
 
 // tallyOf is the tally of a zone. g.mu is held.
-func (g *group) tallyOf(zone string) *tally {
+func (g *group) tallyOf(zone string) *tally.Tally {
 	t := g.tallies[zone]
 	if t == nil {
-		t = &tally{}
+		t = &tally.Tally{}
 		g.tallies[zone] = t
 	}
 	return t
@@ -150,7 +151,7 @@ func (t *target) checkLoop(ctx context.Context) {
 			return
 		}
 		started := t.g.e.clock.Now()
-		result, err := check.Probe(ctx, t.g.e.sockets, u.network, u.node, t.addr, c)
+		result, err := check.Probe(ctx, t.g.e.sockets, u.Network, u.Node, t.addr, c)
 		wait := t.g.e.clock.Paced(c.Interval) - t.g.e.clock.Now().Sub(started)
 		if err != nil {
 			wait = notReadyRetry // the node is not there yet: nobody is to blame
@@ -181,7 +182,7 @@ func (g *group) observe(ctx context.Context, t *target, r proxy.CheckResult, c p
 		if g.settings.Load().CutUnhealthy && t.track.State() == proxy.Unhealthy {
 			t.pool.sever()
 		}
-		g.e.news.add(proxy.Change{TargetGroup: g.id})
+		g.e.news.Add(proxy.Change{TargetGroup: g.id})
 	}
 }
 
@@ -211,7 +212,7 @@ func (g *group) account() map[string]proxy.GroupCounters {
 	defer g.mu.Unlock()
 	zones := map[string]proxy.GroupCounters{}
 	for zone, t := range g.tallies {
-		zones[zone] = t.read()
+		zones[zone] = t.Read()
 	}
 	for _, t := range g.targets {
 		if t.draining || g.user == nil {

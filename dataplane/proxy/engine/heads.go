@@ -2,13 +2,14 @@ package engine
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"slices"
 	"strconv"
-	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/page"
+	"minato/dataplane/proxy/tlsname"
+	"minato/dataplane/proxy/trace"
 )
 
 // websocket reports whether the request asks to become a WebSocket. No other
@@ -52,7 +53,7 @@ func (v *visit) appendRequest(out []byte, websocket bool) []byte {
 	out = append(out, "\r\n"...)
 	out = v.appendTraceID(out)
 	if v.tls != nil && opts.TLSHeaders {
-		out = append(out, "X-Amzn-Tls-Version: "+tlsVersion(v.tls.Version)+"\r\nX-Amzn-Tls-Cipher-Suite: "+cipherName(v.tls.CipherSuite)+"\r\n"...)
+		out = append(out, "X-Amzn-Tls-Version: "+tlsname.Version(v.tls.Version)+"\r\nX-Amzn-Tls-Cipher-Suite: "+tlsname.Cipher(v.tls.CipherSuite)+"\r\n"...)
 	}
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -121,48 +122,22 @@ func (v *visit) appendForwardedFor(out []byte) []byte {
 // appendTraceID makes, or adds to, the id that ALB gives each request.
 func (v *visit) appendTraceID(out []byte) []byte {
 	out = append(out, "X-Amzn-Trace-Id: "...)
-	id := func() {
-		out = append(out, "1-"...)
-		out = appendHex(out, uint64(time.Now().Unix()), 8)
-		out = append(out, '-')
-		out = appendHex(out, rand.Uint64(), 16)
-		out = appendHex(out, rand.Uint64(), 8)
-	}
 	for i := range v.req.Fields {
 		f := &v.req.Fields[i]
 		if f.Known != http1.XAmznTraceID || len(f.Value) == 0 {
 			continue
 		}
 		key := "Root="
-		if containsRoot(f.Value) {
+		if trace.HasRoot(f.Value) {
 			key = "Self="
 		}
 		out = append(out, key...)
-		id()
-		out = append(out, ';')
+		out = append(trace.AppendID(out), ';')
 		out = append(out, f.Value...)
 		return append(out, "\r\n"...)
 	}
-	out = append(out, "Root="...)
-	id()
+	out = trace.AppendID(append(out, "Root="...))
 	return append(out, "\r\n"...)
-}
-
-// appendHex appends the last n hexadecimal digits of v.
-func appendHex(out []byte, v uint64, n int) []byte {
-	for n--; n >= 0; n-- {
-		out = append(out, "0123456789abcdef"[v>>(4*n)&15])
-	}
-	return out
-}
-
-func containsRoot(v []byte) bool {
-	for i := 0; i+5 <= len(v); i++ {
-		if string(v[i:i+5]) == "Root=" && (i == 0 || v[i-1] == ';' || v[i-1] == ' ') {
-			return true
-		}
-	}
-	return false
 }
 
 func appendText(out []byte, name, value string) []byte {
@@ -210,7 +185,7 @@ func (v *visit) appendResponse(out []byte, r *http1.Response, keep, chunked bool
 		}
 	}
 	if !dated {
-		out = appendDate(out)
+		out = page.AppendDate(out)
 	}
 	for i := range v.t.set {
 		out = appendText(out, v.t.set[i].Name, v.t.set[i].Value)

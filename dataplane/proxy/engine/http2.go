@@ -11,6 +11,7 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/page"
 )
 
 // stream2 is one request of an HTTP/2 connection.
@@ -28,16 +29,16 @@ type stream2 struct {
 
 var streams2 = sync.Pool{New: func() any { return new(stream2) }}
 
-// serveStream has one request answered.
-func (c *client) serveStream(w http.ResponseWriter, r *http.Request) {
+// serveStream has one request answered; v is what is known before it is read.
+func serveStream(v visit, w http.ResponseWriter, r *http.Request) {
 	x := streams2.Get().(*stream2)
 	fields := x.req.Fields
-	x.visit = visit{s: c.s, t: c.s.table.Load(), remote: c.remote, node: c.node, tls: c.tls}
+	x.visit = v
+	x.t = v.s.table.Load()
 	x.req.Fields = fields
 	x.w, x.r, x.begun, x.body = w, r, false, r.ContentLength != 0
 	x.flush = w.(http.Flusher).Flush
-	x.s.count.requests.Add(1)
-	x.connection = c.connection
+	x.s.count.Requests.Add(1)
 	tally := x.beginNote()
 	if tally != nil {
 		defer func() { x.endNote(tally) }() // also when the answer is cut short
@@ -62,11 +63,11 @@ func (x *stream2) serve() {
 	case a == nil:
 		x.fail(status)
 	case a.fixed != nil:
-		x.s.count.own.fixed.Add(1)
+		x.s.count.Own.Fixed.Add(1)
 		x.answer(a.fixed.Status, fixedType(a.fixed), a.fixed.Body, "")
 	case a.redirect != nil:
-		x.s.count.own.redirects.Add(1)
-		x.answer(a.redirect.Status, "text/html", page(a.redirect.Status), x.location(a.redirect))
+		x.s.count.Own.Redirects.Add(1)
+		x.answer(a.redirect.Status, "text/html", page.Of(a.redirect.Status), x.location(a.redirect))
 	default:
 		x.forward(a)
 	}
@@ -95,14 +96,14 @@ func (x *stream2) adopt() error {
 }
 
 // fail answers with an error page.
-func (x *stream2) fail(status int) { x.answer(status, "text/html", page(status), "") }
+func (x *stream2) fail(status int) { x.answer(status, "text/html", page.Of(status), "") }
 
 // answer answers without a target.
 func (x *stream2) answer(status int, contentType, content, location string) {
-	x.s.count.own.add(status)
+	x.s.count.Own.Add(status)
 	x.note.own(status, location)
 	h := x.w.Header()
-	h.Set("Server", serverName)
+	h.Set("Server", page.Server)
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	if location != "" {
@@ -147,7 +148,7 @@ func (x *stream2) forward(a *action) {
 			return
 		}
 		if x.r.Context().Err() != nil {
-			x.s.count.clientClosed.Add(1)
+			x.s.count.ClientClosed.Add(1)
 			x.note.left()
 			return
 		}
@@ -186,14 +187,14 @@ func (x *stream2) overHTTP1(a *action, t *target) outcome {
 		if !again {
 			return o
 		}
-		x.s.count.retries.Add(1)
+		x.s.count.Retries.Add(1)
 	}
 }
 
 // noConnection is the outcome when a target was not reached.
 func (x *stream2) noConnection(t *target, err error) outcome {
-	x.s.count.connErrors.Add(1)
-	t.tally.connErrors.Add(1)
+	x.s.count.ConnErrors.Add(1)
+	t.tally.ConnErrors.Add(1)
 	if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 		return outcome{status: 504}
 	}
@@ -229,8 +230,8 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 		}
 		return outcome{status: 502}, false
 	}
-	u.pool.t.tally.answered(x.resp.Status, time.Since(begun))
-	x.s.count.target.add(x.resp.Status)
+	u.pool.t.tally.Answered(x.resp.Status, time.Since(begun))
+	x.s.count.Target.Add(x.resp.Status)
 	x.note.answered(x.resp.Status)
 	err = x.respond(a, u)
 	whole := up.over()

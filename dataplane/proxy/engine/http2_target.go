@@ -43,8 +43,8 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 		return outcome{status: 502}
 	}
 	defer resp.Body.Close()
-	t.tally.answered(resp.StatusCode, time.Since(begun))
-	x.s.count.target.add(resp.StatusCode)
+	t.tally.Answered(resp.StatusCode, time.Since(begun))
+	x.s.count.Target.Add(resp.StatusCode)
 	x.note.answered(resp.StatusCode)
 	h := x.w.Header()
 	h["Content-Type"] = nil
@@ -193,7 +193,7 @@ func (c *carriers) dial(ctx context.Context, t *target, network string, node net
 	if err != nil {
 		return nil, &dialError{err}
 	}
-	t.tally.newConns.Add(1)
+	t.tally.NewConns.Add(1)
 	u := &carrier{conn, c}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,4 +208,11 @@ func (c *carriers) close() {
 	for u := range c.open {
 		u.Conn.Close()
 	}
+}
+
+// unencryptedHTTP2 is HTTP/2 with prior knowledge and nothing else.
+func unencryptedHTTP2() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }

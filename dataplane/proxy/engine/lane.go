@@ -3,18 +3,17 @@ package engine
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/multiplex"
 )
 
 // Option changes how an Engine works.
@@ -23,7 +22,8 @@ type Option func(*Engine)
 // Epoll has the event loops use epoll, even where there is io_uring.
 func Epoll(e *Engine) { e.laneOptions.Epoll = true }
 
-// Goroutines has every connection served by a goroutine of its own.
+// Goroutines has every connection but those that speak HTTP/2 served by a goroutine
+// of its own.
 func Goroutines(e *Engine) { e.noLanes = true }
 
 // lane is an event loop and what its thread has for itself.
@@ -35,17 +35,15 @@ type lane struct {
 	plain []byte         // what is to be encrypted; empty between turns
 	// At rest, to be used again.
 	fields [][]http1.Field
+	opened []byte // see scratch
 }
 
 // maxLanes is how many event loops there are at most.
 const maxLanes = 16
 
-// openLanes starts an event loop for each processor. Without any, goroutines
-// serve all connections.
+// openLanes starts an event loop for each processor. Without any, goroutines serve
+// all connections, and none that speak HTTP/2.
 func (e *Engine) openLanes() {
-	if e.noLanes {
-		return
-	}
 	var all []*lane
 	for n := range min(runtime.GOMAXPROCS(0), maxLanes) {
 		l, err := loop.New(e.laneOptions)
@@ -79,6 +77,14 @@ func (e *Engine) lane() *lane {
 	return best
 }
 
+// scratch is what records are decrypted into.
+func (l *lane) scratch() []byte {
+	if l.opened == nil {
+		l.opened = make([]byte, bufferSize)
+	}
+	return l.opened
+}
+
 func (l *lane) takeFields() []http1.Field {
 	if n := len(l.fields); n > 0 {
 		f := l.fields[n-1]
@@ -101,10 +107,10 @@ type idler struct{ at []*fastUpstream }
 // acceptFast accepts connections for the lanes. It reports false when the
 // listener cannot be asked so, and accept has to.
 func (s *socket) acceptFast(l net.Listener) (bool, error) {
-	if len(s.e.lanes) == 0 {
+	if len(s.e.lanes) == 0 || s.e.noLanes {
 		return false, nil
 	}
-	fd, err := socketOf(l)
+	fd, err := loop.SocketOf(l)
 	if err != nil {
 		return false, nil
 	}
@@ -151,14 +157,14 @@ func (s *socket) acceptFast(l net.Listener) (bool, error) {
 			continue
 		}
 		failures = 0
-		s.admit(fd, addrPort(from))
+		s.admit(fd, loop.AddrPort(from))
 	}
 }
 
 // admit begins with a connection that was accepted.
 func (s *socket) admit(fd int, remote netip.AddrPort) {
-	s.count.conns.Add(1)
-	s.count.active.Add(1)
+	s.count.Conns.Add(1)
+	s.count.Active.Add(1)
 	since := time.Now()
 	if t := s.table.Load(); t.tls != nil || t.stream {
 		s.adopt(adopted{fd: fd, since: since, fresh: true})
@@ -167,36 +173,9 @@ func (s *socket) admit(fd int, remote netip.AddrPort) {
 	l := s.e.lane()
 	c := &fastClient{lane: l, visit: visit{s: s, node: s.at.Addr(), remote: remote}, since: since}
 	if err := l.loop.Do(func() { c.begin(fd) }); err != nil {
-		s.count.active.Add(-1)
+		s.count.Active.Add(-1)
 		unix.Close(fd)
 	}
-}
-
-// socketOf is a descriptor of its own for the socket below a connection or a
-// listener.
-func socketOf(of any) (fd int, err error) {
-	sc, ok := of.(syscall.Conn)
-	if !ok {
-		return -1, errors.New("not a socket")
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if e := raw.Control(func(f uintptr) { fd, err = unix.FcntlInt(f, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
-		return -1, e
-	}
-	return fd, err
-}
-
-func addrPort(a unix.Sockaddr) netip.AddrPort {
-	switch a := a.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-	}
-	return netip.AddrPort{}
 }
 
 // adopted is a connection that a goroutine takes over from a lane.
@@ -220,7 +199,7 @@ func (s *socket) adopt(a adopted) {
 		moved := false
 		defer func() {
 			if !moved {
-				s.count.active.Add(-1)
+				s.count.Active.Add(-1)
 			}
 		}()
 		f := os.NewFile(uintptr(a.fd), "tcp")
@@ -232,7 +211,7 @@ func (s *socket) adopt(a adopted) {
 		c := newClient(s, conn)
 		c.since, c.verdict, c.late, c.connection = a.since, a.verdict, a.late, a.connection
 		if a.secure != nil {
-			a.secure.NetConn().(*pipe).Conn = conn
+			a.secure.NetConn().(*multiplex.Pipe).Conn = conn
 			c.Conn, c.tls = a.secure, a.tls
 		}
 		if len(a.prefix) > 0 {
@@ -250,6 +229,31 @@ func (s *socket) adopt(a adopted) {
 		s.leave(c)
 		moved = c.moved
 	})
+}
+
+// inLane is a client's connection that a lane serves.
+type inLane interface {
+	do(f func()) error
+	leave()
+	close()
+}
+
+// enterLane notes a client that a lane serves; it reports false when the socket is
+// closed.
+func (s *socket) enterLane(c inLane) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.fast[c] = struct{}{}
+	return true
+}
+
+func (s *socket) leaveLane(c inLane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fast, c)
 }
 
 // enter notes a client; it reports false when the socket is closed.

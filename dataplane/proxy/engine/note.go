@@ -2,15 +2,14 @@ package engine
 
 import (
 	"bytes"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/multiplex"
+	"minato/dataplane/proxy/trace"
 )
 
 // note is what is written down of a request while it is served. Visits of load
@@ -40,7 +39,7 @@ func (v *visit) startNote() {
 }
 
 func connectionName() string {
-	return string(appendHex(appendHex(nil, rand.Uint64(), 16), rand.Uint64(), 16))
+	return string(trace.AppendHex(trace.AppendHex(nil, rand.Uint64(), 16), rand.Uint64(), 16))
 }
 
 // severe notes that the request could not be read.
@@ -160,61 +159,21 @@ func (c *client) endNote() {
 	}
 }
 
-// tallied counts the bytes of a request of HTTP/2: of heads what they are as
-// text, since nobody can say what of a compressed one is whose.
-type tallied struct {
-	http.ResponseWriter
-	body    io.ReadCloser
-	in, out atomic.Int64
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *tallied) WriteHeader(status int) {
-	w.out.Add(textSize(w.Header()) + int64(len(":status: 200\r\n")))
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (w *tallied) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	w.out.Add(int64(n))
-	return n, err
-}
-
-// Read implements io.Reader: the request's body.
-func (w *tallied) Read(p []byte) (int, error) {
-	n, err := w.body.Read(p)
-	w.in.Add(int64(n))
-	return n, err
-}
-
-// Close implements io.Closer.
-func (w *tallied) Close() error { return w.body.Close() }
-
-func textSize(h http.Header) (n int64) {
-	for name, values := range h {
-		for _, v := range values {
-			n += int64(len(name) + len(": ") + len(v) + len("\r\n"))
-		}
-	}
-	return n
-}
-
 // beginNote begins the note of a request of HTTP/2.
-func (x *stream2) beginNote() *tallied {
+func (x *stream2) beginNote() *multiplex.Tallied {
 	x.startNote()
 	if x.note == nil {
 		return nil
 	}
-	w := &tallied{ResponseWriter: x.w, body: x.r.Body}
-	w.in.Add(textSize(x.r.Header) + int64(len(x.r.Method)+len(x.r.RequestURI)+len(x.r.Host)))
+	w := &multiplex.Tallied{ResponseWriter: x.w, Body: x.r.Body}
+	w.In.Add(multiplex.TextSize(x.r.Header) + int64(len(x.r.Method)+len(x.r.RequestURI)+len(x.r.Host)))
 	x.w, x.r.Body = w, w
 	return w
 }
 
 // endNote tells of it.
-func (x *stream2) endNote(w *tallied) {
+func (x *stream2) endNote(w *multiplex.Tallied) {
 	if w != nil {
-		x.tellNote(w.in.Load(), w.out.Load())
+		x.tellNote(w.In.Load(), w.Out.Load())
 	}
 }

@@ -29,14 +29,14 @@ func (c *client) passThrough() {
 		}
 		u, err := t.pool.dial(c.s.e.ctx, c.s.b.network, c.node)
 		if err == nil {
-			t.tally.requests.Add(1)
+			t.tally.Requests.Add(1)
 			c.join(u, settings)
 			t.inflight.Add(-1)
 			return
 		}
 		t.inflight.Add(-1)
-		c.s.count.connErrors.Add(1)
-		t.tally.connErrors.Add(1)
+		c.s.count.ConnErrors.Add(1)
+		t.tally.ConnErrors.Add(1)
 		tried = append(tried, t)
 	}
 	c.reset() // nobody took it: the client is refused, as by a target that does not listen
@@ -73,7 +73,7 @@ func (c *client) target(g *group, settings *proxy.TargetGroup, tried []*target) 
 func (c *client) join(u *upstream, settings *proxy.TargetGroup) {
 	defer u.close()
 	u.idle, u.busy = c.idle, c.busy
-	u.in, u.out = &u.pool.t.tally.in, &u.pool.t.tally.out
+	u.in, u.out = &u.pool.t.tally.In, &u.pool.t.tally.Out
 	if settings.ProxyProtocol {
 		at, _ := c.tcp.LocalAddr().(*net.TCPAddr)
 		if at == nil || u.send(proxyHeader(c.remote, at.AddrPort())) != nil {

@@ -81,12 +81,12 @@ func (p *pool) dial(ctx context.Context, network string, node netip.Addr) (*upst
 	if err != nil {
 		return nil, err
 	}
-	p.t.tally.newConns.Add(1)
+	p.t.tally.NewConns.Add(1)
 	u := &upstream{pool: p, node: node}
 	u.Conn = conn
 	if p.t.g.settings.Load().TLS {
 		if u.Conn, err = toTarget(ctx, conn); err != nil {
-			p.t.tally.tlsErrors.Add(1)
+			p.t.tally.TLSErrors.Add(1)
 			return nil, err
 		}
 	}

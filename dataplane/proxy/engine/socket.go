@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/tally"
 )
 
 const (
@@ -27,8 +28,8 @@ type socket struct {
 	b      *balancer
 	at     netip.AddrPort
 	table  atomic.Pointer[table]
-	count  *counters   // of the node's zone
-	tls    *tls.Config // of every connection, where the listener has TLS
+	count  *tally.Counters // of the node's zone
+	tls    *tls.Config     // of every connection, where the listener has TLS
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -36,11 +37,11 @@ type socket struct {
 	l       net.Listener
 	err     error
 	clients map[*client]struct{}
-	fast    map[*fastClient]struct{}
+	fast    map[inLane]struct{}
 }
 
 func (e *Engine) open(b *balancer, at netip.AddrPort, t *table) *socket {
-	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}, fast: map[*fastClient]struct{}{}}
+	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}, fast: map[inLane]struct{}{}}
 	s.table.Store(t)
 	s.tls = s.baseTLS()
 	s.ctx, s.cancel = context.WithCancel(e.ctx)
@@ -80,7 +81,7 @@ func (s *socket) report(l net.Listener, err error) bool {
 	s.l, s.err = l, err
 	s.mu.Unlock()
 	if changed {
-		s.e.news.add(proxy.Change{LoadBalancer: s.b.id})
+		s.e.news.Add(proxy.Change{LoadBalancer: s.b.id})
 	}
 	return changed
 }
@@ -114,11 +115,13 @@ func (s *socket) accept(l net.Listener) error {
 			conn.Close()
 			return net.ErrClosed
 		}
-		s.count.conns.Add(1)
-		s.count.active.Add(1)
+		s.count.Conns.Add(1)
+		s.count.Active.Add(1)
 		s.e.work.Go(func() {
 			c.serve(true)
-			s.count.active.Add(-1)
+			if !c.moved {
+				s.count.Active.Add(-1)
+			}
 			s.leave(c)
 		})
 	}
@@ -134,8 +137,8 @@ func (s *socket) close() {
 		if s.e.ctx.Err() != nil {
 			break // the loops end with all their connections
 		}
-		c.lane.loop.Do(c.leave)
-		time.AfterFunc(finishWithin, func() { c.lane.loop.Do(c.close) })
+		c.do(c.leave)
+		time.AfterFunc(finishWithin, func() { c.do(c.close) })
 	}
 	for c := range s.clients {
 		// The connection below TLS: the client itself may be in its handshake.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"strings"
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/multiplex"
 )
 
 // handshakeTime is how long a client's handshake may take.
@@ -49,9 +49,9 @@ func (s *socket) baseTLS() *tls.Config {
 func (c *client) handshake() bool {
 	ctx, cancel := context.WithTimeout(c.s.e.ctx, handshakeTime)
 	defer cancel()
-	conn := tls.Server(&pipe{Conn: c.tcp}, c.s.tls)
+	conn := tls.Server(&multiplex.Pipe{Conn: c.tcp}, c.s.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
-		c.s.count.tlsErrors.Add(1)
+		c.s.count.TLSErrors.Add(1)
 		return false
 	}
 	state := conn.ConnectionState()
@@ -68,21 +68,4 @@ func toTarget(ctx context.Context, conn net.Conn, alpn ...string) (net.Conn, err
 		return nil, err
 	}
 	return t, nil
-}
-
-// tlsVersion is a version's name as ALB tells it to targets.
-func tlsVersion(v uint16) string { return strings.Replace(tls.VersionName(v), "TLS ", "TLSv", 1) }
-
-// cipherName is a cipher suite's name as OpenSSL, and so ALB, knows it.
-func cipherName(id uint16) string {
-	name := tls.CipherSuiteName(id)
-	if id>>8 == 0x13 {
-		return name
-	}
-	name = strings.TrimPrefix(name, "TLS_")
-	name = strings.Replace(name, "_WITH_", "-", 1)
-	name = strings.TrimPrefix(strings.ReplaceAll(name, "_", "-"), "RSA-")
-	name = strings.ReplaceAll(strings.ReplaceAll(name, "AES-128", "AES128"), "AES-256", "AES256")
-	name = strings.Replace(name, "-CBC-", "-", 1)
-	return strings.Replace(name, "CHACHA20-POLY1305-SHA256", "CHACHA20-POLY1305", 1)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"net/netip"
+	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
@@ -81,3 +82,10 @@ func (v *visit) fits(p proxy.Protocol, http2 bool) bool {
 
 // zone is where the node stands that took the request.
 func (v *visit) zone() string { return v.t.zones[v.node] }
+
+// answered counts a request that a target answered after so long.
+func (v *visit) answered(t *target, status int, after time.Duration) {
+	v.s.count.Requests.Add(1)
+	v.s.count.Target.Add(status)
+	t.tally.Answered(status, after)
+}

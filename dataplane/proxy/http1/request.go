@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"unsafe"
 )
 
 // Request is the head of a request. Its slices lie in the buffer it was parsed
@@ -129,9 +130,10 @@ func (r *Request) Safe() bool {
 }
 
 // Adopt makes r a request that came by another protocol, which framed it: length
-// is that of its body, -1 when it is not known. Fields are added after it.
+// is that of its body, -1 when it is not known. Fields are added after it. The
+// strings are not copied.
 func (r *Request) Adopt(method, target, host string, length int64) error {
-	*r = Request{common: common{Fields: r.Fields[:0], Minor: 1}, Method: []byte(method), Target: []byte(target), Host: []byte(host)}
+	*r = Request{common: common{Fields: r.Fields[:0], Minor: 1}, Method: bytesOf(method), Target: bytesOf(target), Host: bytesOf(host)}
 	switch {
 	case !all(r.Method, isToken) || len(target) == 0 || !all(r.Target, isURI):
 		return bad("malformed pseudo-header field")
@@ -148,10 +150,15 @@ func (r *Request) Adopt(method, target, host string, length int64) error {
 // Add adds a field to an adopted request. What frames messages or ends at a
 // connection is none of the message's there.
 func (r *Request) Add(name, value string) error {
-	f := Field{Name: []byte(name), Value: []byte(value), Known: lookup([]byte(name))}
+	f := Field{Name: bytesOf(name), Value: bytesOf(value)}
+	f.Known = lookup(f.Name)
 	if f.Known == Suspicious || len(name) == 0 || !all(f.Name, isToken) || !all(f.Value, isValue) {
 		return bad("malformed header field")
 	}
 	r.Fields = append(r.Fields, f)
 	return nil
 }
+
+// bytesOf are the bytes of a string, where they are: nobody writes to what lies in
+// a Request.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

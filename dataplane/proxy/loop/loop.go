@@ -35,6 +35,7 @@ type Loop struct {
 	big    [][]byte
 	bigOut int // big buffers that are in use
 	spare  []func()
+	later  []func()
 	count  atomic.Int64 // connections
 }
 
@@ -125,6 +126,10 @@ func (l *Loop) Do(f func()) error {
 	return nil
 }
 
+// Later has f run when everything that happened in this turn was handled, so that
+// what comes of it can go together. Only on the loop's thread.
+func (l *Loop) Later(f func()) { l.later = append(l.later, f) }
+
 func (l *Loop) ring() {
 	one := uint64(1)
 	unix.Write(l.wake, (*[8]byte)(unsafe.Pointer(&one))[:])
@@ -206,6 +211,11 @@ func (l *Loop) dequeue() bool {
 		todo[i] = nil
 	}
 	l.spare = todo
+	for i := 0; i < len(l.later); i++ {
+		l.later[i]()
+		l.later[i] = nil
+	}
+	l.later = l.later[:0]
 	return closed
 }
 

@@ -1,4 +1,5 @@
-package engine
+// Package news tells what changed.
+package news
 
 import (
 	"context"
@@ -7,27 +8,29 @@ import (
 	"minato/dataplane/proxy"
 )
 
-// news gathers changes and tells them one at a time from a goroutine of its
+// News gathers changes and tells them one at a time from a goroutine of its
 // own; what changed twice before it was told is told once.
-type news struct {
+type News struct {
 	mu      sync.Mutex
 	tell    func(proxy.Change)
 	pending map[proxy.Change]bool
 	wake    chan struct{}
 }
 
-func (n *news) init() {
-	n.pending = map[proxy.Change]bool{}
-	n.wake = make(chan struct{}, 1)
+// New makes one that has nothing to tell.
+func New() *News {
+	return &News{pending: map[proxy.Change]bool{}, wake: make(chan struct{}, 1)}
 }
 
-func (n *news) subscribe(f func(proxy.Change)) {
+// Subscribe gives the function that is told.
+func (n *News) Subscribe(f func(proxy.Change)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.tell = f
 }
 
-func (n *news) add(c proxy.Change) {
+// Add notes a change.
+func (n *News) Add(c proxy.Change) {
 	n.mu.Lock()
 	n.pending[c] = true
 	n.mu.Unlock()
@@ -37,7 +40,8 @@ func (n *news) add(c proxy.Change) {
 	}
 }
 
-func (n *news) run(ctx context.Context) {
+// Run tells until the context ends.
+func (n *News) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
