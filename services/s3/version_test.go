@@ -60,17 +60,6 @@ func (m *model) listed() (out []string) {
 	return out
 }
 
-func (m *model) files() (n int) {
-	for _, of := range m.keys {
-		for _, k := range of {
-			if !k.marker {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // TestVersionsModel holds a bucket to the model, whatever is done to it.
 func TestVersionsModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

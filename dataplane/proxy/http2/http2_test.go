@@ -321,7 +321,7 @@ func TestWindows(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	// The connection's window, which two streams share.
-	l, s, p, send = start(t)
+	l, _, p, send = start(t)
 	p.f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 	p.head(1, true)
 	p.head(3, true)
@@ -409,7 +409,7 @@ func TestAbuse(t *testing.T) {
 		})
 	}
 	// More requests at once than are allowed, and cancelled ones among many that are answered.
-	l, s, p, send := start(t)
+	_, s, p, send := start(t)
 	for i := range MaxStreams + 1 {
 		p.head(uint32(2*i+1), true)
 	}
@@ -417,7 +417,7 @@ func TestAbuse(t *testing.T) {
 	if got := said(t, s); s.Streams() != MaxStreams || len(got) != 1 || got[0] != fmt.Sprintf("reset %d REFUSED_STREAM", 2*MaxStreams+1) {
 		t.Errorf("%d streams, %q", s.Streams(), got)
 	}
-	l, s, p, send = start(t)
+	l, _, p, send := start(t)
 	for i := range 4 * maxResets {
 		id := uint32(2*i + 1)
 		p.head(id, true)
@@ -430,7 +430,7 @@ func TestAbuse(t *testing.T) {
 		}
 	}
 	// A head that is longer than what is read.
-	l, s, p, send = start(t)
+	l, _, p, send = start(t)
 	b := p.block(append(append([]string{}, get...), "x", strings.Repeat("a", 3000))...)
 	b = append(b, bytes.Repeat([]byte{0x80 | 62}, 40)...) // x again, of the table
 	p.f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: b, EndHeaders: true, EndStream: true})
