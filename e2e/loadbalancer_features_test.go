@@ -50,6 +50,8 @@ func (e *edge) features() {
 		{"bodies", (*front).bodies},
 		{"own answers", (*front).ownAnswers},
 		{"targets", (*front).choices},
+		{"slow start", (*front).slowStart},
+		{"clients that leave", (*front).clientsLeave},
 		{"draining", (*front).drains},
 		{"changes under load", (*front).changesUnderLoad},
 	} {
@@ -363,6 +365,38 @@ func (f *front) choices() {
 			}
 			return true
 		})
+	}
+}
+
+// slowStart has a target come to one that serves already: it gets few requests
+// at first, and as many as the other when its time is over.
+func (f *front) slowStart() {
+	group := f.group("slow", nil, map[string]string{"slow_start.duration_seconds": "900"}, f.targets[1])
+	f.rule(to(group), "path-pattern=/count/ramp*")
+	f.healthy(f.groups["slow"], 1)
+	_, err := f.elb.RegisterTargets(f.Context(), &elb.RegisterTargetsInput{TargetGroupArn: group.TargetGroupArn, Targets: []elbtypes.TargetDescription{{Id: aws.String(f.targets[0])}}})
+	f.must(err)
+	f.healthy(f.groups["slow"], 2)
+	f.get("/count/ramp?[1-40]")
+	if young, old := served("ramp one").Load(), served("ramp two").Load(); young+old != 40 || young > 15 {
+		f.Errorf("%d of the young target and %d of the old one", young, old)
+	}
+	f.attributes(f.groups["slow"], map[string]string{"slow_start.duration_seconds": "0"})
+	f.soon("requests in turns", func() bool {
+		young, old := served("ramp one").Load(), served("ramp two").Load()
+		f.get("/count/ramp?[1-10]")
+		return served("ramp one").Load()-young >= 4 && served("ramp two").Load()-old >= 4
+	})
+}
+
+// manyLeave is how many clients leave: more than get a 4XX for any other reason.
+const manyLeave = 120
+
+// clientsLeave has clients leave before the answer: ALB's 460, which nobody is
+// answered, and which its metric counts in the end. wrk leaves when its time is over.
+func (f *front) clientsLeave() {
+	if out, err := f.run("wrk", "-t1", "-c"+strconv.Itoa(manyLeave), "-d1s", "http://"+f.alb+":8080/hang"); err != nil || !strings.Contains(out, "  0 requests in") {
+		f.Errorf("%v\n%s", err, out)
 	}
 }
 

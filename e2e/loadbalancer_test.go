@@ -442,7 +442,7 @@ func TestLoadBalancer(t *testing.T) {
 			web := "Name=TargetGroup,Value=" + full(e.out["Web"])
 			return sum("AWS/ApplicationELB", "RequestCount", "Sum", lb) >= 500 && sum("AWS/ApplicationELB", "HTTPCode_Target_2XX_Count", "Sum", lb, web) >= 500 &&
 				sum("AWS/ApplicationELB", "HealthyHostCount", "Maximum", lb, web) >= 2 && sum("AWS/ApplicationELB", "TargetResponseTime", "Average", lb) > 0 &&
-				sum("AWS/ApplicationELB", "RequestCountPerTarget", "Sum", web) > 0
+				sum("AWS/ApplicationELB", "RequestCountPerTarget", "Sum", web) > 0 && sum("AWS/ApplicationELB", "HTTPCode_ELB_4XX_Count", "Sum", lb) >= manyLeave
 		})
 	})
 	e.part("certificates in use", func(e *edge) {

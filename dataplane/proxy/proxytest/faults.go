@@ -139,7 +139,7 @@ func truncated(e *env) {
 }
 
 func clientLeaves(e *env) {
-	left := make(chan error, 1)
+	left := make(chan error, 200)
 	e.targets(e.serve(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
@@ -156,6 +156,17 @@ func clientLeaves(e *env) {
 		e.t.Error(err)
 	}
 	e.until("the count of 460", func() bool { return e.p.Counters("lb").ClientClosed == 1 && e.healths()[0].InFlight == 0 })
+	// Many at once, on connections of their own: each counts.
+	const many = 100
+	all := make([]*conn, many)
+	for i := range all {
+		all[i] = e.dial()
+		all[i].send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	}
+	for _, c := range all {
+		c.Conn.Close()
+	}
+	e.until("the count of all", func() bool { return e.p.Counters("lb").ClientClosed == 1+many && e.healths()[0].InFlight == 0 })
 }
 
 func refusedElsewhere(e *env) {
