@@ -29,4 +29,8 @@
 //
 // One goroutine watches each task that runs: it waits for its end, for that of
 // its log writer, and across restarts of containerd.
+//
+// What a containerd that is killed leaves behind is looked for when one starts:
+// layers of containers that are gone (collect.go), and shims that it had started
+// and not yet written down (stray.go).
 package containerd
