@@ -157,8 +157,9 @@ func TestScalingFollowsTheLoad(t *testing.T) {
 		service string
 		rate    int
 	}{{"web", 30}, {"work", 12}, {"steps", 10}} { // work: a fifth to a quarter of a processor, which is all it has
-		answers[v.service] = &atomic.Int64{}
-		all.Go(func() { visitors(ctx, fmt.Sprintf("http://%s:%d/", e.alb, 80+i), v.rate, answers[v.service]) })
+		answered := new(atomic.Int64)
+		answers[v.service] = answered
+		all.Go(func() { visitors(ctx, fmt.Sprintf("http://%s:%d/", e.alb, 80+i), v.rate, answered) })
 	}
 	reached(map[string]int{"web": 3, "work": 3, "steps": 3})
 	cancel()
