@@ -96,6 +96,7 @@ func (w *world) connect() (err error) {
 		Region: region, BaseEndpoint: aws.String(w.env["AWS_ENDPOINT_URL"]),
 		Credentials: credentials.NewStaticCredentialsProvider(w.env["AWS_ACCESS_KEY_ID"], w.env["AWS_SECRET_ACCESS_KEY"], ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+		HTTPClient:  harness.NewSDKClient(),
 	}
 	w.ec2, w.ecs, w.ecr = ec2.NewFromConfig(cfg), ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg)
 	w.elb, w.cfn, w.iam = elb.NewFromConfig(cfg), cloudformation.NewFromConfig(cfg), iam.NewFromConfig(cfg)
