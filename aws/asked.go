@@ -38,3 +38,14 @@ func asks(v reflect.Value) bool {
 	}
 	return !v.IsZero()
 }
+
+// Text is a string member of an input, by its Go name, "" where the input has no
+// such member: what is asked of many operations and is a part of some.
+func Text(in any, member string) string {
+	f := reflect.ValueOf(in).Elem().FieldByName(member)
+	if !f.IsValid() {
+		return ""
+	}
+	p, _ := f.Interface().(*string)
+	return Val(p)
+}

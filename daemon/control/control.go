@@ -161,6 +161,9 @@ func (c *Client) Kill(ctx context.Context) error {
 	if perr != nil {
 		return perr
 	}
+	if peer.Pid <= 0 { // it is in another PID namespace, and this number is a group of ours
+		return errors.New("the daemon's process cannot be seen from here")
+	}
 	return unix.Kill(int(peer.Pid), unix.SIGKILL)
 }
 

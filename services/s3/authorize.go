@@ -39,10 +39,10 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	if a := actions[action]; a != "" {
 		action = a
 	}
-	if other := versioned[action]; other != "" && text(in, "VersionId") != "" {
+	if other := versioned[action]; other != "" && aws.Text(in, "VersionId") != "" {
 		action = other
 	}
-	name, key := text(in, "Bucket"), text(in, "Key")
+	name, key := aws.Text(in, "Bucket"), aws.Text(in, "Key")
 	if name == "" {
 		return []gateway.Check{{Action: "s3:" + action, Resource: "*"}}
 	}
@@ -132,7 +132,7 @@ func requestKeys(to map[string][]string, in any) {
 		"ServerSideEncryption": "s3:x-amz-server-side-encryption", "StorageClass": "s3:x-amz-storage-class", "ObjectOwnership": "s3:x-amz-object-ownership",
 		"VersionId": "s3:VersionId", "IfMatch": "s3:if-match", "IfNoneMatch": "s3:if-none-match",
 	} {
-		if v := text(in, member); v != "" {
+		if v := aws.Text(in, member); v != "" {
 			to[key] = []string{v}
 		}
 	}

@@ -141,7 +141,7 @@ func (s *Service) ListBuckets(ctx context.Context, in *api.ListBucketsInput) (*a
 	if in.MaxBuckets == nil {
 		most = len(all)
 	} else if most < 1 || most > 10_000 {
-		return nil, invalidArgument("max-buckets", text(in, "MaxBuckets"), "Argument max-buckets must be an integer between 1 and 10000")
+		return nil, invalidArgument("max-buckets", aws.Text(in, "MaxBuckets"), "Argument max-buckets must be an integer between 1 and 10000")
 	}
 	out := &api.ListBucketsOutput{Buckets: []api.Bucket{}, Owner: ownerOf(account), Prefix: in.Prefix}
 	for _, b := range all {

@@ -35,8 +35,8 @@ type headers struct {
 // headersOf reads the headers of an input.
 func headersOf(in any) (headers, error) {
 	h := headers{
-		ContentType: text(in, "ContentType"), ContentEncoding: text(in, "ContentEncoding"), ContentLanguage: text(in, "ContentLanguage"),
-		ContentDisposition: text(in, "ContentDisposition"), CacheControl: text(in, "CacheControl"), Expires: text(in, "Expires"),
+		ContentType: aws.Text(in, "ContentType"), ContentEncoding: aws.Text(in, "ContentEncoding"), ContentLanguage: aws.Text(in, "ContentLanguage"),
+		ContentDisposition: aws.Text(in, "ContentDisposition"), CacheControl: aws.Text(in, "CacheControl"), Expires: aws.Text(in, "Expires"),
 	}
 	if h.ContentType == "" {
 		h.ContentType = "binary/octet-stream"

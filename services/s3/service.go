@@ -222,10 +222,10 @@ func refuse(in any) error {
 			return notServed(u.what)
 		}
 	}
-	if sse := text(in, "ServerSideEncryption"); sse != "" && sse != api.ServerSideEncryptionAes256 && sse != api.ServerSideEncryptionAwsKms {
+	if sse := aws.Text(in, "ServerSideEncryption"); sse != "" && sse != api.ServerSideEncryptionAes256 && sse != api.ServerSideEncryptionAwsKms {
 		return notServed("x-amz-server-side-encryption: " + sse)
 	}
-	if class := text(in, "StorageClass"); class != "" && class != api.StorageClassStandard {
+	if class := aws.Text(in, "StorageClass"); class != "" && class != api.StorageClassStandard {
 		return notServed("x-amz-storage-class: " + class)
 	}
 	return refuseACL(in)
@@ -235,23 +235,13 @@ func refuse(in any) error {
 func refuseACL(in any) error {
 	granted := false
 	for _, member := range []string{"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"} {
-		granted = granted || text(in, member) != ""
+		granted = granted || aws.Text(in, member) != ""
 	}
-	switch acl := text(in, "ACL"); {
+	switch acl := aws.Text(in, "ACL"); {
 	case !granted && (acl == "" || acl == api.ObjectCannedACLPrivate || acl == api.ObjectCannedACLBucketOwnerFullControl):
 		return nil
 	case reflect.TypeOf(in) == reflect.TypeFor[*api.CreateBucketInput]():
 		return failure(http.StatusBadRequest, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
 	}
 	return failure(http.StatusBadRequest, "AccessControlListNotSupported", "The bucket does not allow ACLs")
-}
-
-// text is a string member of an input that may not have it.
-func text(in any, name string) string {
-	f := reflect.ValueOf(in).Elem().FieldByName(name)
-	if !f.IsValid() {
-		return ""
-	}
-	p, _ := f.Interface().(*string)
-	return aws.Val(p)
 }

@@ -286,7 +286,7 @@ func choosePart(u upload, have []part, listed []api.CompletedPart) ([]part, erro
 
 // samePart compares the checksum that a client lists with a part.
 func samePart(u upload, l api.CompletedPart, p part) bool {
-	claim := text(&l, "Checksum"+string(u.Algorithm))
+	claim := aws.Text(&l, "Checksum"+string(u.Algorithm))
 	return claim == "" || claim == p.Checksum
 }
 
@@ -332,7 +332,7 @@ func claims(in *api.CompleteMultipartUploadInput, o object) error {
 	if t := aws.Val(in.ChecksumType); t != "" && t != o.Checksum.Type {
 		return invalidRequest("The upload was created using the " + o.Checksum.Type + " checksum mode. The complete request must use the same checksum mode.")
 	}
-	claim := text(in, "Checksum"+string(o.Checksum.Algorithm))
+	claim := aws.Text(in, "Checksum"+string(o.Checksum.Algorithm))
 	if claim != "" && claim != o.Checksum.Value {
 		return failure(http.StatusBadRequest, "BadDigest", "The "+string(o.Checksum.Algorithm)+" you specified did not match the calculated checksum.")
 	}

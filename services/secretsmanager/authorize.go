@@ -2,7 +2,6 @@ package secretsmanager
 
 import (
 	"context"
-	"reflect"
 	"strconv"
 
 	"minato/aws"
@@ -38,7 +37,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 		}
 		return out
 	}
-	id := text(in, "SecretId")
+	id := aws.Text(in, "SecretId")
 	if id == "" {
 		return []gateway.Check{c}
 	}
@@ -71,7 +70,7 @@ func keys(in any) map[string][]string {
 		"Name": "secretsmanager:Name", "Description": "secretsmanager:Description", "KmsKeyId": "secretsmanager:KmsKeyId", "VersionId": "secretsmanager:VersionId",
 		"VersionStage": "secretsmanager:VersionStage", "RotationLambdaARN": "secretsmanager:RotationLambdaARN",
 	} {
-		if v := text(in, member); v != "" {
+		if v := aws.Text(in, member); v != "" {
 			out[key] = []string{v}
 		}
 	}
@@ -96,14 +95,4 @@ func keys(in any) map[string][]string {
 		out["aws:TagKeys"] = append(out["aws:TagKeys"], aws.Val(t.Key))
 	}
 	return out
-}
-
-// text is a string member of an input that may not have it.
-func text(in any, name string) string {
-	f := reflect.ValueOf(in).Elem().FieldByName(name)
-	if !f.IsValid() {
-		return ""
-	}
-	p, _ := f.Interface().(*string)
-	return aws.Val(p)
 }

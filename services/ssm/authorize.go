@@ -2,7 +2,6 @@ package ssm
 
 import (
 	"context"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -30,7 +29,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 		c.Context["ssm:Recursive"] = []string{strconv.FormatBool(aws.Val(in.Recursive))}
 		return []gateway.Check{c}
 	default:
-		names = []string{text(in, "Name") + text(in, "ResourceId")}
+		names = []string{aws.Text(in, "Name") + aws.Text(in, "ResourceId")}
 	}
 	if len(names) == 0 {
 		return []gateway.Check{{Action: op.Action(), Resource: p.Of("ssm", "*")}}
@@ -84,14 +83,4 @@ func requested(c gateway.Check, in any) []gateway.Check {
 		out = append(out, c)
 	}
 	return out
-}
-
-// text is a string member of an input that may not have it.
-func text(in any, name string) string {
-	f := reflect.ValueOf(in).Elem().FieldByName(name)
-	if !f.IsValid() {
-		return ""
-	}
-	p, _ := f.Interface().(*string)
-	return aws.Val(p)
 }

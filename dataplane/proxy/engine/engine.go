@@ -123,6 +123,7 @@ func (e *Engine) setBalancers(c *proxy.Config) {
 		open := map[netip.AddrPort]bool{}
 		for j := range lb.Listeners {
 			t := compile(b, lb, &lb.Listeners[j], e.groups)
+			t.tls = tlsConfig(lb, &lb.Listeners[j], len(e.lanes) > 0)
 			for _, node := range lb.Nodes {
 				at := netip.AddrPortFrom(node.Addr, lb.Listeners[j].Port)
 				open[at] = true

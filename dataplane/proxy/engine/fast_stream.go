@@ -271,21 +271,8 @@ func (x *fastStream) answer(_ *fastUpstream, r *http1.Response) {
 	dated := false
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		switch f.Known {
-		case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TransferEncoding, http1.Upgrade, http1.Suspicious:
-			continue
-		case http1.ContentLength:
-			if r.Framing == http1.Chunked || r.Status == 204 {
-				continue
-			}
-		case http1.Server:
-			if x.t.hide {
-				continue
-			}
-		case http1.Date:
-			dated = true
-		}
-		if !f.Dropped && (len(x.t.set) == 0 || !x.t.sets(f.Name)) {
+		dated = dated || f.Known == http1.Date
+		if x.t.passesHTTP2(f, r) {
 			b = http2.AppendField(b, f.Name, f.Value)
 		}
 	}

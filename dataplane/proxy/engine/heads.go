@@ -150,6 +150,35 @@ func (t *table) sets(name []byte) bool {
 	return slices.ContainsFunc(t.set, func(f proxy.HeaderField) bool { return bytes.EqualFold(name, []byte(f.Name)) })
 }
 
+// passes reports whether a field of a target's answer goes on to the client. Those
+// that are about the target's connection do not, nor the length of what is sent in
+// chunks or not at all, nor what the listener's attributes hide or replace.
+func (t *table) passes(f *http1.Field, r *http1.Response, chunked bool) bool {
+	switch f.Known {
+	case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TransferEncoding:
+		return false
+	case http1.ContentLength:
+		if r.Status == 204 || chunked {
+			return false
+		}
+	case http1.Upgrade:
+		if r.Status == 101 {
+			return false
+		}
+	case http1.Server:
+		if t.hide {
+			return false
+		}
+	}
+	return !f.Dropped && (len(t.set) == 0 || !t.sets(f.Name))
+}
+
+// passesHTTP2 is passes for a client that speaks HTTP/2, where a connection is not
+// switched to anything and nothing may look like a length.
+func (t *table) passesHTTP2(f *http1.Field, r *http1.Response) bool {
+	return f.Known != http1.Upgrade && f.Known != http1.Suspicious && t.passes(f, r, r.Framing == http1.Chunked)
+}
+
 // appendResponse writes the target's head for the client. keep tells whether the
 // connection takes another request, chunked how the body is sent, cookies what
 // stickiness adds.
@@ -162,25 +191,8 @@ func (v *visit) appendResponse(out []byte, r *http1.Response, keep, chunked bool
 	dated := false
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		switch f.Known {
-		case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TransferEncoding:
-			continue
-		case http1.ContentLength:
-			if r.Status == 204 || chunked {
-				continue
-			}
-		case http1.Upgrade:
-			if r.Status == 101 {
-				continue
-			}
-		case http1.Server:
-			if v.t.hide {
-				continue
-			}
-		case http1.Date:
-			dated = true
-		}
-		if !f.Dropped && (len(v.t.set) == 0 || !v.t.sets(f.Name)) {
+		dated = dated || f.Known == http1.Date
+		if v.t.passes(f, r, chunked) {
 			out = http1.AppendField(out, f.Name, f.Value)
 		}
 	}

@@ -273,19 +273,7 @@ func (x *stream2) respond(a *action, u *upstream) error {
 	h["Content-Type"] = nil // never guessed
 	for i := range x.resp.Fields {
 		f := &x.resp.Fields[i]
-		switch f.Known {
-		case http1.Connection, http1.KeepAlive, http1.ProxyConnection, http1.TransferEncoding, http1.Upgrade, http1.Suspicious:
-			continue
-		case http1.ContentLength:
-			if x.resp.Framing == http1.Chunked {
-				continue
-			}
-		case http1.Server:
-			if x.t.hide {
-				continue
-			}
-		}
-		if !f.Dropped {
+		if x.t.passesHTTP2(f, &x.resp) {
 			name := http.CanonicalHeaderKey(string(f.Name))
 			h[name] = append(h[name], string(f.Value))
 		}

@@ -47,7 +47,7 @@ type share struct {
 }
 
 func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[string]*group) *table {
-	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, set: l.SetHeaders, stream: l.Stream, zones: map[netip.Addr]string{}, tls: tlsConfig(lb, l), fallback: compileAction(&l.Default, groups)}
+	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, set: l.SetHeaders, stream: l.Stream, zones: map[netip.Addr]string{}, fallback: compileAction(&l.Default, groups)}
 	for _, n := range lb.Nodes {
 		t.zones[n.Addr] = n.Zone
 	}

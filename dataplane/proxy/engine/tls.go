@@ -13,8 +13,9 @@ import (
 // handshakeTime is how long a client's handshake may take.
 const handshakeTime = 10 * time.Second
 
-// tlsConfig makes a listener's TLS ready; nil for a plain one.
-func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener) *tls.Config {
+// tlsConfig makes a listener's TLS ready; nil for a plain one. Only lanes speak
+// HTTP/2: without any it is not offered.
+func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener, lanes bool) *tls.Config {
 	if l.TLS == nil {
 		return nil
 	}
@@ -26,7 +27,7 @@ func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener) *tls.Config {
 	switch {
 	case l.Stream:
 		c.NextProtos = l.TLS.ALPN
-	case lb.Options.NoHTTP2:
+	case lb.Options.NoHTTP2 || !lanes:
 		c.NextProtos = []string{"http/1.1"}
 	default:
 		c.NextProtos = []string{"h2", "http/1.1"}
