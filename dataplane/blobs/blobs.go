@@ -74,6 +74,10 @@ func Open(dir string, key []byte) (*Store, error) {
 			return nil, fmt.Errorf("blobs: %w", err)
 		}
 	}
+	// A directory that was made just before a crash is there, and perhaps not lasting.
+	if err := syncDir(filepath.Join(dir, "data")); err != nil {
+		return nil, fmt.Errorf("blobs: %w", err)
+	}
 	return s, nil
 }
 
