@@ -54,6 +54,8 @@ type Store struct {
 	dir string
 	key []byte
 
+	making sync.Mutex // of directories
+
 	mu      sync.Mutex
 	pending map[string]bool // files that no record names yet
 	readers map[string]int
@@ -200,17 +202,27 @@ func (w *Writer) Commit() (Blob, error) {
 func (s *Store) place(id string, put func(to string) error) error {
 	to := s.path(id)
 	dir := filepath.Dir(to)
-	if err := os.Mkdir(dir, 0o700); err == nil {
-		if err := syncDir(filepath.Dir(dir)); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, os.ErrExist) {
+	if err := s.make(dir); err != nil {
 		return err
 	}
 	if err := put(to); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// make makes a directory, lastingly: who finds that another has made it waits
+// until that one has synced it.
+func (s *Store) make(dir string) error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil:
+		return syncDir(filepath.Dir(dir))
+	case !errors.Is(err, os.ErrExist):
+		return err
+	}
+	return nil
 }
 
 func syncDir(dir string) error {
