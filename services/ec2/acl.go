@@ -6,32 +6,31 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 )
 
 // aclRecord is a network ACL. Only the default one of each VPC exists so far; it
 // lets everything pass.
 type aclRecord struct{ ec2api.NetworkAcl }
 
-func (r *aclRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "network-acl-id":
-			return value(r.NetworkAclId), true
-		case "vpc-id":
-			return value(r.VpcId), true
-		case "default":
-			return boolean(r.IsDefault), true
-		case "owner-id":
-			return value(r.OwnerId), true
-		case "association.subnet-id":
-			var out []string
-			for _, a := range r.Associations {
-				out = append(out, value(a.SubnetId)...)
-			}
-			return out, true
+func (r *aclRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "network-acl-id":
+		return listing.Value(r.NetworkAclId), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "default":
+		return listing.Bool(r.IsDefault), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "association.subnet-id":
+		var out []string
+		for _, a := range r.Associations {
+			out = append(out, listing.Value(a.SubnetId)...)
 		}
-		return nil, false
+		return out, true
 	}
+	return nil, false
 }
 
 // lastRule is the number of the rule that denies the rest, shown as *.
@@ -67,11 +66,11 @@ func (s *Service) DescribeNetworkAcls(ctx context.Context, in *ec2api.DescribeNe
 			}
 		}
 	}
-	all, err = chosen(all, in.NetworkAclIds, in.Filters, func(r *aclRecord) string { return aws.Val(r.NetworkAclId) }, func(r *aclRecord) []ec2api.Tag { return r.Tags }, (*aclRecord).attrs, noACL)
+	all, err = listing.Choose(all, in.NetworkAclIds, in.Filters, func(r *aclRecord) string { return aws.Val(r.NetworkAclId) }, func(r *aclRecord) []ec2api.Tag { return r.Tags }, (*aclRecord).attribute, noACL)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeNetworkAclsOutput{NextToken: next}
 	for _, r := range all {
 		out.NetworkAcls = append(out.NetworkAcls, r.NetworkAcl)

@@ -6,6 +6,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -15,28 +16,26 @@ type addressRecord struct{ ec2api.Address }
 // maxAddresses is AWS's default quota of an account in a region.
 const maxAddresses = 5
 
-func (r *addressRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "allocation-id":
-			return value(r.AllocationId), true
-		case "association-id":
-			return value(r.AssociationId), true
-		case "domain":
-			return value(r.Domain), true
-		case "instance-id":
-			return value(r.InstanceId), true
-		case "network-interface-id":
-			return value(r.NetworkInterfaceId), true
-		case "private-ip-address":
-			return value(r.PrivateIpAddress), true
-		case "public-ip":
-			return value(r.PublicIp), true
-		case "network-border-group":
-			return value(r.NetworkBorderGroup), true
-		}
-		return nil, false
+func (r *addressRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "allocation-id":
+		return listing.Value(r.AllocationId), true
+	case "association-id":
+		return listing.Value(r.AssociationId), true
+	case "domain":
+		return listing.Value(r.Domain), true
+	case "instance-id":
+		return listing.Value(r.InstanceId), true
+	case "network-interface-id":
+		return listing.Value(r.NetworkInterfaceId), true
+	case "private-ip-address":
+		return listing.Value(r.PrivateIpAddress), true
+	case "public-ip":
+		return listing.Value(r.PublicIp), true
+	case "network-border-group":
+		return listing.Value(r.NetworkBorderGroup), true
 	}
+	return nil, false
 }
 
 func (r *addressRecord) dissociate() {
@@ -196,11 +195,11 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *ec2api.DescribeAddr
 		return nil, err
 	}
 	tags := func(r *addressRecord) []ec2api.Tag { return r.Tags }
-	all, err = chosen(all, in.AllocationIds, in.Filters, func(r *addressRecord) string { return aws.Val(r.AllocationId) }, tags, (*addressRecord).attrs, noAllocation)
+	all, err = listing.Choose(all, in.AllocationIds, in.Filters, func(r *addressRecord) string { return aws.Val(r.AllocationId) }, tags, (*addressRecord).attribute, noAllocation)
 	if err != nil {
 		return nil, err
 	}
-	all, err = chosen(all, in.PublicIps, nil, func(r *addressRecord) string { return aws.Val(r.PublicIp) }, tags, (*addressRecord).attrs, func(ip string) error {
+	all, err = listing.Choose(all, in.PublicIps, nil, func(r *addressRecord) string { return aws.Val(r.PublicIp) }, tags, (*addressRecord).attribute, func(ip string) error {
 		return aws.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
 	})
 	out := &ec2api.DescribeAddressesOutput{}

@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -21,26 +22,24 @@ func (r *gatewayRecord) vpc() string {
 	return aws.Val(r.Attachments[0].VpcId)
 }
 
-func (r *gatewayRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "internet-gateway-id":
-			return value(r.InternetGatewayId), true
-		case "owner-id":
-			return value(r.OwnerId), true
-		case "attachment.vpc-id":
-			if len(r.Attachments) == 0 {
-				return nil, true
-			}
-			return []string{r.vpc()}, true
-		case "attachment.state":
-			if len(r.Attachments) == 0 {
-				return nil, true
-			}
-			return value(r.Attachments[0].State), true
+func (r *gatewayRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "internet-gateway-id":
+		return listing.Value(r.InternetGatewayId), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "attachment.vpc-id":
+		if len(r.Attachments) == 0 {
+			return nil, true
 		}
-		return nil, false
+		return []string{r.vpc()}, true
+	case "attachment.state":
+		if len(r.Attachments) == 0 {
+			return nil, true
+		}
+		return listing.Value(r.Attachments[0].State), true
 	}
+	return nil, false
 }
 
 // CreateInternetGateway makes a gateway that is attached to nothing.
@@ -128,11 +127,11 @@ func (s *Service) DescribeInternetGateways(ctx context.Context, in *ec2api.Descr
 	if err != nil {
 		return nil, err
 	}
-	all, err = chosen(all, in.InternetGatewayIds, in.Filters, func(r *gatewayRecord) string { return aws.Val(r.InternetGatewayId) }, func(r *gatewayRecord) []ec2api.Tag { return r.Tags }, (*gatewayRecord).attrs, noGateway)
+	all, err = listing.Choose(all, in.InternetGatewayIds, in.Filters, func(r *gatewayRecord) string { return aws.Val(r.InternetGatewayId) }, func(r *gatewayRecord) []ec2api.Tag { return r.Tags }, (*gatewayRecord).attribute, noGateway)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeInternetGatewaysOutput{NextToken: next}
 	for _, r := range all {
 		out.InternetGateways = append(out.InternetGateways, r.InternetGateway)

@@ -9,6 +9,7 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/listing"
 )
 
 // There is one image: this machine's own system, of which an instance sees the
@@ -50,33 +51,31 @@ func (s *Service) DescribeImages(_ context.Context, in *ec2api.DescribeImagesInp
 	if len(in.Owners) > 0 && !slices.Contains(in.Owners, "amazon") && !slices.Contains(in.Owners, guestOwner) {
 		all = nil
 	}
-	out, err := chosen(all, in.ImageIds, in.Filters, func(i *ec2api.Image) string { return *i.ImageId }, func(*ec2api.Image) []ec2api.Tag { return nil },
-		func(i *ec2api.Image) attributes {
-			return func(name string) ([]string, bool) {
-				switch name {
-				case "image-id":
-					return value(i.ImageId), true
-				case "name":
-					return value(i.Name), true
-				case "architecture":
-					return value(i.Architecture), true
-				case "state":
-					return value(i.State), true
-				case "owner-id":
-					return value(i.OwnerId), true
-				case "owner-alias":
-					return value(i.ImageOwnerAlias), true
-				case "is-public":
-					return boolean(i.Public), true
-				case "virtualization-type":
-					return value(i.VirtualizationType), true
-				case "root-device-type":
-					return value(i.RootDeviceType), true
-				case "image-type":
-					return value(i.ImageType), true
-				}
-				return nil, false
+	out, err := listing.Choose(all, in.ImageIds, in.Filters, func(i *ec2api.Image) string { return *i.ImageId }, func(*ec2api.Image) []ec2api.Tag { return nil },
+		func(i *ec2api.Image, name string) ([]string, bool) {
+			switch name {
+			case "image-id":
+				return listing.Value(i.ImageId), true
+			case "name":
+				return listing.Value(i.Name), true
+			case "architecture":
+				return listing.Value(i.Architecture), true
+			case "state":
+				return listing.Value(i.State), true
+			case "owner-id":
+				return listing.Value(i.OwnerId), true
+			case "owner-alias":
+				return listing.Value(i.ImageOwnerAlias), true
+			case "is-public":
+				return listing.Bool(i.Public), true
+			case "virtualization-type":
+				return listing.Value(i.VirtualizationType), true
+			case "root-device-type":
+				return listing.Value(i.RootDeviceType), true
+			case "image-type":
+				return listing.Value(i.ImageType), true
 			}
+			return nil, false
 		}, noImage)
 	return &ec2api.DescribeImagesOutput{Images: out}, err
 }

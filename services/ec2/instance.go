@@ -12,6 +12,7 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/aws/identity"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -61,50 +62,48 @@ func (r *instanceRecord) state() *ec2api.InstanceState {
 	return &ec2api.InstanceState{Name: &name, Code: aws.Ptr(stateCodes[name])}
 }
 
-func (r *instanceRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "instance-id":
-			return value(r.InstanceId), true
-		case "instance-state-name":
-			return value(r.state().Name), true
-		case "instance-type":
-			return value(r.InstanceType), true
-		case "image-id":
-			return value(r.ImageId), true
-		case "vpc-id", "network-interface.vpc-id":
-			return value(r.VpcId), true
-		case "subnet-id", "network-interface.subnet-id":
-			return value(r.SubnetId), true
-		case "private-ip-address", "network-interface.addresses.private-ip-address":
-			return value(r.PrivateIpAddress), true
-		case "ip-address":
-			return value(r.PublicIpAddress), true
-		case "availability-zone":
-			if r.Placement == nil {
-				return nil, true
-			}
-			return value(r.Placement.AvailabilityZone), true
-		case "iam-instance-profile.arn":
-			if r.IamInstanceProfile == nil {
-				return nil, true
-			}
-			return value(r.IamInstanceProfile.Arn), true
-		case "instance.group-id", "group-id", "network-interface.group-id":
-			var out []string
-			for _, g := range r.SecurityGroups {
-				out = append(out, aws.Val(g.GroupId))
-			}
-			return out, true
-		case "reservation-id":
-			return []string{r.ReservationID}, true
-		case "owner-id":
-			return []string{r.Account}, true
-		case "client-token":
-			return value(r.ClientToken), true
+func (r *instanceRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "instance-id":
+		return listing.Value(r.InstanceId), true
+	case "instance-state-name":
+		return listing.Value(r.state().Name), true
+	case "instance-type":
+		return listing.Value(r.InstanceType), true
+	case "image-id":
+		return listing.Value(r.ImageId), true
+	case "vpc-id", "network-interface.vpc-id":
+		return listing.Value(r.VpcId), true
+	case "subnet-id", "network-interface.subnet-id":
+		return listing.Value(r.SubnetId), true
+	case "private-ip-address", "network-interface.addresses.private-ip-address":
+		return listing.Value(r.PrivateIpAddress), true
+	case "ip-address":
+		return listing.Value(r.PublicIpAddress), true
+	case "availability-zone":
+		if r.Placement == nil {
+			return nil, true
 		}
-		return nil, false
+		return listing.Value(r.Placement.AvailabilityZone), true
+	case "iam-instance-profile.arn":
+		if r.IamInstanceProfile == nil {
+			return nil, true
+		}
+		return listing.Value(r.IamInstanceProfile.Arn), true
+	case "instance.group-id", "group-id", "network-interface.group-id":
+		var out []string
+		for _, g := range r.SecurityGroups {
+			out = append(out, aws.Val(g.GroupId))
+		}
+		return out, true
+	case "reservation-id":
+		return []string{r.ReservationID}, true
+	case "owner-id":
+		return []string{r.Account}, true
+	case "client-token":
+		return listing.Value(r.ClientToken), true
 	}
+	return nil, false
 }
 
 // runMembers are the members of RunInstances that are served; any other asks
@@ -395,7 +394,7 @@ func (s *Service) described(ctx context.Context, wanted []string, filters []ec2a
 			return nil, err
 		}
 	}
-	return chosen(all, wanted, filters, func(r *instanceRecord) string { return aws.Val(r.InstanceId) }, func(r *instanceRecord) []ec2api.Tag { return r.Tags }, (*instanceRecord).attrs, noInstance)
+	return listing.Choose(all, wanted, filters, func(r *instanceRecord) string { return aws.Val(r.InstanceId) }, func(r *instanceRecord) []ec2api.Tag { return r.Tags }, (*instanceRecord).attribute, noInstance)
 }
 
 // DescribeInstances lists instances by reservation.
@@ -405,7 +404,7 @@ func (s *Service) DescribeInstances(ctx context.Context, in *ec2api.DescribeInst
 		return nil, err
 	}
 	slices.SortStableFunc(all, func(a, b instanceRecord) int { return strings.Compare(a.ReservationID, b.ReservationID) })
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeInstancesOutput{NextToken: next}
 	for _, r := range all {
 		n := len(out.Reservations)
@@ -428,7 +427,7 @@ func (s *Service) DescribeInstanceStatus(ctx context.Context, in *ec2api.Describ
 	if !aws.Val(in.IncludeAllInstances) {
 		all = slices.DeleteFunc(all, func(r instanceRecord) bool { return *r.State.Name != stateRunning })
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeInstanceStatusOutput{NextToken: next}
 	for _, r := range all {
 		status := "not-applicable"

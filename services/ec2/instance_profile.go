@@ -14,6 +14,7 @@ import (
 	"minato/gateway"
 	"minato/gateway/metadata"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 )
 
 // principal is the service that instance roles trust.
@@ -172,23 +173,21 @@ func (s *Service) DescribeIamInstanceProfileAssociations(ctx context.Context, in
 			all = append(all, r.association("associated"))
 		}
 	}
-	attrs := func(a *ec2api.IamInstanceProfileAssociation) attributes {
-		return func(name string) ([]string, bool) {
-			switch name {
-			case "instance-id":
-				return value(a.InstanceId), true
-			case "state":
-				return value(a.State), true
-			}
-			return nil, false
+	attrs := func(a *ec2api.IamInstanceProfileAssociation, name string) ([]string, bool) {
+		switch name {
+		case "instance-id":
+			return listing.Value(a.InstanceId), true
+		case "state":
+			return listing.Value(a.State), true
 		}
+		return nil, false
 	}
-	all, err = chosen(all, in.AssociationIds, in.Filters, func(a *ec2api.IamInstanceProfileAssociation) string { return aws.Val(a.AssociationId) },
+	all, err = listing.Choose(all, in.AssociationIds, in.Filters, func(a *ec2api.IamInstanceProfileAssociation) string { return aws.Val(a.AssociationId) },
 		func(*ec2api.IamInstanceProfileAssociation) []ec2api.Tag { return nil }, attrs, noProfileAssociation)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	return &ec2api.DescribeIamInstanceProfileAssociationsOutput{IamInstanceProfileAssociations: all, NextToken: next}, err
 }
 

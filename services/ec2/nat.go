@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -36,20 +37,18 @@ func (r *natRecord) eni() string {
 	return aws.Val(r.NatGatewayAddresses[0].NetworkInterfaceId)
 }
 
-func (r *natRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "nat-gateway-id":
-			return value(r.NatGatewayId), true
-		case "state":
-			return value(r.State), true
-		case "subnet-id":
-			return value(r.SubnetId), true
-		case "vpc-id":
-			return value(r.VpcId), true
-		}
-		return nil, false
+func (r *natRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "nat-gateway-id":
+		return listing.Value(r.NatGatewayId), true
+	case "state":
+		return listing.Value(r.State), true
+	case "subnet-id":
+		return listing.Value(r.SubnetId), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
 	}
+	return nil, false
 }
 
 // CreateNatGateway makes a gateway in a subnet; it is pending until the network
@@ -220,11 +219,11 @@ func (s *Service) DescribeNatGateways(ctx context.Context, in *ec2api.DescribeNa
 	if err != nil {
 		return nil, err
 	}
-	all, err = chosen(all, in.NatGatewayIds, in.Filter, func(r *natRecord) string { return aws.Val(r.NatGatewayId) }, func(r *natRecord) []ec2api.Tag { return r.Tags }, (*natRecord).attrs, noNAT)
+	all, err = listing.Choose(all, in.NatGatewayIds, in.Filter, func(r *natRecord) string { return aws.Val(r.NatGatewayId) }, func(r *natRecord) []ec2api.Tag { return r.Tags }, (*natRecord).attribute, noNAT)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeNatGatewaysOutput{NextToken: next}
 	for _, r := range all {
 		out.NatGateways = append(out.NatGateways, r.NatGateway)

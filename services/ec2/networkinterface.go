@@ -9,6 +9,7 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/aws/identity"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -19,70 +20,68 @@ type interfaceRecord struct {
 	Service string
 }
 
-func (r *interfaceRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "network-interface-id":
-			return value(r.NetworkInterfaceId), true
-		case "vpc-id":
-			return value(r.VpcId), true
-		case "subnet-id":
-			return value(r.SubnetId), true
-		case "availability-zone":
-			return value(r.AvailabilityZone), true
-		case "private-ip-address", "addresses.private-ip-address":
-			return value(r.PrivateIpAddress), true
-		case "private-dns-name":
-			return value(r.PrivateDnsName), true
-		case "mac-address":
-			return value(r.MacAddress), true
-		case "description":
-			return value(r.Description), true
-		case "status":
-			return value(r.Status), true
-		case "interface-type":
-			return value(r.InterfaceType), true
-		case "requester-id":
-			return value(r.RequesterId), true
-		case "requester-managed":
-			return boolean(r.RequesterManaged), true
-		case "owner-id":
-			return value(r.OwnerId), true
-		case "group-id", "group-name":
-			var out []string
-			for _, g := range r.Groups {
-				if name == "group-id" {
-					out = append(out, aws.Val(g.GroupId))
-				} else {
-					out = append(out, aws.Val(g.GroupName))
-				}
+func (r *interfaceRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "network-interface-id":
+		return listing.Value(r.NetworkInterfaceId), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "subnet-id":
+		return listing.Value(r.SubnetId), true
+	case "availability-zone":
+		return listing.Value(r.AvailabilityZone), true
+	case "private-ip-address", "addresses.private-ip-address":
+		return listing.Value(r.PrivateIpAddress), true
+	case "private-dns-name":
+		return listing.Value(r.PrivateDnsName), true
+	case "mac-address":
+		return listing.Value(r.MacAddress), true
+	case "description":
+		return listing.Value(r.Description), true
+	case "status":
+		return listing.Value(r.Status), true
+	case "interface-type":
+		return listing.Value(r.InterfaceType), true
+	case "requester-id":
+		return listing.Value(r.RequesterId), true
+	case "requester-managed":
+		return listing.Bool(r.RequesterManaged), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "group-id", "group-name":
+		var out []string
+		for _, g := range r.Groups {
+			if name == "group-id" {
+				out = append(out, aws.Val(g.GroupId))
+			} else {
+				out = append(out, aws.Val(g.GroupName))
 			}
-			return out, true
-		case "association.public-ip", "addresses.association.public-ip", "association.allocation-id", "association.association-id":
-			if r.Association == nil {
-				return nil, true
-			}
-			switch {
-			case strings.HasSuffix(name, "public-ip"):
-				return value(r.Association.PublicIp), true
-			case strings.HasSuffix(name, "allocation-id"):
-				return value(r.Association.AllocationId), true
-			}
-			return value(r.Association.AssociationId), true
-		case "attachment.instance-id", "attachment.status", "attachment.attachment-id":
-			if r.Attachment == nil {
-				return nil, true
-			}
-			switch name {
-			case "attachment.instance-id":
-				return value(r.Attachment.InstanceId), true
-			case "attachment.status":
-				return value(r.Attachment.Status), true
-			}
-			return value(r.Attachment.AttachmentId), true
 		}
-		return nil, false
+		return out, true
+	case "association.public-ip", "addresses.association.public-ip", "association.allocation-id", "association.association-id":
+		if r.Association == nil {
+			return nil, true
+		}
+		switch {
+		case strings.HasSuffix(name, "public-ip"):
+			return listing.Value(r.Association.PublicIp), true
+		case strings.HasSuffix(name, "allocation-id"):
+			return listing.Value(r.Association.AllocationId), true
+		}
+		return listing.Value(r.Association.AssociationId), true
+	case "attachment.instance-id", "attachment.status", "attachment.attachment-id":
+		if r.Attachment == nil {
+			return nil, true
+		}
+		switch name {
+		case "attachment.instance-id":
+			return listing.Value(r.Attachment.InstanceId), true
+		case "attachment.status":
+			return listing.Value(r.Attachment.Status), true
+		}
+		return listing.Value(r.Attachment.AttachmentId), true
 	}
+	return nil, false
 }
 
 // requesters are the names under which AWS's services show as requesters.
@@ -336,11 +335,11 @@ func (s *Service) DescribeNetworkInterfaces(ctx context.Context, in *ec2api.Desc
 	if err != nil {
 		return nil, err
 	}
-	all, err = chosen(all, in.NetworkInterfaceIds, in.Filters, func(r *interfaceRecord) string { return aws.Val(r.NetworkInterfaceId) }, func(r *interfaceRecord) []ec2api.Tag { return r.TagSet }, (*interfaceRecord).attrs, noInterface)
+	all, err = listing.Choose(all, in.NetworkInterfaceIds, in.Filters, func(r *interfaceRecord) string { return aws.Val(r.NetworkInterfaceId) }, func(r *interfaceRecord) []ec2api.Tag { return r.TagSet }, (*interfaceRecord).attribute, noInterface)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeNetworkInterfacesOutput{NextToken: next}
 	for _, r := range all {
 		out.NetworkInterfaces = append(out.NetworkInterfaces, r.NetworkInterface)

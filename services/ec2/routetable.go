@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -15,55 +16,53 @@ import (
 // computed when it is asked for.
 type routeTableRecord struct{ ec2api.RouteTable }
 
-func (r *routeTableRecord) attrs() attributes {
+func (r *routeTableRecord) attribute(name string) ([]string, bool) {
 	each := func(f func(ec2api.RouteTableAssociation) *string) []string {
 		var out []string
 		for _, a := range r.Associations {
-			out = append(out, value(f(a))...)
+			out = append(out, listing.Value(f(a))...)
 		}
 		return out
 	}
 	routes := func(f func(ec2api.Route) *string) []string {
 		var out []string
 		for _, x := range r.Routes {
-			out = append(out, value(f(x))...)
+			out = append(out, listing.Value(f(x))...)
 		}
 		return out
 	}
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "route-table-id":
-			return value(r.RouteTableId), true
-		case "vpc-id":
-			return value(r.VpcId), true
-		case "owner-id":
-			return value(r.OwnerId), true
-		case "association.subnet-id":
-			return each(func(a ec2api.RouteTableAssociation) *string { return a.SubnetId }), true
-		case "association.route-table-association-id":
-			return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableAssociationId }), true
-		case "association.route-table-id":
-			return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableId }), true
-		case "association.main":
-			for _, a := range r.Associations {
-				if aws.Val(a.Main) {
-					return []string{"true"}, true
-				}
+	switch name {
+	case "route-table-id":
+		return listing.Value(r.RouteTableId), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "association.subnet-id":
+		return each(func(a ec2api.RouteTableAssociation) *string { return a.SubnetId }), true
+	case "association.route-table-association-id":
+		return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableAssociationId }), true
+	case "association.route-table-id":
+		return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableId }), true
+	case "association.main":
+		for _, a := range r.Associations {
+			if aws.Val(a.Main) {
+				return []string{"true"}, true
 			}
-			return []string{"false"}, true
-		case "route.destination-cidr-block":
-			return routes(func(x ec2api.Route) *string { return x.DestinationCidrBlock }), true
-		case "route.gateway-id":
-			return routes(func(x ec2api.Route) *string { return x.GatewayId }), true
-		case "route.nat-gateway-id":
-			return routes(func(x ec2api.Route) *string { return x.NatGatewayId }), true
-		case "route.origin":
-			return routes(func(x ec2api.Route) *string { return x.Origin }), true
-		case "route.state":
-			return routes(func(x ec2api.Route) *string { return x.State }), true
 		}
-		return nil, false
+		return []string{"false"}, true
+	case "route.destination-cidr-block":
+		return routes(func(x ec2api.Route) *string { return x.DestinationCidrBlock }), true
+	case "route.gateway-id":
+		return routes(func(x ec2api.Route) *string { return x.GatewayId }), true
+	case "route.nat-gateway-id":
+		return routes(func(x ec2api.Route) *string { return x.NatGatewayId }), true
+	case "route.origin":
+		return routes(func(x ec2api.Route) *string { return x.Origin }), true
+	case "route.state":
+		return routes(func(x ec2api.Route) *string { return x.State }), true
 	}
+	return nil, false
 }
 
 func (s *Service) newRouteTable(p place, vpc string, local netip.Prefix) routeTableRecord {
@@ -137,11 +136,11 @@ func (s *Service) DescribeRouteTables(ctx context.Context, in *ec2api.DescribeRo
 			}
 		}
 	}
-	all, err = chosen(all, in.RouteTableIds, in.Filters, func(r *routeTableRecord) string { return aws.Val(r.RouteTableId) }, func(r *routeTableRecord) []ec2api.Tag { return r.Tags }, (*routeTableRecord).attrs, noRouteTable)
+	all, err = listing.Choose(all, in.RouteTableIds, in.Filters, func(r *routeTableRecord) string { return aws.Val(r.RouteTableId) }, func(r *routeTableRecord) []ec2api.Tag { return r.Tags }, (*routeTableRecord).attribute, noRouteTable)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeRouteTablesOutput{NextToken: next}
 	for _, r := range all {
 		out.RouteTables = append(out.RouteTables, r.RouteTable)

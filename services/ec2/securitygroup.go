@@ -9,6 +9,7 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/aws/arn"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -25,47 +26,45 @@ const (
 	maxRules    = 120 // of a group, both directions
 )
 
-func (r *groupRecord) attrs() attributes {
+func (r *groupRecord) attribute(name string) ([]string, bool) {
 	permissions := func(egress bool, f func(ec2api.SecurityGroupRule) *string) ([]string, bool) {
 		var out []string
 		for _, x := range r.Rules {
 			if aws.Val(x.IsEgress) == egress {
-				out = append(out, value(f(x))...)
+				out = append(out, listing.Value(f(x))...)
 			}
 		}
 		return out, true
 	}
-	return func(name string) ([]string, bool) {
-		rest, egress := strings.CutPrefix(name, "egress.")
-		if rest, ok := strings.CutPrefix(rest, "ip-permission."); ok {
-			switch rest {
-			case "cidr":
-				return permissions(egress, func(x ec2api.SecurityGroupRule) *string { return x.CidrIpv4 })
-			case "group-id":
-				return permissions(egress, func(x ec2api.SecurityGroupRule) *string {
-					if x.ReferencedGroupInfo == nil {
-						return nil
-					}
-					return x.ReferencedGroupInfo.GroupId
-				})
-			case "protocol":
-				return permissions(egress, func(x ec2api.SecurityGroupRule) *string { return x.IpProtocol })
-			}
-		}
-		switch name {
+	rest, egress := strings.CutPrefix(name, "egress.")
+	if rest, ok := strings.CutPrefix(rest, "ip-permission."); ok {
+		switch rest {
+		case "cidr":
+			return permissions(egress, func(x ec2api.SecurityGroupRule) *string { return x.CidrIpv4 })
 		case "group-id":
-			return value(r.GroupId), true
-		case "group-name":
-			return value(r.GroupName), true
-		case "description":
-			return value(r.Description), true
-		case "vpc-id":
-			return value(r.VpcId), true
-		case "owner-id":
-			return value(r.OwnerId), true
+			return permissions(egress, func(x ec2api.SecurityGroupRule) *string {
+				if x.ReferencedGroupInfo == nil {
+					return nil
+				}
+				return x.ReferencedGroupInfo.GroupId
+			})
+		case "protocol":
+			return permissions(egress, func(x ec2api.SecurityGroupRule) *string { return x.IpProtocol })
 		}
-		return nil, false
 	}
+	switch name {
+	case "group-id":
+		return listing.Value(r.GroupId), true
+	case "group-name":
+		return listing.Value(r.GroupName), true
+	case "description":
+		return listing.Value(r.Description), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	}
+	return nil, false
 }
 
 // shown is the group as DescribeSecurityGroups tells it.
@@ -261,11 +260,11 @@ func (s *Service) DescribeSecurityGroups(ctx context.Context, in *ec2api.Describ
 		}
 		want = append(want, id)
 	}
-	all, err = chosen(all, want, in.Filters, func(r *groupRecord) string { return aws.Val(r.GroupId) }, func(r *groupRecord) []ec2api.Tag { return r.Tags }, (*groupRecord).attrs, noGroup)
+	all, err = listing.Choose(all, want, in.Filters, func(r *groupRecord) string { return aws.Val(r.GroupId) }, func(r *groupRecord) []ec2api.Tag { return r.Tags }, (*groupRecord).attribute, noGroup)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeSecurityGroupsOutput{NextToken: next}
 	for _, r := range all {
 		out.SecurityGroups = append(out.SecurityGroups, r.shown())

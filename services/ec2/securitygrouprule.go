@@ -9,6 +9,7 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -319,24 +320,22 @@ func (s *Service) DescribeSecurityGroupRules(ctx context.Context, in *ec2api.Des
 	for _, g := range groups {
 		all = append(all, g.Rules...)
 	}
-	all, err = chosen(all, in.SecurityGroupRuleIds, in.Filters, func(r *ec2api.SecurityGroupRule) string { return aws.Val(r.SecurityGroupRuleId) }, func(r *ec2api.SecurityGroupRule) []ec2api.Tag { return r.Tags },
-		func(r *ec2api.SecurityGroupRule) attributes {
-			return func(name string) ([]string, bool) {
-				switch name {
-				case "group-id":
-					return value(r.GroupId), true
-				case "security-group-rule-id":
-					return value(r.SecurityGroupRuleId), true
-				}
-				return nil, false
+	all, err = listing.Choose(all, in.SecurityGroupRuleIds, in.Filters, func(r *ec2api.SecurityGroupRule) string { return aws.Val(r.SecurityGroupRuleId) }, func(r *ec2api.SecurityGroupRule) []ec2api.Tag { return r.Tags },
+		func(r *ec2api.SecurityGroupRule, name string) ([]string, bool) {
+			switch name {
+			case "group-id":
+				return listing.Value(r.GroupId), true
+			case "security-group-rule-id":
+				return listing.Value(r.SecurityGroupRuleId), true
 			}
+			return nil, false
 		}, func(id string) error {
 			return aws.Errorf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
 		})
 	if err != nil {
 		return nil, err
 	}
-	rules, next, err := page(all, in.MaxResults, in.NextToken)
+	rules, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	return &ec2api.DescribeSecurityGroupRulesOutput{SecurityGroupRules: rules, NextToken: next}, err
 }
 

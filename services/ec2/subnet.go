@@ -9,6 +9,7 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/aws/arn"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -27,32 +28,30 @@ func (r *subnetRecord) cidr() netip.Prefix {
 	return p
 }
 
-func (r *subnetRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "subnet-id":
-			return value(r.SubnetId), true
-		case "vpc-id":
-			return value(r.VpcId), true
-		case "availability-zone", "availabilityZone":
-			return value(r.AvailabilityZone), true
-		case "availability-zone-id", "availabilityZoneId":
-			return value(r.AvailabilityZoneId), true
-		case "cidr-block", "cidr", "cidrBlock":
-			return value(r.CidrBlock), true
-		case "default-for-az", "defaultForAz":
-			return boolean(r.DefaultForAz), true
-		case "map-public-ip-on-launch":
-			return boolean(r.MapPublicIpOnLaunch), true
-		case "state":
-			return value(r.State), true
-		case "owner-id":
-			return value(r.OwnerId), true
-		case "subnet-arn":
-			return value(r.SubnetArn), true
-		}
-		return nil, false
+func (r *subnetRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "subnet-id":
+		return listing.Value(r.SubnetId), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "availability-zone", "availabilityZone":
+		return listing.Value(r.AvailabilityZone), true
+	case "availability-zone-id", "availabilityZoneId":
+		return listing.Value(r.AvailabilityZoneId), true
+	case "cidr-block", "cidr", "cidrBlock":
+		return listing.Value(r.CidrBlock), true
+	case "default-for-az", "defaultForAz":
+		return listing.Bool(r.DefaultForAz), true
+	case "map-public-ip-on-launch":
+		return listing.Bool(r.MapPublicIpOnLaunch), true
+	case "state":
+		return listing.Value(r.State), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "subnet-arn":
+		return listing.Value(r.SubnetArn), true
 	}
+	return nil, false
 }
 
 // CreateSubnet makes a subnet in a VPC.
@@ -151,11 +150,11 @@ func (s *Service) DescribeSubnets(ctx context.Context, in *ec2api.DescribeSubnet
 	if err != nil {
 		return nil, err
 	}
-	all, err = chosen(all, in.SubnetIds, in.Filters, func(r *subnetRecord) string { return aws.Val(r.SubnetId) }, func(r *subnetRecord) []ec2api.Tag { return r.Tags }, (*subnetRecord).attrs, noSubnet)
+	all, err = listing.Choose(all, in.SubnetIds, in.Filters, func(r *subnetRecord) string { return aws.Val(r.SubnetId) }, func(r *subnetRecord) []ec2api.Tag { return r.Tags }, (*subnetRecord).attribute, noSubnet)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -149,26 +150,24 @@ func (s *Service) DescribeTags(ctx context.Context, in *ec2api.DescribeTagsInput
 	if err != nil {
 		return nil, err
 	}
-	out, err := chosen(all, nil, in.Filters, func(*ec2api.TagDescription) string { return "" }, func(*ec2api.TagDescription) []ec2api.Tag { return nil },
-		func(t *ec2api.TagDescription) attributes {
-			return func(name string) ([]string, bool) {
-				switch name {
-				case "key":
-					return value(t.Key), true
-				case "value":
-					return value(t.Value), true
-				case "resource-id":
-					return value(t.ResourceId), true
-				case "resource-type":
-					return value(t.ResourceType), true
-				}
-				return nil, false
+	out, err := listing.Choose(all, nil, in.Filters, func(*ec2api.TagDescription) string { return "" }, func(*ec2api.TagDescription) []ec2api.Tag { return nil },
+		func(t *ec2api.TagDescription, name string) ([]string, bool) {
+			switch name {
+			case "key":
+				return listing.Value(t.Key), true
+			case "value":
+				return listing.Value(t.Value), true
+			case "resource-id":
+				return listing.Value(t.ResourceId), true
+			case "resource-type":
+				return listing.Value(t.ResourceType), true
 			}
+			return nil, false
 		}, nil)
 	if err != nil {
 		return nil, err
 	}
-	tags, next, err := page(out, in.MaxResults, in.NextToken)
+	tags, next, err := listing.Page(out, in.MaxResults, in.NextToken)
 	return &ec2api.DescribeTagsOutput{Tags: tags, NextToken: next}, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/listing"
 	"minato/store"
 )
 
@@ -21,24 +22,22 @@ type vpcRecord struct {
 	DefaultACL   string
 }
 
-func (r *vpcRecord) attrs() attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "vpc-id":
-			return value(r.VpcId), true
-		case "cidr", "cidr-block", "cidrBlock", "cidr-block-association.cidr-block":
-			return value(r.CidrBlock), true
-		case "state":
-			return value(r.State), true
-		case "is-default", "isDefault":
-			return boolean(r.IsDefault), true
-		case "owner-id":
-			return value(r.OwnerId), true
-		case "dhcp-options-id":
-			return value(r.DhcpOptionsId), true
-		}
-		return nil, false
+func (r *vpcRecord) attribute(name string) ([]string, bool) {
+	switch name {
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "cidr", "cidr-block", "cidrBlock", "cidr-block-association.cidr-block":
+		return listing.Value(r.CidrBlock), true
+	case "state":
+		return listing.Value(r.State), true
+	case "is-default", "isDefault":
+		return listing.Bool(r.IsDefault), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "dhcp-options-id":
+		return listing.Value(r.DhcpOptionsId), true
 	}
+	return nil, false
 }
 
 // block parses a CIDR and gives it its canonical form, as EC2 does.
@@ -155,11 +154,11 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *ec2api.DescribeVpcsInput
 	if err != nil {
 		return nil, err
 	}
-	all, err = chosen(all, in.VpcIds, in.Filters, func(r *vpcRecord) string { return aws.Val(r.VpcId) }, func(r *vpcRecord) []ec2api.Tag { return r.Tags }, (*vpcRecord).attrs, noVPC)
+	all, err = listing.Choose(all, in.VpcIds, in.Filters, func(r *vpcRecord) string { return aws.Val(r.VpcId) }, func(r *vpcRecord) []ec2api.Tag { return r.Tags }, (*vpcRecord).attribute, noVPC)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := page(all, in.MaxResults, in.NextToken)
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
 	out := &ec2api.DescribeVpcsOutput{NextToken: next}
 	for _, r := range all {
 		out.Vpcs = append(out.Vpcs, r.Vpc)

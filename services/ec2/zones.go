@@ -8,6 +8,7 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/listing"
 )
 
 // zoneLetters are the zones a region has here: always three, as most have.
@@ -63,55 +64,51 @@ func (s *Service) DescribeAvailabilityZones(ctx context.Context, in *ec2api.Desc
 	if len(in.ZoneNames) > 0 {
 		ids, byName = in.ZoneNames, true
 	}
-	all, err := chosen(zones(at(ctx).region), ids, in.Filters, func(z *ec2api.AvailabilityZone) string {
+	all, err := listing.Choose(zones(at(ctx).region), ids, in.Filters, func(z *ec2api.AvailabilityZone) string {
 		if byName {
 			return aws.Val(z.ZoneName)
 		}
 		return aws.Val(z.ZoneId)
-	}, func(*ec2api.AvailabilityZone) []ec2api.Tag { return nil }, zoneAttrs, func(id string) error {
+	}, func(*ec2api.AvailabilityZone) []ec2api.Tag { return nil }, zoneAttribute, func(id string) error {
 		return aws.Errorf("InvalidParameterValue", "Invalid availability zone: [%s]", id)
 	})
 	return &ec2api.DescribeAvailabilityZonesOutput{AvailabilityZones: all}, err
 }
 
-func zoneAttrs(z *ec2api.AvailabilityZone) attributes {
-	return func(name string) ([]string, bool) {
-		switch name {
-		case "zone-name":
-			return value(z.ZoneName), true
-		case "zone-id":
-			return value(z.ZoneId), true
-		case "region-name":
-			return value(z.RegionName), true
-		case "state":
-			return value(z.State), true
-		case "zone-type":
-			return value(z.ZoneType), true
-		case "opt-in-status":
-			return value(z.OptInStatus), true
-		case "group-name":
-			return value(z.GroupName), true
-		}
-		return nil, false
+func zoneAttribute(z *ec2api.AvailabilityZone, name string) ([]string, bool) {
+	switch name {
+	case "zone-name":
+		return listing.Value(z.ZoneName), true
+	case "zone-id":
+		return listing.Value(z.ZoneId), true
+	case "region-name":
+		return listing.Value(z.RegionName), true
+	case "state":
+		return listing.Value(z.State), true
+	case "zone-type":
+		return listing.Value(z.ZoneType), true
+	case "opt-in-status":
+		return listing.Value(z.OptInStatus), true
+	case "group-name":
+		return listing.Value(z.GroupName), true
 	}
+	return nil, false
 }
 
 // DescribeRegions lists the one region that runs here.
 func (s *Service) DescribeRegions(ctx context.Context, in *ec2api.DescribeRegionsInput) (*ec2api.DescribeRegionsOutput, error) {
 	region := at(ctx).region
 	one := []ec2api.Region{{RegionName: &region, Endpoint: aws.Ptr("ec2." + region + ".amazonaws.com"), OptInStatus: aws.Ptr("opt-in-not-required")}}
-	all, err := chosen(one, in.RegionNames, in.Filters, func(r *ec2api.Region) string { return aws.Val(r.RegionName) }, func(*ec2api.Region) []ec2api.Tag { return nil }, func(r *ec2api.Region) attributes {
-		return func(name string) ([]string, bool) {
-			switch name {
-			case "region-name":
-				return value(r.RegionName), true
-			case "endpoint":
-				return value(r.Endpoint), true
-			case "opt-in-status":
-				return value(r.OptInStatus), true
-			}
-			return nil, false
+	all, err := listing.Choose(one, in.RegionNames, in.Filters, func(r *ec2api.Region) string { return aws.Val(r.RegionName) }, func(*ec2api.Region) []ec2api.Tag { return nil }, func(r *ec2api.Region, name string) ([]string, bool) {
+		switch name {
+		case "region-name":
+			return listing.Value(r.RegionName), true
+		case "endpoint":
+			return listing.Value(r.Endpoint), true
+		case "opt-in-status":
+			return listing.Value(r.OptInStatus), true
 		}
+		return nil, false
 	}, func(id string) error {
 		return aws.Errorf("InvalidParameterValue", "Invalid region provided: [%s]", id)
 	})

@@ -1,4 +1,6 @@
-package ec2
+// Package listing is what EC2's Describe operations share: which resources ids
+// and filters choose, and a page of them at a time.
+package listing
 
 import (
 	"encoding/base64"
@@ -10,13 +12,11 @@ import (
 	ec2api "minato/aws/api/ec2"
 )
 
-// attributes gives the values of a filter's name for one resource; false for a
-// name that resources of the kind do not have.
-type attributes func(name string) ([]string, bool)
-
-// chosen keeps what the ids name, or everything without ids, and what all
-// filters match. An id that names nothing is the error missing makes.
-func chosen[T any](items []T, ids []string, filters []ec2api.Filter, id func(*T) string, tags func(*T) []ec2api.Tag, attrs func(*T) attributes, missing func(string) error) ([]T, error) {
+// Choose keeps what the ids name, or everything without ids, and what all
+// filters match. An id that names nothing is the error missing makes. The
+// attribute of a resource gives the values of a filter's name; false for a name
+// that resources of the kind do not have.
+func Choose[T any](items []T, ids []string, filters []ec2api.Filter, id func(*T) string, tags func(*T) []ec2api.Tag, attribute func(r *T, name string) ([]string, bool), missing func(string) error) ([]T, error) {
 	if len(ids) > 0 {
 		byID := map[string]bool{}
 		for i := range items {
@@ -34,7 +34,7 @@ func chosen[T any](items []T, ids []string, filters []ec2api.Filter, id func(*T)
 		if len(ids) > 0 && !slices.Contains(ids, id(it)) {
 			continue
 		}
-		ok, err := matches(filters, tags(it), attrs(it))
+		ok, err := matches(filters, tags(it), func(name string) ([]string, bool) { return attribute(it, name) })
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func chosen[T any](items []T, ids []string, filters []ec2api.Filter, id func(*T)
 	}
 	if len(items) == 0 { // a wrong filter is wrong also where there is nothing
 		var zero T
-		if _, err := matches(filters, nil, attrs(&zero)); err != nil {
+		if _, err := matches(filters, nil, func(name string) ([]string, bool) { return attribute(&zero, name) }); err != nil {
 			return nil, err
 		}
 	}
@@ -52,13 +52,13 @@ func chosen[T any](items []T, ids []string, filters []ec2api.Filter, id func(*T)
 }
 
 // matches tells whether a resource passes all filters: each by one of its values.
-func matches(filters []ec2api.Filter, tags []ec2api.Tag, attrs attributes) (bool, error) {
+func matches(filters []ec2api.Filter, tags []ec2api.Tag, attribute func(name string) ([]string, bool)) (bool, error) {
 	all := true
 	for _, f := range filters {
 		name := aws.Val(f.Name)
 		have, ok := tagFilter(name, tags)
 		if !ok {
-			if have, ok = attrs(name); !ok {
+			if have, ok = attribute(name); !ok {
 				return false, aws.Errorf("InvalidParameterValue", "The filter '%s' is invalid", name)
 			}
 		}
@@ -96,50 +96,50 @@ func tagFilter(name string, tags []ec2api.Tag) ([]string, bool) {
 }
 
 // like matches a filter's value, in which * and ? are wildcards and \ escapes.
+// Only the last * is ever tried again: the time is at most that of the two
+// lengths multiplied, whatever was asked for.
 func like(pattern, s string) bool {
-	for pattern != "" {
-		switch pattern[0] {
-		case '*':
-			for i := 0; i <= len(s); i++ {
-				if like(pattern[1:], s[i:]) {
-					return true
-				}
+	p, i, star, tried := 0, 0, -1, 0
+	for i < len(s) {
+		if p < len(pattern) {
+			c, literal, size := pattern[p], false, 1
+			if c == '\\' && p+1 < len(pattern) {
+				c, literal, size = pattern[p+1], true, 2
 			}
-			return false
-		case '?':
-			if s == "" {
-				return false
-			}
-			pattern, s = pattern[1:], s[1:]
-			continue
-		case '\\':
-			if len(pattern) > 1 {
-				pattern = pattern[1:]
+			switch {
+			case c == '*' && !literal:
+				p, star, tried = p+1, p, i
+				continue
+			case c == s[i] || c == '?' && !literal:
+				p, i = p+size, i+1
+				continue
 			}
 		}
-		if s == "" || s[0] != pattern[0] {
+		if star < 0 {
 			return false
 		}
-		pattern, s = pattern[1:], s[1:]
+		tried++
+		p, i = star+1, tried
 	}
-	return s == ""
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// value is the list of one attribute, empty when it is not set.
-func value(p *string) []string {
+// Value is the list of one attribute, empty when it is not set.
+func Value(p *string) []string {
 	if p == nil {
 		return nil
 	}
 	return []string{*p}
 }
 
-func boolean(p *bool) []string { return []string{strconv.FormatBool(aws.Val(p))} }
+// Bool is the list of a boolean attribute, in which not set is false.
+func Bool(p *bool) []string { return []string{strconv.FormatBool(aws.Val(p))} }
 
 // minPage is the fewest items a page may be asked to have.
 const minPage = 5
 
-// page cuts a listing. A token names the place to go on from.
-func page[T any](items []T, max *int32, token *string) ([]T, *string, error) {
+// Page cuts a listing. A token names the place to go on from.
+func Page[T any](items []T, max *int32, token *string) ([]T, *string, error) {
 	if max != nil && *max < minPage {
 		return nil, nil, aws.Errorf("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than %d.", *max, minPage)
 	}
