@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minato/services/ec2"
+	"minato/services/ec2/netplan"
 )
 
 // resolverAddr is where every VPC has its resolver besides base+2.
@@ -78,7 +79,7 @@ func (v *vpcServices) run(ctx context.Context, vpc ec2.VPC) {
 			}
 		})
 	}
-	for _, a := range []netip.Addr{ec2.Resolver(vpc.CIDR), resolverAddr} {
+	for _, a := range []netip.Addr{netplan.Resolver(vpc.CIDR), resolverAddr} {
 		keep("dns", func() error { return v.resolver(ctx, vpc.ID, a) })
 	}
 	wg.Wait()

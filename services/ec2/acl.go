@@ -7,43 +7,17 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 )
 
-// aclRecord is a network ACL. Only the default one of each VPC exists so far; it
-// lets everything pass.
-type aclRecord struct{ ec2api.NetworkAcl }
-
-func (r *aclRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "network-acl-id":
-		return listing.Value(r.NetworkAclId), true
-	case "vpc-id":
-		return listing.Value(r.VpcId), true
-	case "default":
-		return listing.Bool(r.IsDefault), true
-	case "owner-id":
-		return listing.Value(r.OwnerId), true
-	case "association.subnet-id":
-		var out []string
-		for _, a := range r.Associations {
-			out = append(out, listing.Value(a.SubnetId)...)
-		}
-		return out, true
-	}
-	return nil, false
-}
-
-// lastRule is the number of the rule that denies the rest, shown as *.
-const lastRule = 32767
-
-func defaultACL(p place, vpc string) aclRecord {
+func defaultACL(p place, vpc string) record.NetworkACL {
 	id := ids.EC2("acl")
 	entry := func(number int32, action string, egress bool) ec2api.NetworkAclEntry {
 		return ec2api.NetworkAclEntry{RuleNumber: &number, Protocol: aws.Ptr("-1"), RuleAction: &action, Egress: &egress, CidrBlock: aws.Ptr("0.0.0.0/0")}
 	}
-	return aclRecord{ec2api.NetworkAcl{
+	return record.NetworkACL{NetworkAcl: ec2api.NetworkAcl{
 		NetworkAclId: &id, VpcId: &vpc, OwnerId: &p.account, IsDefault: aws.Ptr(true),
-		Entries: []ec2api.NetworkAclEntry{entry(100, "allow", true), entry(lastRule, "deny", true), entry(100, "allow", false), entry(lastRule, "deny", false)},
+		Entries: []ec2api.NetworkAclEntry{entry(100, "allow", true), entry(record.LastRule, "deny", true), entry(100, "allow", false), entry(record.LastRule, "deny", false)},
 	}}
 }
 
@@ -66,7 +40,7 @@ func (s *Service) DescribeNetworkAcls(ctx context.Context, in *ec2api.DescribeNe
 			}
 		}
 	}
-	all, err = listing.Choose(all, in.NetworkAclIds, in.Filters, func(r *aclRecord) string { return aws.Val(r.NetworkAclId) }, func(r *aclRecord) []ec2api.Tag { return r.Tags }, (*aclRecord).attribute, noACL)
+	all, err = listing.Choose(all, in.NetworkAclIds, in.Filters, func(r *record.NetworkACL) string { return aws.Val(r.NetworkAclId) }, func(r *record.NetworkACL) []ec2api.Tag { return r.Tags }, (*record.NetworkACL).Attribute, noACL)
 	if err != nil {
 		return nil, err
 	}

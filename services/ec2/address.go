@@ -7,40 +7,12 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
-// addressRecord is an Elastic IP address.
-type addressRecord struct{ ec2api.Address }
-
 // maxAddresses is AWS's default quota of an account in a region.
 const maxAddresses = 5
-
-func (r *addressRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "allocation-id":
-		return listing.Value(r.AllocationId), true
-	case "association-id":
-		return listing.Value(r.AssociationId), true
-	case "domain":
-		return listing.Value(r.Domain), true
-	case "instance-id":
-		return listing.Value(r.InstanceId), true
-	case "network-interface-id":
-		return listing.Value(r.NetworkInterfaceId), true
-	case "private-ip-address":
-		return listing.Value(r.PrivateIpAddress), true
-	case "public-ip":
-		return listing.Value(r.PublicIp), true
-	case "network-border-group":
-		return listing.Value(r.NetworkBorderGroup), true
-	}
-	return nil, false
-}
-
-func (r *addressRecord) dissociate() {
-	r.AssociationId, r.NetworkInterfaceId, r.NetworkInterfaceOwnerId, r.PrivateIpAddress, r.InstanceId = nil, nil, nil, nil, nil
-}
 
 // AllocateAddress takes an address of the pool.
 func (s *Service) AllocateAddress(ctx context.Context, in *ec2api.AllocateAddressInput) (*ec2api.AllocateAddressOutput, error) {
@@ -52,7 +24,7 @@ func (s *Service) AllocateAddress(ctx context.Context, in *ec2api.AllocateAddres
 		return nil, err
 	}
 	p, id := at(ctx), ids.EC2("eipalloc")
-	r := addressRecord{ec2api.Address{AllocationId: &id, Domain: aws.Ptr("vpc"), NetworkBorderGroup: &p.region, PublicIpv4Pool: aws.Ptr("amazon"), Tags: tags}}
+	r := record.Address{Address: ec2api.Address{AllocationId: &id, Domain: aws.Ptr("vpc"), NetworkBorderGroup: &p.region, PublicIpv4Pool: aws.Ptr("amazon"), Tags: tags}}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		have, err := s.addresses.TxList(tx, p.account, p.region)
 		if err != nil {
@@ -139,30 +111,30 @@ func (s *Service) AssociateAddress(ctx context.Context, in *ec2api.AssociateAddr
 }
 
 // attachAddress ties an address and an interface together in their records.
-func (s *Service) attachAddress(p place, e *addressRecord, r *interfaceRecord) string {
+func (s *Service) attachAddress(p place, e *record.Address, r *record.NetworkInterface) string {
 	id := ids.EC2("eipassoc")
 	e.AssociationId, e.NetworkInterfaceId, e.NetworkInterfaceOwnerId, e.PrivateIpAddress = &id, r.NetworkInterfaceId, &p.account, r.PrivateIpAddress
-	r.associate(&ec2api.NetworkInterfaceAssociation{AllocationId: e.AllocationId, AssociationId: &id, IpOwnerId: &p.account, PublicIp: e.PublicIp, PublicDnsName: aws.Ptr("")})
+	r.Associate(&ec2api.NetworkInterfaceAssociation{AllocationId: e.AllocationId, AssociationId: &id, IpOwnerId: &p.account, PublicIp: e.PublicIp, PublicDnsName: aws.Ptr("")})
 	return id
 }
 
 // detachAddress takes an address from the interface that has it; the address's
 // own record is left to the caller to write.
-func (s *Service) detachAddress(tx *store.Tx, p place, e *addressRecord) error {
+func (s *Service) detachAddress(tx *store.Tx, p place, e *record.Address) error {
 	r, found, err := s.interfaces.TxGet(tx, p.account, p.region, aws.Val(e.NetworkInterfaceId))
 	if err != nil {
 		return err
 	}
 	if found {
-		if aws.Val(r.InterfaceType) == natType {
+		if aws.Val(r.InterfaceType) == record.NATType {
 			return aws.Errorf("AuthFailure", "You do not have permission to access the specified resource.")
 		}
-		r.associate(nil)
+		r.Associate(nil)
 		if err := s.interfaces.TxPut(tx, r, p.account, p.region, *r.NetworkInterfaceId); err != nil {
 			return err
 		}
 	}
-	e.dissociate()
+	e.Dissociate()
 	return nil
 }
 
@@ -194,12 +166,12 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *ec2api.DescribeAddr
 	if err != nil {
 		return nil, err
 	}
-	tags := func(r *addressRecord) []ec2api.Tag { return r.Tags }
-	all, err = listing.Choose(all, in.AllocationIds, in.Filters, func(r *addressRecord) string { return aws.Val(r.AllocationId) }, tags, (*addressRecord).attribute, noAllocation)
+	tags := func(r *record.Address) []ec2api.Tag { return r.Tags }
+	all, err = listing.Choose(all, in.AllocationIds, in.Filters, func(r *record.Address) string { return aws.Val(r.AllocationId) }, tags, (*record.Address).Attribute, noAllocation)
 	if err != nil {
 		return nil, err
 	}
-	all, err = listing.Choose(all, in.PublicIps, nil, func(r *addressRecord) string { return aws.Val(r.PublicIp) }, tags, (*addressRecord).attribute, func(ip string) error {
+	all, err = listing.Choose(all, in.PublicIps, nil, func(r *record.Address) string { return aws.Val(r.PublicIp) }, tags, (*record.Address).Attribute, func(ip string) error {
 		return aws.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
 	})
 	out := &ec2api.DescribeAddressesOutput{}

@@ -7,6 +7,8 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/block"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
@@ -31,14 +33,14 @@ func (s *Service) EnsureDefaultVPC(ctx context.Context, account, region string) 
 			return err
 		}
 		igw := ids.EC2("igw")
-		g := gatewayRecord{ec2api.InternetGateway{InternetGatewayId: &igw, OwnerId: &p.account, Attachments: []ec2api.InternetGatewayAttachment{{State: aws.Ptr("available"), VpcId: v.VpcId}}}}
+		g := record.InternetGateway{InternetGateway: ec2api.InternetGateway{InternetGatewayId: &igw, OwnerId: &p.account, Attachments: []ec2api.InternetGatewayAttachment{{State: aws.Ptr("available"), VpcId: v.VpcId}}}}
 		main, err := get(tx, s.tables, p, v.Main, noRouteTable)
 		if err != nil {
 			return err
 		}
 		main.Routes = append(main.Routes, ec2api.Route{DestinationCidrBlock: aws.Ptr("0.0.0.0/0"), GatewayId: &igw, Origin: aws.Ptr("CreateRoute"), State: aws.Ptr(ec2api.RouteStateActive)})
 		for i, zone := range zones(region) {
-			sub := newSubnet(p, &v, netip.PrefixFrom(nth(defaultCIDR, i<<12), 20), zone, nil)
+			sub := newSubnet(p, &v, netip.PrefixFrom(block.Nth(defaultCIDR, i<<12), 20), zone, nil)
 			sub.DefaultForAz, sub.MapPublicIpOnLaunch = aws.Ptr(true), aws.Ptr(true)
 			if err := s.subnets.TxPut(tx, sub, account, region, *sub.SubnetId); err != nil {
 				return err

@@ -4,7 +4,7 @@
 //
 // An operation checks what AWS checks and writes records. The reconciler of the
 // network reads them all, computes the whole wanted state of the data plane
-// (plan_network.go, pure) and hands it over; what the data plane then is - a NAT
+// (package netplan, pure) and hands it over; what the data plane then is - a NAT
 // gateway that is available, an interface that is there - is written back.
 //
 //	          CreateNatGateway          Set done                DeleteNatGateway      Set done

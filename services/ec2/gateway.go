@@ -8,39 +8,9 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
-
-// gatewayRecord is an internet gateway.
-type gatewayRecord struct{ ec2api.InternetGateway }
-
-// vpc is the id of the VPC it is attached to, "" for none.
-func (r *gatewayRecord) vpc() string {
-	if len(r.Attachments) == 0 {
-		return ""
-	}
-	return aws.Val(r.Attachments[0].VpcId)
-}
-
-func (r *gatewayRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "internet-gateway-id":
-		return listing.Value(r.InternetGatewayId), true
-	case "owner-id":
-		return listing.Value(r.OwnerId), true
-	case "attachment.vpc-id":
-		if len(r.Attachments) == 0 {
-			return nil, true
-		}
-		return []string{r.vpc()}, true
-	case "attachment.state":
-		if len(r.Attachments) == 0 {
-			return nil, true
-		}
-		return listing.Value(r.Attachments[0].State), true
-	}
-	return nil, false
-}
 
 // CreateInternetGateway makes a gateway that is attached to nothing.
 func (s *Service) CreateInternetGateway(ctx context.Context, in *ec2api.CreateInternetGatewayInput) (*ec2api.CreateInternetGatewayOutput, error) {
@@ -49,7 +19,7 @@ func (s *Service) CreateInternetGateway(ctx context.Context, in *ec2api.CreateIn
 		return nil, err
 	}
 	p, id := at(ctx), ids.EC2("igw")
-	r := gatewayRecord{ec2api.InternetGateway{InternetGatewayId: &id, OwnerId: &p.account, Tags: tags}}
+	r := record.InternetGateway{InternetGateway: ec2api.InternetGateway{InternetGatewayId: &id, OwnerId: &p.account, Tags: tags}}
 	return &ec2api.CreateInternetGatewayOutput{InternetGateway: &r.InternetGateway}, s.gateways.Put(ctx, r, p.account, p.region, id)
 }
 
@@ -65,14 +35,14 @@ func (s *Service) AttachInternetGateway(ctx context.Context, in *ec2api.AttachIn
 		if err != nil {
 			return err
 		}
-		if r.vpc() != "" {
-			return aws.Errorf("Resource.AlreadyAssociated", "resource %s is already attached to network %s", id, r.vpc())
+		if r.VPC() != "" {
+			return aws.Errorf("Resource.AlreadyAssociated", "resource %s is already attached to network %s", id, r.VPC())
 		}
 		all, err := s.gateways.TxList(tx, p.account, p.region)
 		if err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(all, func(o gatewayRecord) bool { return o.vpc() == vpc }); i >= 0 {
+		if i := slices.IndexFunc(all, func(o record.InternetGateway) bool { return o.VPC() == vpc }); i >= 0 {
 			return aws.Errorf("Resource.AlreadyAssociated", "resource %s is already attached to network %s", *all[i].InternetGatewayId, vpc)
 		}
 		r.Attachments = []ec2api.InternetGatewayAttachment{{State: aws.Ptr("available"), VpcId: &vpc}}
@@ -90,14 +60,14 @@ func (s *Service) DetachInternetGateway(ctx context.Context, in *ec2api.DetachIn
 		if err != nil {
 			return err
 		}
-		if r.vpc() != vpc {
+		if r.VPC() != vpc {
 			return aws.Errorf("Gateway.NotAttached", "resource %s is not attached to network %s", id, vpc)
 		}
 		enis, err := s.interfaces.TxList(tx, p.account, p.region)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(enis, func(e interfaceRecord) bool { return *e.VpcId == vpc && e.Association != nil }) {
+		if slices.ContainsFunc(enis, func(e record.NetworkInterface) bool { return *e.VpcId == vpc && e.Association != nil }) {
 			return aws.Errorf("DependencyViolation", "Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", vpc)
 		}
 		r.Attachments = nil
@@ -113,7 +83,7 @@ func (s *Service) DeleteInternetGateway(ctx context.Context, in *ec2api.DeleteIn
 		if err != nil {
 			return err
 		}
-		if r.vpc() != "" {
+		if r.VPC() != "" {
 			return dependency("internetGateway", id)
 		}
 		s.gateways.TxDelete(tx, p.account, p.region, id)
@@ -127,7 +97,7 @@ func (s *Service) DescribeInternetGateways(ctx context.Context, in *ec2api.Descr
 	if err != nil {
 		return nil, err
 	}
-	all, err = listing.Choose(all, in.InternetGatewayIds, in.Filters, func(r *gatewayRecord) string { return aws.Val(r.InternetGatewayId) }, func(r *gatewayRecord) []ec2api.Tag { return r.Tags }, (*gatewayRecord).attribute, noGateway)
+	all, err = listing.Choose(all, in.InternetGatewayIds, in.Filters, func(r *record.InternetGateway) string { return aws.Val(r.InternetGatewayId) }, func(r *record.InternetGateway) []ec2api.Tag { return r.Tags }, (*record.InternetGateway).Attribute, noGateway)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/gateway/metadata"
+	"minato/services/ec2/netplan"
+	"minato/services/ec2/record"
 )
 
 // instanceByInterface finds the instance behind an interface, in any account.
@@ -112,10 +114,10 @@ func lastPart(text string) string {
 }
 
 // resolver is the address of a VPC's resolver.
-func resolver(v *vpcRecord) (netip.Addr, bool) {
+func resolver(v *record.VPC) (netip.Addr, bool) {
 	cidr, err := netip.ParsePrefix(aws.Val(v.CidrBlock))
 	if err != nil || !v.DNSSupport {
 		return netip.Addr{}, false
 	}
-	return Resolver(cidr), true
+	return netplan.Resolver(cidr), true
 }

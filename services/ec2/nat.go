@@ -8,48 +8,12 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
-// natType is the type of a NAT gateway's interface.
-const natType = "nat_gateway"
-
 // keepDeleted is how long a deleted NAT gateway is still shown, as on AWS.
 const keepDeleted = time.Hour
-
-// natRecord is a NAT gateway. Its state is the network reconciler's to write,
-// except the first (pending or failed) and deleting.
-type natRecord struct {
-	ec2api.NatGateway
-	Account, Region string
-}
-
-// usable tells whether a route to the gateway leads somewhere.
-func (r *natRecord) usable() bool {
-	st := aws.Val(r.State)
-	return st == ec2api.NatGatewayStatePending || st == ec2api.NatGatewayStateAvailable
-}
-
-func (r *natRecord) eni() string {
-	if len(r.NatGatewayAddresses) == 0 {
-		return ""
-	}
-	return aws.Val(r.NatGatewayAddresses[0].NetworkInterfaceId)
-}
-
-func (r *natRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "nat-gateway-id":
-		return listing.Value(r.NatGatewayId), true
-	case "state":
-		return listing.Value(r.State), true
-	case "subnet-id":
-		return listing.Value(r.SubnetId), true
-	case "vpc-id":
-		return listing.Value(r.VpcId), true
-	}
-	return nil, false
-}
 
 // CreateNatGateway makes a gateway in a subnet; it is pending until the network
 // has it. Without an internet gateway in the VPC a public one fails, as on AWS.
@@ -72,7 +36,7 @@ func (s *Service) CreateNatGateway(ctx context.Context, in *ec2api.CreateNatGate
 		return nil, aws.Errorf("InvalidParameterCombination", "A private NAT gateway takes no AllocationId.")
 	}
 	p, id := at(ctx), ids.EC2("nat")
-	var n natRecord
+	var n record.NATGateway
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		if in.ClientToken != nil {
 			if same, err := s.natByToken(tx, p, *in.ClientToken); err != nil || same != nil {
@@ -98,7 +62,7 @@ func tokenKey(p place, token string) string {
 }
 
 // natByToken returns the gateway that a call with this token made before.
-func (s *Service) natByToken(tx *store.Tx, p place, token string) (*natRecord, error) {
+func (s *Service) natByToken(tx *store.Tx, p place, token string) (*record.NATGateway, error) {
 	id, found, err := store.Get[string](tx, tokenKey(p, token))
 	if err != nil || !found {
 		return nil, err
@@ -110,15 +74,15 @@ func (s *Service) natByToken(tx *store.Tx, p place, token string) (*natRecord, e
 	return &n, nil
 }
 
-func (s *Service) newNAT(tx *store.Tx, p place, id, connectivity string, in *ec2api.CreateNatGatewayInput) (natRecord, error) {
+func (s *Service) newNAT(tx *store.Tx, p place, id, connectivity string, in *ec2api.CreateNatGatewayInput) (record.NATGateway, error) {
 	r, err := s.newInterface(tx, p, *in.SubnetId, nil, aws.Val(in.PrivateIpAddress))
 	if err != nil {
-		return natRecord{}, err
+		return record.NATGateway{}, err
 	}
 	s.manage(&r, "ec2.amazonaws.com")
-	r.InterfaceType, r.Description, r.SourceDestCheck = aws.Ptr(natType), aws.Ptr("Interface for NAT Gateway "+id), aws.Ptr(false)
+	r.InterfaceType, r.Description, r.SourceDestCheck = aws.Ptr(record.NATType), aws.Ptr("Interface for NAT Gateway "+id), aws.Ptr(false)
 	r.Groups = nil // a NAT gateway has no security groups
-	n := natRecord{Account: p.account, Region: p.region, NatGateway: ec2api.NatGateway{
+	n := record.NATGateway{Account: p.account, Region: p.region, NatGateway: ec2api.NatGateway{
 		NatGatewayId: &id, VpcId: r.VpcId, SubnetId: r.SubnetId, ConnectivityType: &connectivity, CreateTime: s.now(), State: aws.Ptr(ec2api.NatGatewayStatePending),
 		NatGatewayAddresses: []ec2api.NatGatewayAddress{{NetworkInterfaceId: r.NetworkInterfaceId, PrivateIp: r.PrivateIpAddress, IsPrimary: aws.Ptr(true), Status: aws.Ptr("succeeded")}},
 	}}
@@ -145,7 +109,7 @@ func (s *Service) newNAT(tx *store.Tx, p place, id, connectivity string, in *ec2
 	}
 	attached := false
 	for _, g := range gateways {
-		attached = attached || g.vpc() == *r.VpcId
+		attached = attached || g.VPC() == *r.VpcId
 	}
 	if !attached {
 		s.releasePrivate(tx, p, *r.SubnetId, *r.PrivateIpAddress)
@@ -161,7 +125,7 @@ func (s *Service) newNAT(tx *store.Tx, p place, id, connectivity string, in *ec2
 // DeleteNatGateway lets a gateway go; the network reconciler gives its interface
 // and address back when no packet takes that way any more.
 func (s *Service) DeleteNatGateway(ctx context.Context, in *ec2api.DeleteNatGatewayInput) (*ec2api.DeleteNatGatewayOutput, error) {
-	return &ec2api.DeleteNatGatewayOutput{NatGatewayId: in.NatGatewayId}, update(ctx, s, s.nats, aws.Val(in.NatGatewayId), noNAT, func(n *natRecord) error {
+	return &ec2api.DeleteNatGatewayOutput{NatGatewayId: in.NatGatewayId}, update(ctx, s, s.nats, aws.Val(in.NatGatewayId), noNAT, func(n *record.NATGateway) error {
 		switch aws.Val(n.State) {
 		case ec2api.NatGatewayStatePending, ec2api.NatGatewayStateAvailable:
 			n.State = aws.Ptr(ec2api.NatGatewayStateDeleting)
@@ -174,7 +138,7 @@ func (s *Service) DeleteNatGateway(ctx context.Context, in *ec2api.DeleteNatGate
 
 // natAvailable notes that the network has a gateway.
 func (s *Service) natAvailable(ctx context.Context, account, region, id string) error {
-	_, err := s.nats.Update(ctx, func(n *natRecord) error {
+	_, err := s.nats.Update(ctx, func(n *record.NATGateway) error {
 		if aws.Val(n.State) == ec2api.NatGatewayStatePending {
 			n.State = aws.Ptr(ec2api.NatGatewayStateAvailable)
 		}
@@ -191,7 +155,7 @@ func (s *Service) natDeleted(ctx context.Context, account, region, id string) er
 		if err != nil || !found || aws.Val(n.State) != ec2api.NatGatewayStateDeleting {
 			return err
 		}
-		r, found, err := s.interfaces.TxGet(tx, account, region, n.eni())
+		r, found, err := s.interfaces.TxGet(tx, account, region, n.Interface())
 		if err != nil {
 			return err
 		}
@@ -206,7 +170,7 @@ func (s *Service) natDeleted(ctx context.Context, account, region, id string) er
 }
 
 // natForgotten removes the record of a gateway that was deleted long enough ago.
-func (s *Service) natForgotten(ctx context.Context, n *natRecord) error {
+func (s *Service) natForgotten(ctx context.Context, n *record.NATGateway) error {
 	if n.DeleteTime == nil || s.Clock.Now().Sub(*n.DeleteTime) < keepDeleted {
 		return nil
 	}
@@ -219,7 +183,7 @@ func (s *Service) DescribeNatGateways(ctx context.Context, in *ec2api.DescribeNa
 	if err != nil {
 		return nil, err
 	}
-	all, err = listing.Choose(all, in.NatGatewayIds, in.Filter, func(r *natRecord) string { return aws.Val(r.NatGatewayId) }, func(r *natRecord) []ec2api.Tag { return r.Tags }, (*natRecord).attribute, noNAT)
+	all, err = listing.Choose(all, in.NatGatewayIds, in.Filter, func(r *record.NATGateway) string { return aws.Val(r.NatGatewayId) }, func(r *record.NATGateway) []ec2api.Tag { return r.Tags }, (*record.NATGateway).Attribute, noNAT)
 	if err != nil {
 		return nil, err
 	}

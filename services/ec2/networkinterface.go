@@ -10,79 +10,9 @@ import (
 	"minato/aws/identity"
 	"minato/internal/ids"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
-
-// interfaceRecord is a network interface. Service is who made it and uses it:
-// the principal of a service of ours, or "" for a user's own.
-type interfaceRecord struct {
-	ec2api.NetworkInterface
-	Service string
-}
-
-func (r *interfaceRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "network-interface-id":
-		return listing.Value(r.NetworkInterfaceId), true
-	case "vpc-id":
-		return listing.Value(r.VpcId), true
-	case "subnet-id":
-		return listing.Value(r.SubnetId), true
-	case "availability-zone":
-		return listing.Value(r.AvailabilityZone), true
-	case "private-ip-address", "addresses.private-ip-address":
-		return listing.Value(r.PrivateIpAddress), true
-	case "private-dns-name":
-		return listing.Value(r.PrivateDnsName), true
-	case "mac-address":
-		return listing.Value(r.MacAddress), true
-	case "description":
-		return listing.Value(r.Description), true
-	case "status":
-		return listing.Value(r.Status), true
-	case "interface-type":
-		return listing.Value(r.InterfaceType), true
-	case "requester-id":
-		return listing.Value(r.RequesterId), true
-	case "requester-managed":
-		return listing.Bool(r.RequesterManaged), true
-	case "owner-id":
-		return listing.Value(r.OwnerId), true
-	case "group-id", "group-name":
-		var out []string
-		for _, g := range r.Groups {
-			if name == "group-id" {
-				out = append(out, aws.Val(g.GroupId))
-			} else {
-				out = append(out, aws.Val(g.GroupName))
-			}
-		}
-		return out, true
-	case "association.public-ip", "addresses.association.public-ip", "association.allocation-id", "association.association-id":
-		if r.Association == nil {
-			return nil, true
-		}
-		switch {
-		case strings.HasSuffix(name, "public-ip"):
-			return listing.Value(r.Association.PublicIp), true
-		case strings.HasSuffix(name, "allocation-id"):
-			return listing.Value(r.Association.AllocationId), true
-		}
-		return listing.Value(r.Association.AssociationId), true
-	case "attachment.instance-id", "attachment.status", "attachment.attachment-id":
-		if r.Attachment == nil {
-			return nil, true
-		}
-		switch name {
-		case "attachment.instance-id":
-			return listing.Value(r.Attachment.InstanceId), true
-		case "attachment.status":
-			return listing.Value(r.Attachment.Status), true
-		}
-		return listing.Value(r.Attachment.AttachmentId), true
-	}
-	return nil, false
-}
 
 // requesters are the names under which AWS's services show as requesters.
 var requesters = map[string]string{
@@ -122,7 +52,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2api.CreateN
 		want = aws.Val(in.PrivateIpAddresses[0].PrivateIpAddress)
 	}
 	p, caller := at(ctx), identity.From(ctx)
-	var r interfaceRecord
+	var r record.NetworkInterface
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		var err error
 		r, err = s.newInterface(tx, p, aws.Val(in.SubnetId), in.Groups, want)
@@ -132,7 +62,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2api.CreateN
 		r.Description, r.TagSet = aws.Ptr(aws.Val(in.Description)), tags
 		if caller.Kind == identity.Service {
 			s.manage(&r, caller.Service)
-			r.ofBalancer(len(in.Groups) > 0)
+			r.OfBalancer(len(in.Groups) > 0)
 		} else {
 			r.RequesterId = aws.Ptr(caller.UserID)
 		}
@@ -142,7 +72,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *ec2api.CreateN
 }
 
 // manage makes an interface a service's own.
-func (s *Service) manage(r *interfaceRecord, service string) {
+func (s *Service) manage(r *record.NetworkInterface, service string) {
 	r.Service = service
 	requester := requesters[service]
 	if requester == "" {
@@ -156,47 +86,32 @@ func (s *Service) manage(r *interfaceRecord, service string) {
 	}
 }
 
-// networkBalancers begin the descriptions of network load balancers' interfaces.
-const networkBalancers = "ELB net/"
-
-// ofBalancer makes a network load balancer's interface what it is; when it is
-// given no groups it has none, not even the default one.
-func (r *interfaceRecord) ofBalancer(groups bool) {
-	if r.Service != elbService || !strings.HasPrefix(aws.Val(r.Description), networkBalancers) {
-		return
-	}
-	r.InterfaceType = aws.Ptr(ec2api.NetworkInterfaceTypeNetworkLoadBalancer)
-	if !groups {
-		r.Groups = nil
-	}
-}
-
 // newInterface takes an address and makes the record, to be written.
-func (s *Service) newInterface(tx *store.Tx, p place, subnet string, groups []string, want string) (interfaceRecord, error) {
+func (s *Service) newInterface(tx *store.Tx, p place, subnet string, groups []string, want string) (record.NetworkInterface, error) {
 	sub, err := get(tx, s.subnets, p, subnet, noSubnet)
 	if err != nil {
-		return interfaceRecord{}, err
+		return record.NetworkInterface{}, err
 	}
 	v, err := get(tx, s.vpcs, p, *sub.VpcId, noVPC)
 	if err != nil {
-		return interfaceRecord{}, err
+		return record.NetworkInterface{}, err
 	}
 	if len(groups) == 0 {
 		groups = []string{v.DefaultGroup}
 	}
 	identifiers, err := s.groupsFor(tx, p, groups, *sub.VpcId)
 	if err != nil {
-		return interfaceRecord{}, err
+		return record.NetworkInterface{}, err
 	}
 	id := ids.EC2("eni")
 	addr, err := s.takePrivate(tx, p, &sub, id, want)
 	if err != nil {
-		return interfaceRecord{}, err
+		return record.NetworkInterface{}, err
 	}
 	ip, name := addr.String(), privateName(p.region, addr.String())
-	return interfaceRecord{NetworkInterface: ec2api.NetworkInterface{
+	return record.NetworkInterface{NetworkInterface: ec2api.NetworkInterface{
 		NetworkInterfaceId: &id, SubnetId: sub.SubnetId, VpcId: sub.VpcId, AvailabilityZone: sub.AvailabilityZone, AvailabilityZoneId: sub.AvailabilityZoneId,
-		OwnerId: &p.account, MacAddress: aws.Ptr(macOf(id)), PrivateIpAddress: &ip, PrivateDnsName: &name, SourceDestCheck: aws.Ptr(true),
+		OwnerId: &p.account, MacAddress: aws.Ptr(record.MAC(id)), PrivateIpAddress: &ip, PrivateDnsName: &name, SourceDestCheck: aws.Ptr(true),
 		Status: aws.Ptr("available"), InterfaceType: aws.Ptr("interface"), RequesterManaged: aws.Ptr(false), Groups: identifiers,
 		PrivateIpAddresses: []ec2api.NetworkInterfacePrivateIpAddress{{Primary: aws.Ptr(true), PrivateIpAddress: &ip, PrivateDnsName: &name}},
 	}}, nil
@@ -260,31 +175,23 @@ func (s *Service) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2ap
 
 // setPublic gives an interface an address of the pool, or takes it back; an
 // elastic address is not touched.
-func (s *Service) setPublic(tx *store.Tx, p place, r *interfaceRecord, on bool) error {
+func (s *Service) setPublic(tx *store.Tx, p place, r *record.NetworkInterface, on bool) error {
 	switch {
 	case on && r.Association == nil:
 		addr, err := s.takePublic(tx, *r.NetworkInterfaceId)
 		if err != nil {
 			return err
 		}
-		r.associate(&ec2api.NetworkInterfaceAssociation{IpOwnerId: aws.Ptr("amazon"), PublicIp: aws.Ptr(addr.String()), PublicDnsName: aws.Ptr("")})
+		r.Associate(&ec2api.NetworkInterfaceAssociation{IpOwnerId: aws.Ptr("amazon"), PublicIp: aws.Ptr(addr.String()), PublicDnsName: aws.Ptr("")})
 	case !on && r.Association != nil && r.Association.AllocationId == nil:
 		s.releasePublic(tx, *r.Association.PublicIp)
-		r.associate(nil)
+		r.Associate(nil)
 	}
 	return nil
 }
 
-// associate sets the interface's public side, nil for none.
-func (r *interfaceRecord) associate(a *ec2api.NetworkInterfaceAssociation) {
-	r.Association = a
-	for i := range r.PrivateIpAddresses {
-		r.PrivateIpAddresses[i].Association = a
-	}
-}
-
 // mayChange keeps users from what a service of ours uses.
-func mayChange(ctx context.Context, r *interfaceRecord) error {
+func mayChange(ctx context.Context, r *record.NetworkInterface) error {
 	if c := identity.From(ctx); r.Service != "" && c.Service != r.Service {
 		return aws.Errorf("OperationNotPermitted", "You are not allowed to manage '%s' attachments.", aws.Val(r.RequesterId))
 	}
@@ -308,14 +215,14 @@ func (s *Service) DeleteNetworkInterface(ctx context.Context, in *ec2api.DeleteN
 }
 
 // dropInterface removes an interface and gives its addresses back.
-func (s *Service) dropInterface(tx *store.Tx, p place, r *interfaceRecord) error {
+func (s *Service) dropInterface(tx *store.Tx, p place, r *record.NetworkInterface) error {
 	if a := r.Association; a != nil && a.AllocationId != nil {
 		e, found, err := s.addresses.TxGet(tx, p.account, p.region, *a.AllocationId)
 		if err != nil {
 			return err
 		}
 		if found {
-			e.dissociate()
+			e.Dissociate()
 			if err := s.addresses.TxPut(tx, e, p.account, p.region, *a.AllocationId); err != nil {
 				return err
 			}
@@ -335,7 +242,7 @@ func (s *Service) DescribeNetworkInterfaces(ctx context.Context, in *ec2api.Desc
 	if err != nil {
 		return nil, err
 	}
-	all, err = listing.Choose(all, in.NetworkInterfaceIds, in.Filters, func(r *interfaceRecord) string { return aws.Val(r.NetworkInterfaceId) }, func(r *interfaceRecord) []ec2api.Tag { return r.TagSet }, (*interfaceRecord).attribute, noInterface)
+	all, err = listing.Choose(all, in.NetworkInterfaceIds, in.Filters, func(r *record.NetworkInterface) string { return aws.Val(r.NetworkInterfaceId) }, func(r *record.NetworkInterface) []ec2api.Tag { return r.TagSet }, (*record.NetworkInterface).Attribute, noInterface)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"minato/aws"
+	"minato/services/ec2/block"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
@@ -62,8 +64,8 @@ func (s *Service) releasePublic(tx *store.Tx, addr string) {
 
 // takePrivate gives an address of a subnet to an interface: the one it asks
 // for, or any that is free.
-func (s *Service) takePrivate(tx *store.Tx, p place, sub *subnetRecord, eni, want string) (netip.Addr, error) {
-	cidr, id := sub.cidr(), *sub.SubnetId
+func (s *Service) takePrivate(tx *store.Tx, p place, sub *record.Subnet, eni, want string) (netip.Addr, error) {
+	cidr, id := sub.CIDR(), *sub.SubnetId
 	size := 1 << (32 - cidr.Bits())
 	take := func(a netip.Addr) error {
 		return s.private.TxPut(tx, privateRecord{Interface: eni}, p.account, p.region, id, a.String())
@@ -73,7 +75,7 @@ func (s *Service) takePrivate(tx *store.Tx, p place, sub *subnetRecord, eni, wan
 		if err != nil || !cidr.Contains(a) {
 			return a, aws.Errorf("InvalidParameterValue", "Address %s does not fall within the subnet's address range", want)
 		}
-		if n := offset(cidr, a); n < 4 || n == size-1 {
+		if n := block.Offset(cidr, a); n < 4 || n == size-1 {
 			return a, aws.Errorf("InvalidParameterValue", "Address %s is in subnet's reserved address range", want)
 		}
 		_, found, err := s.private.TxGet(tx, p.account, p.region, id, a.String())
@@ -87,7 +89,7 @@ func (s *Service) takePrivate(tx *store.Tx, p place, sub *subnetRecord, eni, wan
 	span := size - reserved
 	start := rand.IntN(span)
 	for i := range span {
-		a := nth(cidr, 4+(start+i)%span)
+		a := block.Nth(cidr, 4+(start+i)%span)
 		_, found, err := s.private.TxGet(tx, p.account, p.region, id, a.String())
 		if err != nil {
 			return a, err
@@ -103,8 +105,8 @@ func (s *Service) takePrivate(tx *store.Tx, p place, sub *subnetRecord, eni, wan
 }
 
 // searchPrivate finds a free address in a subnet that is nearly full.
-func (s *Service) searchPrivate(ctx context.Context, tx *store.Tx, p place, sub *subnetRecord, eni string) (netip.Addr, error) {
-	cidr, id := sub.cidr(), *sub.SubnetId
+func (s *Service) searchPrivate(ctx context.Context, tx *store.Tx, p place, sub *record.Subnet, eni string) (netip.Addr, error) {
+	cidr, id := sub.CIDR(), *sub.SubnetId
 	keys, err := s.private.Keys(ctx, p.account, p.region, id)
 	if err != nil {
 		return netip.Addr{}, err
@@ -115,7 +117,7 @@ func (s *Service) searchPrivate(ctx context.Context, tx *store.Tx, p place, sub 
 		taken[parts[len(parts)-1]] = true
 	}
 	for n := 4; n < 1<<(32-cidr.Bits())-1; n++ {
-		a := nth(cidr, n)
+		a := block.Nth(cidr, n)
 		if taken[a.String()] {
 			continue
 		}
@@ -133,22 +135,4 @@ func noFreeAddress(subnet string) error {
 
 func (s *Service) releasePrivate(tx *store.Tx, p place, subnet, addr string) {
 	s.private.TxDelete(tx, p.account, p.region, subnet, addr)
-}
-
-// nth is the n-th address of a block.
-func nth(cidr netip.Prefix, n int) netip.Addr {
-	b := cidr.Addr().As4()
-	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	v += uint32(n)
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
-}
-
-// offset is the place of an address in its block.
-func offset(cidr netip.Prefix, a netip.Addr) int {
-	x, y := cidr.Addr().As4(), a.As4()
-	n := 0
-	for i := range x {
-		n = n<<8 + int(y[i]) - int(x[i])
-	}
-	return n
 }

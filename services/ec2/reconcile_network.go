@@ -9,6 +9,8 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/controller"
 	"minato/dataplane/network"
+	"minato/services/ec2/netplan"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
@@ -44,7 +46,7 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, _ string) (controller
 	if err != nil {
 		return controller.Result{}, err
 	}
-	config, planErr := planNetwork(inv)
+	config, planErr := netplan.Plan(inv)
 	setErr := r.net.Set(ctx, config)
 	if r.changed != nil {
 		r.changed()
@@ -54,7 +56,7 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, _ string) (controller
 		return controller.Result{}, errors.Join(planErr, setErr)
 	}
 	errs := []error{planErr}
-	for _, n := range inv.nats {
+	for _, n := range inv.NATs {
 		errs = append(errs, r.observeNAT(ctx, &n))
 	}
 	return controller.Result{}, errors.Join(errs...)
@@ -62,7 +64,7 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, _ string) (controller
 
 // observeNAT writes what the network made of a NAT gateway: Set returned, so one
 // that was wanted is there and one that was not is gone.
-func (r *NetworkReconciler) observeNAT(ctx context.Context, n *natRecord) error {
+func (r *NetworkReconciler) observeNAT(ctx context.Context, n *record.NATGateway) error {
 	switch aws.Val(n.State) {
 	case ec2api.NatGatewayStatePending:
 		return r.s.natAvailable(ctx, n.Account, n.Region, *n.NatGatewayId)
@@ -76,16 +78,16 @@ func (r *NetworkReconciler) observeNAT(ctx context.Context, n *natRecord) error 
 
 // inventory reads the records of all accounts and regions, as they were together
 // at one moment: an interface without its subnet would be a contradiction.
-func (s *Service) inventory(ctx context.Context) (*inventory, error) {
+func (s *Service) inventory(ctx context.Context) (*netplan.Inventory, error) {
 	recs, _, err := s.Store.List(ctx, NetworkPrefix, store.Page{})
 	if err != nil {
 		return nil, err
 	}
-	var inv inventory
+	var inv netplan.Inventory
 	for _, r := range recs {
 		if err := errFirst(
-			take(r, s.vpcs, &inv.vpcs), take(r, s.subnets, &inv.subnets), take(r, s.gateways, &inv.gateways), take(r, s.tables, &inv.tables),
-			take(r, s.acls, &inv.acls), take(r, s.groups, &inv.groups), take(r, s.interfaces, &inv.interfaces), take(r, s.nats, &inv.nats),
+			take(r, s.vpcs, &inv.VPCs), take(r, s.subnets, &inv.Subnets), take(r, s.gateways, &inv.Gateways), take(r, s.tables, &inv.Tables),
+			take(r, s.acls, &inv.ACLs), take(r, s.groups, &inv.Groups), take(r, s.interfaces, &inv.Interfaces), take(r, s.nats, &inv.NATs),
 		); err != nil {
 			return nil, err
 		}

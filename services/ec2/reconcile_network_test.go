@@ -17,6 +17,7 @@ import (
 	"minato/dataplane/network"
 	"minato/dataplane/network/networktest"
 	"minato/internal/clock"
+	"minato/services/ec2/record"
 	"minato/store/memstore"
 )
 
@@ -116,8 +117,8 @@ func TestTheHandsOnsNetworkIsPlanned(t *testing.T) {
 	l := newLab(t)
 	h := l.handsOn()
 	eni := must(l.s.CreateNetworkInterface(l.as("ecs.amazonaws.com"), &ec2api.CreateNetworkInterfaceInput{SubnetId: &h.private, Groups: []string{h.web}})).NetworkInterface
-	alb := must(l.s.CreateNetworkInterface(l.as(elbService), &ec2api.CreateNetworkInterfaceInput{SubnetId: &h.public, Groups: []string{h.lb}})).NetworkInterface
-	must(l.s.ModifyNetworkInterfaceAttribute(l.as(elbService), &ec2api.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: alb.NetworkInterfaceId, AssociatePublicIpAddress: aws.Ptr(true)}))
+	alb := must(l.s.CreateNetworkInterface(l.as(record.LoadBalancing), &ec2api.CreateNetworkInterfaceInput{SubnetId: &h.public, Groups: []string{h.lb}})).NetworkInterface
+	must(l.s.ModifyNetworkInterfaceAttribute(l.as(record.LoadBalancing), &ec2api.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: alb.NetworkInterfaceId, AssociatePublicIpAddress: aws.Ptr(true)}))
 
 	v := l.planned(h.vpc)
 	if !v.InternetGateway || len(v.Subnets) != 2 || len(v.Interfaces) != 2 {
@@ -179,9 +180,9 @@ func TestInterfacesOfNetworkLoadBalancers(t *testing.T) {
 		groups     int
 		unfiltered bool
 	}{
-		"without groups":               {make(elbService, "ELB net/flows/1"), "network_load_balancer", 0, true},
-		"with a group":                 {make(elbService, "ELB net/other/2", h.lb), "network_load_balancer", 1, false},
-		"an application load balancer": {make(elbService, "ELB app/web/3"), "interface", 1, false},
+		"without groups":               {make(record.LoadBalancing, "ELB net/flows/1"), "network_load_balancer", 0, true},
+		"with a group":                 {make(record.LoadBalancing, "ELB net/other/2", h.lb), "network_load_balancer", 1, false},
+		"an application load balancer": {make(record.LoadBalancing, "ELB app/web/3"), "interface", 1, false},
 		"another service":              {make("ecs.amazonaws.com", "ELB net/flows/1"), "interface", 1, false},
 	} {
 		if *c.eni.InterfaceType != c.kind || len(c.eni.Groups) != c.groups {

@@ -6,6 +6,7 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/block"
 	"minato/store"
 )
 
@@ -19,7 +20,7 @@ func (s *Service) newRoute(tx *store.Tx, p place, vpc string, in *ec2api.CreateR
 	if in.DestinationCidrBlock == nil {
 		return r, aws.Errorf("MissingParameter", "The request must contain the parameter destinationCidrBlock or destinationIpv6CidrBlock or destinationPrefixListId")
 	}
-	dst, err := block(*in.DestinationCidrBlock)
+	dst, err := block.Parse(*in.DestinationCidrBlock)
 	if err != nil {
 		return r, err
 	}
@@ -40,7 +41,7 @@ func (s *Service) newRoute(tx *store.Tx, p place, vpc string, in *ec2api.CreateR
 	switch {
 	case in.GatewayId != nil && isID(*in.GatewayId, "igw"):
 		g, err := get(tx, s.gateways, p, *in.GatewayId, noGateway)
-		if err == nil && g.vpc() != vpc {
+		if err == nil && g.VPC() != vpc {
 			err = aws.Errorf("InvalidParameterValue", "route table and network gateway %s belong to different networks", *in.GatewayId)
 		}
 		r.GatewayId = in.GatewayId
@@ -67,15 +68,6 @@ func (s *Service) newRoute(tx *store.Tx, p place, vpc string, in *ec2api.CreateR
 	return r, unsupported("a route to that kind of target")
 }
 
-// routeIndex finds the route for a destination, -1 for none.
-func (r *routeTableRecord) routeIndex(destination string) int {
-	dst, err := block(destination)
-	if err != nil {
-		return -1
-	}
-	return slices.IndexFunc(r.Routes, func(x ec2api.Route) bool { return aws.Val(x.DestinationCidrBlock) == dst.String() })
-}
-
 // CreateRoute adds a route to a destination that has none.
 func (s *Service) CreateRoute(ctx context.Context, in *ec2api.CreateRouteInput) (*ec2api.CreateRouteOutput, error) {
 	p, id := at(ctx), aws.Val(in.RouteTableId)
@@ -88,7 +80,7 @@ func (s *Service) CreateRoute(ctx context.Context, in *ec2api.CreateRouteInput) 
 		if err != nil {
 			return err
 		}
-		if i := t.routeIndex(*r.DestinationCidrBlock); i >= 0 {
+		if i := t.Route(*r.DestinationCidrBlock); i >= 0 {
 			if sameTarget(t.Routes[i], r) {
 				return nil
 			}
@@ -119,7 +111,7 @@ func (s *Service) ReplaceRoute(ctx context.Context, in *ec2api.ReplaceRouteInput
 		if err != nil {
 			return err
 		}
-		i := t.routeIndex(*r.DestinationCidrBlock)
+		i := t.Route(*r.DestinationCidrBlock)
 		if i < 0 || aws.Val(t.Routes[i].GatewayId) == "local" {
 			return aws.Errorf("InvalidParameterValue", "There is no route defined for '%s' in the route table. Use CreateRoute instead.", *r.DestinationCidrBlock)
 		}
@@ -137,7 +129,7 @@ func (s *Service) DeleteRoute(ctx context.Context, in *ec2api.DeleteRouteInput) 
 			return err
 		}
 		dst := aws.Val(in.DestinationCidrBlock)
-		i := t.routeIndex(dst)
+		i := t.Route(dst)
 		if i < 0 {
 			return aws.Errorf("InvalidRoute.NotFound", "no route with destination-cidr-block %s in route table %s", dst, id)
 		}

@@ -9,65 +9,13 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
-// routeTableRecord is a route table. Whether a route's target is gone is
-// computed when it is asked for.
-type routeTableRecord struct{ ec2api.RouteTable }
-
-func (r *routeTableRecord) attribute(name string) ([]string, bool) {
-	each := func(f func(ec2api.RouteTableAssociation) *string) []string {
-		var out []string
-		for _, a := range r.Associations {
-			out = append(out, listing.Value(f(a))...)
-		}
-		return out
-	}
-	routes := func(f func(ec2api.Route) *string) []string {
-		var out []string
-		for _, x := range r.Routes {
-			out = append(out, listing.Value(f(x))...)
-		}
-		return out
-	}
-	switch name {
-	case "route-table-id":
-		return listing.Value(r.RouteTableId), true
-	case "vpc-id":
-		return listing.Value(r.VpcId), true
-	case "owner-id":
-		return listing.Value(r.OwnerId), true
-	case "association.subnet-id":
-		return each(func(a ec2api.RouteTableAssociation) *string { return a.SubnetId }), true
-	case "association.route-table-association-id":
-		return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableAssociationId }), true
-	case "association.route-table-id":
-		return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableId }), true
-	case "association.main":
-		for _, a := range r.Associations {
-			if aws.Val(a.Main) {
-				return []string{"true"}, true
-			}
-		}
-		return []string{"false"}, true
-	case "route.destination-cidr-block":
-		return routes(func(x ec2api.Route) *string { return x.DestinationCidrBlock }), true
-	case "route.gateway-id":
-		return routes(func(x ec2api.Route) *string { return x.GatewayId }), true
-	case "route.nat-gateway-id":
-		return routes(func(x ec2api.Route) *string { return x.NatGatewayId }), true
-	case "route.origin":
-		return routes(func(x ec2api.Route) *string { return x.Origin }), true
-	case "route.state":
-		return routes(func(x ec2api.Route) *string { return x.State }), true
-	}
-	return nil, false
-}
-
-func (s *Service) newRouteTable(p place, vpc string, local netip.Prefix) routeTableRecord {
+func (s *Service) newRouteTable(p place, vpc string, local netip.Prefix) record.RouteTable {
 	id := ids.EC2("rtb")
-	return routeTableRecord{ec2api.RouteTable{
+	return record.RouteTable{RouteTable: ec2api.RouteTable{
 		RouteTableId: &id, VpcId: &vpc, OwnerId: &p.account,
 		Routes: []ec2api.Route{{DestinationCidrBlock: aws.Ptr(local.String()), GatewayId: aws.Ptr("local"), Origin: aws.Ptr("CreateRouteTable"), State: aws.Ptr("active")}},
 	}}
@@ -92,7 +40,7 @@ func (s *Service) CreateRouteTable(ctx context.Context, in *ec2api.CreateRouteTa
 		return nil, err
 	}
 	p := at(ctx)
-	var r routeTableRecord
+	var r record.RouteTable
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		v, err := get(tx, s.vpcs, p, aws.Val(in.VpcId), noVPC)
 		if err != nil {
@@ -136,7 +84,7 @@ func (s *Service) DescribeRouteTables(ctx context.Context, in *ec2api.DescribeRo
 			}
 		}
 	}
-	all, err = listing.Choose(all, in.RouteTableIds, in.Filters, func(r *routeTableRecord) string { return aws.Val(r.RouteTableId) }, func(r *routeTableRecord) []ec2api.Tag { return r.Tags }, (*routeTableRecord).attribute, noRouteTable)
+	all, err = listing.Choose(all, in.RouteTableIds, in.Filters, func(r *record.RouteTable) string { return aws.Val(r.RouteTableId) }, func(r *record.RouteTable) []ec2api.Tag { return r.Tags }, (*record.RouteTable).Attribute, noRouteTable)
 	if err != nil {
 		return nil, err
 	}
@@ -153,13 +101,13 @@ func (s *Service) routeState(ctx context.Context, p place, r *ec2api.Route, vpc 
 	alive, err := true, error(nil)
 	switch {
 	case isID(aws.Val(r.GatewayId), "igw"):
-		var g gatewayRecord
+		var g record.InternetGateway
 		g, alive, err = s.gateways.Get(ctx, p.account, p.region, *r.GatewayId)
-		alive = alive && g.vpc() == vpc
+		alive = alive && g.VPC() == vpc
 	case r.NatGatewayId != nil:
-		var n natRecord
+		var n record.NATGateway
 		n, alive, err = s.nats.Get(ctx, p.account, p.region, *r.NatGatewayId)
-		alive = alive && n.usable()
+		alive = alive && n.Usable()
 	case r.NetworkInterfaceId != nil:
 		_, alive, err = s.interfaces.Get(ctx, p.account, p.region, *r.NetworkInterfaceId)
 	}
@@ -213,10 +161,10 @@ func (s *Service) AssociateRouteTable(ctx context.Context, in *ec2api.AssociateR
 }
 
 // associated finds the table with an association.
-func (s *Service) associated(tx *store.Tx, p place, id string) (routeTableRecord, int, error) {
+func (s *Service) associated(tx *store.Tx, p place, id string) (record.RouteTable, int, error) {
 	all, err := s.tables.TxList(tx, p.account, p.region)
 	if err != nil {
-		return routeTableRecord{}, 0, err
+		return record.RouteTable{}, 0, err
 	}
 	for _, t := range all {
 		if i := slices.IndexFunc(t.Associations, func(a ec2api.RouteTableAssociation) bool { return *a.RouteTableAssociationId == id }); i >= 0 {
@@ -224,7 +172,7 @@ func (s *Service) associated(tx *store.Tx, p place, id string) (routeTableRecord
 			return t, i, err
 		}
 	}
-	return routeTableRecord{}, 0, noAssociation(id)
+	return record.RouteTable{}, 0, noAssociation(id)
 }
 
 // DisassociateRouteTable gives a subnet back to the main table.

@@ -4,61 +4,16 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/aws/arn"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
+	"minato/services/ec2/rule"
 	"minato/store"
 )
-
-// protocols by number, for those that have a name in the API.
-var protocolNames = map[string]string{"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6"}
-
-// protocol gives a protocol its canonical form.
-func protocol(text string) (string, error) {
-	t := strings.ToLower(text)
-	if name := protocolNames[t]; name != "" {
-		return name, nil
-	}
-	switch t {
-	case "tcp", "udp", "icmp", "icmpv6", "-1":
-		return t, nil
-	case "all":
-		return "-1", nil
-	}
-	if n, err := strconv.Atoi(t); err == nil && n >= 0 && n <= 255 {
-		return t, nil
-	}
-	return "", aws.Errorf("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", text)
-}
-
-// ports checks a rule's port range and gives it its canonical form.
-func ports(proto string, from, to *int32) (*int32, *int32, error) {
-	switch proto {
-	case "tcp", "udp":
-		if from == nil || to == nil {
-			return nil, nil, aws.Errorf("InvalidParameterValue", "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
-		}
-		if *from < 0 || *to > 65535 || *from > *to {
-			if *from == -1 && *to == -1 {
-				return nil, nil, aws.Errorf("InvalidParameterValue", "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
-			}
-			return nil, nil, aws.Errorf("InvalidParameterValue", "Invalid value '%d-%d' for portRange. Must be between 0 and 65535, the first not after the last.", *from, *to)
-		}
-		return from, to, nil
-	case "icmp", "icmpv6":
-		if from == nil {
-			from = aws.Ptr(int32(-1))
-		}
-		if to == nil {
-			to = aws.Ptr(int32(-1))
-		}
-		return from, to, nil
-	}
-	return aws.Ptr(int32(-1)), aws.Ptr(int32(-1)), nil // EC2 ignores ports of other protocols
-}
 
 // wanted is what Authorize and Revoke are given, both in the older form and
 // with permissions.
@@ -71,7 +26,7 @@ type wanted struct {
 }
 
 // rules turns it into rules without ids.
-func (s *Service) rules(ctx context.Context, tx *store.Tx, p place, g *groupRecord, w wanted, egress bool) ([]ec2api.SecurityGroupRule, error) {
+func (s *Service) rules(ctx context.Context, tx *store.Tx, p place, g *record.SecurityGroup, w wanted, egress bool) ([]ec2api.SecurityGroupRule, error) {
 	perms := w.permissions
 	if w.protocol != nil || w.cidr != nil || w.sourceName != nil {
 		if len(perms) > 0 {
@@ -91,11 +46,11 @@ func (s *Service) rules(ctx context.Context, tx *store.Tx, p place, g *groupReco
 	}
 	var out []ec2api.SecurityGroupRule
 	for _, perm := range perms {
-		proto, err := protocol(aws.Val(perm.IpProtocol))
+		proto, err := rule.Protocol(aws.Val(perm.IpProtocol))
 		if err != nil {
 			return nil, err
 		}
-		from, to, err := ports(proto, perm.FromPort, perm.ToPort)
+		from, to, err := rule.Ports(proto, perm.FromPort, perm.ToPort)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +107,7 @@ func ruleBlock(text string) (netip.Prefix, error) {
 }
 
 // referenced finds the group a rule refers to, by id or name.
-func (s *Service) referenced(ctx context.Context, tx *store.Tx, p place, g *groupRecord, pair ec2api.UserIdGroupPair) (string, error) {
+func (s *Service) referenced(ctx context.Context, tx *store.Tx, p place, g *record.SecurityGroup, pair ec2api.UserIdGroupPair) (string, error) {
 	if pair.GroupId == nil && pair.GroupName == nil {
 		return "", aws.Errorf("MissingParameter", "Missing source specification: include source security group or CIDR information")
 	}
@@ -175,26 +130,6 @@ func (s *Service) referenced(ctx context.Context, tx *store.Tx, p place, g *grou
 	return "", noGroup(*pair.GroupName)
 }
 
-// same tells whether two rules let the same pass.
-func same(a, b ec2api.SecurityGroupRule) bool {
-	group := func(r ec2api.SecurityGroupRule) string {
-		if r.ReferencedGroupInfo == nil {
-			return ""
-		}
-		return aws.Val(r.ReferencedGroupInfo.GroupId)
-	}
-	return aws.Val(a.IsEgress) == aws.Val(b.IsEgress) && aws.Val(a.IpProtocol) == aws.Val(b.IpProtocol) && samePort(a.FromPort, b.FromPort) && samePort(a.ToPort, b.ToPort) &&
-		aws.Val(a.CidrIpv4) == aws.Val(b.CidrIpv4) && aws.Val(a.CidrIpv6) == aws.Val(b.CidrIpv6) && group(a) == group(b)
-}
-
-// source names a rule's other side for a message.
-func source(r ec2api.SecurityGroupRule) string {
-	if r.ReferencedGroupInfo != nil {
-		return aws.Val(r.ReferencedGroupInfo.GroupId)
-	}
-	return aws.Val(r.CidrIpv4) + aws.Val(r.CidrIpv6)
-}
-
 // authorize adds rules to a group: all or none.
 func (s *Service) authorize(ctx context.Context, id string, w wanted, egress bool, specs []ec2api.TagSpecification) ([]ec2api.SecurityGroupRule, error) {
 	tags, err := tagsFor(specs, "security-group-rule")
@@ -214,10 +149,10 @@ func (s *Service) authorize(ctx context.Context, id string, w wanted, egress boo
 			return err
 		}
 		for _, r := range rules {
-			if slices.ContainsFunc(g.Rules, func(o ec2api.SecurityGroupRule) bool { return same(o, r) }) {
-				return aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already exists", source(r), strings.ToUpper(*r.IpProtocol), *r.FromPort, *r.ToPort)
+			if slices.ContainsFunc(g.Rules, func(o ec2api.SecurityGroupRule) bool { return rule.Same(o, r) }) {
+				return aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already exists", rule.Source(r), strings.ToUpper(*r.IpProtocol), *r.FromPort, *r.ToPort)
 			}
-			r = g.identified(p, r)
+			r = g.Identified(arn.In(p.region, p.account), r)
 			r.Tags = tags
 			g.Rules = append(g.Rules, r)
 			added = append(added, r)
@@ -268,7 +203,7 @@ func (s *Service) revoke(ctx context.Context, id string, w wanted, ruleIDs []str
 				return err
 			}
 			for _, r := range rules {
-				if err := take(func(o ec2api.SecurityGroupRule) bool { return same(o, r) }, aws.Errorf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")); err != nil {
+				if err := take(func(o ec2api.SecurityGroupRule) bool { return rule.Same(o, r) }, aws.Errorf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")); err != nil {
 					return err
 				}
 			}
@@ -350,7 +285,7 @@ func (s *Service) retagRule(ctx context.Context, id string, apply func(*[]ec2api
 		if !slices.ContainsFunc(g.Rules, func(r ec2api.SecurityGroupRule) bool { return *r.SecurityGroupRuleId == id }) {
 			continue
 		}
-		return update(ctx, s, s.groups, *g.GroupId, noGroup, func(g *groupRecord) error {
+		return update(ctx, s, s.groups, *g.GroupId, noGroup, func(g *record.SecurityGroup) error {
 			for i := range g.Rules {
 				if *g.Rules[i].SecurityGroupRuleId == id {
 					return apply(&g.Rules[i].Tags)

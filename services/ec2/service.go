@@ -17,6 +17,7 @@ import (
 	"minato/gateway"
 	"minato/gateway/metadata"
 	"minato/internal/clock"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
@@ -39,15 +40,15 @@ type Deps struct {
 type Service struct {
 	Deps
 
-	vpcs       store.Table[vpcRecord]
-	subnets    store.Table[subnetRecord]
-	gateways   store.Table[gatewayRecord]
-	tables     store.Table[routeTableRecord]
-	acls       store.Table[aclRecord]
-	groups     store.Table[groupRecord]
-	interfaces store.Table[interfaceRecord]
-	addresses  store.Table[addressRecord]
-	nats       store.Table[natRecord]
+	vpcs       store.Table[record.VPC]
+	subnets    store.Table[record.Subnet]
+	gateways   store.Table[record.InternetGateway]
+	tables     store.Table[record.RouteTable]
+	acls       store.Table[record.NetworkACL]
+	groups     store.Table[record.SecurityGroup]
+	interfaces store.Table[record.NetworkInterface]
+	addresses  store.Table[record.Address]
+	nats       store.Table[record.NATGateway]
 	public     store.Table[publicRecord]
 	private    store.Table[privateRecord]
 	instances  store.Table[instanceRecord]
@@ -61,15 +62,15 @@ var _ ec2api.API = (*Service)(nil)
 func New(d Deps) *Service {
 	s := &Service{
 		Deps:       d,
-		vpcs:       store.NewTable[vpcRecord](d.Store, "ec2/vpc"),
-		subnets:    store.NewTable[subnetRecord](d.Store, "ec2/subnet"),
-		gateways:   store.NewTable[gatewayRecord](d.Store, "ec2/internet-gateway"),
-		tables:     store.NewTable[routeTableRecord](d.Store, "ec2/route-table"),
-		acls:       store.NewTable[aclRecord](d.Store, "ec2/network-acl"),
-		groups:     store.NewTable[groupRecord](d.Store, "ec2/security-group"),
-		interfaces: store.NewTable[interfaceRecord](d.Store, "ec2/network-interface"),
-		addresses:  store.NewTable[addressRecord](d.Store, "ec2/elastic-ip"),
-		nats:       store.NewTable[natRecord](d.Store, "ec2/natgateway"),
+		vpcs:       store.NewTable[record.VPC](d.Store, "ec2/vpc"),
+		subnets:    store.NewTable[record.Subnet](d.Store, "ec2/subnet"),
+		gateways:   store.NewTable[record.InternetGateway](d.Store, "ec2/internet-gateway"),
+		tables:     store.NewTable[record.RouteTable](d.Store, "ec2/route-table"),
+		acls:       store.NewTable[record.NetworkACL](d.Store, "ec2/network-acl"),
+		groups:     store.NewTable[record.SecurityGroup](d.Store, "ec2/security-group"),
+		interfaces: store.NewTable[record.NetworkInterface](d.Store, "ec2/network-interface"),
+		addresses:  store.NewTable[record.Address](d.Store, "ec2/elastic-ip"),
+		nats:       store.NewTable[record.NATGateway](d.Store, "ec2/natgateway"),
 		public:     store.NewTable[publicRecord](d.Store, "ec2/public-address"),
 		private:    store.NewTable[privateRecord](d.Store, "ec2/private-address"),
 		instances:  store.NewTable[instanceRecord](d.Store, "ec2/instance"),

@@ -9,50 +9,14 @@ import (
 	ec2api "minato/aws/api/ec2"
 	"minato/aws/arn"
 	"minato/internal/ids"
+	"minato/services/ec2/block"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
-// subnetRecord is a subnet. Its route table is in the tables' associations; its
-// ACL is here.
-type subnetRecord struct {
-	ec2api.Subnet
-	ACL string
-}
-
 // reserved is how many addresses of a subnet AWS keeps: the first four and the last.
 const reserved = 5
-
-func (r *subnetRecord) cidr() netip.Prefix {
-	p, _ := netip.ParsePrefix(aws.Val(r.CidrBlock)) // checked when it was made
-	return p
-}
-
-func (r *subnetRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "subnet-id":
-		return listing.Value(r.SubnetId), true
-	case "vpc-id":
-		return listing.Value(r.VpcId), true
-	case "availability-zone", "availabilityZone":
-		return listing.Value(r.AvailabilityZone), true
-	case "availability-zone-id", "availabilityZoneId":
-		return listing.Value(r.AvailabilityZoneId), true
-	case "cidr-block", "cidr", "cidrBlock":
-		return listing.Value(r.CidrBlock), true
-	case "default-for-az", "defaultForAz":
-		return listing.Bool(r.DefaultForAz), true
-	case "map-public-ip-on-launch":
-		return listing.Bool(r.MapPublicIpOnLaunch), true
-	case "state":
-		return listing.Value(r.State), true
-	case "owner-id":
-		return listing.Value(r.OwnerId), true
-	case "subnet-arn":
-		return listing.Value(r.SubnetArn), true
-	}
-	return nil, false
-}
 
 // CreateSubnet makes a subnet in a VPC.
 func (s *Service) CreateSubnet(ctx context.Context, in *ec2api.CreateSubnetInput) (*ec2api.CreateSubnetOutput, error) {
@@ -62,7 +26,7 @@ func (s *Service) CreateSubnet(ctx context.Context, in *ec2api.CreateSubnetInput
 	if in.Ipv6CidrBlock != nil || aws.Val(in.Ipv6Native) {
 		return nil, unsupported("IPv6")
 	}
-	cidr, err := block(*in.CidrBlock)
+	cidr, err := block.Parse(*in.CidrBlock)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +39,7 @@ func (s *Service) CreateSubnet(ctx context.Context, in *ec2api.CreateSubnetInput
 	if err != nil {
 		return nil, err
 	}
-	var r subnetRecord
+	var r record.Subnet
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		v, err := get(tx, s.vpcs, p, aws.Val(in.VpcId), noVPC)
 		if err != nil {
@@ -89,7 +53,7 @@ func (s *Service) CreateSubnet(ctx context.Context, in *ec2api.CreateSubnetInput
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(all, func(o subnetRecord) bool { return *o.VpcId == *v.VpcId && o.cidr().Overlaps(cidr) }) {
+		if slices.ContainsFunc(all, func(o record.Subnet) bool { return *o.VpcId == *v.VpcId && o.CIDR().Overlaps(cidr) }) {
 			return aws.Errorf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", *in.CidrBlock)
 		}
 		r = newSubnet(p, &v, cidr, zone, tags)
@@ -100,9 +64,9 @@ func (s *Service) CreateSubnet(ctx context.Context, in *ec2api.CreateSubnetInput
 	return &ec2api.CreateSubnetOutput{Subnet: &r.Subnet}, err
 }
 
-func newSubnet(p place, v *vpcRecord, cidr netip.Prefix, zone ec2api.AvailabilityZone, tags []ec2api.Tag) subnetRecord {
+func newSubnet(p place, v *record.VPC, cidr netip.Prefix, zone ec2api.AvailabilityZone, tags []ec2api.Tag) record.Subnet {
 	id := ids.EC2("subnet")
-	return subnetRecord{ACL: v.DefaultACL, Subnet: ec2api.Subnet{
+	return record.Subnet{ACL: v.DefaultACL, Subnet: ec2api.Subnet{
 		SubnetId: &id, VpcId: v.VpcId, CidrBlock: aws.Ptr(cidr.String()), AvailabilityZone: zone.ZoneName, AvailabilityZoneId: zone.ZoneId,
 		AvailableIpAddressCount: aws.Ptr(int32(1<<(32-cidr.Bits()) - reserved)), State: aws.Ptr("available"), OwnerId: &p.account,
 		SubnetArn: aws.Ptr(arn.In(p.region, p.account).EC2("subnet", id)), Tags: tags,
@@ -150,7 +114,7 @@ func (s *Service) DescribeSubnets(ctx context.Context, in *ec2api.DescribeSubnet
 	if err != nil {
 		return nil, err
 	}
-	all, err = listing.Choose(all, in.SubnetIds, in.Filters, func(r *subnetRecord) string { return aws.Val(r.SubnetId) }, func(r *subnetRecord) []ec2api.Tag { return r.Tags }, (*subnetRecord).attribute, noSubnet)
+	all, err = listing.Choose(all, in.SubnetIds, in.Filters, func(r *record.Subnet) string { return aws.Val(r.SubnetId) }, func(r *record.Subnet) []ec2api.Tag { return r.Tags }, (*record.Subnet).Attribute, noSubnet)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +143,7 @@ func (s *Service) ModifySubnetAttribute(ctx context.Context, in *ec2api.ModifySu
 	if t := in.PrivateDnsHostnameTypeOnLaunch; t != nil && *t != ec2api.HostnameTypeIpName {
 		return nil, unsupported("the host name type " + *t)
 	}
-	return &ec2api.ModifySubnetAttributeOutput{}, update(ctx, s, s.subnets, aws.Val(in.SubnetId), noSubnet, func(r *subnetRecord) error {
+	return &ec2api.ModifySubnetAttributeOutput{}, update(ctx, s, s.subnets, aws.Val(in.SubnetId), noSubnet, func(r *record.Subnet) error {
 		if in.MapPublicIpOnLaunch != nil {
 			r.MapPublicIpOnLaunch = aws.Ptr(aws.Val(in.MapPublicIpOnLaunch.Value))
 		}

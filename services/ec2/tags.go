@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
 
@@ -72,27 +73,27 @@ func (s *Service) retag(ctx context.Context, id string, f func([]ec2api.Tag) ([]
 	}
 	switch prefix {
 	case "vpc":
-		return update(ctx, s, s.vpcs, id, noVPC, func(v *vpcRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.vpcs, id, noVPC, func(v *record.VPC) error { return apply(&v.Tags) })
 	case "subnet":
-		return update(ctx, s, s.subnets, id, noSubnet, func(v *subnetRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.subnets, id, noSubnet, func(v *record.Subnet) error { return apply(&v.Tags) })
 	case "igw":
-		return update(ctx, s, s.gateways, id, noGateway, func(v *gatewayRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.gateways, id, noGateway, func(v *record.InternetGateway) error { return apply(&v.Tags) })
 	case "rtb":
-		return update(ctx, s, s.tables, id, noRouteTable, func(v *routeTableRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.tables, id, noRouteTable, func(v *record.RouteTable) error { return apply(&v.Tags) })
 	case "acl":
-		return update(ctx, s, s.acls, id, noACL, func(v *aclRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.acls, id, noACL, func(v *record.NetworkACL) error { return apply(&v.Tags) })
 	case "sg":
-		return update(ctx, s, s.groups, id, noGroup, func(v *groupRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.groups, id, noGroup, func(v *record.SecurityGroup) error { return apply(&v.Tags) })
 	case "sgr":
 		return s.retagRule(ctx, id, apply)
 	case "eni":
-		return update(ctx, s, s.interfaces, id, noInterface, func(v *interfaceRecord) error { return apply(&v.TagSet) })
+		return update(ctx, s, s.interfaces, id, noInterface, func(v *record.NetworkInterface) error { return apply(&v.TagSet) })
 	case "eipalloc":
-		return update(ctx, s, s.addresses, id, noAllocation, func(v *addressRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.addresses, id, noAllocation, func(v *record.Address) error { return apply(&v.Tags) })
 	case "i":
 		return update(ctx, s, s.instances, id, noInstance, func(v *instanceRecord) error { return apply(&v.Tags) })
 	case "nat":
-		return update(ctx, s, s.nats, id, noNAT, func(v *natRecord) error { return apply(&v.Tags) })
+		return update(ctx, s, s.nats, id, noNAT, func(v *record.NATGateway) error { return apply(&v.Tags) })
 	}
 	return aws.Errorf("InvalidID", "The ID '%s' is not valid", id)
 }
@@ -136,15 +137,15 @@ func (s *Service) DescribeTags(ctx context.Context, in *ec2api.DescribeTagsInput
 		}
 	}
 	err := errFirst(
-		each(ctx, s.vpcs, p, func(v vpcRecord) { add("vpc", *v.VpcId, v.Tags) }),
-		each(ctx, s.subnets, p, func(v subnetRecord) { add("subnet", *v.SubnetId, v.Tags) }),
-		each(ctx, s.gateways, p, func(v gatewayRecord) { add("internet-gateway", *v.InternetGatewayId, v.Tags) }),
-		each(ctx, s.tables, p, func(v routeTableRecord) { add("route-table", *v.RouteTableId, v.Tags) }),
-		each(ctx, s.acls, p, func(v aclRecord) { add("network-acl", *v.NetworkAclId, v.Tags) }),
-		each(ctx, s.groups, p, func(v groupRecord) { add("security-group", *v.GroupId, v.Tags) }),
-		each(ctx, s.interfaces, p, func(v interfaceRecord) { add("network-interface", *v.NetworkInterfaceId, v.TagSet) }),
-		each(ctx, s.addresses, p, func(v addressRecord) { add("elastic-ip", *v.AllocationId, v.Tags) }),
-		each(ctx, s.nats, p, func(v natRecord) { add("natgateway", *v.NatGatewayId, v.Tags) }),
+		each(ctx, s.vpcs, p, func(v record.VPC) { add("vpc", *v.VpcId, v.Tags) }),
+		each(ctx, s.subnets, p, func(v record.Subnet) { add("subnet", *v.SubnetId, v.Tags) }),
+		each(ctx, s.gateways, p, func(v record.InternetGateway) { add("internet-gateway", *v.InternetGatewayId, v.Tags) }),
+		each(ctx, s.tables, p, func(v record.RouteTable) { add("route-table", *v.RouteTableId, v.Tags) }),
+		each(ctx, s.acls, p, func(v record.NetworkACL) { add("network-acl", *v.NetworkAclId, v.Tags) }),
+		each(ctx, s.groups, p, func(v record.SecurityGroup) { add("security-group", *v.GroupId, v.Tags) }),
+		each(ctx, s.interfaces, p, func(v record.NetworkInterface) { add("network-interface", *v.NetworkInterfaceId, v.TagSet) }),
+		each(ctx, s.addresses, p, func(v record.Address) { add("elastic-ip", *v.AllocationId, v.Tags) }),
+		each(ctx, s.nats, p, func(v record.NATGateway) { add("natgateway", *v.NatGatewayId, v.Tags) }),
 		each(ctx, s.instances, p, func(v instanceRecord) { add("instance", *v.InstanceId, v.Tags) }),
 	)
 	if err != nil {

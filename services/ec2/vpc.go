@@ -8,46 +8,11 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/block"
 	"minato/services/ec2/listing"
+	"minato/services/ec2/record"
 	"minato/store"
 )
-
-// vpcRecord is a VPC with what DescribeVpcAttribute tells of it.
-type vpcRecord struct {
-	ec2api.Vpc
-	DNSSupport   bool
-	DNSHostnames bool
-	Main         string // id of the main route table
-	DefaultGroup string // id of the security group named default
-	DefaultACL   string
-}
-
-func (r *vpcRecord) attribute(name string) ([]string, bool) {
-	switch name {
-	case "vpc-id":
-		return listing.Value(r.VpcId), true
-	case "cidr", "cidr-block", "cidrBlock", "cidr-block-association.cidr-block":
-		return listing.Value(r.CidrBlock), true
-	case "state":
-		return listing.Value(r.State), true
-	case "is-default", "isDefault":
-		return listing.Bool(r.IsDefault), true
-	case "owner-id":
-		return listing.Value(r.OwnerId), true
-	case "dhcp-options-id":
-		return listing.Value(r.DhcpOptionsId), true
-	}
-	return nil, false
-}
-
-// block parses a CIDR and gives it its canonical form, as EC2 does.
-func block(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if err != nil || !p.Addr().Is4() {
-		return p, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", text)
-	}
-	return p.Masked(), nil
-}
 
 // CreateVpc makes a VPC with its main route table, default group and ACL.
 func (s *Service) CreateVpc(ctx context.Context, in *ec2api.CreateVpcInput) (*ec2api.CreateVpcOutput, error) {
@@ -57,7 +22,7 @@ func (s *Service) CreateVpc(ctx context.Context, in *ec2api.CreateVpcInput) (*ec
 	if aws.Val(in.AmazonProvidedIpv6CidrBlock) || in.Ipv6CidrBlock != nil {
 		return nil, unsupported("IPv6")
 	}
-	cidr, err := block(*in.CidrBlock)
+	cidr, err := block.Parse(*in.CidrBlock)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +33,7 @@ func (s *Service) CreateVpc(ctx context.Context, in *ec2api.CreateVpcInput) (*ec
 	if err != nil {
 		return nil, err
 	}
-	var v vpcRecord
+	var v record.VPC
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		v, err = s.newVPC(tx, at(ctx), cidr, false, tags)
 		v.InstanceTenancy = aws.Ptr(orDefault(in.InstanceTenancy, "default"))
@@ -85,9 +50,9 @@ func orDefault(p *string, d string) string {
 }
 
 // newVPC writes the parts every VPC has and returns the VPC, to be written.
-func (s *Service) newVPC(tx *store.Tx, p place, cidr netip.Prefix, isDefault bool, tags []ec2api.Tag) (vpcRecord, error) {
+func (s *Service) newVPC(tx *store.Tx, p place, cidr netip.Prefix, isDefault bool, tags []ec2api.Tag) (record.VPC, error) {
 	id := ids.EC2("vpc")
-	v := vpcRecord{
+	v := record.VPC{
 		Vpc: ec2api.Vpc{
 			VpcId: &id, CidrBlock: aws.Ptr(cidr.String()), State: aws.Ptr("available"), IsDefault: &isDefault, OwnerId: &p.account,
 			DhcpOptionsId: aws.Ptr("default"), InstanceTenancy: aws.Ptr("default"), Tags: tags,
@@ -133,7 +98,7 @@ func (s *Service) DeleteVpc(ctx context.Context, in *ec2api.DeleteVpcInput) (*ec
 }
 
 // vpcInUse tells whether anything is in the VPC but what it was made with.
-func (s *Service) vpcInUse(tx *store.Tx, p place, v *vpcRecord) (bool, error) {
+func (s *Service) vpcInUse(tx *store.Tx, p place, v *record.VPC) (bool, error) {
 	id := *v.VpcId
 	subnets, err1 := s.subnets.TxList(tx, p.account, p.region)
 	gateways, err2 := s.gateways.TxList(tx, p.account, p.region)
@@ -142,10 +107,10 @@ func (s *Service) vpcInUse(tx *store.Tx, p place, v *vpcRecord) (bool, error) {
 	if err := errFirst(err1, err2, err3, err4); err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(subnets, func(r subnetRecord) bool { return *r.VpcId == id }) ||
-		slices.ContainsFunc(gateways, func(r gatewayRecord) bool { return r.vpc() == id }) ||
-		slices.ContainsFunc(tables, func(r routeTableRecord) bool { return *r.VpcId == id && *r.RouteTableId != v.Main }) ||
-		slices.ContainsFunc(groups, func(r groupRecord) bool { return *r.VpcId == id && *r.GroupId != v.DefaultGroup }), nil
+	return slices.ContainsFunc(subnets, func(r record.Subnet) bool { return *r.VpcId == id }) ||
+		slices.ContainsFunc(gateways, func(r record.InternetGateway) bool { return r.VPC() == id }) ||
+		slices.ContainsFunc(tables, func(r record.RouteTable) bool { return *r.VpcId == id && *r.RouteTableId != v.Main }) ||
+		slices.ContainsFunc(groups, func(r record.SecurityGroup) bool { return *r.VpcId == id && *r.GroupId != v.DefaultGroup }), nil
 }
 
 // DescribeVpcs lists VPCs.
@@ -154,7 +119,7 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *ec2api.DescribeVpcsInput
 	if err != nil {
 		return nil, err
 	}
-	all, err = listing.Choose(all, in.VpcIds, in.Filters, func(r *vpcRecord) string { return aws.Val(r.VpcId) }, func(r *vpcRecord) []ec2api.Tag { return r.Tags }, (*vpcRecord).attribute, noVPC)
+	all, err = listing.Choose(all, in.VpcIds, in.Filters, func(r *record.VPC) string { return aws.Val(r.VpcId) }, func(r *record.VPC) []ec2api.Tag { return r.Tags }, (*record.VPC).Attribute, noVPC)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +133,7 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *ec2api.DescribeVpcsInput
 
 // ModifyVpcAttribute switches DNS support and host names.
 func (s *Service) ModifyVpcAttribute(ctx context.Context, in *ec2api.ModifyVpcAttributeInput) (*ec2api.ModifyVpcAttributeOutput, error) {
-	return &ec2api.ModifyVpcAttributeOutput{}, update(ctx, s, s.vpcs, aws.Val(in.VpcId), noVPC, func(v *vpcRecord) error {
+	return &ec2api.ModifyVpcAttributeOutput{}, update(ctx, s, s.vpcs, aws.Val(in.VpcId), noVPC, func(v *record.VPC) error {
 		if in.EnableDnsSupport != nil {
 			v.DNSSupport = aws.Val(in.EnableDnsSupport.Value)
 		}

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"hash/fnv"
 	"slices"
 	"strconv"
 
@@ -135,19 +134,4 @@ func (s *Service) DescribeAccountAttributes(ctx context.Context, in *ec2api.Desc
 		out.AccountAttributes = append(out.AccountAttributes, ec2api.AccountAttribute{AttributeName: &a[0], AttributeValues: []ec2api.AccountAttributeValue{{AttributeValue: &a[1]}}})
 	}
 	return out, nil
-}
-
-// macOf makes the hardware address of an interface from its id: the same for
-// ever, and locally administered.
-func macOf(eni string) string {
-	h := fnv.New64a()
-	h.Write([]byte(eni)) // never fails
-	v := h.Sum64()
-	const digits = "0123456789abcdef"
-	mac := []byte("02:00:00:00:00:00")
-	for i := 3; i < len(mac); i += 3 {
-		mac[i], mac[i+1] = digits[v&15], digits[v>>4&15]
-		v >>= 8
-	}
-	return string(mac)
 }

@@ -1,4 +1,6 @@
-package ec2
+// Package netplan computes from EC2's records what the data plane's network is to
+// be. It is pure: the same records give the same network.
+package netplan
 
 import (
 	"errors"
@@ -11,6 +13,8 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/dataplane/network"
+	"minato/services/ec2/block"
+	"minato/services/ec2/record"
 )
 
 // Addresses that a VPC serves to every interface in it.
@@ -20,25 +24,25 @@ var (
 	metadataAddr     = netip.MustParseAddr("169.254.169.254")
 )
 
-// inventory is every record the network is made of, of all accounts and regions.
-type inventory struct {
-	vpcs       []vpcRecord
-	subnets    []subnetRecord
-	gateways   []gatewayRecord
-	tables     []routeTableRecord
-	acls       []aclRecord
-	groups     []groupRecord
-	interfaces []interfaceRecord
-	nats       []natRecord
+// Inventory is every record the network is made of, of all accounts and regions.
+type Inventory struct {
+	VPCs       []record.VPC
+	Subnets    []record.Subnet
+	Gateways   []record.InternetGateway
+	Tables     []record.RouteTable
+	ACLs       []record.NetworkACL
+	Groups     []record.SecurityGroup
+	Interfaces []record.NetworkInterface
+	NATs       []record.NATGateway
 }
 
-// planNetwork turns records into what the data plane is to be. A record that it
+// Plan turns records into what the data plane is to be. A record that it
 // cannot read is left out and named in the error; the rest is planned.
-func planNetwork(inv *inventory) (*network.Config, error) {
+func Plan(inv *Inventory) (*network.Config, error) {
 	c := &network.Config{}
 	index := map[string]int{}
 	var errs []error
-	for _, v := range inv.vpcs {
+	for _, v := range inv.VPCs {
 		cidr, err := netip.ParsePrefix(aws.Val(v.CidrBlock))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("VPC %s: %w", aws.Val(v.VpcId), err))
@@ -57,17 +61,17 @@ func planNetwork(inv *inventory) (*network.Config, error) {
 			errs = append(errs, fmt.Errorf("VPC %s: %w", aws.Val(vpc), err))
 		}
 	}
-	for _, g := range inv.gateways {
-		id := g.vpc()
+	for _, g := range inv.Gateways {
+		id := g.VPC()
 		in(&id, func(v *network.VPC) error { v.InternetGateway = true; return nil })
 	}
 	usable := map[string]bool{}
-	for _, n := range inv.nats {
-		if !n.usable() {
+	for _, n := range inv.NATs {
+		if !n.Usable() {
 			continue
 		}
 		in(n.VpcId, func(v *network.VPC) error {
-			gateway, err := planNAT(&n)
+			gateway, err := natGateway(&n)
 			if err == nil {
 				usable[gateway.ID] = true
 				v.NATGateways = append(v.NATGateways, gateway)
@@ -76,52 +80,52 @@ func planNetwork(inv *inventory) (*network.Config, error) {
 		})
 	}
 	tableOf := map[string]string{}
-	for _, t := range inv.tables {
+	for _, t := range inv.Tables {
 		for _, a := range t.Associations {
 			if a.SubnetId != nil {
 				tableOf[*a.SubnetId] = *t.RouteTableId
 			}
 		}
 		in(t.VpcId, func(v *network.VPC) error {
-			table, err := planTable(&t, attachedTo(inv.gateways, v.ID), usable)
+			table, err := routeTable(&t, attachedTo(inv.Gateways, v.ID), usable)
 			v.RouteTables = append(v.RouteTables, table)
 			return err
 		})
 	}
 	mainOf := map[string]string{}
-	for _, v := range inv.vpcs {
+	for _, v := range inv.VPCs {
 		mainOf[*v.VpcId] = v.Main
 	}
-	for _, s := range inv.subnets {
+	for _, s := range inv.Subnets {
 		in(s.VpcId, func(v *network.VPC) error {
 			table, own := tableOf[*s.SubnetId]
 			if !own {
 				table = mainOf[v.ID]
 			}
-			v.Subnets = append(v.Subnets, network.Subnet{ID: *s.SubnetId, CIDR: s.cidr(), RouteTable: table, ACL: s.ACL})
+			v.Subnets = append(v.Subnets, network.Subnet{ID: *s.SubnetId, CIDR: s.CIDR(), RouteTable: table, ACL: s.ACL})
 			return nil
 		})
 	}
-	for _, a := range inv.acls {
+	for _, a := range inv.ACLs {
 		in(a.VpcId, func(v *network.VPC) error {
-			acl, err := planACL(&a)
+			acl, err := acl(&a)
 			v.ACLs = append(v.ACLs, acl)
 			return err
 		})
 	}
-	for _, g := range inv.groups {
+	for _, g := range inv.Groups {
 		in(g.VpcId, func(v *network.VPC) error {
-			group, err := planGroup(&g)
+			group, err := group(&g)
 			v.Groups = append(v.Groups, group)
 			return err
 		})
 	}
-	for _, e := range inv.interfaces {
-		if aws.Val(e.InterfaceType) == natType {
+	for _, e := range inv.Interfaces {
+		if aws.Val(e.InterfaceType) == record.NATType {
 			continue // comes with its NAT gateway
 		}
 		in(e.VpcId, func(v *network.VPC) error {
-			eni, err := planInterface(&e)
+			eni, err := networkInterface(&e)
 			if err == nil {
 				v.Interfaces = append(v.Interfaces, eni)
 			}
@@ -150,18 +154,18 @@ func vpcServices(cidr netip.Prefix, dns bool) []network.Service {
 }
 
 // Resolver is the address of a VPC's resolver: the second after its base.
-func Resolver(cidr netip.Prefix) netip.Addr { return nth(cidr, 2) }
+func Resolver(vpc netip.Prefix) netip.Addr { return block.Nth(vpc, 2) }
 
-func attachedTo(gateways []gatewayRecord, vpc string) string {
+func attachedTo(gateways []record.InternetGateway, vpc string) string {
 	for _, g := range gateways {
-		if g.vpc() == vpc {
+		if g.VPC() == vpc {
 			return *g.InternetGatewayId
 		}
 	}
 	return ""
 }
 
-func planNAT(n *natRecord) (network.NATGateway, error) {
+func natGateway(n *record.NATGateway) (network.NATGateway, error) {
 	g := network.NATGateway{ID: *n.NatGatewayId, Subnet: aws.Val(n.SubnetId)}
 	if len(n.NatGatewayAddresses) == 0 {
 		return g, fmt.Errorf("NAT gateway %s has no address", g.ID)
@@ -173,7 +177,7 @@ func planNAT(n *natRecord) (network.NATGateway, error) {
 		g.Public, err = netip.ParseAddr(*a.PublicIp)
 	}
 	if err == nil {
-		g.MAC, err = net.ParseMAC(macOf(g.Interface))
+		g.MAC, err = net.ParseMAC(record.MAC(g.Interface))
 	}
 	if err != nil {
 		return g, fmt.Errorf("NAT gateway %s: %w", g.ID, err)
@@ -181,8 +185,8 @@ func planNAT(n *natRecord) (network.NATGateway, error) {
 	return g, nil
 }
 
-// planTable takes the routes of a table; one whose target is gone is a blackhole.
-func planTable(t *routeTableRecord, gateway string, nats map[string]bool) (network.RouteTable, error) {
+// routeTable takes the routes of a table; one whose target is gone is a blackhole.
+func routeTable(t *record.RouteTable, gateway string, nats map[string]bool) (network.RouteTable, error) {
 	out := network.RouteTable{ID: *t.RouteTableId}
 	var errs []error
 	for _, r := range t.Routes {
@@ -208,8 +212,9 @@ func planTable(t *routeTableRecord, gateway string, nats map[string]bool) (netwo
 	return out, errors.Join(errs...)
 }
 
-// planProtocol reads the protocol of a rule.
-func planProtocol(text string) (network.Protocol, error) {
+// protocol reads the protocol of a group's rule, or of an ACL's entry, which is
+// always a number.
+func protocol(text string) (network.Protocol, error) {
 	switch text {
 	case "-1":
 		return network.All, nil
@@ -226,11 +231,11 @@ func planProtocol(text string) (network.Protocol, error) {
 	return network.Protocol(n), err
 }
 
-func planGroup(g *groupRecord) (network.Group, error) {
+func group(g *record.SecurityGroup) (network.Group, error) {
 	out := network.Group{ID: *g.GroupId}
 	var errs []error
 	for _, r := range g.Rules {
-		proto, err := planProtocol(aws.Val(r.IpProtocol))
+		proto, err := protocol(aws.Val(r.IpProtocol))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("group %s: %w", out.ID, err))
 			continue
@@ -256,10 +261,10 @@ func planGroup(g *groupRecord) (network.Group, error) {
 	return out, errors.Join(errs...)
 }
 
-func planInterface(e *interfaceRecord) (network.Interface, error) {
+func networkInterface(e *record.NetworkInterface) (network.Interface, error) {
 	out := network.Interface{
 		ID: *e.NetworkInterfaceId, Subnet: aws.Val(e.SubnetId),
-		Inside: e.inside(), Forward: e.SourceDestCheck != nil && !*e.SourceDestCheck,
+		Inside: e.Inside(), Forward: e.SourceDestCheck != nil && !*e.SourceDestCheck,
 	}
 	for _, g := range e.Groups {
 		out.Groups = append(out.Groups, aws.Val(g.GroupId))
@@ -279,21 +284,15 @@ func planInterface(e *interfaceRecord) (network.Interface, error) {
 	return out, nil
 }
 
-// inside tells whether an interface is an address within the VPC's own
-// namespace, where our load balancers listen, rather than a container's.
-func (r *interfaceRecord) inside() bool { return r.Service == elbService }
-
-const elbService = "elasticloadbalancing.amazonaws.com"
-
-func planACL(a *aclRecord) (network.ACL, error) {
+func acl(a *record.NetworkACL) (network.ACL, error) {
 	out := network.ACL{ID: *a.NetworkAclId}
 	var errs []error
 	for _, e := range a.Entries {
-		if e.CidrBlock == nil || aws.Val(e.RuleNumber) == lastRule {
+		if e.CidrBlock == nil || aws.Val(e.RuleNumber) == record.LastRule {
 			continue // IPv6; the last rule is the data plane's own
 		}
 		rule := network.ACLRule{Number: int(aws.Val(e.RuleNumber)), Allow: aws.Val(e.RuleAction) == "allow", FromPort: 0, ToPort: 65535}
-		proto, err := aclProtocol(aws.Val(e.Protocol))
+		proto, err := protocol(aws.Val(e.Protocol))
 		if err == nil {
 			rule.Protocol = proto
 			rule.CIDR, err = netip.ParsePrefix(*e.CidrBlock)
@@ -318,13 +317,4 @@ func planACL(a *aclRecord) (network.ACL, error) {
 		}
 	}
 	return out, errors.Join(errs...)
-}
-
-// aclProtocol reads the protocol of an ACL's entry, which is a number.
-func aclProtocol(text string) (network.Protocol, error) {
-	if text == "-1" {
-		return network.All, nil
-	}
-	n, err := strconv.ParseUint(text, 10, 8)
-	return network.Protocol(n), err
 }

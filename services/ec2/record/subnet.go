@@ -1,0 +1,48 @@
+package record
+
+import (
+	"net/netip"
+
+	"minato/aws"
+	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/listing"
+)
+
+// Subnet is a subnet. Its route table is in the tables' associations; its
+// ACL is here.
+type Subnet struct {
+	ec2api.Subnet
+	ACL string
+}
+
+func (r *Subnet) CIDR() netip.Prefix {
+	p, _ := netip.ParsePrefix(aws.Val(r.CidrBlock)) // checked when it was made
+	return p
+}
+
+// Attribute gives the values of a filter of DescribeSubnets.
+func (r *Subnet) Attribute(name string) ([]string, bool) {
+	switch name {
+	case "subnet-id":
+		return listing.Value(r.SubnetId), true
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "availability-zone", "availabilityZone":
+		return listing.Value(r.AvailabilityZone), true
+	case "availability-zone-id", "availabilityZoneId":
+		return listing.Value(r.AvailabilityZoneId), true
+	case "cidr-block", "cidr", "cidrBlock":
+		return listing.Value(r.CidrBlock), true
+	case "default-for-az", "defaultForAz":
+		return listing.Bool(r.DefaultForAz), true
+	case "map-public-ip-on-launch":
+		return listing.Bool(r.MapPublicIpOnLaunch), true
+	case "state":
+		return listing.Value(r.State), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "subnet-arn":
+		return listing.Value(r.SubnetArn), true
+	}
+	return nil, false
+}

@@ -1,0 +1,35 @@
+package record
+
+import (
+	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/listing"
+)
+
+// VPC is a VPC with what DescribeVpcAttribute tells of it.
+type VPC struct {
+	ec2api.Vpc
+	DNSSupport   bool
+	DNSHostnames bool
+	Main         string // id of the main route table
+	DefaultGroup string // id of the security group named default
+	DefaultACL   string
+}
+
+// Attribute gives the values of a filter of DescribeVpcs.
+func (r *VPC) Attribute(name string) ([]string, bool) {
+	switch name {
+	case "vpc-id":
+		return listing.Value(r.VpcId), true
+	case "cidr", "cidr-block", "cidrBlock", "cidr-block-association.cidr-block":
+		return listing.Value(r.CidrBlock), true
+	case "state":
+		return listing.Value(r.State), true
+	case "is-default", "isDefault":
+		return listing.Bool(r.IsDefault), true
+	case "owner-id":
+		return listing.Value(r.OwnerId), true
+	case "dhcp-options-id":
+		return listing.Value(r.DhcpOptionsId), true
+	}
+	return nil, false
+}
