@@ -52,6 +52,7 @@ func (e *edge) features() {
 		{"targets", (*front).choices},
 		{"slow start", (*front).slowStart},
 		{"clients that leave", (*front).clientsLeave},
+		{"regular expressions and transforms", (*front).transforms},
 		{"draining", (*front).drains},
 		{"changes under load", (*front).changesUnderLoad},
 	} {
@@ -118,6 +119,48 @@ func (f *front) routing() {
 	if b, _ := os.ReadFile(cookies); !bytes.Contains(b, []byte("AWSALBTG")) {
 		f.Errorf("no cookie of the group's: %s", b)
 	}
+}
+
+// transforms matches by regular expressions and has requests rewritten, by a rule that
+// is changed under the client.
+func (f *front) transforms() {
+	group := f.group("rewritten", nil, nil, f.targets[0])
+	*f.rules++
+	rewrite := func(regex, replace string) []elbtypes.RewriteConfig {
+		return []elbtypes.RewriteConfig{{Regex: &regex, Replace: &replace}}
+	}
+	out, err := f.elb.CreateRule(f.Context(), &elb.CreateRuleInput{
+		ListenerArn: &f.listener, Priority: f.rules, Actions: []elbtypes.Action{to(group)},
+		Conditions: []elbtypes.RuleCondition{
+			{Field: aws.String("path-pattern"), PathPatternConfig: &elbtypes.PathPatternConditionConfig{RegexValues: []string{`^/shop/[0-9]+$`}}},
+			{Field: aws.String("http-header"), HttpHeaderConfig: &elbtypes.HttpHeaderConditionConfig{HttpHeaderName: aws.String("X-Stage"), RegexValues: []string{`^(beta|gamma)$`}}},
+		},
+		Transforms: []elbtypes.RuleTransform{
+			{Type: elbtypes.TransformTypeEnumHostHeaderRewrite, HostHeaderRewriteConfig: &elbtypes.HostHeaderRewriteConfig{Rewrites: rewrite(`^www\.(.+)\.test:8080$`, "$1.internal")}},
+			{Type: elbtypes.TransformTypeEnumUrlRewrite, UrlRewriteConfig: &elbtypes.UrlRewriteConfig{Rewrites: rewrite(`^/shop/([0-9]+)`, "/headers?id=$1")}},
+		},
+	})
+	f.must(err)
+	f.healthy(f.groups["rewritten"], 1)
+	if got := f.get("/shop/42", "-H", "X-Stage: gamma"); !strings.Contains(got, "Host: harbour.internal\n") {
+		f.Errorf("rewritten: %q", got)
+	}
+	if got := f.get("/shop/x42", "-H", "X-Stage: gamma") + f.get("/shop/42", "-H", "X-Stage: beta2"); strings.Contains(got, "internal") {
+		f.Errorf("what does not match was taken: %q", got)
+	}
+	shown, err := f.elb.DescribeRules(f.Context(), &elb.DescribeRulesInput{RuleArns: []string{*out.Rules[0].RuleArn}})
+	f.must(err)
+	if r := shown.Rules[0]; len(r.Transforms) != 2 || len(r.Conditions[0].RegexValues) != 1 || len(r.Conditions[1].HttpHeaderConfig.RegexValues) != 1 {
+		f.Errorf("shown as %+v", r)
+	}
+	_, err = f.elb.ModifyRule(f.Context(), &elb.ModifyRuleInput{RuleArn: out.Rules[0].RuleArn, Transforms: []elbtypes.RuleTransform{
+		{Type: elbtypes.TransformTypeEnumUrlRewrite, UrlRewriteConfig: &elbtypes.UrlRewriteConfig{Rewrites: rewrite("^/", "none")}},
+	}})
+	f.must(err)
+	f.soon("500 where nothing is left of the path", func() bool { return f.code("/shop/42", "-H", "X-Stage: beta") == "500" })
+	_, err = f.elb.ModifyRule(f.Context(), &elb.ModifyRuleInput{RuleArn: out.Rules[0].RuleArn, ResetTransforms: aws.Bool(true)})
+	f.must(err)
+	f.soon("the path as it came", func() bool { return f.code("/shop/42", "-H", "X-Stage: beta") != "500" })
 }
 
 func (f *front) headers() {
@@ -254,7 +297,10 @@ func (f *front) ownAnswers() {
 	}
 	f.attributes(f.lb, map[string]string{"idle_timeout.timeout_seconds": "1"})
 	defer f.attributes(f.lb, map[string]string{"idle_timeout.timeout_seconds": "60"})
-	f.soon("504 of a target that does not answer", func() bool { return f.code("/hang") == "504" })
+	f.soon("504 of a target that does not answer", func() bool { // the first request may be quicker than the change
+		out, err := f.run("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", "http://"+f.alb+":8080/hang")
+		return err == nil && out == "504"
+	})
 	conn, err := net.Dial("tcp", f.alb+":8080")
 	f.must(err)
 	defer conn.Close()

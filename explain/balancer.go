@@ -139,6 +139,9 @@ func ruleSeen(r elbv2.Rule, versions map[string]string) cause.Rule {
 		case c.SourceIpConfig != nil:
 			x.Values = c.SourceIpConfig.Values
 		}
+		if len(c.RegexValues) > 0 || c.HttpHeaderConfig != nil && len(c.HttpHeaderConfig.RegexValues) > 0 {
+			x.Values = nil // what they take cannot be compared
+		}
 		out.Conditions = append(out.Conditions, x)
 	}
 	for _, a := range r.Actions {

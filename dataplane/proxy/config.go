@@ -75,6 +75,9 @@ type Listener struct {
 	HideServer bool
 	// SetHeaders are fields of every answer, in the place of a target's own.
 	SetHeaders []HeaderField
+	// TLSVersion and TLSCipher are the names of the fields of Options.TLSHeaders; empty:
+	// ALB's.
+	TLSVersion, TLSCipher string
 	// TLS ends clients' TLS here; nil takes plain connections.
 	TLS *TLS
 	// IdleTimeout is that of the listener; 0 stands for the load balancer's.
@@ -127,6 +130,7 @@ type Condition struct {
 	Field   Field
 	Name    string // of a Header
 	Values  []string
+	Regexes []string       // of Path, Host and Header: see Regexp; a host's are for any case
 	Queries []QueryPattern // of a Query
 	Sources []netip.Prefix // of SourceIP
 }
@@ -147,7 +151,17 @@ type Forward struct {
 	Groups []WeightedGroup
 	// Sticky is how long a client keeps the group it was given; 0 is not at all.
 	Sticky time.Duration
+	// Rewrite changes the request before a target gets it; nil is not at all.
+	Rewrite *Rewrite
 }
+
+// Rewrite is what becomes of a request's Host, and of its path and query. Where a
+// pattern does not match, nothing; where the result is none, the answer is 500.
+type Rewrite struct{ Host, URL *Substitution }
+
+// Substitution puts Replace in the place of the first match of Regex. $1 and so on
+// stand for its groups.
+type Substitution struct{ Regex, Replace string }
 
 // WeightedGroup is a group and its share; weight 0 gets nothing.
 type WeightedGroup struct {

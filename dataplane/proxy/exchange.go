@@ -40,6 +40,9 @@ type Exchange struct {
 	Rule     int    // priority of the rule that matched; 0 is the default action, -1 none
 	Action   string // "forward", "redirect", "fixed-response"; empty: it did not come to that
 	Location string // of a redirect
-	Class    string // how the request complies: "Acceptable", "Ambiguous", "Severe"; empty: it does
-	Why      string // of Class
+	// What a rewrite made of Host and URI; empty where it left them. Transformed is
+	// what came of it: "TransformSuccess" and the like; empty: there was none.
+	NewHost, NewURI, Transformed string
+	Class                        string // how the request complies: "Acceptable", "Ambiguous", "Severe"; empty: it does
+	Why                          string // of Class
 }

@@ -45,6 +45,15 @@ func (c *Config) Validate() error {
 			if l.Stream && (l.Default.Forward == nil || len(l.Rules) > 0) {
 				return fmt.Errorf("load balancer %s, listener %s: a stream that is not simply forwarded", lb.ID, l.ID)
 			}
+			for k := range l.Rules {
+				for _, c := range l.Rules[k].Conditions {
+					for _, text := range c.Regexes {
+						if _, err := Regexp(text); err != nil {
+							return fmt.Errorf("load balancer %s, listener %s, rule %s: %w", lb.ID, l.ID, l.Rules[k].ID, err)
+						}
+					}
+				}
+			}
 			for _, a := range l.Actions() {
 				if err := validateAction(a, groups); err != nil {
 					return fmt.Errorf("load balancer %s, listener %s: %w", lb.ID, l.ID, err)

@@ -100,6 +100,8 @@ const (
 	terminateKey = "deregistration_delay.connection_termination.enabled"
 	cutKey       = "target_health_state.unhealthy.connection_termination.enabled"
 	idleKey      = "tcp.idle_timeout.seconds"
+	versionKey   = "routing.http.request.x_amzn_tls_version.header_name"
+	cipherKey    = "routing.http.request.x_amzn_tls_cipher_suite.header_name"
 
 	crossZoneOfBalancer = "use_load_balancer_configuration"
 )
@@ -151,8 +153,8 @@ var listenerAttributes = map[string]attribute{
 	"routing.http.response.access_control_expose_headers.header_value":    {check: headerValue},
 	"routing.http.response.access_control_max_age.header_value":           {check: or(oneOf(""), between(0, 86400))},
 
-	"routing.http.request.x_amzn_tls_version.header_name":                   {only: true},
-	"routing.http.request.x_amzn_tls_cipher_suite.header_name":              {only: true},
+	versionKey: {check: or(oneOf(""), headerName)},
+	cipherKey:  {check: or(oneOf(""), headerName)},
 	"routing.http.request.x_amzn_mtls_clientcert.header_name":               {only: true},
 	"routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name": {only: true},
 	"routing.http.request.x_amzn_mtls_clientcert_issuer.header_name":        {only: true},
@@ -169,6 +171,14 @@ func responseHeader(key string) string {
 		return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	}
 	return ""
+}
+
+// framing are the fields that say where a request goes and where it ends.
+var framing = []string{"host", "connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer", "keep-alive", "proxy-connection"}
+
+// headerName takes what may be the name of a field that is ours to set.
+func headerName(v string) bool {
+	return !slices.Contains(framing, strings.ToLower(v)) && len(v) <= 40 && v != "" && strings.Trim(strings.ToLower(v), "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // headerValue takes what may stand in a field of a head.

@@ -1,13 +1,18 @@
 package elbv2
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"minato/aws"
 	elbapi "minato/aws/api/elbv2"
+	"minato/dataplane/proxy"
 )
+
+// maxValue is how long a value may be.
+const maxValue = 128
 
 // maxConditionValues is how many values all conditions of a rule may have, and
 // maxWildcards how many wildcards there may be in them.
@@ -56,29 +61,23 @@ func checkConditions(in []elbapi.RuleCondition) ([]elbapi.RuleCondition, error) 
 
 // checkCondition checks one condition and returns how many values it has.
 func checkCondition(c *elbapi.RuleCondition) (int, error) {
-	if len(c.RegexValues) > 0 || c.HostHeaderConfig != nil && len(c.HostHeaderConfig.RegexValues) > 0 ||
-		c.PathPatternConfig != nil && len(c.PathPatternConfig.RegexValues) > 0 || c.HttpHeaderConfig != nil && len(c.HttpHeaderConfig.RegexValues) > 0 {
-		return 0, notServed("Regular expressions in conditions")
+	field := aws.Val(c.Field)
+	if err := onlyOf(field, c); err != nil {
+		return 0, err
 	}
-	switch field := aws.Val(c.Field); field {
+	switch field {
 	case "path-pattern":
 		if c.PathPatternConfig != nil {
-			c.Values = c.PathPatternConfig.Values
+			c.Values, c.RegexValues = c.PathPatternConfig.Values, c.PathPatternConfig.RegexValues
 		}
-		c.PathPatternConfig = &elbapi.PathPatternConditionConfig{Values: c.Values}
-		if err := checkCharacters(c.Values, pathCharacters); err != nil {
-			return 0, err
-		}
-		return len(c.Values), checkValues(field, c.Values, 128)
+		c.PathPatternConfig = &elbapi.PathPatternConditionConfig{Values: c.Values, RegexValues: c.RegexValues}
+		return checkPatterns(field, c.Values, c.RegexValues, pathCharacters)
 	case "host-header":
 		if c.HostHeaderConfig != nil {
-			c.Values = c.HostHeaderConfig.Values
+			c.Values, c.RegexValues = c.HostHeaderConfig.Values, c.HostHeaderConfig.RegexValues
 		}
-		c.HostHeaderConfig = &elbapi.HostHeaderConditionConfig{Values: c.Values}
-		if err := checkCharacters(c.Values, hostCharacters); err != nil {
-			return 0, err
-		}
-		return len(c.Values), checkValues(field, c.Values, 128)
+		c.HostHeaderConfig = &elbapi.HostHeaderConditionConfig{Values: c.Values, RegexValues: c.RegexValues}
+		return checkPatterns(field, c.Values, c.RegexValues, hostCharacters)
 	case "http-header":
 		if c.HttpHeaderConfig == nil || aws.Val(c.HttpHeaderConfig.HttpHeaderName) == "" {
 			return 0, invalid("An HTTP header name must be specified")
@@ -86,7 +85,7 @@ func checkCondition(c *elbapi.RuleCondition) (int, error) {
 		if strings.EqualFold(*c.HttpHeaderConfig.HttpHeaderName, "host") {
 			return 0, invalid("You must use a 'host-header' condition to specify the host header")
 		}
-		return len(c.HttpHeaderConfig.Values), checkValues(field, c.HttpHeaderConfig.Values, 128)
+		return len(c.HttpHeaderConfig.Values) + len(c.HttpHeaderConfig.RegexValues), cmp.Or(checkValues(field, c.HttpHeaderConfig.Values, maxValue), checkRegexes(field, c.HttpHeaderConfig.RegexValues))
 	case "http-request-method":
 		if c.HttpRequestMethodConfig == nil {
 			return 0, nil
@@ -105,7 +104,7 @@ func checkCondition(c *elbapi.RuleCondition) (int, error) {
 			if aws.Val(q.Value) == "" {
 				return 0, invalid("A query string value must be specified")
 			}
-			if err := checkValues(field, []string{*q.Value, setting(q.Key, *q.Value)}, 128); err != nil {
+			if err := checkValues(field, []string{*q.Value, setting(q.Key, *q.Value)}, maxValue); err != nil {
 				return 0, err
 			}
 		}
@@ -123,6 +122,52 @@ func checkCondition(c *elbapi.RuleCondition) (int, error) {
 	default:
 		return 0, invalid("Condition field '%s' must be one of '[path-pattern, host-header, http-header, http-request-method, query-string, source-ip]'", field)
 	}
+}
+
+// onlyOf refuses what is about another field than the condition's.
+func onlyOf(field string, c *elbapi.RuleCondition) error {
+	for _, m := range []struct {
+		of, name string
+		given    bool
+	}{
+		{"host-header", "HostHeaderConfig", c.HostHeaderConfig != nil},
+		{"path-pattern", "PathPatternConfig", c.PathPatternConfig != nil},
+		{"http-header", "HttpHeaderConfig", c.HttpHeaderConfig != nil},
+		{"http-request-method", "HttpRequestMethodConfig", c.HttpRequestMethodConfig != nil},
+		{"query-string", "QueryStringConfig", c.QueryStringConfig != nil},
+		{"source-ip", "SourceIpConfig", c.SourceIpConfig != nil},
+	} {
+		if m.given && m.of != field {
+			return invalid("'%s' cannot be specified for condition field '%s'", m.name, field)
+		}
+	}
+	if patterns := field == "host-header" || field == "path-pattern"; !patterns && len(c.Values)+len(c.RegexValues) > 0 {
+		return invalid("'Values' and 'RegexValues' cannot be specified for condition field '%s'", field)
+	}
+	return nil
+}
+
+// checkPatterns checks the two kinds of values and returns how many there are.
+func checkPatterns(field string, values, regexes []string, also string) (int, error) {
+	if err := checkCharacters(values, also); err != nil {
+		return 0, err
+	}
+	if err := checkValues(field, values, maxValue); err != nil {
+		return 0, err
+	}
+	return len(values) + len(regexes), checkRegexes(field, regexes)
+}
+
+func checkRegexes(field string, values []string) error {
+	if err := checkValues(field, values, maxValue); err != nil {
+		return err
+	}
+	for _, v := range values {
+		if _, err := proxy.Regexp(v); err != nil {
+			return invalid("The regular expression '%s' is not valid", v).Because(err)
+		}
+	}
+	return nil
 }
 
 func checkValues(field string, values []string, most int) error {

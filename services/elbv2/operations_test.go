@@ -7,6 +7,10 @@ import (
 	elbapi "minato/aws/api/elbv2"
 )
 
+func rewriteURL(from, to string) []elbapi.RuleTransform {
+	return []elbapi.RuleTransform{{Type: aws.Ptr("url-rewrite"), UrlRewriteConfig: &elbapi.UrlRewriteConfig{Rewrites: []elbapi.RewriteConfig{{Regex: &from, Replace: &to}}}}}
+}
+
 func i32(n int32) *int32 { return &n }
 
 // TestErrors: what AWS refuses is refused, with its code and words.
@@ -114,13 +118,36 @@ func TestErrors(t *testing.T) {
 		"source": {addRule(func(in *elbapi.CreateRuleInput) {
 			in.Conditions = []elbapi.RuleCondition{{Field: aws.Ptr("source-ip"), SourceIpConfig: &elbapi.SourceIpConditionConfig{Values: []string{"10.0.0.1"}}}}
 		}), "ValidationError: The source IP '10.0.0.1' is not a valid CIDR block"},
-		"default rule":           {second2(s.DeleteRule(ctx, &elbapi.DeleteRuleInput{RuleArn: rules[len(rules)-1].RuleArn})), "OperationNotPermitted: Default rule '" + *rules[len(rules)-1].RuleArn + "' cannot be deleted"},
-		"unknown rule":           {second2(s.DeleteRule(ctx, &elbapi.DeleteRuleInput{RuleArn: aws.Ptr(*rule.RuleArn + "0")})), "RuleNotFound: One or more rules not found"},
-		"address":                {register("example.com", nil), "ValidationError: The IP address 'example.com' is not a valid IPv4 address"},
-		"public address":         {register("8.8.8.8", nil), "ValidationError: The IP address '8.8.8.8' is not within a subnet of the VPC 'vpc-1' and is not a private address"},
-		"address elsewhere":      {register("10.9.9.9", nil), "ValidationError: You must specify an Availability Zone of 'all' for the IP address '10.9.9.9', which is outside of the VPC 'vpc-1'"},
-		"address elsewhere, all": {register("10.9.9.9", aws.Ptr("all")), ""},
-		"address's zone":         {register("127.77.0.9", aws.Ptr("us-east-1c")), "ValidationError: The IP address '127.77.0.9' is in the Availability Zone 'us-east-1a', not in 'us-east-1c'"},
+		"regular expression": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Conditions = []elbapi.RuleCondition{{Field: aws.Ptr("host-header"), HostHeaderConfig: &elbapi.HostHeaderConditionConfig{RegexValues: []string{"(?=a)"}}}}
+		}), "ValidationError: The regular expression '(?=a)' is not valid"},
+		"six regular expressions": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Conditions = []elbapi.RuleCondition{{Field: aws.Ptr("path-pattern"), Values: []string{"/a"}, RegexValues: []string{"1", "2", "3", "4", "5"}}}
+		}), "ValidationError: A rule can only have '5' condition values"},
+		"a host's in a path's": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Conditions = []elbapi.RuleCondition{{Field: aws.Ptr("path-pattern"), Values: []string{"/a"}, HostHeaderConfig: &elbapi.HostHeaderConditionConfig{Values: []string{"a.b"}}}}
+		}), "ValidationError: 'HostHeaderConfig' cannot be specified for condition field 'path-pattern'"},
+		"values of a header": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Conditions = []elbapi.RuleCondition{{Field: aws.Ptr("source-ip"), Values: []string{"10.0.0.0/8"}}}
+		}), "ValidationError: 'Values' and 'RegexValues' cannot be specified for condition field 'source-ip'"},
+		"two of a transform": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Transforms = append(rewriteURL("/a", "/b"), rewriteURL("/c", "/d")...)
+		}), "ValidationError: A rule can only have one 'url-rewrite' transform"},
+		"transform without": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Transforms = []elbapi.RuleTransform{{Type: aws.Ptr("url-rewrite")}}
+		}), "ValidationError: A 'url-rewrite' transform must have exactly one rewrite"},
+		"transform's group": {addRule(func(in *elbapi.CreateRuleInput) { in.Transforms = rewriteURL("^/(a)", "/$2") }), "ValidationError: The transforms are not valid: the pattern has no group $2"},
+		"transform of a fixed answer": {addRule(func(in *elbapi.CreateRuleInput) {
+			in.Transforms, in.Actions = rewriteURL("/a", "/b"), []elbapi.Action{{Type: aws.Ptr("fixed-response"), FixedResponseConfig: &elbapi.FixedResponseActionConfig{StatusCode: aws.Ptr("200")}}}
+		}), "InvalidConfigurationRequest: Transforms of a rule whose action is not 'forward': not served by minato"},
+		"transforms set and reset": {second2(s.ModifyRule(ctx, &elbapi.ModifyRuleInput{RuleArn: rule.RuleArn, Transforms: rewriteURL("/a", "/b"), ResetTransforms: aws.Ptr(true)})), "ValidationError: You cannot specify both 'Transforms' and 'ResetTransforms'"},
+		"default rule":             {second2(s.DeleteRule(ctx, &elbapi.DeleteRuleInput{RuleArn: rules[len(rules)-1].RuleArn})), "OperationNotPermitted: Default rule '" + *rules[len(rules)-1].RuleArn + "' cannot be deleted"},
+		"unknown rule":             {second2(s.DeleteRule(ctx, &elbapi.DeleteRuleInput{RuleArn: aws.Ptr(*rule.RuleArn + "0")})), "RuleNotFound: One or more rules not found"},
+		"address":                  {register("example.com", nil), "ValidationError: The IP address 'example.com' is not a valid IPv4 address"},
+		"public address":           {register("8.8.8.8", nil), "ValidationError: The IP address '8.8.8.8' is not within a subnet of the VPC 'vpc-1' and is not a private address"},
+		"address elsewhere":        {register("10.9.9.9", nil), "ValidationError: You must specify an Availability Zone of 'all' for the IP address '10.9.9.9', which is outside of the VPC 'vpc-1'"},
+		"address elsewhere, all":   {register("10.9.9.9", aws.Ptr("all")), ""},
+		"address's zone":           {register("127.77.0.9", aws.Ptr("us-east-1c")), "ValidationError: The IP address '127.77.0.9' is in the Availability Zone 'us-east-1a', not in 'us-east-1c'"},
 	} {
 		got := ""
 		if c.err != nil {

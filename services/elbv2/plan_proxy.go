@@ -150,6 +150,7 @@ func planListener(l *listener, certificates map[string]*tls.Certificate) (proxy.
 	if pl.Stream {
 		pl.IdleTimeout = duration(value(streamListenerAttributes, l.Attributes, idleKey))
 	} else {
+		pl.TLSVersion, pl.TLSCipher = l.attribute(versionKey), l.attribute(cipherKey)
 		pl.HideServer = l.attribute("routing.http.response.server.enabled") == "false"
 		for _, key := range slices.Sorted(maps.Keys(l.Attributes)) {
 			if name := responseHeader(key); name != "" && l.Attributes[key] != "" {
@@ -175,6 +176,9 @@ func planListener(l *listener, certificates map[string]*tls.Certificate) (proxy.
 	for j := range l.Rules {
 		r := &l.Rules[j]
 		pr := proxy.Rule{ID: aws.Val(r.RuleArn), Priority: r.Number, Action: planAction(r.Actions)}
+		if pr.Action.Forward != nil {
+			pr.Action.Forward.Rewrite = planTransforms(r.Transforms)
+		}
 		for k := range r.Conditions {
 			pr.Conditions = append(pr.Conditions, planCondition(&r.Conditions[k]))
 		}
@@ -261,9 +265,9 @@ func planAction(actions []elbapi.Action) proxy.Action {
 func planCondition(c *elbapi.RuleCondition) proxy.Condition {
 	switch aws.Val(c.Field) {
 	case "host-header":
-		return proxy.Condition{Field: proxy.Host, Values: c.Values}
+		return proxy.Condition{Field: proxy.Host, Values: c.Values, Regexes: c.RegexValues}
 	case "http-header":
-		return proxy.Condition{Field: proxy.Header, Name: aws.Val(c.HttpHeaderConfig.HttpHeaderName), Values: c.HttpHeaderConfig.Values}
+		return proxy.Condition{Field: proxy.Header, Name: aws.Val(c.HttpHeaderConfig.HttpHeaderName), Values: c.HttpHeaderConfig.Values, Regexes: c.HttpHeaderConfig.RegexValues}
 	case "http-request-method":
 		return proxy.Condition{Field: proxy.Method, Values: c.HttpRequestMethodConfig.Values}
 	case "query-string":
@@ -281,5 +285,5 @@ func planCondition(c *elbapi.RuleCondition) proxy.Condition {
 		}
 		return out
 	}
-	return proxy.Condition{Field: proxy.Path, Values: c.Values}
+	return proxy.Condition{Field: proxy.Path, Values: c.Values, Regexes: c.RegexValues}
 }

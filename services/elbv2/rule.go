@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -13,8 +14,8 @@ import (
 
 // CreateRule adds a rule to a listener.
 func (s *Service) CreateRule(ctx context.Context, in *elbapi.CreateRuleInput) (*elbapi.CreateRuleOutput, error) {
-	if len(in.Transforms) > 0 {
-		return nil, notServed("Transforms")
+	if err := checkTransforms(in.Transforms); err != nil {
+		return nil, err
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
@@ -50,9 +51,10 @@ func (s *Service) CreateRule(ctx context.Context, in *elbapi.CreateRuleInput) (*
 		parts, _ := arnParts(aws.Val(l.ListenerArn), "listener", 4)
 		r = rule{Rule: elbapi.Rule{
 			RuleArn: aws.Ptr(p.ListenerRule(parts[0], parts[1], parts[2], parts[3], id)), Priority: aws.Ptr(strconv.Itoa(n)), Conditions: conditions, Actions: actions, IsDefault: aws.Ptr(false),
+			Transforms: in.Transforms,
 		}, Number: n, Tags: in.Tags}
 		l.Rules = append(l.Rules, r)
-		return nil
+		return r.transforms()
 	})
 	if err != nil {
 		return nil, err
@@ -84,8 +86,12 @@ func (s *Service) changeRule(ctx context.Context, text *string, what string, f f
 
 // ModifyRule changes a rule's conditions or actions.
 func (s *Service) ModifyRule(ctx context.Context, in *elbapi.ModifyRuleInput) (*elbapi.ModifyRuleOutput, error) {
-	if len(in.Transforms) > 0 {
-		return nil, notServed("Transforms")
+	if err := checkTransforms(in.Transforms); err != nil {
+		return nil, err
+	}
+	reset := aws.Val(in.ResetTransforms)
+	if reset && len(in.Transforms) > 0 {
+		return nil, invalid("You cannot specify both 'Transforms' and 'ResetTransforms'")
 	}
 	var out elbapi.Rule
 	err := s.changeRule(ctx, in.RuleArn, "modified", func(l *listener, r *rule) (err error) {
@@ -99,8 +105,11 @@ func (s *Service) ModifyRule(ctx context.Context, in *elbapi.ModifyRuleInput) (*
 				return err
 			}
 		}
+		if reset || len(in.Transforms) > 0 {
+			r.Transforms = in.Transforms
+		}
 		out = r.Rule
-		return l.may(r.Actions)
+		return cmp.Or(l.may(r.Actions), r.transforms())
 	})
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func (c *client) fail(status int) bool { return c.answer(status, "text/html", pa
 // another request.
 func (c *client) answer(status int, contentType, content, location string) bool {
 	c.s.count.Own.Add(status)
-	c.note.own(status, location)
+	c.note.Own(status, location)
 	keep := c.keep && c.skipBody()
 	out := c.out[:0]
 	out = append(out, "HTTP/1.1 "...)

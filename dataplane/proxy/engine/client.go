@@ -165,7 +165,7 @@ func (c *client) answerOne() bool {
 	}
 	c.s.count.Requests.Add(1)
 	if err := c.req.Parse(head); err != nil {
-		c.note.severe()
+		c.note.Severe()
 		return c.fail(badStatus(err))
 	}
 	c.body.start(&c.stream, c.req.Framing, c.req.Length)
@@ -179,9 +179,9 @@ func (c *client) answerOne() bool {
 	if c.req.Class > http1.Compliant {
 		c.s.count.NonCompliant.Add(1)
 	}
-	c.note.head(&c.visit, false)
+	c.noteHead(false)
 	a, status := c.route()
-	c.note.routed(a)
+	c.noteRoute(a)
 	switch {
 	case a == nil:
 		c.keep = c.keep && status != 400

@@ -263,8 +263,8 @@ func (c *fastClient) look() {
 		return
 	}
 	if c.startNote(); c.note != nil {
-		c.note.head(&c.visit, false)
-		c.note.routed(c.a)
+		c.noteHead(false)
+		c.noteRoute(c.a)
 	}
 	if len(c.held) < c.size {
 		if c.eof {
@@ -308,7 +308,7 @@ func (c *fastClient) simple(head int) bool {
 // forward has the request answered by a target.
 func (c *fastClient) forward() {
 	g := c.pick(c.a)
-	if g == nil {
+	if g == nil || !c.rewrite(c.a) {
 		c.handOver(0, false)
 		return
 	}
@@ -355,8 +355,8 @@ func (c *fastClient) send(u *fastUpstream) {
 	u.conn.Out = out
 	u.conn.Flush()
 	if c.note != nil {
-		c.note.trace(out)
-		c.note.sending(c.target)
+		c.note.Trace(out)
+		c.note.Sending(c.target.addr, c.target.g.id)
 	}
 	c.sentAt = c.lane.loop.Now()
 }
@@ -399,7 +399,7 @@ func (c *fastClient) Ended(err error) {
 func (c *fastClient) left() {
 	c.s.count.Requests.Add(1)
 	c.s.count.ClientClosed.Add(1)
-	c.note.left()
+	c.note.Left()
 	c.close()
 }
 

@@ -33,7 +33,7 @@ func (c *fastClient) headOnly() bool { return c.isHead }
 // answer implements asker.
 func (c *fastClient) answer(u *fastUpstream, r *http1.Response) {
 	c.answered(c.target, r.Status, c.lane.loop.Now()-c.sentAt)
-	c.note.answered(r.Status)
+	c.note.Answered(r.Status)
 	chunked := r.Framing == http1.UntilClose || r.Framing == http1.Chunked
 	cookies := c.cookies(c.a, c.target, func(name string) bool { return setsCookie(r.Fields, name) })
 	c.put(c.appendResponse(c.writer(), r, c.keep, chunked, cookies))

@@ -132,7 +132,7 @@ func (x *fastStream) request(h *http2.Head, end bool) {
 	case a.redirect != nil:
 		x.s.count.Own.Redirects.Add(1)
 		x.own(a.redirect.Status, "text/html", page.Of(a.redirect.Status), x.location(a.redirect))
-	case !end:
+	case !end || a.rewrite != nil:
 		x.handOver(h.Length)
 	default:
 		x.a = a

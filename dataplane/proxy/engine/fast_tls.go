@@ -10,6 +10,7 @@ import (
 
 	"minato/dataplane/proxy/loop"
 	"minato/dataplane/proxy/multiplex"
+	"minato/dataplane/proxy/note"
 )
 
 // toLane gives a connection whose handshake is done to a lane. It reports false
@@ -28,7 +29,7 @@ func (c *client) toLane() bool {
 	v := visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls}
 	var begin func(fd int)
 	if c.tls.NegotiatedProtocol == "h2" {
-		v.connection = connectionName()
+		v.connection = note.Connection()
 		begin = func(fd int) { (&fastHTTP2{of: v, lane: l}).begin(fd, c.since, conn, below) }
 	} else {
 		begin = (&fastClient{lane: l, visit: v, since: c.since, secure: conn, below: below}).begin

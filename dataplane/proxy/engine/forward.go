@@ -25,6 +25,9 @@ func (c *client) forward(a *action) bool {
 		c.verdict = 0
 		return c.fail(status)
 	}
+	if !c.rewrite(a) {
+		return c.fail(500)
+	}
 	g := c.pick(a)
 	if g == nil {
 		return c.fail(503)
@@ -35,8 +38,8 @@ func (c *client) forward(a *action) bool {
 	websocket := c.websocket()
 	c.out = c.appendRequest(c.out[:0], websocket)
 	if c.note != nil {
-		c.note.trace(c.out)
-		c.note.x.WebSocket = websocket
+		c.note.Trace(c.out)
+		c.note.X.WebSocket = websocket
 	}
 	streamed := false
 	if !c.body.done() {
@@ -108,7 +111,7 @@ func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 // request never reached anybody and may be sent on a new connection.
 func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o outcome, again bool) {
 	begun := time.Now()
-	c.note.sending(u.pool.t)
+	c.note.Sending(u.pool.t.addr, u.pool.t.g.id)
 	if n, err := u.write(c.out); err != nil && u.reused && (n == 0 || c.safe) {
 		u.close()
 		return outcome{status: 502}, true // closed before: nothing was taken
@@ -141,7 +144,7 @@ func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o o
 	switch {
 	case gone:
 		c.s.count.ClientClosed.Add(1)
-		c.note.left()
+		c.note.Left()
 		return outcome{answered: true}, false
 	case isTimeout(err):
 		return outcome{status: 504}, false
@@ -161,7 +164,7 @@ func (c *client) badUpload(err error) outcome {
 		return outcome{status: 408}
 	}
 	c.s.count.ClientClosed.Add(1)
-	c.note.left()
+	c.note.Left()
 	return outcome{answered: true}
 }
 
@@ -187,7 +190,7 @@ func (c *client) await(u *upstream) (heard bool, err error) {
 // client connection can take another request.
 func (c *client) respond(a *action, u *upstream, up *upload) bool {
 	c.s.count.Target.Add(c.resp.Status)
-	c.note.answered(c.resp.Status)
+	c.note.Answered(c.resp.Status)
 	if up != nil && !up.soon() {
 		c.keep = false // the body is still coming; nothing can follow it
 	}

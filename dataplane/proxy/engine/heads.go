@@ -53,7 +53,8 @@ func (v *visit) appendRequest(out []byte, websocket bool) []byte {
 	out = append(out, "\r\n"...)
 	out = v.appendTraceID(out)
 	if v.tls != nil && opts.TLSHeaders {
-		out = append(out, "X-Amzn-Tls-Version: "+tlsname.Version(v.tls.Version)+"\r\nX-Amzn-Tls-Cipher-Suite: "+tlsname.Cipher(v.tls.CipherSuite)+"\r\n"...)
+		out = appendText(out, v.t.version, tlsname.Version(v.tls.Version))
+		out = appendText(out, v.t.cipher, tlsname.Cipher(v.tls.CipherSuite))
 	}
 	for i := range r.Fields {
 		f := &r.Fields[i]

@@ -56,9 +56,9 @@ func (x *stream2) serve() {
 		x.fail(badStatus(err))
 		return
 	}
-	x.note.head(&x.visit, true)
+	x.noteHead(true)
 	a, status := x.route()
-	x.note.routed(a)
+	x.noteRoute(a)
 	switch {
 	case a == nil:
 		x.fail(status)
@@ -101,7 +101,7 @@ func (x *stream2) fail(status int) { x.answer(status, "text/html", page.Of(statu
 // answer answers without a target.
 func (x *stream2) answer(status int, contentType, content, location string) {
 	x.s.count.Own.Add(status)
-	x.note.own(status, location)
+	x.note.Own(status, location)
 	h := x.w.Header()
 	h.Set("Server", page.Server)
 	h.Set("Content-Type", contentType)
@@ -125,6 +125,10 @@ func (x *stream2) setHeaders(h http.Header) {
 
 // forward has the request answered by a target.
 func (x *stream2) forward(a *action) {
+	if !x.rewrite(a) {
+		x.fail(500)
+		return
+	}
 	g := x.pick(a)
 	if g == nil {
 		x.fail(503)
@@ -149,7 +153,7 @@ func (x *stream2) forward(a *action) {
 		}
 		if x.r.Context().Err() != nil {
 			x.s.count.ClientClosed.Add(1)
-			x.note.left()
+			x.note.Left()
 			return
 		}
 		if status = o.status; !o.next {
@@ -205,8 +209,8 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 	begun := time.Now()
 	u.idle, u.busy = x.t.opts.IdleTimeout, &x.active
 	x.out = x.appendRequest(x.out[:0], false)
-	x.note.trace(x.out)
-	x.note.sending(u.pool.t)
+	x.note.Trace(x.out)
+	x.note.Sending(u.pool.t.addr, u.pool.t.g.id)
 	if n, err := u.write(x.out); err != nil && u.reused && (n == 0 || safe) {
 		u.close()
 		return outcome{status: 502}, true
@@ -232,7 +236,7 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 	}
 	u.pool.t.tally.Answered(x.resp.Status, time.Since(begun))
 	x.s.count.Target.Add(x.resp.Status)
-	x.note.answered(x.resp.Status)
+	x.note.Answered(x.resp.Status)
 	err = x.respond(a, u)
 	whole := up.over()
 	if !left() || err != nil || !whole || x.resp.Close || u.r != u.w {

@@ -28,7 +28,7 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 		req.Body = &watched{x.r.Body, func() { idle.Reset(x.t.opts.IdleTimeout) }}
 	}
 	begun := time.Now()
-	x.note.sending(t)
+	x.note.Sending(t.addr, t.g.id)
 	resp, err := t.http2.of(t, x.s.b.network, x.node).RoundTrip(req)
 	if err != nil {
 		var d *dialError
@@ -45,7 +45,7 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 	defer resp.Body.Close()
 	t.tally.Answered(resp.StatusCode, time.Since(begun))
 	x.s.count.Target.Add(resp.StatusCode)
-	x.note.answered(resp.StatusCode)
+	x.note.Answered(resp.StatusCode)
 	h := x.w.Header()
 	h["Content-Type"] = nil
 	for name, values := range resp.Header {
@@ -95,7 +95,7 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 // that one of HTTP/1.1 gets.
 func (x *stream2) request(ctx context.Context, t *target) (*http.Request, error) {
 	x.out = x.appendRequest(x.out[:0], false)
-	x.note.trace(x.out)
+	x.note.Trace(x.out)
 	_, rest, _ := strings.Cut(string(x.out), "\r\n")
 	fields, _, err := http1.ParseFields([]byte(rest), nil)
 	if err != nil {

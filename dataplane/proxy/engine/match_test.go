@@ -27,7 +27,7 @@ func FuzzMatch(f *testing.F) {
 		}
 		v.t = &table{}
 		conditions := []proxy.Condition{
-			{Field: proxy.Path, Values: []string{path}},
+			{Field: proxy.Path, Values: []string{path}, Regexes: []string{host}},
 			{Field: proxy.Host, Values: []string{host}},
 			{Field: proxy.Method, Values: []string{path}},
 			{Field: proxy.Header, Name: key, Values: []string{value}},
@@ -35,7 +35,7 @@ func FuzzMatch(f *testing.F) {
 			{Field: proxy.SourceIP},
 		}
 		for i := range conditions {
-			match.All(conditions[i:i+1], &v.req, v.remote.Addr())
+			match.All(match.Compile(conditions[i:i+1]), &v.req, v.remote.Addr())
 		}
 		v.cookie(key)
 		v.location(&proxy.Redirect{Status: 301, Path: "/#{path}", Query: "#{query}"})

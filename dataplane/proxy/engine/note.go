@@ -1,24 +1,10 @@
 package engine
 
 import (
-	"bytes"
-	"math/rand/v2"
-	"strconv"
-	"time"
-
 	"minato/dataplane/proxy"
-	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/multiplex"
-	"minato/dataplane/proxy/trace"
+	"minato/dataplane/proxy/note"
 )
-
-// note is what is written down of a request while it is served. Visits of load
-// balancers that nobody wants to know of have none: its methods take nil.
-type note struct {
-	x             proxy.Exchange
-	sent, heard   time.Time
-	readFrom, out int64 // counts of the connection when the request began
-}
 
 // OnExchange implements proxy.Proxy.
 func (e *Engine) OnExchange(f func(*proxy.Exchange)) { e.tell.Store(&f) }
@@ -30,124 +16,49 @@ func (v *visit) startNote() {
 		return
 	}
 	if v.connection == "" {
-		v.connection = connectionName()
+		v.connection = note.Connection()
 	}
-	v.note = &note{x: proxy.Exchange{
-		LoadBalancer: v.t.b.id, Listener: v.t.id, Port: v.t.port, Node: v.node, Client: v.remote, Connection: v.connection, TLS: v.tls,
-		Created: time.Now(), Request: -1, Thinking: -1, Response: -1, Rule: -1,
-	}}
+	v.note = note.New(proxy.Exchange{LoadBalancer: v.t.b.id, Listener: v.t.id, Port: v.t.port, Node: v.node, Client: v.remote, Connection: v.connection, TLS: v.tls})
 }
 
-func connectionName() string {
-	return string(trace.AppendHex(trace.AppendHex(nil, rand.Uint64(), 16), rand.Uint64(), 16))
-}
-
-// severe notes that the request could not be read.
-func (n *note) severe() {
-	if n != nil {
-		n.x.Class = "Severe"
-	}
-}
-
-// head notes what the head says.
-func (n *note) head(v *visit, http2 bool) {
-	if n == nil {
+// noteHead notes the head.
+func (v *visit) noteHead(http2 bool) {
+	if v.note == nil {
 		return
 	}
-	r, x := &v.req, &n.x
-	x.Method, x.Host, x.URI = string(r.Method), string(r.Host), string(r.Path)
-	if r.HasQuery {
-		x.URI += "?" + string(r.Query)
+	v.note.Head(&v.req)
+	if http2 {
+		v.note.HTTP2(v.isGRPC())
 	}
-	x.Version = "HTTP/1." + strconv.Itoa(int(r.Minor))
-	if x.HTTP2 = http2; http2 {
-		x.Version, x.GRPC = "HTTP/2.0", v.isGRPC()
-	}
-	for i := range r.Fields {
-		if f := &r.Fields[i]; len(f.Name) == len("user-agent") && http1.Is(f.Name, "user-agent") {
-			x.UserAgent = string(f.Value)
-		}
-	}
-	if r.Class > http1.Compliant {
-		x.Class, x.Why = [...]string{"", "Acceptable", "Ambiguous"}[r.Class], r.Why
-	}
-	n.trace(v.appendTraceID(nil))
+	v.note.Trace(v.appendTraceID(nil))
 }
 
-// trace notes the trace id of a head.
-func (n *note) trace(head []byte) {
-	if n == nil {
-		return
-	}
-	const name = "X-Amzn-Trace-Id: "
-	if i := bytes.Index(head, []byte(name)); i >= 0 {
-		value, _, _ := bytes.Cut(head[i+len(name):], []byte("\r\n"))
-		n.x.TraceID = string(value)
-	}
-}
-
-// routed notes what is done with the request.
-func (n *note) routed(a *action) {
+// noteRoute notes what is done with the request.
+func (v *visit) noteRoute(a *action) {
 	switch {
-	case n == nil || a == nil:
-		return
+	case a == nil:
 	case a.fixed != nil:
-		n.x.Action = "fixed-response"
+		v.note.Routed("fixed-response", a.priority)
 	case a.redirect != nil:
-		n.x.Action = "redirect"
+		v.note.Routed("redirect", a.priority)
 	default:
-		n.x.Action = "forward"
-	}
-	n.x.Rule = a.priority
-}
-
-// sending notes that the request goes to a target.
-func (n *note) sending(t *target) {
-	if n == nil {
-		return
-	}
-	n.sent = time.Now()
-	n.x.Target, n.x.TargetGroup, n.x.Request = t.addr, t.g.id, n.sent.Sub(n.x.Created)
-}
-
-// answered notes that a target's answer has begun.
-func (n *note) answered(status int) {
-	if n == nil {
-		return
-	}
-	n.heard = time.Now()
-	n.x.Status, n.x.TargetStatus, n.x.Thinking = status, status, n.heard.Sub(n.sent)
-}
-
-// own notes an answer of the load balancer's.
-func (n *note) own(status int, location string) {
-	if n != nil {
-		n.x.Status, n.x.Location = status, location
+		v.note.Routed("forward", a.priority)
 	}
 }
 
-// left notes that the client left before the answer.
-func (n *note) left() { n.own(460, "") }
-
-// tellNote tells of the request; of one that never was nothing is told.
+// tellNote tells of the request.
 func (v *visit) tellNote(in, out int64) {
-	n := v.note
-	v.note = nil
-	if n == nil || n.x.Status == 0 {
-		return
+	x := v.note.End(in, out)
+	if v.note = nil; x != nil {
+		(*v.s.e.tell.Load())(x)
 	}
-	n.x.Ended, n.x.BytesIn, n.x.BytesOut = time.Now(), in, out
-	if !n.heard.IsZero() {
-		n.x.Response = n.x.Ended.Sub(n.heard)
-	}
-	(*v.s.e.tell.Load())(&n.x)
 }
 
 // beginNote begins the note of a request of HTTP/1.1.
 func (c *client) beginNote() {
 	c.startNote()
 	if c.note != nil {
-		c.note.readFrom, c.note.out = c.nread-int64(len(c.unread())), c.nwritten
+		c.note.ReadFrom, c.note.WroteFrom = c.nread-int64(len(c.unread())), c.nwritten
 	}
 }
 
@@ -155,7 +66,7 @@ func (c *client) beginNote() {
 // request is its size.
 func (c *client) endNote() {
 	if c.note != nil {
-		c.tellNote(c.nread-int64(len(c.unread()))-c.note.readFrom, c.nwritten-c.note.out)
+		c.tellNote(c.nread-int64(len(c.unread()))-c.note.ReadFrom, c.nwritten-c.note.WroteFrom)
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/match"
+	"minato/dataplane/proxy/rewrite"
 )
 
 // table is a listener made ready for requests. It never changes.
@@ -20,6 +22,8 @@ type table struct {
 	opts     proxy.Options
 	hide     bool                // the Server header of targets
 	set      []proxy.HeaderField // of every answer
+	version  string              // the fields of Options.TLSHeaders
+	cipher   string
 	zones    map[netip.Addr]string
 	tls      *tls.Config // nil: plain
 	stream   bool
@@ -28,7 +32,7 @@ type table struct {
 }
 
 type rule struct {
-	conditions []proxy.Condition
+	conditions []match.Condition
 	action     action
 }
 
@@ -39,6 +43,7 @@ type action struct {
 	total    int           // of the weights in forward
 	fixed    *proxy.FixedResponse
 	redirect *proxy.Redirect
+	rewrite  *rewrite.Rewrite // of a forward; nil: the request goes on as it came
 }
 
 type share struct {
@@ -47,7 +52,7 @@ type share struct {
 }
 
 func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[string]*group) *table {
-	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, set: l.SetHeaders, stream: l.Stream, zones: map[netip.Addr]string{}, fallback: compileAction(&l.Default, groups)}
+	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, set: l.SetHeaders, version: cmp.Or(l.TLSVersion, "X-Amzn-Tls-Version"), cipher: cmp.Or(l.TLSCipher, "X-Amzn-Tls-Cipher-Suite"), stream: l.Stream, zones: map[netip.Addr]string{}, fallback: compileAction(&l.Default, groups)}
 	for _, n := range lb.Nodes {
 		t.zones[n.Addr] = n.Zone
 	}
@@ -74,6 +79,7 @@ func compileAction(a *proxy.Action, groups map[string]*group) action {
 	c := action{fixed: a.Fixed, redirect: a.Redirect}
 	if a.Forward != nil {
 		c.sticky = a.Forward.Sticky
+		c.rewrite, _ = rewrite.Compile(a.Forward.Rewrite) // it was validated
 		for _, g := range a.Forward.Groups {
 			c.forward = append(c.forward, share{groups[g.TargetGroup], g.Weight})
 			c.total += g.Weight

@@ -8,6 +8,8 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/note"
+	"minato/dataplane/proxy/rewrite"
 )
 
 // visit is a request and where it came in, whatever protocol it came by.
@@ -20,8 +22,8 @@ type visit struct {
 	req    http1.Request
 	picked *share // the group that was chosen for a sticky action
 
-	note       *note  // of load balancers that are recorded
-	connection string // its name in them
+	note       *note.Note // of load balancers that are recorded
+	connection string     // its name in them
 }
 
 // route finds what is done with the request, or why nothing is: a status of the
@@ -36,6 +38,18 @@ func (v *visit) route() (*action, int) {
 		return nil, 463
 	}
 	return v.t.match(&v.req, v.remote.Addr()), 0
+}
+
+// rewrite makes of the request what the rule wants targets to get; it reports false
+// when that is no request.
+func (v *visit) rewrite(a *action) bool {
+	if a.rewrite == nil {
+		return true
+	}
+	host, uri := string(v.req.Host), note.URI(&v.req)
+	status := a.rewrite.Do(&v.req)
+	v.note.Rewritten(host, uri, &v.req, status)
+	return status == "" || status == rewrite.Success
 }
 
 // tooManyForwarded is ALB's limit of 30 addresses in X-Forwarded-For.

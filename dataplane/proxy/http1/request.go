@@ -159,6 +159,25 @@ func (r *Request) Add(name, value string) error {
 	return nil
 }
 
+// SetHost puts another host in the place of the request's.
+func (r *Request) SetHost(host []byte) error {
+	if len(host) == 0 || !all(host, isHost) {
+		return bad("malformed Host")
+	}
+	r.Host = host
+	return nil
+}
+
+// SetTarget puts another path, and what follows it, in the place of the request's.
+func (r *Request) SetTarget(target []byte) error {
+	if len(target) == 0 || target[0] != '/' || len(target) > MaxLine || !all(target, isURI) {
+		return bad("malformed request target")
+	}
+	r.Target = target
+	r.Path, r.Query, r.HasQuery = bytes.Cut(target, []byte{'?'})
+	return nil
+}
+
 // bytesOf are the bytes of a string, where they are: nobody writes to what lies in
 // a Request.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -4,6 +4,7 @@ package match
 import (
 	"bytes"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,12 +18,27 @@ const (
 	plainMark = 2
 )
 
+// Condition is a condition made ready.
+type Condition struct {
+	proxy.Condition
+	regexes []*regexp.Regexp
+}
+
 // Compile makes conditions ready for All: it takes the backslashes out of patterns
-// of query strings.
-func Compile(all []proxy.Condition) []proxy.Condition {
-	all = slices.Clone(all)
+// of query strings, and compiles regular expressions, which are valid.
+func Compile(given []proxy.Condition) []Condition {
+	all := make([]Condition, len(given))
 	plain := strings.NewReplacer(`\\`, `\`, `\*`, string(rune(plainStar)), `\?`, string(rune(plainMark)))
 	for i := range all {
+		all[i].Condition = given[i]
+		for _, text := range given[i].Regexes {
+			if given[i].Field == proxy.Host {
+				text = "(?i)" + text
+			}
+			if re, err := proxy.Regexp(text); err == nil {
+				all[i].regexes = append(all[i].regexes, re)
+			}
+		}
 		if all[i].Field != proxy.Query {
 			continue
 		}
@@ -35,7 +51,7 @@ func Compile(all []proxy.Condition) []proxy.Condition {
 }
 
 // All reports whether all conditions hold for a request that came from source.
-func All(conditions []proxy.Condition, r *http1.Request, source netip.Addr) bool {
+func All(conditions []Condition, r *http1.Request, source netip.Addr) bool {
 	for i := range conditions {
 		if !holds(&conditions[i], r, source) {
 			return false
@@ -44,17 +60,17 @@ func All(conditions []proxy.Condition, r *http1.Request, source netip.Addr) bool
 	return true
 }
 
-func holds(c *proxy.Condition, r *http1.Request, source netip.Addr) bool {
+func holds(c *Condition, r *http1.Request, source netip.Addr) bool {
 	switch c.Field {
 	case proxy.Path:
-		return anyGlob(c.Values, r.Path, false)
+		return anyGlob(c.Values, r.Path, false) || c.matches(r.Path)
 	case proxy.Host:
-		return anyGlob(c.Values, Hostname(r.Host), true)
+		return anyGlob(c.Values, Hostname(r.Host), true) || c.matches(Hostname(r.Host))
 	case proxy.Method:
 		return slices.ContainsFunc(c.Values, func(v string) bool { return v == string(r.Method) })
 	case proxy.Header:
 		for i := range r.Fields {
-			if f := &r.Fields[i]; len(f.Name) == len(c.Name) && bytes.EqualFold(f.Name, []byte(c.Name)) && anyGlob(c.Values, f.Value, true) {
+			if f := &r.Fields[i]; len(f.Name) == len(c.Name) && bytes.EqualFold(f.Name, []byte(c.Name)) && (anyGlob(c.Values, f.Value, true) || c.matches(f.Value)) {
 				return true
 			}
 		}
@@ -73,6 +89,11 @@ func holds(c *proxy.Condition, r *http1.Request, source netip.Addr) bool {
 		return slices.ContainsFunc(c.Sources, func(p netip.Prefix) bool { return p.Contains(source) })
 	}
 	return false
+}
+
+// matches reports whether one of the regular expressions matches a part of s.
+func (c *Condition) matches(s []byte) bool {
+	return slices.ContainsFunc(c.regexes, func(re *regexp.Regexp) bool { return re.Match(s) })
 }
 
 // Hostname is a Host without its port.

@@ -102,6 +102,13 @@ func conditions(e *env) {
 		{"query with a star", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "a", Value: `\*b*`}}}, "/?a=*bc", nil, "yes"},
 		{"query without the star", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "a", Value: `\*b`}}}, "/?a=xb", nil, "no"},
 		{"other query", proxy.Condition{Field: proxy.Query, Queries: []proxy.QueryPattern{{Key: "version", Value: "v1"}}}, "/?version=v2", nil, "no"},
+		{"path by regular expression", proxy.Condition{Field: proxy.Path, Values: []string{"/no"}, Regexes: []string{`^/api/v[0-9]+/`}}, "/api/v12/x", nil, "yes"},
+		{"path of another case", proxy.Condition{Field: proxy.Path, Regexes: []string{`^/API/`}}, "/api/", nil, "no"},
+		{"a part of the path", proxy.Condition{Field: proxy.Path, Regexes: []string{`/b/`}}, "/a/b/c", nil, "yes"},
+		{"host by regular expression", proxy.Condition{Field: proxy.Host, Regexes: []string{`^(a|b)\.example\.com$`}}, "/", []string{"Host", "B.Example.com:81"}, "yes"},
+		{"other host by regular expression", proxy.Condition{Field: proxy.Host, Regexes: []string{`^(a|b)\.example\.com$`}}, "/", []string{"Host", "c.example.com"}, "no"},
+		{"header by regular expression", proxy.Condition{Field: proxy.Header, Name: "X-Kind", Regexes: []string{`^beta-\d+$`}}, "/", []string{"X-Kind", "beta-7"}, "yes"},
+		{"other header by regular expression", proxy.Condition{Field: proxy.Header, Name: "X-Kind", Regexes: []string{`^beta-\d+$`}}, "/", []string{"X-Kind", "beta-x"}, "no"},
 		{"source", proxy.Condition{Field: proxy.SourceIP, Sources: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, "/", nil, "yes"},
 		{"other source", proxy.Condition{Field: proxy.SourceIP, Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, "/", nil, "no"},
 	} {
@@ -110,6 +117,57 @@ func conditions(e *env) {
 		if _, got := e.do("GET", c.path, "", c.args...); got != c.want {
 			e.t.Errorf("%s: %q", c.name, got)
 		}
+	}
+}
+
+// rewrites has requests changed before targets get them: by every way that they may
+// come, and those that stay as they are.
+func rewrites(e *env) {
+	e.secure("a.example")
+	seen := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s", r.Host, r.RequestURI, body)
+	}
+	e.targets(e.serve(seen))
+	two := proxy.TargetGroup{ID: "two", Protocol: proxy.HTTP2, Check: e.groups[0].Check, Targets: []proxy.Target{{Address: e.serve(seen)}}}
+	two.Check.Kind = proxy.CheckHTTP2
+	e.groups = append(e.groups, two)
+	forward := func(group string) proxy.Action {
+		return proxy.Action{Forward: &proxy.Forward{Groups: []proxy.WeightedGroup{{TargetGroup: group, Weight: 1}}, Rewrite: &proxy.Rewrite{
+			Host: &proxy.Substitution{Regex: `^(.+)\.example$`, Replace: "internal.$1.test"}, URL: &proxy.Substitution{Regex: `^/(dp|two|bad)/([a-z0-9]+)(\?(.*))?$`, Replace: "/product?id=$2&$4"},
+		}}}
+	}
+	bad := forward("tg")
+	bad.Forward.Rewrite.URL = &proxy.Substitution{Regex: "^/bad", Replace: "not a path"}
+	e.lb.Listeners[0].Rules = []proxy.Rule{
+		{ID: "two", Priority: 1, Conditions: []proxy.Condition{{Field: proxy.Path, Values: []string{"/two/*"}}}, Action: forward("two")},
+		{ID: "bad", Priority: 2, Conditions: []proxy.Condition{{Field: proxy.Path, Values: []string{"/bad/*"}}}, Action: bad},
+		{ID: "dp", Priority: 3, Conditions: []proxy.Condition{{Field: proxy.Path, Values: []string{"/dp/*"}}}, Action: forward("tg")},
+	}
+	e.set()
+	e.until("both groups to be well", func() bool {
+		h, _ := e.p.Health("two")
+		return len(h) == 1 && h[0].State == proxy.Healthy && e.healths()[0].State == proxy.Healthy
+	})
+	for _, h2 := range []bool{false, true} {
+		c := e.client("a.example", h2)
+		for _, x := range []struct{ method, path, body, want string }{
+			{"GET", "/dp/b09", "", "internal.a.test /product?id=b09& "},
+			{"GET", "/dp/b09?x=1", "", "internal.a.test /product?id=b09&x=1 "},
+			{"POST", "/dp/b09", "hello", "internal.a.test /product?id=b09& hello"},
+			{"GET", "/dp/B", "", "internal.a.test /dp/B "}, // only the host matches
+			{"GET", "/else?x", "", "a.example /else?x "},
+		} {
+			if _, got := e.fetch(c, x.method, "https://a.example"+x.path, x.body); got != x.want {
+				e.t.Errorf("%s %s, HTTP/2 %v: %q, want %q", x.method, x.path, h2, got, x.want)
+			}
+		}
+		if resp, body := e.fetch(c, "GET", "https://a.example/bad/x", ""); resp.StatusCode != 500 || !strings.Contains(body, "500 Internal Server Error") {
+			e.t.Errorf("a rewrite to nothing that is a path: %d %q", resp.StatusCode, body)
+		}
+	}
+	if _, got := e.fetch(e.client("a.example", true), "GET", "https://a.example/two/b09", ""); got != "internal.a.test /product?id=b09& " {
+		e.t.Errorf("to a target that speaks HTTP/2: %q", got)
 	}
 }
 

@@ -148,6 +148,21 @@ func tlsListener(e *env) {
 	e.until("the failed handshake to be counted", func() bool { return e.p.Counters("lb").TLSErrors == 1 })
 }
 
+// tlsNames has the fields about the client's TLS come by names of the listener's own.
+func tlsNames(e *env) {
+	e.secure("a.example")
+	e.lb.Options.TLSHeaders = true
+	e.lb.Listeners[0].TLSVersion, e.lb.Listeners[0].TLSCipher = "X-Version", "X-Cipher"
+	e.targets(e.serve(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("X-Version"), " ", r.Header.Get("X-Cipher"), r.Header.Get("X-Amzn-Tls-Version"), r.Header.Get("X-Amzn-Tls-Cipher-Suite"))
+	}))
+	for _, h2 := range []bool{false, true} {
+		if _, body := e.fetch(e.client("a.example", h2), "GET", "https://a.example/", ""); !strings.HasPrefix(body, "TLSv1.3 TLS_") || strings.Count(body, "TLS") != 2 {
+			e.t.Errorf("HTTP/2 %v: %q", h2, body)
+		}
+	}
+}
+
 func tlsClientLeaves(e *env) {
 	left := make(chan bool, 1)
 	e.secure("a.example")

@@ -80,9 +80,9 @@ func (b *Balancer) Append(out []byte, x *proxy.Exchange) []byte {
 	w.quoted(x.Class)
 	w.quoted(x.Why)
 	w.plain("TID_" + x.Connection)
-	w.quoted("") // transformed_host, transformed_uri, request_transform_status: so are transforms
-	w.quoted("")
-	w.quoted("")
+	w.quoted(x.NewHost)
+	w.quoted(x.NewURI)
+	w.quoted(x.Transformed)
 	return append(w.b, '\n')
 }
 
