@@ -6,6 +6,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/record"
 	"minato/services/ecs/serviceconfig"
 )
 
@@ -72,7 +73,7 @@ func (s *Service) PutClusterCapacityProviders(ctx context.Context, in *ecsapi.Pu
 			}
 		}
 	}
-	shown, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) {
+	shown, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) {
 		c.CapacityProviders, c.DefaultCapacityProviderStrategy = in.CapacityProviders, in.DefaultCapacityProviderStrategy
 	})
 	return &ecsapi.PutClusterCapacityProvidersOutput{Cluster: shown}, err

@@ -8,6 +8,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/record"
 )
 
 var jumps = map[string]time.Duration{"forward": 48 * time.Hour, "back": -48 * time.Hour}
@@ -54,7 +55,7 @@ func TestTheClockIsSetInABackoff(t *testing.T) {
 	for name, jump := range jumps {
 		t.Run(name, func(t *testing.T) {
 			y := newYard(t)
-			y.failing = func(*taskRecord) bool { return true }
+			y.failing = func(*record.Task) bool { return true }
 			y.must(second(y.ecs.CreateService(y.ctx, creation())))
 			for range 20 {
 				y.step()
@@ -98,7 +99,7 @@ func TestTheClockIsSetInARollout(t *testing.T) {
 }
 
 // all are the tasks there have been.
-func (y *yard) all() []taskRecord {
+func (y *yard) all() []record.Task {
 	y.Helper()
 	tasks, err := y.ecs.tasks.List(y.ctx)
 	y.must(err)

@@ -8,6 +8,8 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
 	"minato/store"
 )
@@ -31,10 +33,10 @@ func notServed(what string) error {
 func clusterName(cluster *string) (string, error) { return reference.Cluster(cluster) }
 
 // cluster returns the active cluster that a call means.
-func (s *Service) cluster(ctx context.Context, cluster *string) (clusterRecord, error) {
+func (s *Service) cluster(ctx context.Context, cluster *string) (record.Cluster, error) {
 	name, err := clusterName(cluster)
 	if err != nil {
-		return clusterRecord{}, err
+		return record.Cluster{}, err
 	}
 	p := at(ctx)
 	c, found, err := s.clusters.Get(ctx, p.Account, p.Region, name)
@@ -81,7 +83,7 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 		return nil, err
 	}
 	p := at(ctx)
-	var c clusterRecord
+	var c record.Cluster
 	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		var found bool
 		var err error
@@ -91,7 +93,7 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 		if found && aws.Val(c.Status) == statusActive {
 			return nil
 		}
-		c = clusterRecord{ecsapi.Cluster{
+		c = record.Cluster{Cluster: ecsapi.Cluster{
 			ClusterArn: aws.Ptr(p.ECSCluster(name)), ClusterName: &name, Status: aws.Ptr(statusActive), Tags: in.Tags,
 			CapacityProviders: in.CapacityProviders, DefaultCapacityProviderStrategy: in.DefaultCapacityProviderStrategy,
 			Settings: clusterSettings(nil, in.Settings), Configuration: in.Configuration,
@@ -123,7 +125,7 @@ func clusterSettings(settings, change []ecsapi.ClusterSetting) []ecsapi.ClusterS
 }
 
 // shownCluster is a cluster with its counts and the fields that were asked for.
-func (s *Service) shownCluster(ctx context.Context, rec clusterRecord, include []string) (*ecsapi.Cluster, error) {
+func (s *Service) shownCluster(ctx context.Context, rec record.Cluster, include []string) (*ecsapi.Cluster, error) {
 	c := rec.Cluster
 	if !slices.Contains(include, ecsapi.ClusterFieldTags) {
 		c.Tags = nil
@@ -142,9 +144,9 @@ func (s *Service) shownCluster(ctx context.Context, rec clusterRecord, include [
 	}
 	for _, t := range tasks {
 		switch aws.Val(t.LastStatus) {
-		case taskRunning:
+		case life.Running:
 			*c.RunningTasksCount++
-		case taskProvisioning, taskPending, taskActivating:
+		case life.Provisioning, life.Pending, life.Activating:
 			*c.PendingTasksCount++
 		}
 	}
@@ -211,7 +213,7 @@ func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInp
 	if err := exec.CheckConfiguration(in.Configuration); err != nil {
 		return nil, err
 	}
-	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) {
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) {
 		c.Settings = clusterSettings(c.Settings, in.Settings)
 		if in.Configuration != nil {
 			c.Configuration = in.Configuration
@@ -222,19 +224,19 @@ func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInp
 
 // UpdateClusterSettings changes a cluster's settings.
 func (s *Service) UpdateClusterSettings(ctx context.Context, in *ecsapi.UpdateClusterSettingsInput) (*ecsapi.UpdateClusterSettingsOutput, error) {
-	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) { c.Settings = clusterSettings(c.Settings, in.Settings) })
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) { c.Settings = clusterSettings(c.Settings, in.Settings) })
 	return &ecsapi.UpdateClusterSettingsOutput{Cluster: c}, err
 }
 
 // changeCluster changes an active cluster and shows it.
-func (s *Service) changeCluster(ctx context.Context, cluster *string, f func(c *clusterRecord)) (*ecsapi.Cluster, error) {
+func (s *Service) changeCluster(ctx context.Context, cluster *string, f func(c *record.Cluster)) (*ecsapi.Cluster, error) {
 	name, err := clusterName(cluster)
 	if err != nil {
 		return nil, err
 	}
 	p := at(ctx)
-	var rec clusterRecord
-	found, err := s.clusters.Update(ctx, func(c *clusterRecord) error {
+	var rec record.Cluster
+	found, err := s.clusters.Update(ctx, func(c *record.Cluster) error {
 		if aws.Val(c.Status) != statusActive {
 			return clusterNotFound()
 		}
@@ -268,9 +270,9 @@ func (s *Service) DeleteCluster(ctx context.Context, in *ecsapi.DeleteClusterInp
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(tasks, func(t taskRecord) bool { return aws.Val(t.LastStatus) != taskStopped }) {
+	if slices.ContainsFunc(tasks, func(t record.Task) bool { return aws.Val(t.LastStatus) != life.Stopped }) {
 		return nil, ecsapi.ClusterContainsTasksException("The Cluster cannot be deleted while Tasks are active.")
 	}
-	c, err := s.changeCluster(ctx, in.Cluster, func(c *clusterRecord) { c.Status, c.Tags = aws.Ptr(statusInactive), nil })
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) { c.Status, c.Tags = aws.Ptr(statusInactive), nil })
 	return &ecsapi.DeleteClusterOutput{Cluster: c}, err
 }

@@ -20,10 +20,11 @@
 // led to is kept in service revisions and service deployments
 // (services/ecs/revision).
 //
-// A task is one record (taskRecord). Operations write what is wanted (that it is
-// there, or stopRequest); the reconciler (reconcile_task.go) looks at the record,
-// the interface and the containers, asks planTask for the next step, takes it,
-// writes down what it saw, and goes on until there is nothing to do:
+// A task is one record (services/ecs/record). Operations write what is wanted
+// (that it is there, or a Stop); the reconciler (reconcile_task.go) looks at the
+// record, the interface and the containers, asks the planner in services/ecs/life
+// for the next step, takes it, writes down what it saw, and goes on until there
+// is nothing to do:
 //
 //	            interface made       images there,          all containers
 //	            and real             log streams made       started

@@ -14,6 +14,8 @@ import (
 	"minato/gateway/session"
 	"minato/services/ecs/awslogs"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/record"
+	"minato/services/ecs/rollout"
 )
 
 // ExecuteCommand opens a session in which a command runs in a task's container.
@@ -47,7 +49,7 @@ func (s *Service) ExecuteCommand(ctx context.Context, in *ecsapi.ExecuteCommandI
 	if err != nil {
 		return nil, err
 	}
-	role := t.taskRole(&d)
+	role := t.TaskRole(&d)
 	if err := s.connectAgent(ctx, &t, role); err != nil {
 		s.Log.Info("the agent of ECS Exec does not connect", "task", t.ID, "cause", err)
 		return nil, exec.NotConnected(err)
@@ -66,7 +68,7 @@ func (s *Service) ExecuteCommand(ctx context.Context, in *ecsapi.ExecuteCommandI
 }
 
 // taskOf reads a task of a cluster that is given by id or ARN.
-func (s *Service) taskOf(ctx context.Context, cluster, text string) (t taskRecord, found bool, err error) {
+func (s *Service) taskOf(ctx context.Context, cluster, text string) (t record.Task, found bool, err error) {
 	id, ok := nameOf("task", text)
 	if !ok {
 		return t, false, nil
@@ -79,7 +81,7 @@ func (s *Service) taskOf(ctx context.Context, cluster, text string) (t taskRecor
 // connectAgent does what the agent in a container has done on AWS when a command
 // comes: it has connected to ssmmessages, by the task's own routes and groups and
 // as the task role.
-func (s *Service) connectAgent(ctx context.Context, t *taskRecord, role string) error {
+func (s *Service) connectAgent(ctx context.Context, t *record.Task, role string) error {
 	if !arn.Is(role) {
 		return errors.New("the task has no role")
 	}
@@ -94,7 +96,7 @@ func (s *Service) connectAgent(ctx context.Context, t *taskRecord, role string) 
 	}
 	dctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	conn, err := s.Runtime.Dial(dctx, t.group(), s.Registry.String())
+	conn, err := s.Runtime.Dial(dctx, t.RuntimeGroup(), s.Registry.String())
 	if err != nil {
 		return fmt.Errorf("ssmmessages is not reached from the task: %w", err)
 	}
@@ -103,7 +105,7 @@ func (s *Service) connectAgent(ctx context.Context, t *taskRecord, role string) 
 
 // checkEnterable refuses a service that asks for ECS Exec when its task
 // definition has no task role.
-func (s *Service) checkEnterable(ctx context.Context, next *serviceRecord, in *ecsapi.UpdateServiceInput) error {
+func (s *Service) checkEnterable(ctx context.Context, next *rollout.Service, in *ecsapi.UpdateServiceInput) error {
 	if !aws.Val(next.EnableExecuteCommand) || in.EnableExecuteCommand == nil && in.TaskDefinition == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/record"
 )
 
 // deployments are the service's deployments, the newest first, whole.
@@ -109,7 +110,7 @@ func TestHistoryOfABreaker(t *testing.T) {
 		y.must(second(y.ecs.CreateService(y.ctx, in)))
 		good := y.stable()
 		y.define()
-		y.failing = func(t *taskRecord) bool { return strings.HasSuffix(*t.TaskDefinitionArn, ":2") }
+		y.failing = func(t *record.Task) bool { return strings.HasSuffix(*t.TaskDefinitionArn, ":2") }
 		y.update(func(in *ecsapi.UpdateServiceInput) { in.TaskDefinition = aws.Ptr("chat:2") })
 		for range 30 {
 			y.step()
@@ -148,7 +149,7 @@ func TestRollbackFails(t *testing.T) {
 	in.DeploymentConfiguration.MinimumHealthyPercent, in.DeploymentConfiguration.MaximumPercent = aws.Ptr[int32](0), aws.Ptr[int32](100)
 	y.must(second(y.ecs.CreateService(y.ctx, in)))
 	y.stable()
-	y.failing = func(*taskRecord) bool { return true }
+	y.failing = func(*record.Task) bool { return true }
 	y.update(force)
 	for range 60 {
 		y.step()
@@ -332,7 +333,7 @@ func TestZonesAreEvenedOut(t *testing.T) {
 	y.must(err)
 	for _, task := range tasks {
 		task.Subnet.Zone = "us-east-1a"
-		y.must(y.ecs.tasks.Put(y.ctx, task, task.ids()...))
+		y.must(y.ecs.tasks.Put(y.ctx, task, task.IDs()...))
 	}
 	before := len(y.events())
 	y.least = 3
@@ -472,7 +473,7 @@ func TestRandomHistories(t *testing.T) {
 				}
 				told = append(told, fmt.Sprint(kind, " ", err == nil))
 			case 4:
-				y.failing = func(*taskRecord) bool { return r.IntN(2) == 0 }
+				y.failing = func(*record.Task) bool { return r.IntN(2) == 0 }
 				told = append(told, "failing")
 			case 5:
 				y.elb.sick = true
@@ -557,7 +558,7 @@ func TestGates(t *testing.T) {
 		for _, task := range tasks {
 			if strings.HasSuffix(*task.TaskDefinitionArn, ":2") {
 				task.HealthStatus = &status
-				y.must(y.ecs.tasks.Put(y.ctx, task, task.ids()...))
+				y.must(y.ecs.tasks.Put(y.ctx, task, task.IDs()...))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"minato/aws"
 	"minato/aws/arn"
+	"minato/services/ecs/life"
 	"minato/services/ecs/metrics"
 )
 
@@ -33,7 +34,7 @@ func (m measured) RunningTasks(ctx context.Context) (map[arn.Place][]metrics.Tas
 	}
 	for i := range records {
 		t := &records[i]
-		if aws.Val(t.LastStatus) != taskRunning {
+		if aws.Val(t.LastStatus) != life.Running {
 			continue
 		}
 		one := metrics.Task{Place: t.Place, Cluster: t.Cluster}

@@ -9,19 +9,21 @@ import (
 	"minato/dataplane/container"
 	"minato/gateway/metadata"
 	"minato/services/ecs/inside"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 	"minato/services/ecs/spec"
 )
 
 var _ metadata.Tasks = (*Service)(nil)
 
 // behind finds the task behind a network interface that a filter takes.
-func (s *Service) behind(ctx context.Context, eni string, is func(t *taskRecord) bool) (*taskRecord, error) {
+func (s *Service) behind(ctx context.Context, eni string, is func(t *record.Task) bool) (*record.Task, error) {
 	all, err := s.tasks.ReadAll(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for i := range all {
-		if t := &all[i]; t.ENI == eni && aws.Val(t.LastStatus) != taskStopped && is(t) {
+		if t := &all[i]; t.ENI == eni && aws.Val(t.LastStatus) != life.Stopped && is(t) {
 			return t, nil
 		}
 	}
@@ -30,8 +32,8 @@ func (s *Service) behind(ctx context.Context, eni string, is func(t *taskRecord)
 
 // hasContainer tells whether a task has a container of a runtime id, which is
 // what its metadata URI ends with.
-func hasContainer(id string) func(t *taskRecord) bool {
-	return func(t *taskRecord) bool {
+func hasContainer(id string) func(t *record.Task) bool {
+	return func(t *record.Task) bool {
 		for i := range t.Containers {
 			if aws.Val(t.Containers[i].RuntimeId) == id {
 				return true
@@ -42,14 +44,14 @@ func hasContainer(id string) func(t *taskRecord) bool {
 }
 
 // insideOf is what a task is told about itself, as far as records say it.
-func (s *Service) insideOf(ctx context.Context, t *taskRecord) (*inside.Task, error) {
+func (s *Service) insideOf(ctx context.Context, t *record.Task) (*inside.Task, error) {
 	d, _, err := s.definition(ctx, t.Place, *t.TaskDefinitionArn)
 	if err != nil {
 		return nil, err
 	}
 	return &inside.Task{
 		Task: &t.Task, Definition: &d.TaskDefinition, Address: t.Address, Subnet: t.Subnet.CIDR, Resolver: spec.Resolver, Seen: map[string]container.Status{},
-		LogStream: func(name string) string { return logStream(t, logOptions(&d.TaskDefinition, name), name) },
+		LogStream: func(name string) string { return t.LogStream(logOptions(&d.TaskDefinition, name), name) },
 	}, nil
 }
 
@@ -100,7 +102,7 @@ func (s *Service) AsTaskRole(ctx context.Context, eni, metadataID string) (conte
 	if err != nil {
 		return nil, err
 	}
-	role := t.taskRole(&d)
+	role := t.TaskRole(&d)
 	if !arn.Is(role) {
 		return nil, nil
 	}
@@ -109,7 +111,7 @@ func (s *Service) AsTaskRole(ctx context.Context, eni, metadataID string) (conte
 
 // TaskCredentials implements metadata.Tasks.
 func (s *Service) TaskCredentials(ctx context.Context, eni, id string) (*metadata.Credentials, error) {
-	t, err := s.behind(ctx, eni, func(t *taskRecord) bool { return id != "" && t.CredentialsID == id })
+	t, err := s.behind(ctx, eni, func(t *record.Task) bool { return id != "" && t.CredentialsID == id })
 	if err != nil || t == nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (s *Service) TaskCredentials(ctx context.Context, eni, id string) (*metadat
 	if err != nil {
 		return nil, err
 	}
-	role := t.taskRole(&d)
+	role := t.TaskRole(&d)
 	if !arn.Is(role) {
 		return nil, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"minato/aws"
 	stsapi "minato/aws/api/sts"
 	"minato/internal/clock"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 )
 
 // keys is an STS that numbers the sessions it gives, of an hour each.
@@ -39,7 +41,7 @@ func TestTaskCredentials(t *testing.T) {
 	all, err := y.ecs.tasks.List(y.ctx)
 	y.must(err)
 	rec := all[0]
-	y.must(second(y.ecs.tasks.Update(y.ctx, func(t *taskRecord) error { t.ENI = "eni-1"; return nil }, rec.ids()...)))
+	y.must(second(y.ecs.tasks.Update(y.ctx, func(t *record.Task) error { t.ENI = "eni-1"; return nil }, rec.IDs()...)))
 	get := func(eni, id string) string {
 		t.Helper()
 		c, err := y.ecs.TaskCredentials(context.Background(), eni, id)
@@ -74,7 +76,7 @@ func TestTaskCredentials(t *testing.T) {
 	if sts.given != 3 {
 		t.Errorf("%d sessions were made", sts.given)
 	}
-	y.must(second(y.ecs.tasks.Update(y.ctx, func(t *taskRecord) error { t.LastStatus = aws.Ptr(taskStopped); return nil }, rec.ids()...)))
+	y.must(second(y.ecs.tasks.Update(y.ctx, func(t *record.Task) error { t.LastStatus = aws.Ptr(life.Stopped); return nil }, rec.IDs()...)))
 	if got := get("eni-1", rec.CredentialsID); got != "" {
 		t.Errorf("a task that has ended gets %q", got)
 	}

@@ -6,7 +6,9 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/life"
 	"minato/services/ecs/protect"
+	"minato/services/ecs/record"
 	"minato/store"
 )
 
@@ -84,12 +86,12 @@ func (s *Service) GetTaskProtection(ctx context.Context, in *ecsapi.GetTaskProte
 }
 
 // protectable is what decides whether a task can be protected.
-func (s *Service) protectable(ctx context.Context, t *taskRecord, found bool) (protect.Task, error) {
+func (s *Service) protectable(ctx context.Context, t *record.Task, found bool) (protect.Task, error) {
 	if !found {
 		return protect.Task{}, nil
 	}
 	name, ofService := strings.CutPrefix(aws.Val(t.Group), "service:")
-	out := protect.Task{Found: true, OfService: ofService, Stopping: stopping(t)}
+	out := protect.Task{Found: true, OfService: ofService, Stopping: t.Stopping()}
 	if !ofService || out.Stopping {
 		return out, nil
 	}
@@ -103,9 +105,9 @@ func (s *Service) protectable(ctx context.Context, t *taskRecord, found bool) (p
 	}
 	var members []protect.Member
 	for i := range all {
-		if x := &all[i]; x.Cluster == t.Cluster && aws.Val(x.Group) == aws.Val(t.Group) && !stopping(x) {
+		if x := &all[i]; x.Cluster == t.Cluster && aws.Val(x.Group) == aws.Val(t.Group) && !x.Stopping() {
 			members = append(members, protect.Member{
-				Primary: aws.Val(x.StartedBy) == aws.Val(rec.Primary().Id), Running: aws.Val(x.LastStatus) == taskRunning, Until: x.ProtectedUntil,
+				Primary: aws.Val(x.StartedBy) == aws.Val(rec.Primary().Id), Running: aws.Val(x.LastStatus) == life.Running, Until: x.ProtectedUntil,
 			})
 		}
 	}

@@ -35,7 +35,7 @@ func (y *yard) alive() map[string]bool {
 	y.must(err)
 	out := map[string]bool{}
 	for i := range all {
-		if !stopping(&all[i]) {
+		if !all[i].Stopping() {
 			out[all[i].ID] = true
 		}
 	}

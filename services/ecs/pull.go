@@ -9,6 +9,7 @@ import (
 
 	"minato/aws"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 	"minato/services/ecs/secrets"
 )
@@ -47,9 +48,9 @@ func (f *PullFailure) Unwrap() error { return f.Cause }
 const stopPoll = time.Second
 
 // pullOutside gets an image of a registry that is not ECR and returns its digest.
-func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref, arch string, as *secrets.Login) (string, error) {
+func (s *Service) pullOutside(ctx context.Context, t *record.Task, ref pull.Ref, arch string, as *secrets.Login) (string, error) {
 	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Login: as, Platform: "linux/" + arch, Dial: func(ctx context.Context, address string) (net.Conn, error) {
-		return s.Runtime.Dial(ctx, t.group(), address)
+		return s.Runtime.Dial(ctx, t.RuntimeGroup(), address)
 	}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -80,9 +81,9 @@ func (s *Service) pullOutside(ctx context.Context, t *taskRecord, ref pull.Ref, 
 var errStopped = errors.New("the task was stopped while its images were pulled")
 
 // watchForStop ends a pull, which can take minutes, when its task is to end.
-func (s *Service) watchForStop(ctx context.Context, t *taskRecord, cancel context.CancelCauseFunc) {
+func (s *Service) watchForStop(ctx context.Context, t *record.Task, cancel context.CancelCauseFunc) {
 	for sleep(ctx, stopPoll) == nil {
-		now, found, err := s.tasks.Get(ctx, t.ids()...)
+		now, found, err := s.tasks.Get(ctx, t.IDs()...)
 		if err == nil && (!found || now.Stop != nil) {
 			cancel(errStopped)
 			return
@@ -93,7 +94,7 @@ func (s *Service) watchForStop(ctx context.Context, t *taskRecord, cancel contex
 // firstPulls adds to a deployment's images those of other registries that one of
 // its tasks has got already: as with ECR's, a tag that moves during a deployment
 // changes nothing.
-func (p *pass) firstPulls(r *rollout.Rollout, d *taskDefinitionRecord) {
+func (p *pass) firstPulls(r *rollout.Rollout, d *record.TaskDefinition) {
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
 		if pull.ParseRef(aws.Val(c.Image)).ECR() || r.Images[aws.Val(c.Name)] != "" {
@@ -108,7 +109,7 @@ func (p *pass) firstPulls(r *rollout.Rollout, d *taskDefinitionRecord) {
 }
 
 // pulled is the digest that a deployment's first task found for a container.
-func pulled(tasks []taskRecord, deployment, name string) string {
+func pulled(tasks []record.Task, deployment, name string) string {
 	var digest string
 	var first time.Time
 	for i := range tasks {

@@ -10,6 +10,7 @@ import (
 	ecrapi "minato/aws/api/ecr"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/record"
 )
 
 // How often and how long a task tries to reach ECR. These are real attempts and
@@ -20,7 +21,7 @@ const (
 )
 
 // reachRegistry finds out whether the task's own interface reaches ECR.
-func (s *Service) reachRegistry(ctx context.Context, t *taskRecord, region string) error {
+func (s *Service) reachRegistry(ctx context.Context, t *record.Task, region string) error {
 	err := s.reach(ctx, t, 1+reachRetries)
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -30,11 +31,11 @@ func (s *Service) reachRegistry(ctx context.Context, t *taskRecord, region strin
 
 // reach connects to AWS's services from the task's own interface, by its own
 // routes and groups.
-func (s *Service) reach(ctx context.Context, t *taskRecord, attempts int) error {
+func (s *Service) reach(ctx context.Context, t *record.Task, attempts int) error {
 	var last error
 	for range attempts {
 		dctx, cancel := context.WithTimeout(ctx, reachTimeout)
-		conn, err := s.Runtime.Dial(dctx, t.group(), s.Registry.String())
+		conn, err := s.Runtime.Dial(dctx, t.RuntimeGroup(), s.Registry.String())
 		cancel()
 		if err == nil {
 			return conn.Close()
@@ -64,8 +65,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // logInToRegistry asks for ECR's login as the execution role.
-func (s *Service) logInToRegistry(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) error {
-	role := t.executionRole(d)
+func (s *Service) logInToRegistry(ctx context.Context, t *record.Task, d *record.TaskDefinition) error {
+	role := t.ExecutionRole(d)
 	if role == "" {
 		return failure(nil, "%s", pull.NoLogin("no execution role was given for this task"))
 	}
@@ -81,8 +82,8 @@ func (s *Service) logInToRegistry(ctx context.Context, t *taskRecord, d *taskDef
 }
 
 // resolve asks ECR, as the execution role, what an image's tag stands for.
-func (s *Service) resolve(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, ref pull.Ref) (string, error) {
-	ctx, err := s.asRole(ctx, t, t.executionRole(d))
+func (s *Service) resolve(ctx context.Context, t *record.Task, d *record.TaskDefinition, ref pull.Ref) (string, error) {
+	ctx, err := s.asRole(ctx, t, t.ExecutionRole(d))
 	if err != nil {
 		return "", err
 	}

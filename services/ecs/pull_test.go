@@ -13,6 +13,8 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/dataplane/container/containertest"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 	"minato/services/ecs/secrets"
 )
@@ -92,7 +94,7 @@ func TestPublicImage(t *testing.T) {
 		return here, nil
 	}
 	q.abroad.digests["public.ecr.aws/x/y:1"] = outsideDigest
-	task := q.until(q.run(public("public.ecr.aws/x/y:1")), taskRunning)
+	task := q.until(q.run(public("public.ecr.aws/x/y:1")), life.Running)
 	if got := aws.Val(task.Containers[0].ImageDigest); got != outsideDigest {
 		t.Errorf("runs %s", got)
 	}
@@ -103,12 +105,12 @@ func TestPublicImage(t *testing.T) {
 
 func TestPublicImageThatDoesNotCome(t *testing.T) {
 	q := newQuay(t)
-	task := q.until(q.run(public("nginx:nope")), taskStopped)
+	task := q.until(q.run(public("nginx:nope")), life.Stopped)
 	if want := "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref nginx:nope: not found"; *task.StoppedReason != want {
 		t.Errorf("%s, want %s", *task.StoppedReason, want)
 	}
 	q.runtime.DialFunc = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no way") }
-	task = q.until(q.run(public("nginx")), taskStopped)
+	task = q.until(q.run(public("nginx")), life.Stopped)
 	if want := "CannotPullContainerError: no way"; *task.StoppedReason != want {
 		t.Errorf("%s, want %s", *task.StoppedReason, want)
 	}
@@ -120,11 +122,11 @@ func TestPublicImageAfterAFault(t *testing.T) {
 	q.abroad.set(func() { q.abroad.digests["nginx"], q.abroad.fault = outsideDigest, errors.New("disk") })
 	arn := q.run(public("nginx"))
 	time.Sleep(100 * time.Millisecond)
-	if task := q.task(arn); *task.LastStatus != taskPending {
+	if task := q.task(arn); *task.LastStatus != life.Pending {
 		t.Fatalf("%s: %s", *task.LastStatus, aws.Val(task.StoppedReason))
 	}
 	q.abroad.set(func() { q.abroad.fault = nil })
-	q.until(arn, taskRunning)
+	q.until(arn, life.Running)
 }
 
 // A task that is stopped does not wait for its images.
@@ -132,9 +134,9 @@ func TestStopDuringPull(t *testing.T) {
 	q := newQuay(t)
 	q.abroad.hang = true
 	arn := q.run(public("nginx"))
-	q.until(arn, taskPending)
+	q.until(arn, life.Pending)
 	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &arn, Reason: aws.Ptr("enough")})))
-	if task := q.until(arn, taskStopped); *task.StoppedReason != "enough" {
+	if task := q.until(arn, life.Stopped); *task.StoppedReason != "enough" {
 		t.Errorf("%s", *task.StoppedReason)
 	}
 }
@@ -142,13 +144,13 @@ func TestStopDuringPull(t *testing.T) {
 // What the first task of a deployment got is what its other tasks run.
 func TestFirstPullSettles(t *testing.T) {
 	early, late := time.Unix(1, 0), time.Unix(2, 0)
-	task := func(deployment, digest string, at *time.Time) taskRecord {
-		return taskRecord{Task: ecsapi.Task{StartedBy: &deployment, PullStoppedAt: at, Containers: []ecsapi.Container{{Name: aws.Ptr("web"), ImageDigest: &digest}}}}
+	task := func(deployment, digest string, at *time.Time) record.Task {
+		return record.Task{Task: ecsapi.Task{StartedBy: &deployment, PullStoppedAt: at, Containers: []ecsapi.Container{{Name: aws.Ptr("web"), ImageDigest: &digest}}}}
 	}
-	d := &taskDefinitionRecord{TaskDefinition: ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{
+	d := &record.TaskDefinition{TaskDefinition: ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{
 		{Name: aws.Ptr("web"), Image: aws.Ptr("nginx")}, {Name: aws.Ptr("chat"), Image: aws.Ptr(repository + ":latest")},
 	}}}
-	p := &pass{tasks: []taskRecord{task("old", "sha256:old", &early), task("new", "sha256:late", &late), task("new", "sha256:early", &early), task("new", "", nil)}}
+	p := &pass{tasks: []record.Task{task("old", "sha256:old", &early), task("new", "sha256:late", &late), task("new", "sha256:early", &early), task("new", "", nil)}}
 	before := map[string]string{"chat": knownDigest}
 	r := &rollout.Rollout{Deployment: ecsapi.Deployment{Id: aws.Ptr("new")}, Images: before}
 	p.firstPulls(r, d)

@@ -13,6 +13,7 @@ import (
 	"minato/controller"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/events"
+	"minato/services/ecs/record"
 	"minato/services/ecs/revision"
 	"minato/services/ecs/rollout"
 	"minato/store"
@@ -63,7 +64,7 @@ func (s *Service) serviceOfGroup(group string) string {
 
 // ownGroups remembers whose target groups are whose, so that a change of health
 // leads to the service.
-func (s *Service) ownGroups(r *serviceRecord) {
+func (s *Service) ownGroups(r *rollout.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.groupOwners == nil {
@@ -94,7 +95,7 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 	if err != nil {
 		return controller.Result{}, err
 	}
-	tasks = slices.DeleteFunc(tasks, func(t taskRecord) bool {
+	tasks = slices.DeleteFunc(tasks, func(t record.Task) bool {
 		// An earlier service of this name may have left stopped tasks. Which came
 		// first is no way to tell: the clock may have been set back.
 		return aws.Val(t.Group) != rec.Group() || !t.Service.IsZero() && !t.Service.Equal(aws.Val(rec.CreatedAt))
@@ -121,7 +122,7 @@ func (l *serviceLoop) Reconcile(ctx context.Context, key string) (controller.Res
 }
 
 // forget removes the record of a service that has been gone for long enough.
-func (l *serviceLoop) forget(ctx context.Context, r *serviceRecord) (controller.Result, error) {
+func (l *serviceLoop) forget(ctx context.Context, r *rollout.Service) (controller.Result, error) {
 	if left := aws.Val(r.Ended).Add(serviceKept).Sub(l.Clock.Now()); left > 0 {
 		return controller.Result{After: left}, nil
 	}
@@ -141,9 +142,9 @@ func (l *serviceLoop) forget(ctx context.Context, r *serviceRecord) (controller.
 // pass is one look at a service.
 type pass struct {
 	*serviceLoop
-	ctx        context.Context // ECS's own identity
-	rec        *serviceRecord  // as it will be written
-	tasks      []taskRecord
+	ctx        context.Context  // ECS's own identity
+	rec        *rollout.Service // as it will be written
+	tasks      []record.Task
 	seen       []*rollout.Task // the same, as the rollouts see them
 	health     deploy.Health
 	plan       deploy.Actions
@@ -155,8 +156,8 @@ type pass struct {
 	bake       time.Duration // how long alarms are watched once all tasks are there
 	done       []string      // events of what was done to targets
 	events     []string      // the others, said when the pass is written
-	started    []taskRecord
-	stopped    map[string]stopRequest
+	started    []record.Task
+	stopped    map[string]record.Stop
 	finished   bool                               // the deployment was
 	resolved   map[string][]ecsapi.ContainerImage // of rollouts whose tasks were started
 }
@@ -188,7 +189,7 @@ func (p *pass) run() error {
 	// been set since.
 	p.rec.At = p.Clock.At
 	for i := range p.tasks {
-		t := p.tasks[i].seen()
+		t := p.tasks[i].Seen()
 		t.Created, t.Started, t.Ended = p.at(t.Created), p.at(t.Started), p.at(t.Ended)
 		p.seen = append(p.seen, t)
 	}
@@ -252,7 +253,7 @@ func (p *pass) register() error {
 func (p *pass) deregister() error {
 	list := slices.Clone(p.plan.Deregister)
 	for i := range p.tasks {
-		if stopping(&p.tasks[i]) && !p.addressInUse(&p.tasks[i]) {
+		if p.tasks[i].Stopping() && !p.addressInUse(&p.tasks[i]) {
 			list = append(list, p.tasks[i].ID)
 		}
 	}
@@ -277,8 +278,8 @@ func (p *pass) deregister() error {
 
 // addressInUse tells whether a task that lives has the address of one that
 // ended: then the target is the living one's.
-func (p *pass) addressInUse(ended *taskRecord) bool {
-	return ended.Address != "" && slices.ContainsFunc(p.tasks, func(t taskRecord) bool { return !stopping(&t) && t.Address == ended.Address })
+func (p *pass) addressInUse(ended *record.Task) bool {
+	return ended.Address != "" && slices.ContainsFunc(p.tasks, func(t record.Task) bool { return !t.Stopping() && t.Address == ended.Address })
 }
 
 // gone forgives a target group that was deleted under the service.
@@ -339,17 +340,17 @@ func (p *pass) failing(id string) string {
 
 // stop has retired tasks stopped whose targets are gone.
 func (p *pass) stop() {
-	p.stopped = map[string]stopRequest{}
+	p.stopped = map[string]record.Stop{}
 	p.plan.Stop = p.plan.Stop[:min(len(p.plan.Stop), maxTasks)]
 	for _, id := range p.plan.Stop {
-		request := stopRequest{Code: ecsapi.TaskStopCodeServiceSchedulerInitiated}
+		request := record.Stop{Code: ecsapi.TaskStopCodeServiceSchedulerInitiated}
 		switch p.rec.Notes[id].Reason {
 		case deploy.FailedTarget:
 			request.Reason = events.FailedTarget(p.rec.Notes[id].Group)
 		case deploy.FailedContainer:
 			request.Reason = events.FailedContainer
 		default:
-			i := slices.IndexFunc(p.tasks, func(t taskRecord) bool { return t.ID == id })
+			i := slices.IndexFunc(p.tasks, func(t record.Task) bool { return t.ID == id })
 			request.Reason = events.Scaled(aws.Val(p.tasks[i].StartedBy))
 		}
 		p.stopped[id] = request
@@ -363,7 +364,7 @@ func (p *pass) stop() {
 // for any other reason.
 func (p *pass) evened(ids []string) string {
 	all := slices.Concat(p.tasks, p.started)
-	i := slices.IndexFunc(all, func(t taskRecord) bool { return t.ID == ids[0] })
+	i := slices.IndexFunc(all, func(t record.Task) bool { return t.ID == ids[0] })
 	if !p.rec.Rebalancing || len(ids) != 1 || i < 0 {
 		return ""
 	}
@@ -410,18 +411,18 @@ func (p *pass) startOf(r *rollout.Rollout, starts []deploy.Start) error {
 	var names []string
 	placed := map[string]int{}
 	for i := range p.tasks {
-		if t := &p.tasks[i]; !stopping(t) && aws.Val(t.StartedBy) == aws.Val(r.Id) {
+		if t := &p.tasks[i]; !t.Stopping() && aws.Val(t.StartedBy) == aws.Val(r.Id) {
 			placed[aws.Val(t.CapacityProviderName)]++
 		}
 	}
 	for i, x := range starts {
 		provider := deploy.NextProvider(rollout.Shares(r.CapacityProviderStrategy), placed)
 		placed[provider]++
-		t := p.newTask(p.rec.Place, taskRequest{
+		t := record.NewTask(p.rec.Place, record.Request{
 			Cluster: p.rec.Cluster, Definition: &definition, VPC: r.NetworkConfiguration.AwsvpcConfiguration, Subnet: rollout.In(r.Subnets, x.Zone, len(p.tasks)+i),
 			Group: p.rec.Group(), StartedBy: aws.Val(r.Id), CapacityProvider: provider,
 			Tags: p.rec.TaskTags(definition.Tags), ExecuteCommand: aws.Val(p.rec.EnableExecuteCommand),
-		})
+		}, p.Service.now())
 		t.Digests, t.Service = r.Images, aws.Val(p.rec.CreatedAt)
 		p.started = append(p.started, t)
 		names = append(names, t.ID)

@@ -14,6 +14,7 @@ import (
 	"minato/dataplane/container"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 )
 
 // taskLoop reconciles tasks.
@@ -29,7 +30,7 @@ func (l *taskLoop) Keys(ctx context.Context) ([]string, error) {
 	// have a key too: Reconcile removes them.
 	groups, err := l.s.Runtime.Groups(ctx)
 	for _, g := range groups {
-		if ids, ok := keyOfGroup(g); ok {
+		if ids, ok := record.TaskOfGroup(g); ok {
 			keys = append(keys, l.s.tasks.Key(ids...))
 		}
 	}
@@ -66,7 +67,7 @@ func (l *taskLoop) Reconcile(ctx context.Context, key string) (controller.Result
 			return controller.Result{}, err
 		}
 		if l.s.showContainers(&t, &d.TaskDefinition, o) {
-			if err := l.s.change(ctx, &t, func(x *taskRecord) { l.s.showContainers(x, &d.TaskDefinition, o) }); err != nil {
+			if err := l.s.change(ctx, &t, func(x *record.Task) { l.s.showContainers(x, &d.TaskDefinition, o) }); err != nil {
 				return controller.Result{}, err
 			}
 			continue
@@ -92,29 +93,21 @@ func (l *taskLoop) sweep(ctx context.Context, key string) error {
 }
 
 // change writes what became of a task.
-func (s *Service) change(ctx context.Context, t *taskRecord, f func(t *taskRecord)) error {
-	_, err := s.tasks.Update(ctx, func(x *taskRecord) error {
+func (s *Service) change(ctx context.Context, t *record.Task, f func(t *record.Task)) error {
+	_, err := s.tasks.Update(ctx, func(x *record.Task) error {
 		f(x)
 		x.Version = aws.Ptr(aws.Val(x.Version) + 1)
 		return nil
-	}, t.ids()...)
+	}, t.IDs()...)
 	return err
 }
 
 // fail writes that a task cannot start, and why; unless it is to end already.
-func (s *Service) fail(ctx context.Context, t *taskRecord, f *taskFailure) error {
+func (s *Service) fail(ctx context.Context, t *record.Task, f *taskFailure) error {
 	s.Log.Info("a task fails to start", "task", t.ID, "reason", f.reason, "cause", f.cause)
-	return s.change(ctx, t, func(x *taskRecord) {
-		x.end(stopRequest{Code: ecsapi.TaskStopCodeTaskFailedToStart, Reason: f.reason, At: *s.now()})
+	return s.change(ctx, t, func(x *record.Task) {
+		x.End(record.Stop{Code: ecsapi.TaskStopCodeTaskFailedToStart, Reason: f.reason, At: *s.now()})
 	})
-}
-
-// end notes that a task is to end, and why; the first reason counts.
-func (t *taskRecord) end(stop stopRequest) {
-	if t.Stop == nil {
-		t.Stop = &stop
-	}
-	t.DesiredStatus = aws.Ptr(taskStopped)
 }
 
 // taskFailure is why a task cannot start, in ECS's words.
@@ -133,7 +126,7 @@ func failure(cause error, format string, args ...any) error {
 
 // take takes a step. wait says that there is nothing more to do until something
 // changes.
-func (s *Service) take(ctx context.Context, st life.Step, t *taskRecord, d *taskDefinitionRecord) (wait bool, err error) {
+func (s *Service) take(ctx context.Context, st life.Step, t *record.Task, d *record.TaskDefinition) (wait bool, err error) {
 	err = s.act(ctx, st, t, d)
 	var f *taskFailure
 	if errors.As(err, &f) {
@@ -142,14 +135,14 @@ func (s *Service) take(ctx context.Context, st life.Step, t *taskRecord, d *task
 	return st.Action == life.StopContainers, err
 }
 
-func (s *Service) act(ctx context.Context, st life.Step, t *taskRecord, d *taskDefinitionRecord) error {
+func (s *Service) act(ctx context.Context, st life.Step, t *record.Task, d *record.TaskDefinition) error {
 	switch st.Action {
 	case life.MakeInterface:
 		eni, err := s.createInterface(ctx, t)
 		if err != nil {
 			return interfaceFailure(t, err)
 		}
-		return s.change(ctx, t, func(t *taskRecord) { t.attach(eni) })
+		return s.change(ctx, t, func(t *record.Task) { t.Attach(eni) })
 	case life.AwaitInterface:
 		return s.awaitInterface(ctx, t)
 	case life.Prepare:
@@ -162,16 +155,16 @@ func (s *Service) act(ctx context.Context, st life.Step, t *taskRecord, d *taskD
 		return s.restartContainers(ctx, t, st.Containers)
 	case life.Activate:
 		s.held.Drop(t.ID) // every container was made
-		return s.setStatus(ctx, t, taskActivating, nil)
+		return s.setStatus(ctx, t, life.Activating, nil)
 	case life.BecomeRunning:
-		return s.setStatus(ctx, t, taskRunning, func(t *taskRecord) { t.StartedAt = s.now() })
+		return s.setStatus(ctx, t, life.Running, func(t *record.Task) { t.StartedAt = s.now() })
 	case life.EndOfEssential:
-		return s.change(ctx, t, func(t *taskRecord) {
-			stop := stopRequest{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: "Essential container in task exited", At: *s.now()}
+		return s.change(ctx, t, func(t *record.Task) {
+			stop := record.Stop{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: "Essential container in task exited", At: *s.now()}
 			if t.Failed[st.Containers[0]] != "" && t.StartedAt == nil {
 				stop.Code, stop.Reason = ecsapi.TaskStopCodeTaskFailedToStart, "Task failed to start"
 			}
-			t.end(stop)
+			t.End(stop)
 		})
 	case life.BeginStop:
 		return s.beginStop(ctx, t)
@@ -181,7 +174,7 @@ func (s *Service) act(ctx context.Context, st life.Step, t *taskRecord, d *taskD
 		}
 		return nil
 	case life.Deprovision:
-		return s.setStatus(ctx, t, taskDeprovisioning, func(t *taskRecord) { t.ExecutionStoppedAt = s.now() })
+		return s.setStatus(ctx, t, life.Deprovisioning, func(t *record.Task) { t.ExecutionStoppedAt = s.now() })
 	case life.Release:
 		return s.release(ctx, t)
 	case life.Forget:
@@ -190,8 +183,8 @@ func (s *Service) act(ctx context.Context, st life.Step, t *taskRecord, d *taskD
 	return nil
 }
 
-func (s *Service) setStatus(ctx context.Context, t *taskRecord, status string, more func(t *taskRecord)) error {
-	return s.change(ctx, t, func(t *taskRecord) {
+func (s *Service) setStatus(ctx context.Context, t *record.Task, status string, more func(t *record.Task)) error {
+	return s.change(ctx, t, func(t *record.Task) {
 		t.LastStatus = &status
 		if more != nil {
 			more(t)
@@ -203,12 +196,12 @@ func (s *Service) setStatus(ctx context.Context, t *taskRecord, status string, m
 const interfaceTimeout = 3 * time.Minute
 
 // interfaceFailure is how ECS passes on what EC2 says of a task's interface.
-func interfaceFailure(t *taskRecord, err error) error {
+func interfaceFailure(t *record.Task, err error) error {
 	e := aws.AsError(err)
 	return failure(err, "Unexpected EC2 error while attempting to Create Network Interface in subnet '%s': %s: %s", t.Subnet.ID, e.Code, e.Message)
 }
 
-func (s *Service) awaitInterface(ctx context.Context, t *taskRecord) error {
+func (s *Service) awaitInterface(ctx context.Context, t *record.Task) error {
 	if err := s.assignPublicIP(ctx, t); err != nil {
 		return interfaceFailure(t, err)
 	}
@@ -220,18 +213,18 @@ func (s *Service) awaitInterface(ctx context.Context, t *taskRecord) error {
 		}
 		return err
 	}
-	return s.setStatus(ctx, t, taskPending, func(t *taskRecord) {
+	return s.setStatus(ctx, t, life.Pending, func(t *record.Task) {
 		t.Connectivity, t.ConnectivityAt = aws.Ptr(ecsapi.ConnectivityConnected), s.now()
 	})
 }
 
 // beginStop shows why a task ends; one that runs is DEACTIVATING first.
-func (s *Service) beginStop(ctx context.Context, t *taskRecord) error {
-	status := taskStopping
-	if aws.Val(t.LastStatus) == taskRunning {
-		status = taskDeactivating
+func (s *Service) beginStop(ctx context.Context, t *record.Task) error {
+	status := life.Stopping
+	if aws.Val(t.LastStatus) == life.Running {
+		status = life.Deactivating
 	}
-	return s.setStatus(ctx, t, status, func(t *taskRecord) {
+	return s.setStatus(ctx, t, status, func(t *record.Task) {
 		t.StopCode, t.StoppedReason = &t.Stop.Code, &t.Stop.Reason
 		if t.StoppingAt == nil {
 			t.StoppingAt = s.now()
@@ -240,9 +233,9 @@ func (s *Service) beginStop(ctx context.Context, t *taskRecord) error {
 }
 
 // release takes back what a task had.
-func (s *Service) release(ctx context.Context, t *taskRecord) error {
+func (s *Service) release(ctx context.Context, t *record.Task) error {
 	s.forgetTask(t)
-	if err := s.Runtime.DeleteGroup(ctx, t.group()); err != nil {
+	if err := s.Runtime.DeleteGroup(ctx, t.RuntimeGroup()); err != nil {
 		return err
 	}
 	if t.ENI != "" {
@@ -255,11 +248,11 @@ func (s *Service) release(ctx context.Context, t *taskRecord) error {
 			return err
 		}
 	}
-	return s.setStatus(ctx, t, taskStopped, func(t *taskRecord) {
+	return s.setStatus(ctx, t, life.Stopped, func(t *record.Task) {
 		t.StoppedAt = s.now()
 		t.Attachments[0].Status = aws.Ptr("DELETED")
 		for i := range t.Containers {
-			t.Containers[i].LastStatus = aws.Ptr(taskStopped)
+			t.Containers[i].LastStatus = aws.Ptr(life.Stopped)
 			if t.Containers[i].ExitCode == nil && t.Containers[i].Reason == nil {
 				t.Containers[i].HealthStatus = aws.Ptr(ecsapi.HealthStatusUnknown)
 			}
@@ -269,8 +262,8 @@ func (s *Service) release(ctx context.Context, t *taskRecord) error {
 
 // forget removes a task's record, and lets go of images that no other task has
 // used for as long: until then they start without being unpacked again.
-func (s *Service) forget(ctx context.Context, t *taskRecord) error {
-	if err := s.tasks.Delete(ctx, t.ids()...); err != nil {
+func (s *Service) forget(ctx context.Context, t *record.Task) error {
+	if err := s.tasks.Delete(ctx, t.IDs()...); err != nil {
 		return err
 	}
 	others, err := s.tasks.ReadAll(ctx)
@@ -294,10 +287,10 @@ func (s *Service) forget(ctx context.Context, t *taskRecord) error {
 }
 
 // observe looks at a task's containers, and keeps their log forwarders going.
-func (s *Service) observe(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) (*observation, error) {
+func (s *Service) observe(ctx context.Context, t *record.Task, d *record.TaskDefinition) (*observation, error) {
 	o := &observation{containers: map[string]container.Status{}}
 	switch aws.Val(t.LastStatus) {
-	case taskProvisioning, taskDeprovisioning, taskStopped:
+	case life.Provisioning, life.Deprovisioning, life.Stopped:
 		return o, nil
 	}
 	for i := range t.Containers {
@@ -326,7 +319,7 @@ func (s *Service) observe(ctx context.Context, t *taskRecord, d *taskDefinitionR
 
 // showContainers writes into a task what is seen of its containers; it reports
 // whether that is news.
-func (s *Service) showContainers(t *taskRecord, d *ecsapi.TaskDefinition, o *observation) bool {
+func (s *Service) showContainers(t *record.Task, d *ecsapi.TaskDefinition, o *observation) bool {
 	news := false
 	alive := s.lifeOf(t, d, o)
 	for i := range t.Containers {
@@ -335,12 +328,12 @@ func (s *Service) showContainers(t *taskRecord, d *ecsapi.TaskDefinition, o *obs
 		if !ok || t.Failed[*c.Name] != "" || t.Stop == nil && alive.Containers[i].WillRestart() {
 			continue
 		}
-		want := taskPending
+		want := life.Pending
 		switch seen.State {
 		case container.Running:
-			want = taskRunning
+			want = life.Running
 		case container.Ended:
-			want = taskStopped
+			want = life.Stopped
 		}
 		if aws.Val(c.LastStatus) == want {
 			continue
@@ -348,7 +341,7 @@ func (s *Service) showContainers(t *taskRecord, d *ecsapi.TaskDefinition, o *obs
 		news = true
 		c.LastStatus = &want
 		exec.ShowAgent(c, readOnlyRoot(d, *c.Name), *s.now())
-		if want == taskStopped {
+		if want == life.Stopped {
 			c.ExitCode = aws.Ptr(int32(seen.ExitCode))
 			switch {
 			case seen.OOMKilled:

@@ -6,6 +6,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/record"
 )
 
 // TestUnservedOfRunTask: what a task would be run without is refused.
@@ -61,7 +62,7 @@ func TestUnservedOfDefinitions(t *testing.T) {
 			d.Volumes = []ecsapi.Volume{{Name: aws.Ptr("data"), ConfiguredAtLaunch: aws.Ptr(true)}}
 		}},
 	} {
-		d := &taskDefinitionRecord{TaskDefinition: ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{{Name: aws.Ptr("chat")}}}}
+		d := &record.TaskDefinition{TaskDefinition: ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{{Name: aws.Ptr("chat")}}}}
 		c.change(&d.TaskDefinition, &d.ContainerDefinitions[0])
 		err := supported(d)
 		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want+": not served by minato") {

@@ -24,6 +24,7 @@ import (
 	"minato/services/ecs/envfile"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/metrics"
+	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
 	"minato/services/ecs/rights"
 	"minato/services/ecs/secrets"
@@ -90,10 +91,10 @@ type Deps struct {
 type Service struct {
 	Deps
 
-	clusters    store.Table[clusterRecord]
-	definitions store.Table[taskDefinitionRecord]
-	families    store.Table[familyRecord]
-	tasks       store.Table[taskRecord]
+	clusters    store.Table[record.Cluster]
+	definitions store.Table[record.TaskDefinition]
+	families    store.Table[record.Family]
+	tasks       store.Table[record.Task]
 	settings    store.Table[ecsapi.Setting]
 
 	enqueue func(reconciler, key string)
@@ -125,10 +126,10 @@ func New(d Deps) *Service {
 	}
 	s := &Service{
 		Deps:        d,
-		clusters:    store.NewTable[clusterRecord](d.Store, "ecs/cluster"),
-		definitions: store.NewTable[taskDefinitionRecord](d.Store, "ecs/task-definition"),
-		families:    store.NewTable[familyRecord](d.Store, "ecs/family"),
-		tasks:       store.NewTable[taskRecord](d.Store, "ecs/task"),
+		clusters:    store.NewTable[record.Cluster](d.Store, "ecs/cluster"),
+		definitions: store.NewTable[record.TaskDefinition](d.Store, "ecs/task-definition"),
+		families:    store.NewTable[record.Family](d.Store, "ecs/family"),
+		tasks:       store.NewTable[record.Task](d.Store, "ecs/task"),
 		settings:    store.NewTable[ecsapi.Setting](d.Store, "ecs/setting"),
 		enqueue:     func(string, string) {},
 		busy:        map[string]bool{},
@@ -193,7 +194,7 @@ func (s *Service) Close() {
 // followContainers wakes the task of every container that changes.
 func (s *Service) followContainers() {
 	for ch := range s.Runtime.Changes(s.bgCtx) {
-		if key, ok := keyOfGroup(ch.Group); ok {
+		if key, ok := record.TaskOfGroup(ch.Group); ok {
 			s.enqueue(taskReconciler, s.tasks.Key(key...))
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"minato/aws/identity"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/record"
+	"minato/services/ecs/rollout"
 	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
@@ -62,8 +64,8 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 }
 
 // newService checks a request and makes the record of it.
-func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ecsapi.CreateServiceInput) (*serviceRecord, *taskDefinitionRecord, []taskSubnet, error) {
-	fail := func(err error) (*serviceRecord, *taskDefinitionRecord, []taskSubnet, error) {
+func (s *Service) newService(ctx context.Context, cluster *record.Cluster, in *ecsapi.CreateServiceInput) (*rollout.Service, *record.TaskDefinition, []rollout.Subnet, error) {
+	fail := func(err error) (*rollout.Service, *record.TaskDefinition, []rollout.Subnet, error) {
 		return nil, nil, nil, err
 	}
 	if err := serviceconfig.Create(in); err != nil {
@@ -84,7 +86,7 @@ func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ec
 		return fail(exec.NoServiceRole("created"))
 	}
 	p, now := at(ctx), s.now()
-	rec := &serviceRecord{
+	rec := &rollout.Service{
 		Place: p, Cluster: aws.Val(cluster.ClusterName), Request: serviceconfig.Digest(in), Generation: 1,
 		Service: ecsapi.Service{
 			ServiceName: in.ServiceName, ServiceArn: aws.Ptr(p.ECSService(aws.Val(cluster.ClusterName), aws.Val(in.ServiceName))),
@@ -129,7 +131,7 @@ func (s *Service) newService(ctx context.Context, cluster *clusterRecord, in *ec
 }
 
 // place settles on what the service's tasks run.
-func (s *Service) place(rec *serviceRecord, cluster *clusterRecord, d *taskDefinitionRecord, in *ecsapi.CreateServiceInput) (err error) {
+func (s *Service) place(rec *rollout.Service, cluster *record.Cluster, d *record.TaskDefinition, in *ecsapi.CreateServiceInput) (err error) {
 	if in.LaunchType == nil && len(in.CapacityProviderStrategy) == 0 && len(cluster.DefaultCapacityProviderStrategy) == 0 {
 		rec.LaunchType = aws.Ptr(ecsapi.LaunchTypeEc2)
 	}
@@ -165,7 +167,7 @@ func (s *Service) place(rec *serviceRecord, cluster *clusterRecord, d *taskDefin
 }
 
 // surroundings checks what EC2 and ELB say of a service's network and balancers.
-func (s *Service) surroundings(ctx context.Context, rec *serviceRecord, d *taskDefinitionRecord) (subnets []taskSubnet, err error) {
+func (s *Service) surroundings(ctx context.Context, rec *rollout.Service, d *record.TaskDefinition) (subnets []rollout.Subnet, err error) {
 	switch bare := aws.Val(d.NetworkMode) != definition.Awsvpc; {
 	case bare && rec.NetworkConfiguration != nil:
 		return nil, invalid("Network Configuration is not valid for the given networkMode of this task definition.")

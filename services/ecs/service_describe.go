@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
+	"minato/services/ecs/rollout"
 	"minato/store"
 )
 
@@ -81,7 +82,7 @@ func (c *shownServices) get(ctx context.Context, s *Service, key string) (ecsapi
 	if have, ok := c.m[key]; ok && have.revision == raw.Revision {
 		return have.service, true, nil
 	}
-	var rec serviceRecord
+	var rec rollout.Service
 	if err := json.Unmarshal(raw.Value, &rec); err != nil {
 		return ecsapi.Service{}, false, aws.Internal(err)
 	}

@@ -27,7 +27,7 @@ func (s *Service) revisions() store.Table[revision.Record] {
 
 // begin begins a new deployment of a service: a rollout with its revision, and a
 // service deployment that leads to it. One that is under way ends where it is.
-func (s *Service) begin(tx *store.Tx, r *serviceRecord, n rollout.Rollout, now *time.Time) error {
+func (s *Service) begin(tx *store.Tx, r *rollout.Service, n rollout.Rollout, now *time.Time) error {
 	if err := s.endDeployment(tx, r, revision.Newer, now); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *Service) begin(tx *store.Tx, r *serviceRecord, n rollout.Rollout, now *
 func unpaced(d time.Duration) time.Duration { return d }
 
 // endDeployment ends the service deployment that is under way.
-func (s *Service) endDeployment(tx *store.Tx, r *serviceRecord, c revision.Cause, now *time.Time) error {
+func (s *Service) endDeployment(tx *store.Tx, r *rollout.Service, c revision.Cause, now *time.Time) error {
 	d, found, err := s.deployments().TxGet(tx, r.History(r.Deployment)...)
 	if err != nil || !found || !d.Ongoing() {
 		return err
@@ -199,7 +199,7 @@ func (s *Service) StopServiceDeployment(ctx context.Context, in *ecsapi.StopServ
 
 // forgetHistory removes what nobody needs of a service's history: all of it once
 // the service is gone.
-func (s *Service) forgetHistory(ctx context.Context, r *serviceRecord, now time.Time) error {
+func (s *Service) forgetHistory(ctx context.Context, r *rollout.Service, now time.Time) error {
 	deployments, err := s.deployments().List(ctx, r.IDs()...)
 	if err != nil {
 		return err

@@ -7,9 +7,6 @@ import (
 	"minato/store"
 )
 
-// serviceRecord is a service as it is stored.
-type serviceRecord = rollout.Service
-
 // serviceDraining is the status of a service whose tasks are being stopped.
 const serviceDraining = "DRAINING"
 
@@ -19,6 +16,6 @@ const serviceKept = time.Hour
 
 // services is the table of services; below the region the keys are the
 // cluster's and the service's name.
-func (s *Service) services() store.Table[serviceRecord] {
-	return store.NewTable[serviceRecord](s.Store, "ecs/service")
+func (s *Service) services() store.Table[rollout.Service] {
+	return store.NewTable[rollout.Service](s.Store, "ecs/service")
 }

@@ -9,7 +9,9 @@ import (
 	ecrapi "minato/aws/api/ecr"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/events"
+	"minato/services/ecs/life"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/record"
 	"minato/services/ecs/revision"
 	"minato/services/ecs/rollout"
 	"minato/store"
@@ -24,7 +26,7 @@ func (p *pass) conclude() {
 	p.rec.Tally(p.seen, p.health, started)
 	live := map[string]bool{}
 	for i := range p.tasks {
-		if !stopping(&p.tasks[i]) {
+		if !p.tasks[i].Stopping() {
 			live[aws.Val(p.tasks[i].StartedBy)] = true
 		}
 	}
@@ -177,7 +179,7 @@ func (p *pass) noteZones() {
 		perZone[sub.Zone] = 0
 	}
 	for i := range p.tasks {
-		if !stopping(&p.tasks[i]) {
+		if !p.tasks[i].Stopping() {
 			perZone[p.tasks[i].Subnet.Zone]++
 		}
 	}
@@ -220,7 +222,7 @@ func (p *pass) putImages(tx *store.Tx) error {
 // end makes a service INACTIVE whose tasks are all gone.
 func (p *pass) end() {
 	for i := range p.tasks {
-		if aws.Val(p.tasks[i].LastStatus) != taskStopped {
+		if aws.Val(p.tasks[i].LastStatus) != life.Stopped {
 			return
 		}
 	}
@@ -231,7 +233,7 @@ func (p *pass) end() {
 // resolveImages finds out, once a deployment, which digests the tags of its
 // images have now. For another registry that is what the first task finds. What
 // is not there yet keeps its tag: the task says what is wrong with it.
-func (p *pass) resolveImages(r *rollout.Rollout, d *taskDefinitionRecord) error {
+func (p *pass) resolveImages(r *rollout.Rollout, d *record.TaskDefinition) error {
 	if r.Images != nil {
 		p.firstPulls(r, d)
 		return nil

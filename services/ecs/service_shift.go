@@ -41,7 +41,7 @@ func (p *pass) shift() error {
 	seen := shift.Seen{Shifted: shifted, Ready: p.rec.Healthy(aws.Val(g.Id), p.seen, p.health) >= int(aws.Val(p.rec.DesiredCount))}
 	for i := range p.tasks {
 		id := aws.Val(p.tasks[i].StartedBy)
-		seen.Leftovers = seen.Leftovers || !stopping(&p.tasks[i]) && id != aws.Val(g.Id) && id != g.Blue
+		seen.Leftovers = seen.Leftovers || !p.tasks[i].Stopping() && id != aws.Val(g.Id) && id != g.Blue
 	}
 	state := *g.Shift
 	state.Since = p.at(state.Since)

@@ -18,6 +18,9 @@ import (
 	"minato/aws/identity"
 	"minato/internal/clock"
 	"minato/services/ecs/events"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
+	"minato/services/ecs/rollout"
 	"minato/store"
 	"minato/store/memstore"
 )
@@ -170,7 +173,7 @@ type yard struct {
 	ecs     *Service
 	ctx     context.Context
 	address int
-	failing func(*taskRecord) bool // tasks that never start
+	failing func(*record.Task) bool // tasks that never start
 	// least is how many healthy targets there were at least since it was set.
 	least int
 }
@@ -238,16 +241,16 @@ func (y *yard) step() {
 	for _, t := range tasks {
 		now := y.clock.Now()
 		switch status := aws.Val(t.LastStatus); {
-		case t.Stop != nil && status != taskStopped:
-			t.LastStatus, t.StoppedAt, t.StoppedReason = aws.Ptr(taskStopped), &now, &t.Stop.Reason
-		case status == taskProvisioning && y.failing != nil && y.failing(&t):
-			t.LastStatus, t.DesiredStatus, t.StoppedAt, t.StoppedReason = aws.Ptr(taskStopped), aws.Ptr(taskStopped), &now, aws.Ptr("CannotPullContainerError: not found")
+		case t.Stop != nil && status != life.Stopped:
+			t.LastStatus, t.StoppedAt, t.StoppedReason = aws.Ptr(life.Stopped), &now, &t.Stop.Reason
+		case status == life.Provisioning && y.failing != nil && y.failing(&t):
+			t.LastStatus, t.DesiredStatus, t.StoppedAt, t.StoppedReason = aws.Ptr(life.Stopped), aws.Ptr(life.Stopped), &now, aws.Ptr("CannotPullContainerError: not found")
 			t.StopCode = aws.Ptr(ecsapi.TaskStopCodeTaskFailedToStart)
-		case status == taskProvisioning:
+		case status == life.Provisioning:
 			y.address++
-			t.LastStatus, t.StartedAt, t.Address = aws.Ptr(taskRunning), &now, fmt.Sprintf("10.0.0.%d", y.address)
+			t.LastStatus, t.StartedAt, t.Address = aws.Ptr(life.Running), &now, fmt.Sprintf("10.0.0.%d", y.address)
 		}
-		y.must(y.ecs.tasks.Put(y.ctx, t, t.ids()...))
+		y.must(y.ecs.tasks.Put(y.ctx, t, t.IDs()...))
 	}
 	y.restart()
 	y.must(second((&serviceLoop{y.ecs}).Reconcile(context.Background(), y.ecs.services().Key("000000000000", "us-east-1", "chat", "web"))))
@@ -287,7 +290,7 @@ func (y *yard) events() []string {
 		m := *e.Message
 		for _, f := range strings.Fields(m) {
 			f = strings.Trim(f, "().")
-			if len(f) == taskIDLength {
+			if len(f) == record.TaskIDLength {
 				m = strings.ReplaceAll(m, f, "ID")
 			}
 			if strings.HasPrefix(f, "ecs-svc/") {
@@ -350,7 +353,7 @@ func TestAServiceComesUpAndIsRolled(t *testing.T) {
 		if slices.Contains(old, a) {
 			t.Errorf("%s is still there", a)
 		}
-		task, _, err := y.ecs.tasks.Get(y.ctx, "000000000000", "us-east-1", a[len(a)-taskIDLength:])
+		task, _, err := y.ecs.tasks.Get(y.ctx, "000000000000", "us-east-1", a[len(a)-record.TaskIDLength:])
 		y.must(err)
 		if task.Digests["chat"] != "sha256:two" {
 			t.Errorf("an old image: %v", task.Digests)
@@ -383,7 +386,7 @@ func TestSickTasksAreReplaced(t *testing.T) {
 	}
 	reasons := 0
 	for _, a := range old {
-		task, _, err := y.ecs.tasks.Get(y.ctx, "000000000000", "us-east-1", a[len(a)-taskIDLength:])
+		task, _, err := y.ecs.tasks.Get(y.ctx, "000000000000", "us-east-1", a[len(a)-record.TaskIDLength:])
 		y.must(err)
 		if task.Stop != nil && task.Stop.Reason == "Task failed ELB health checks in "+g {
 			reasons++
@@ -402,7 +405,7 @@ func TestBreakerRollsBack(t *testing.T) {
 	y.stable()
 	good := y.running()
 	y.define()
-	y.failing = func(t *taskRecord) bool { return strings.HasSuffix(*t.TaskDefinitionArn, ":2") }
+	y.failing = func(t *record.Task) bool { return strings.HasSuffix(*t.TaskDefinitionArn, ":2") }
 	y.least = 2
 	y.must(second(y.ecs.UpdateService(y.ctx, &ecsapi.UpdateServiceInput{Cluster: aws.Ptr("chat"), Service: aws.Ptr("web"), TaskDefinition: aws.Ptr("chat:2")})))
 	s := y.stable()
@@ -435,12 +438,12 @@ func TestACrashLoopIsSlowedDown(t *testing.T) {
 	for range 60 { // two minutes
 		y.step()
 		for _, a := range y.running() {
-			_, err := y.ecs.tasks.Update(y.ctx, func(t *taskRecord) error {
-				if aws.Val(t.LastStatus) == taskRunning {
-					t.LastStatus, t.DesiredStatus, t.StoppedAt = aws.Ptr(taskStopped), aws.Ptr(taskStopped), aws.Ptr(y.clock.Now())
+			_, err := y.ecs.tasks.Update(y.ctx, func(t *record.Task) error {
+				if aws.Val(t.LastStatus) == life.Running {
+					t.LastStatus, t.DesiredStatus, t.StoppedAt = aws.Ptr(life.Stopped), aws.Ptr(life.Stopped), aws.Ptr(y.clock.Now())
 				}
 				return nil
-			}, "000000000000", "us-east-1", a[len(a)-taskIDLength:])
+			}, "000000000000", "us-east-1", a[len(a)-record.TaskIDLength:])
 			y.must(err)
 		}
 	}
@@ -503,9 +506,9 @@ func TestATargetOfATaskThatDiedIsTakenOut(t *testing.T) {
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	y.stable()
 	dead := y.running()[0]
-	id := dead[len(dead)-taskIDLength:]
-	_, err := y.ecs.tasks.Update(y.ctx, func(t *taskRecord) error {
-		t.LastStatus, t.DesiredStatus, t.StoppedAt = aws.Ptr(taskStopped), aws.Ptr(taskStopped), aws.Ptr(y.clock.Now())
+	id := dead[len(dead)-record.TaskIDLength:]
+	_, err := y.ecs.tasks.Update(y.ctx, func(t *record.Task) error {
+		t.LastStatus, t.DesiredStatus, t.StoppedAt = aws.Ptr(life.Stopped), aws.Ptr(life.Stopped), aws.Ptr(y.clock.Now())
 		return nil
 	}, "000000000000", "us-east-1", id)
 	y.must(err)
@@ -579,7 +582,7 @@ func TestWordsOfRefusals(t *testing.T) {
 func BenchmarkDescribeServices(b *testing.B) {
 	y := newYard(&testing.T{})
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
-	_, err := y.ecs.services().Update(y.ctx, func(r *serviceRecord) error {
+	_, err := y.ecs.services().Update(y.ctx, func(r *rollout.Service) error {
 		for range 100 {
 			r.Say(y.clock.Now(), "%s", events.Registered(1, groupARN))
 		}

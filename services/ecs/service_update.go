@@ -31,13 +31,13 @@ func serviceIDs(ctx context.Context, cluster, service *string) ([]string, error)
 
 // activeService reads the service that a call means and refuses one that is
 // gone.
-func (s *Service) activeService(ctx context.Context, cluster, service *string) (serviceRecord, error) {
+func (s *Service) activeService(ctx context.Context, cluster, service *string) (rollout.Service, error) {
 	if _, err := s.cluster(ctx, cluster); err != nil {
-		return serviceRecord{}, err
+		return rollout.Service{}, err
 	}
 	ids, err := serviceIDs(ctx, cluster, service)
 	if err != nil {
-		return serviceRecord{}, err
+		return rollout.Service{}, err
 	}
 	rec, found, err := s.services().Get(ctx, ids...)
 	switch {
@@ -133,7 +133,7 @@ func (s *Service) DeleteService(ctx context.Context, in *ecsapi.DeleteServiceInp
 	if err != nil {
 		return nil, err
 	}
-	var rec serviceRecord
+	var rec rollout.Service
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		var found bool
 		var err error

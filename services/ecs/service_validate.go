@@ -8,6 +8,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/record"
 )
 
 func invalid(format string, args ...any) error {
@@ -15,7 +16,7 @@ func invalid(format string, args ...any) error {
 }
 
 // checkBalancers checks the target groups of a service.
-func (s *Service) checkBalancers(ctx context.Context, d *taskDefinitionRecord, balancers []ecsapi.LoadBalancer) error {
+func (s *Service) checkBalancers(ctx context.Context, d *record.TaskDefinition, balancers []ecsapi.LoadBalancer) error {
 	if len(balancers) > 5 {
 		return invalid("loadBalancers can have at most 5 items.")
 	}
@@ -28,7 +29,7 @@ func (s *Service) checkBalancers(ctx context.Context, d *taskDefinitionRecord, b
 }
 
 // checkBalancer checks one target group of a service.
-func (s *Service) checkBalancer(ctx context.Context, d *taskDefinitionRecord, lb *ecsapi.LoadBalancer) error {
+func (s *Service) checkBalancer(ctx context.Context, d *record.TaskDefinition, lb *ecsapi.LoadBalancer) error {
 	switch {
 	case lb.LoadBalancerName != nil:
 		return notServed("classic load balancers")
@@ -63,7 +64,7 @@ func (s *Service) checkBalancer(ctx context.Context, d *taskDefinitionRecord, lb
 }
 
 // checkGroup checks that a target group can take a service's tasks.
-func (s *Service) checkGroup(ctx context.Context, d *taskDefinitionRecord, group string) error {
+func (s *Service) checkGroup(ctx context.Context, d *record.TaskDefinition, group string) error {
 	out, err := s.ELB.DescribeTargetGroups(own(ctx, at(ctx)), &elbapi.DescribeTargetGroupsInput{TargetGroupArns: []string{group}})
 	if err != nil {
 		if e := aws.AsError(err); e.HTTPStatus() < 500 {

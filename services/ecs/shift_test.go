@@ -9,6 +9,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
 	"minato/aws/arn"
+	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 )
 
@@ -182,7 +183,7 @@ func TestShiftGoesBack(t *testing.T) {
 		}
 	}
 	y.define()
-	y.failing = func(t *taskRecord) bool { return strings.HasSuffix(*t.TaskDefinitionArn, ":2") }
+	y.failing = func(t *record.Task) bool { return strings.HasSuffix(*t.TaskDefinitionArn, ":2") }
 	y.update(func(in *ecsapi.UpdateServiceInput) { in.TaskDefinition = aws.Ptr("chat:2") })
 	back("Service deployment rolled back because the circuit breaker threshold was exceeded.")
 	y.failing = nil

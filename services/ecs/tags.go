@@ -8,6 +8,8 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
+	"minato/services/ecs/record"
+	"minato/services/ecs/reference"
 	"minato/store"
 )
 
@@ -60,12 +62,12 @@ func (s *Service) taggedOf(ctx context.Context, text string) (tagged, error) {
 	}
 	switch a.Kind() {
 	case "cluster":
-		return taggedIn(s.clusters, func(c *clusterRecord) *[]ecsapi.Tag { return &c.Tags }, p.Account, p.Region, a.Last()), nil
+		return taggedIn(s.clusters, func(c *record.Cluster) *[]ecsapi.Tag { return &c.Tags }, p.Account, p.Region, a.Last()), nil
 	case "task":
-		return taggedIn(s.tasks, func(t *taskRecord) *[]ecsapi.Tag { return &t.Tags }, p.Account, p.Region, a.Last()), nil
+		return taggedIn(s.tasks, func(t *record.Task) *[]ecsapi.Tag { return &t.Tags }, p.Account, p.Region, a.Last()), nil
 	case "task-definition":
-		if family, revision, ok := splitDefinition(text); ok && revision > 0 {
-			return taggedIn(s.definitions, func(d *taskDefinitionRecord) *[]ecsapi.Tag { return &d.Tags }, definitionIDs(p, family, revision)...), nil
+		if family, revision, ok := reference.Definition(text); ok && revision > 0 {
+			return taggedIn(s.definitions, func(d *record.TaskDefinition) *[]ecsapi.Tag { return &d.Tags }, record.DefinitionIDs(p, family, revision)...), nil
 		}
 	case "service":
 		return s.taggedService(p, a), nil

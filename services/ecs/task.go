@@ -1,36 +1,21 @@
 package ecs
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
-	"minato/internal/ids"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
+	"minato/services/ecs/record"
+	"minato/services/ecs/reference"
 	"minato/services/ecs/serviceconfig"
 	"minato/store"
 )
-
-// The statuses of tasks, in the order of their life.
-const (
-	taskProvisioning   = life.Provisioning
-	taskPending        = life.Pending
-	taskActivating     = life.Activating
-	taskRunning        = life.Running
-	taskDeactivating   = life.Deactivating
-	taskStopping       = life.Stopping
-	taskDeprovisioning = life.Deprovisioning
-	taskStopped        = life.Stopped
-)
-
-const platformVersion = serviceconfig.PlatformVersion
 
 // Bounds of what RunTask takes.
 const (
@@ -38,123 +23,31 @@ const (
 	maxReferenceID = 1024
 )
 
-// taskRequest is what RunTask and services ask newTask for.
-type taskRequest struct {
-	ID         string // "" for a random one
-	Cluster    string // name
-	Definition *taskDefinitionRecord
-	VPC        *ecsapi.AwsVpcConfiguration
-	Subnet     taskSubnet // the one of VPC's subnets that the task is in
-	Group      string     // "family:chat", "service:chat"
-	StartedBy  string
-
-	CapacityProvider string // "" for the launch type FARGATE
-	PlatformVersion  string
-	Request          string // of a client token
-	Overrides        *ecsapi.TaskOverride
-	Tags             []ecsapi.Tag
-	ExecuteCommand   bool
-}
-
-// newTask makes the record of a task that is to run; it is not written.
-func (s *Service) newTask(p arn.Place, r taskRequest) taskRecord {
-	d := r.Definition
-	id := cmp.Or(r.ID, ids.Hex(taskIDLength))
-	taskARN := p.ECSTask(r.Cluster, id)
-	t := taskRecord{
-		ID: id, Cluster: r.Cluster, Place: p, VPC: r.VPC, Subnet: r.Subnet, Request: r.Request,
-		Task: ecsapi.Task{
-			TaskArn: &taskARN, ClusterArn: aws.Ptr(p.ECSCluster(r.Cluster)), TaskDefinitionArn: d.TaskDefinitionArn,
-			LastStatus: aws.Ptr(taskProvisioning), DesiredStatus: aws.Ptr(taskRunning), HealthStatus: aws.Ptr(ecsapi.HealthStatusUnknown),
-			LaunchType: aws.Ptr(ecsapi.LaunchTypeFargate), PlatformVersion: aws.Ptr(platformVersion), PlatformFamily: aws.Ptr("Linux"),
-			Cpu: d.Cpu, Memory: d.Memory, Group: &r.Group, CreatedAt: s.now(), Version: aws.Ptr(int64(1)), Overrides: r.Overrides,
-			EnableExecuteCommand: &r.ExecuteCommand, Tags: r.Tags, AvailabilityZone: aws.Ptr(r.Subnet.Zone),
-			EphemeralStorage: &ecsapi.EphemeralStorage{SizeInGiB: aws.Ptr[int32](definition.DefaultStorage)},
-			Attachments: []ecsapi.Attachment{{
-				Id: aws.Ptr(ids.UUID()), Type: aws.Ptr("ElasticNetworkInterface"), Status: aws.Ptr("PRECREATED"),
-				Details: []ecsapi.KeyValuePair{{Name: aws.Ptr("subnetId"), Value: aws.Ptr(r.Subnet.ID)}},
-			}},
-			Attributes: []ecsapi.Attribute{{Name: aws.Ptr("ecs.cpu-architecture"), Value: aws.Ptr(definition.CPUArchitecture(&d.TaskDefinition))}},
-		},
-	}
-	if d.EphemeralStorage != nil {
-		t.EphemeralStorage = d.EphemeralStorage
-	}
-	if r.CapacityProvider != "" {
-		t.CapacityProviderName = &r.CapacityProvider
-	}
-	if r.StartedBy != "" {
-		t.StartedBy = &r.StartedBy
-	}
-	if o := r.Overrides; o != nil {
-		if o.Cpu != nil {
-			t.Cpu = o.Cpu
-		}
-		if o.Memory != nil {
-			t.Memory = o.Memory
-		}
-		if o.EphemeralStorage != nil {
-			t.EphemeralStorage = o.EphemeralStorage
-		}
-	} else {
-		t.Overrides = &ecsapi.TaskOverride{}
-	}
-	if t.taskRole(d) != "" {
-		t.CredentialsID = ids.UUID()
-	}
-	for i := range d.ContainerDefinitions {
-		c := &d.ContainerDefinitions[i]
-		shown := ecsapi.Container{
-			ContainerArn: aws.Ptr(p.ECSContainer(r.Cluster, id, ids.UUID())), TaskArn: &taskARN, Name: c.Name, Image: c.Image,
-			LastStatus: aws.Ptr(taskPending), HealthStatus: aws.Ptr(ecsapi.HealthStatusUnknown), Cpu: aws.Ptr(strconv.Itoa(int(aws.Val(c.Cpu)))),
-			RuntimeId: aws.Ptr(id + "-" + runtimeNumber()),
-		}
-		if c.Memory != nil {
-			shown.Memory = aws.Ptr(strconv.Itoa(int(*c.Memory)))
-		}
-		if r.ExecuteCommand {
-			shown.ManagedAgents = exec.NewAgents()
-		}
-		if c.MemoryReservation != nil {
-			shown.MemoryReservation = aws.Ptr(strconv.Itoa(int(*c.MemoryReservation)))
-		}
-		t.Containers = append(t.Containers, shown)
-	}
-	return t
-}
-
-// runtimeNumber is what follows a task's id in its containers' runtime ids on
-// Fargate: ten digits.
-func runtimeNumber() string {
-	n, _ := strconv.ParseUint(ids.Hex(12), 16, 64)
-	return strconv.FormatUint(1_000_000_000+n%9_000_000_000, 10)
-}
-
 // putTask writes the record of a task. The reconciler does the rest.
-func (s *Service) putTask(tx *store.Tx, t taskRecord) error { return s.tasks.TxPut(tx, t, t.ids()...) }
+func (s *Service) putTask(tx *store.Tx, t record.Task) error { return s.tasks.TxPut(tx, t, t.IDs()...) }
 
 // stopTask says that a task is to end; one that is ending is left alone. found
 // is false when there is no such task.
-func (s *Service) stopTask(tx *store.Tx, p arn.Place, id string, stop stopRequest) (t taskRecord, found bool, err error) {
+func (s *Service) stopTask(tx *store.Tx, p arn.Place, id string, stop record.Stop) (t record.Task, found bool, err error) {
 	t, found, err = s.tasks.TxGet(tx, p.Account, p.Region, id)
-	if err != nil || !found || t.Stop != nil || aws.Val(t.DesiredStatus) == taskStopped {
+	if err != nil || !found || t.Stop != nil || aws.Val(t.DesiredStatus) == life.Stopped {
 		return t, found, err
 	}
 	stop.At = *s.now()
 	t.Stop = &stop
-	t.DesiredStatus = aws.Ptr(taskStopped)
+	t.DesiredStatus = aws.Ptr(life.Stopped)
 	return t, true, s.putTask(tx, t)
 }
 
 // tasksOf returns all tasks of a cluster, stopped ones too, by id. They are to be
 // read only.
-func (s *Service) tasksOf(ctx context.Context, cluster string) ([]taskRecord, error) {
+func (s *Service) tasksOf(ctx context.Context, cluster string) ([]record.Task, error) {
 	p := at(ctx)
 	all, err := s.tasks.ReadAll(ctx, p.Account, p.Region)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(t taskRecord) bool { return t.Cluster != cluster }), nil
+	return slices.DeleteFunc(all, func(t record.Task) bool { return t.Cluster != cluster }), nil
 }
 
 // RunTask makes tasks.
@@ -188,20 +81,23 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if err != nil {
 		return nil, err
 	}
+	if _, err := serviceconfig.Platform(in.PlatformVersion); err != nil {
+		return nil, err
+	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
 	if err := definition.CheckOverrides(&d.TaskDefinition, in.Overrides); err != nil {
 		return nil, err
 	}
-	if asked := (&taskRecord{Task: ecsapi.Task{Overrides: in.Overrides}}); aws.Val(in.EnableExecuteCommand) && asked.taskRole(&d) == "" {
+	if asked := (&record.Task{Task: ecsapi.Task{Overrides: in.Overrides}}); aws.Val(in.EnableExecuteCommand) && asked.TaskRole(&d) == "" {
 		return nil, exec.NoRole()
 	}
 	vpc, subnets, err := s.network(ctx, &d, in.NetworkConfiguration)
 	if err != nil {
 		return nil, err
 	}
-	token, err := tokenOf(ctx, *cluster.ClusterName, in)
+	token, err := record.TokenOf(ctx, *cluster.ClusterName, in)
 	if err != nil {
 		return nil, err
 	}
@@ -226,11 +122,11 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 			return err
 		}
 		for i := range int(count) {
-			t := s.newTask(at(ctx), taskRequest{
-				ID: token.taskID(i), Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[i%len(subnets)], Group: group,
-				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, PlatformVersion: aws.Val(in.PlatformVersion), Request: token.Request,
+			t := record.NewTask(at(ctx), record.Request{
+				ID: token.TaskID(i), Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[i%len(subnets)], Group: group,
+				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, Request: token.Request,
 				Overrides: in.Overrides, Tags: tags, ExecuteCommand: aws.Val(in.EnableExecuteCommand),
-			})
+			}, s.now())
 			if err := s.putTask(tx, t); err != nil {
 				return err
 			}
@@ -243,7 +139,7 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 
 // capacity decides where tasks run: the name of a capacity provider, or "" for
 // the launch type FARGATE.
-func (s *Service) capacity(cluster *clusterRecord, d *taskDefinitionRecord, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) (string, error) {
+func (s *Service) capacity(cluster *record.Cluster, d *record.TaskDefinition, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) (string, error) {
 	if launchType != nil && len(strategy) > 0 {
 		return "", ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 	}
@@ -294,7 +190,7 @@ func (s *Service) StopTask(ctx context.Context, in *ecsapi.StopTaskInput) (*ecsa
 	}
 	out := &ecsapi.StopTaskOutput{}
 	return out, store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		t, found, err := s.stopTask(tx, at(ctx), id, stopRequest{Code: ecsapi.TaskStopCodeUserInitiated, Reason: reason})
+		t, found, err := s.stopTask(tx, at(ctx), id, record.Stop{Code: ecsapi.TaskStopCodeUserInitiated, Reason: reason})
 		if err != nil {
 			return err
 		}
@@ -356,7 +252,7 @@ func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ec
 	}
 	desired := aws.Val(in.DesiredStatus)
 	if desired == "" {
-		desired = taskRunning
+		desired = life.Running
 	}
 	service := ""
 	if in.ServiceName != nil {
@@ -368,7 +264,7 @@ func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ec
 	arns := []string{}
 	for i := range all {
 		t := &all[i]
-		family, _, _ := splitDefinition(*t.TaskDefinitionArn)
+		family, _, _ := reference.Definition(*t.TaskDefinitionArn)
 		switch {
 		case aws.Val(t.DesiredStatus) != desired,
 			in.Family != nil && *in.Family != family,

@@ -28,6 +28,8 @@ import (
 	"minato/dataplane/container"
 	"minato/dataplane/container/containertest"
 	"minato/internal/clock"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 	"minato/store"
 	"minato/store/memstore"
 )
@@ -312,7 +314,7 @@ func (q *quay) until(arn, status string) *ecsapi.Task {
 		if *t.LastStatus == status {
 			return t
 		}
-		if time.Now().After(end) || *t.LastStatus == taskStopped {
+		if time.Now().After(end) || *t.LastStatus == life.Stopped {
 			b, _ := json.MarshalIndent(t, "", " ")
 			q.Fatalf("not %s: %s", status, b)
 		}
@@ -331,11 +333,11 @@ func TestTaskLife(t *testing.T) {
 	out, err := q.ecs.RunTask(q.ctx, run)
 	q.must(err)
 	first := out.Tasks[0]
-	if *first.LastStatus != taskProvisioning || *first.DesiredStatus != taskRunning || *first.Group != "family:chat" || *first.LaunchType != "FARGATE" || *first.AvailabilityZone != "us-east-1a" {
+	if *first.LastStatus != life.Provisioning || *first.DesiredStatus != life.Running || *first.Group != "family:chat" || *first.LaunchType != "FARGATE" || *first.AvailabilityZone != "us-east-1a" {
 		t.Errorf("as answered: %+v", first)
 	}
 	arn := *first.TaskArn
-	task := q.until(arn, taskRunning)
+	task := q.until(arn, life.Running)
 	if task.PullStartedAt == nil || task.PullStoppedAt == nil || task.StartedAt == nil || task.ConnectivityAt == nil || task.StoppedAt != nil {
 		t.Errorf("running: %+v", task)
 	}
@@ -347,7 +349,7 @@ func TestTaskLife(t *testing.T) {
 		t.Errorf("attachment: %+v", details)
 	}
 	c := task.Containers[0]
-	if *c.LastStatus != taskRunning || *c.ImageDigest != knownDigest || *c.NetworkInterfaces[0].PrivateIpv4Address != "10.0.0.10" {
+	if *c.LastStatus != life.Running || *c.ImageDigest != knownDigest || *c.NetworkInterfaces[0].PrivateIpv4Address != "10.0.0.10" {
 		t.Errorf("container: %+v", c)
 	}
 	if !slices.Equal(q.public, []string{"eni-0"}) {
@@ -378,12 +380,12 @@ func TestTaskLife(t *testing.T) {
 	}
 
 	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &arn, Reason: aws.Ptr("enough")})))
-	task = q.until(arn, taskStopped)
+	task = q.until(arn, life.Stopped)
 	if *task.StopCode != "UserInitiated" || *task.StoppedReason != "enough" || *task.Containers[0].ExitCode != 0 || task.StoppingAt == nil || task.ExecutionStoppedAt == nil || task.StoppedAt == nil {
 		b, _ := json.Marshal(task)
 		t.Errorf("stopped: %s", b)
 	}
-	if got := q.logs.stream("web/chat/" + arn[len(arn)-taskIDLength:]); !slices.Equal(got, []string{"ready", "stopping"}) {
+	if got := q.logs.stream("web/chat/" + arn[len(arn)-record.TaskIDLength:]); !slices.Equal(got, []string{"ready", "stopping"}) {
 		t.Errorf("its last words: %q", got)
 	}
 	if len(q.interfaces) != 0 {
@@ -460,7 +462,7 @@ func TestTasksThatDoNotStart(t *testing.T) {
 			q := newQuay(t)
 			d := chatDefinition("sleep")
 			c.change(q, d)
-			task := q.until(q.run(d), taskStopped)
+			task := q.until(q.run(d), life.Stopped)
 			want := map[string]string{
 				"no such program":         `CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: exec: "/nothing": no such file or directory`,
 				"a dependency that fails": fmt.Sprintf("CannotStartContainerError: dependency graph: failed to resolve container ordering dependency [init(%[1]s:latest) (STOPPED->RUNNING) - Exit: 7] for target [chat(%[1]s:latest) (NONE->RUNNING)] as dependency did not exit successfully.", repository),
@@ -468,7 +470,7 @@ func TestTasksThatDoNotStart(t *testing.T) {
 			if got := aws.Val(task.Containers[0].Reason); got != want {
 				t.Errorf("the container's reason: %s, want %s", got, want)
 			}
-			if *task.StopCode != "TaskFailedToStart" || *task.StoppedReason != c.want || *task.DesiredStatus != taskStopped || task.StartedAt != nil {
+			if *task.StopCode != "TaskFailedToStart" || *task.StoppedReason != c.want || *task.DesiredStatus != life.Stopped || task.StartedAt != nil {
 				t.Errorf("%s: %s, want %s", *task.StopCode, *task.StoppedReason, c.want)
 			}
 			if groups, _ := q.runtime.Groups(q.ctx); len(groups) != 0 || len(q.interfaces) != 0 {
@@ -486,12 +488,12 @@ func TestEssentialContainers(t *testing.T) {
 	d.ContainerDefinitions[0].DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("init"), Condition: aws.Ptr("SUCCESS")}}
 	d.ContainerDefinitions = append(d.ContainerDefinitions, side)
 	arn := q.run(d)
-	task := q.until(arn, taskRunning)
-	if c := task.Containers[1]; *c.LastStatus != taskStopped || *c.ExitCode != 0 {
+	task := q.until(arn, life.Running)
+	if c := task.Containers[1]; *c.LastStatus != life.Stopped || *c.ExitCode != 0 {
 		t.Errorf("what is not essential: %+v", c)
 	}
 	q.must(q.runtime.End(*task.Containers[0].RuntimeId, container.Status{ExitCode: 137, OOMKilled: true}))
-	task = q.until(arn, taskStopped)
+	task = q.until(arn, life.Stopped)
 	if *task.StopCode != "EssentialContainerExited" || *task.StoppedReason != "Essential container in task exited" ||
 		*task.Containers[0].ExitCode != 137 || *task.Containers[0].Reason != "OutOfMemoryError: Container killed due to memory usage" {
 		b, _ := json.Marshal(task)
@@ -509,7 +511,7 @@ func TestRestartPolicy(t *testing.T) {
 	d := chatDefinition("sleep")
 	d.ContainerDefinitions[0].RestartPolicy = &ecsapi.ContainerRestartPolicy{Enabled: aws.Ptr(true), IgnoredExitCodes: []int32{5}, RestartAttemptPeriod: aws.Ptr[int32](60)}
 	arn := q.run(d)
-	id := *q.until(arn, taskRunning).Containers[0].RuntimeId
+	id := *q.until(arn, life.Running).Containers[0].RuntimeId
 	for n := range 3 {
 		time.Sleep(100 * time.Millisecond)
 		q.must(q.runtime.End(id, container.Status{ExitCode: 1}))
@@ -524,16 +526,16 @@ func TestRestartPolicy(t *testing.T) {
 		if m, err := q.ecs.Task(q.ctx, "eni-0", id); err != nil || m == nil || aws.Val(m.Containers[0].Restarts) != n+1 {
 			t.Errorf("its metadata: %+v, %v", m, err)
 		}
-		if c := q.task(arn).Containers[0]; *c.LastStatus != taskRunning || c.ExitCode != nil {
+		if c := q.task(arn).Containers[0]; *c.LastStatus != life.Running || c.ExitCode != nil {
 			t.Errorf("while it was started again: %+v", c)
 		}
 	}
 	time.Sleep(100 * time.Millisecond)
 	q.must(q.runtime.End(id, container.Status{ExitCode: 5}))
-	if task := q.until(arn, taskStopped); *task.StopCode != "EssentialContainerExited" || *task.Containers[0].ExitCode != 5 {
+	if task := q.until(arn, life.Stopped); *task.StopCode != "EssentialContainerExited" || *task.Containers[0].ExitCode != 5 {
 		t.Errorf("%+v", task)
 	}
-	if got := q.logs.stream("web/chat/" + arn[len(arn)-taskIDLength:]); !slices.Equal(got, []string{"ready", "ready", "ready", "ready"}) {
+	if got := q.logs.stream("web/chat/" + arn[len(arn)-record.TaskIDLength:]); !slices.Equal(got, []string{"ready", "ready", "ready", "ready"}) {
 		t.Errorf("its log: %q", got)
 	}
 }
@@ -543,11 +545,11 @@ func TestStorageFull(t *testing.T) {
 	q := newQuay(t)
 	d := chatDefinition("sleep")
 	arn := q.run(d)
-	q.until(arn, taskRunning)
+	q.until(arn, life.Running)
 	q.stop()
 	q.runtime.SetWritten(25 << 30)
 	q.start()
-	if task := q.until(arn, taskStopped); *task.StoppedReason != "no space left on device: the task has written 25.0 GiB and has 20 GiB of ephemeral storage" || *task.StopCode != "EssentialContainerExited" {
+	if task := q.until(arn, life.Stopped); *task.StoppedReason != "no space left on device: the task has written 25.0 GiB and has 20 GiB of ephemeral storage" || *task.StopCode != "EssentialContainerExited" {
 		t.Errorf("%s: %s", *task.StopCode, *task.StoppedReason)
 	}
 }
@@ -557,7 +559,7 @@ func TestRestartTooSoon(t *testing.T) {
 	q := newQuay(t)
 	d := chatDefinition("exit", "4")
 	d.ContainerDefinitions[0].RestartPolicy = &ecsapi.ContainerRestartPolicy{Enabled: aws.Ptr(true)}
-	if task := q.until(q.run(d), taskStopped); *task.Containers[0].ExitCode != 4 {
+	if task := q.until(q.run(d), life.Stopped); *task.Containers[0].ExitCode != 4 {
 		t.Errorf("%+v", task)
 	}
 }
@@ -571,7 +573,7 @@ func TestStopOrder(t *testing.T) {
 	d.ContainerDefinitions[0].DependsOn = []ecsapi.ContainerDependency{{ContainerName: aws.Ptr("side"), Condition: aws.Ptr("START")}}
 	d.ContainerDefinitions = append(d.ContainerDefinitions, side)
 	arn := q.run(d)
-	task := q.until(arn, taskRunning)
+	task := q.until(arn, life.Running)
 	var ends [2]container.Status
 	var waits sync.WaitGroup
 	for i := range ends {
@@ -579,7 +581,7 @@ func TestStopOrder(t *testing.T) {
 	}
 	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &arn})))
 	waits.Wait()
-	q.until(arn, taskStopped)
+	q.until(arn, life.Stopped)
 	if !ends[0].Ended.Before(ends[1].Ended) {
 		t.Errorf("chat ended at %v, what it needs at %v", ends[0].Ended, ends[1].Ended)
 	}
@@ -589,17 +591,17 @@ func TestStopOrder(t *testing.T) {
 func TestRestart(t *testing.T) {
 	q := newQuay(t)
 	arn := q.run(chatDefinition("count", "1000", "1"))
-	id := arn[len(arn)-taskIDLength:]
+	id := arn[len(arn)-record.TaskIDLength:]
 	for range 5 {
 		q.stop()
 		q.start()
 		time.Sleep(20 * time.Millisecond)
 	}
-	q.until(arn, taskRunning)
+	q.until(arn, life.Running)
 	q.stop()
 	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &arn})))
 	q.start()
-	task := q.until(arn, taskStopped)
+	task := q.until(arn, life.Stopped)
 	if *task.StoppedReason != "Task stopped by user" {
 		t.Errorf("%s", *task.StoppedReason)
 	}
@@ -627,8 +629,8 @@ func TestLogsWait(t *testing.T) {
 	q.logs.mu.Lock()
 	q.logs.refuse = nil
 	q.logs.mu.Unlock()
-	q.until(arn, taskStopped)
-	if got := q.logs.stream("web/chat/" + arn[len(arn)-taskIDLength:]); len(got) != 50 || got[49] != "line 49" {
+	q.until(arn, life.Stopped)
+	if got := q.logs.stream("web/chat/" + arn[len(arn)-record.TaskIDLength:]); len(got) != 50 || got[49] != "line 49" {
 		t.Errorf("%d lines", len(got))
 	}
 }
@@ -641,7 +643,7 @@ func TestHealthCheck(t *testing.T) {
 	d := chatDefinition("sleep")
 	d.ContainerDefinitions[0].HealthCheck = &ecsapi.HealthCheck{Command: []string{"CMD", "/program", "exit", "0"}, Interval: aws.Ptr[int32](5)}
 	arn := q.run(d)
-	q.until(arn, taskRunning)
+	q.until(arn, life.Running)
 	for end := time.Now().Add(settlingTime); *q.task(arn).HealthStatus != "HEALTHY"; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("health: %+v", q.task(arn))

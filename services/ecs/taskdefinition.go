@@ -3,7 +3,6 @@ package ecs
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,27 +12,18 @@ import (
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
 	"minato/services/ecs/secrets"
 	"minato/store"
 )
-
-const revisionWidth = 10 // digits in the key, so that revisions sort
-
-func (d *taskDefinitionRecord) ids(p arn.Place) []string {
-	return definitionIDs(p, *d.Family, *d.Revision)
-}
-
-func definitionIDs(p arn.Place, family string, revision int32) []string {
-	return []string{p.Account, p.Region, family, fmt.Sprintf("%0*d", revisionWidth, revision)}
-}
 
 // RegisterTaskDefinition adds a revision to a family.
 func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.RegisterTaskDefinitionInput) (*ecsapi.RegisterTaskDefinitionOutput, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	d := taskDefinitionRecord{Tags: in.Tags, TaskDefinition: ecsapi.TaskDefinition{
+	d := record.TaskDefinition{Tags: in.Tags, TaskDefinition: ecsapi.TaskDefinition{
 		Family: in.Family, ContainerDefinitions: slices.Clone(in.ContainerDefinitions), Cpu: in.Cpu, Memory: in.Memory,
 		EnableFaultInjection: in.EnableFaultInjection, EphemeralStorage: in.EphemeralStorage, ExecutionRoleArn: in.ExecutionRoleArn,
 		InferenceAccelerators: in.InferenceAccelerators, IpcMode: in.IpcMode, NetworkMode: in.NetworkMode, PidMode: in.PidMode,
@@ -68,7 +58,7 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 		if err := s.families.TxPut(tx, f, p.Account, p.Region, family); err != nil {
 			return err
 		}
-		return s.definitions.TxPut(tx, d, d.ids(p)...)
+		return s.definitions.TxPut(tx, d, d.IDs(p)...)
 	})
 	if err != nil {
 		return nil, err
@@ -76,35 +66,30 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 	return &ecsapi.RegisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition, Tags: d.Tags}, nil
 }
 
-// splitDefinition takes a reference to a task definition apart.
-func splitDefinition(text string) (family string, revision int32, ok bool) {
-	return reference.Definition(text)
-}
-
 // definition finds the task definition that a reference means: a revision,
 // active or not, or the family's last active one.
-func (s *Service) definition(ctx context.Context, p arn.Place, text string) (taskDefinitionRecord, bool, error) {
-	family, revision, ok := splitDefinition(text)
+func (s *Service) definition(ctx context.Context, p arn.Place, text string) (record.TaskDefinition, bool, error) {
+	family, revision, ok := reference.Definition(text)
 	if !ok {
-		return taskDefinitionRecord{}, false, nil
+		return record.TaskDefinition{}, false, nil
 	}
 	if revision > 0 {
-		return s.definitions.Get(ctx, definitionIDs(p, family, revision)...)
+		return s.definitions.Get(ctx, record.DefinitionIDs(p, family, revision)...)
 	}
 	all, err := s.definitions.List(ctx, p.Account, p.Region, family)
 	if err != nil {
-		return taskDefinitionRecord{}, false, err
+		return record.TaskDefinition{}, false, err
 	}
 	for _, d := range slices.Backward(all) {
 		if aws.Val(d.Status) == statusActive {
 			return d, true, nil
 		}
 	}
-	return taskDefinitionRecord{}, false, nil
+	return record.TaskDefinition{}, false, nil
 }
 
 // runnableDefinition finds a task definition for new tasks.
-func (s *Service) runnableDefinition(ctx context.Context, text string) (taskDefinitionRecord, error) {
+func (s *Service) runnableDefinition(ctx context.Context, text string) (record.TaskDefinition, error) {
 	d, found, err := s.definition(ctx, at(ctx), text)
 	switch {
 	case err != nil:
@@ -134,11 +119,11 @@ func (s *Service) DescribeTaskDefinition(ctx context.Context, in *ecsapi.Describ
 
 // DeregisterTaskDefinition makes a revision inactive; what runs of it runs on.
 func (s *Service) DeregisterTaskDefinition(ctx context.Context, in *ecsapi.DeregisterTaskDefinitionInput) (*ecsapi.DeregisterTaskDefinitionOutput, error) {
-	family, revision, ok := splitDefinition(*in.TaskDefinition)
+	family, revision, ok := reference.Definition(*in.TaskDefinition)
 	if !ok || revision == 0 {
 		return nil, ecsapi.ClientException("Invalid revision number. Number: %s", afterColon(*in.TaskDefinition))
 	}
-	d, err := s.changeDefinition(ctx, family, revision, func(d *taskDefinitionRecord) error {
+	d, err := s.changeDefinition(ctx, family, revision, func(d *record.TaskDefinition) error {
 		if aws.Val(d.Status) == statusActive {
 			d.Status, d.DeregisteredAt = aws.Ptr(statusInactive), s.now()
 		}
@@ -155,13 +140,13 @@ func afterColon(text string) string {
 	return cmp.Or(number, "null")
 }
 
-func (s *Service) changeDefinition(ctx context.Context, family string, revision int32, f func(d *taskDefinitionRecord) error) (taskDefinitionRecord, error) {
-	var out taskDefinitionRecord
-	found, err := s.definitions.Update(ctx, func(d *taskDefinitionRecord) error {
+func (s *Service) changeDefinition(ctx context.Context, family string, revision int32, f func(d *record.TaskDefinition) error) (record.TaskDefinition, error) {
+	var out record.TaskDefinition
+	found, err := s.definitions.Update(ctx, func(d *record.TaskDefinition) error {
 		err := f(d)
 		out = *d
 		return err
-	}, definitionIDs(at(ctx), family, revision)...)
+	}, record.DefinitionIDs(at(ctx), family, revision)...)
 	if err == nil && !found {
 		err = ecsapi.ClientException("The specified task definition does not exist.")
 	}
@@ -186,7 +171,7 @@ func (s *Service) DeleteTaskDefinitions(ctx context.Context, in *ecsapi.DeleteTa
 			out.Failures = append(out.Failures, ecsapi.Failure{Arn: d.TaskDefinitionArn, Reason: aws.Ptr("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
 			continue
 		}
-		if err := s.definitions.Delete(ctx, d.ids(p)...); err != nil {
+		if err := s.definitions.Delete(ctx, d.IDs(p)...); err != nil {
 			return nil, err
 		}
 		d.Status, d.DeleteRequestedAt = aws.Ptr(ecsapi.TaskDefinitionStatusDeleteInProgress), s.now()

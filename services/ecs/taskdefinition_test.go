@@ -123,6 +123,7 @@ func TestRunsThatAreRefused(t *testing.T) {
 		{func(r *in) { r.TaskDefinition = aws.Ptr("none") }, "ClientException", "TaskDefinition not found."},
 		{func(r *in) { r.NetworkConfiguration = nil }, "InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified."},
 		{func(r *in) { r.LaunchType = nil }, "InvalidParameterException", "No Container Instances were found in your cluster."},
+		{func(r *in) { r.PlatformVersion = aws.Ptr("9.9.9") }, "PlatformUnknownException", "The specified platform does not exist."},
 		{func(r *in) { r.Count = aws.Ptr[int32](11) }, "InvalidParameterException", "Count must be between 1 and 10."},
 		{func(r *in) { r.NetworkConfiguration.AwsvpcConfiguration.Subnets = []string{"subnet-x"} }, "InvalidParameterException", "Error retrieving subnet information for [subnet-x]: The subnet ID 'subnet-x' does not exist (ErrorCode: InvalidSubnetID.NotFound)"},
 		{func(r *in) { r.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups = []string{"sg-x"} }, "InvalidParameterException", "Error retrieving security group information for [sg-x]: The security group 'sg-x' does not exist (ErrorCode: InvalidGroup.NotFound)"},

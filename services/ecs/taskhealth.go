@@ -8,13 +8,14 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/health"
+	"minato/services/ecs/record"
 )
 
-func taskHealth(t *taskRecord, d *ecsapi.TaskDefinition) string {
+func taskHealth(t *record.Task, d *ecsapi.TaskDefinition) string {
 	var healths []string
 	for i := range d.ContainerDefinitions {
 		def := &d.ContainerDefinitions[i]
-		if c := t.containerOf(*def.Name); health.Defined(def.HealthCheck) && aws.Val(def.Essential) && c != nil {
+		if c := t.Container(*def.Name); health.Defined(def.HealthCheck) && aws.Val(def.Essential) && c != nil {
 			healths = append(healths, aws.Val(c.HealthStatus))
 		}
 	}
@@ -22,12 +23,12 @@ func taskHealth(t *taskRecord, d *ecsapi.TaskDefinition) string {
 }
 
 // checkHealth keeps a container's health check going while it runs.
-func (s *Service) checkHealth(t *taskRecord, d *ecsapi.TaskDefinition, name string, status container.Status) {
+func (s *Service) checkHealth(t *record.Task, d *ecsapi.TaskDefinition, name string, status container.Status) {
 	def := containerNamed(d, name)
 	if status.State != container.Running || def == nil || !health.Defined(def.HealthCheck) {
 		return
 	}
-	ids := t.ids()
+	ids := t.IDs()
 	c := &health.Checker{
 		Runtime: s.Runtime, Clock: s.Clock, Container: status.ID, Run: status.Restarts, Started: status.Started, Check: *def.HealthCheck,
 		Show: func(ctx context.Context, found string) { s.showHealth(ctx, ids, name, found) },
@@ -37,8 +38,8 @@ func (s *Service) checkHealth(t *taskRecord, d *ecsapi.TaskDefinition, name stri
 
 // showHealth writes a container's health into its task.
 func (s *Service) showHealth(ctx context.Context, ids []string, name, found string) {
-	_, err := s.tasks.Update(ctx, func(t *taskRecord) error {
-		if c := t.containerOf(name); c != nil && aws.Val(c.HealthStatus) != found {
+	_, err := s.tasks.Update(ctx, func(t *record.Task) error {
+		if c := t.Container(name); c != nil && aws.Val(c.HealthStatus) != found {
 			c.HealthStatus = &found
 		}
 		return nil

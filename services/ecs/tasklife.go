@@ -12,6 +12,7 @@ import (
 	"minato/dataplane/container"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 )
 
 // observation is what is seen of a task's containers.
@@ -22,7 +23,7 @@ type observation struct {
 
 // lifeOf is a task as its plan sees it. Of a definition that was deleted
 // meanwhile nothing is known; what runs runs on.
-func (s *Service) lifeOf(t *taskRecord, d *ecsapi.TaskDefinition, o *observation) *life.Task {
+func (s *Service) lifeOf(t *record.Task, d *ecsapi.TaskDefinition, o *observation) *life.Task {
 	x := &life.Task{
 		Status: aws.Val(t.LastStatus), Ending: t.Stop != nil, Interface: t.ENI != "", Ready: t.Ready, Logging: o.logging, StoppedAt: aws.Val(t.StoppedAt),
 	}
@@ -59,7 +60,7 @@ func containerNamed(d *ecsapi.TaskDefinition, name string) *ecsapi.ContainerDefi
 }
 
 // startContainers makes and starts containers; one that cannot start is noted.
-func (s *Service) startContainers(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, names []string) error {
+func (s *Service) startContainers(ctx context.Context, t *record.Task, d *record.TaskDefinition, names []string) error {
 	for _, name := range names {
 		spec, err := s.containerOf(ctx, t, d, name)
 		if err != nil {
@@ -81,17 +82,17 @@ func (s *Service) startContainers(ctx context.Context, t *taskRecord, d *taskDef
 }
 
 // restartContainers starts containers again that have ended.
-func (s *Service) restartContainers(ctx context.Context, t *taskRecord, names []string) error {
+func (s *Service) restartContainers(ctx context.Context, t *record.Task, names []string) error {
 	for _, name := range names {
 		s.Log.Info("a container is started again", "task", t.ID, "container", name)
-		err := s.change(ctx, t, func(t *taskRecord) {
-			c := t.containerOf(name)
+		err := s.change(ctx, t, func(t *record.Task) {
+			c := t.Container(name)
 			c.HealthStatus, c.ExitCode, c.Reason = aws.Ptr(ecsapi.HealthStatusUnknown), nil, nil
 		})
 		if err != nil {
 			return err
 		}
-		err = s.Runtime.Restart(ctx, *t.containerOf(name).RuntimeId)
+		err = s.Runtime.Restart(ctx, *t.Container(name).RuntimeId)
 		if err := s.noteStart(ctx, t, name, "failed to create new container runtime task: ", err); err != nil {
 			return err
 		}
@@ -101,7 +102,7 @@ func (s *Service) restartContainers(ctx context.Context, t *taskRecord, names []
 
 // noteStart writes down that a container cannot be started, if that is its own
 // fault.
-func (s *Service) noteStart(ctx context.Context, t *taskRecord, name, what string, err error) error {
+func (s *Service) noteStart(ctx context.Context, t *record.Task, name, what string, err error) error {
 	if !errors.Is(err, container.ErrStart) {
 		return err
 	}
@@ -110,13 +111,13 @@ func (s *Service) noteStart(ctx context.Context, t *taskRecord, name, what strin
 }
 
 // neverStarts notes that a container was not started and will not be.
-func (s *Service) neverStarts(ctx context.Context, t *taskRecord, name, reason string, exitCode *int32) error {
-	return s.change(ctx, t, func(t *taskRecord) {
+func (s *Service) neverStarts(ctx context.Context, t *record.Task, name, reason string, exitCode *int32) error {
+	return s.change(ctx, t, func(t *record.Task) {
 		if t.Failed == nil {
 			t.Failed = map[string]string{}
 		}
 		t.Failed[name] = reason
-		c := t.containerOf(name)
-		c.LastStatus, c.Reason, c.ExitCode = aws.Ptr(taskStopped), &reason, exitCode
+		c := t.Container(name)
+		c.LastStatus, c.Reason, c.ExitCode = aws.Ptr(life.Stopped), &reason, exitCode
 	})
 }

@@ -8,6 +8,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/awslogs"
+	"minato/services/ecs/record"
 )
 
 // logPause is the wait after logs could not be delivered, growing to the second.
@@ -30,17 +31,9 @@ func logOptions(d *ecsapi.TaskDefinition, name string) map[string]string {
 	return nil
 }
 
-// logStream is a container's log stream: prefix/container/task.
-func logStream(t *taskRecord, options map[string]string, name string) string {
-	if prefix := options[awslogs.OptionStreamPrefix]; prefix != "" {
-		return prefix + "/" + name + "/" + t.ID
-	}
-	return *t.containerOf(name).RuntimeId
-}
-
 // makeLogStreams makes the log streams of all containers as the execution role:
 // a task whose logs have nowhere to go does not start.
-func (s *Service) makeLogStreams(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) error {
+func (s *Service) makeLogStreams(ctx context.Context, t *record.Task, d *record.TaskDefinition) error {
 	for i := range d.ContainerDefinitions {
 		name := *d.ContainerDefinitions[i].Name
 		given := logOptions(&d.TaskDefinition, name)
@@ -51,11 +44,11 @@ func (s *Service) makeLogStreams(ctx context.Context, t *taskRecord, d *taskDefi
 		if err != nil {
 			return failure(err, "%s", awslogs.Refused(err))
 		}
-		asRole, err := s.asRole(ctx, t, t.executionRole(d))
+		asRole, err := s.asRole(ctx, t, t.ExecutionRole(d))
 		if err != nil {
 			return err
 		}
-		if err := options.Prepare(asRole, s.Logs, logStream(t, given, name)); err != nil {
+		if err := options.Prepare(asRole, s.Logs, t.LogStream(given, name)); err != nil {
 			return failure(err, "%s", err)
 		}
 	}
@@ -64,9 +57,9 @@ func (s *Service) makeLogStreams(ctx context.Context, t *taskRecord, d *taskDefi
 
 // forwardLogs keeps a container's log on its way to CloudWatch Logs; it reports
 // whether there is more to deliver.
-func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name string, status container.Status) bool {
+func (s *Service) forwardLogs(t *record.Task, d *record.TaskDefinition, name string, status container.Status) bool {
 	given := logOptions(&d.TaskDefinition, name)
-	id := *t.containerOf(name).RuntimeId
+	id := *t.Container(name).RuntimeId
 	s.mu.Lock()
 	done := s.logged[id] > status.Restarts
 	s.mu.Unlock()
@@ -77,15 +70,15 @@ func (s *Service) forwardLogs(t *taskRecord, d *taskDefinitionRecord, name strin
 	if err != nil {
 		return false // such a task did not start
 	}
-	task, role := *t, t.executionRole(d)
+	task, role := *t, t.ExecutionRole(d)
 	f := &awslogs.Forwarder{
-		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options.Group, Stream: logStream(t, given, name), Multiline: options.Multiline,
+		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options.Group, Stream: t.LogStream(given, name), Multiline: options.Multiline,
 		As: func(ctx context.Context) (context.Context, error) {
 			ctx, err := s.asRole(ctx, &task, role)
 			return options.In(ctx), err
 		},
 	}
-	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, f) }, func() { s.enqueue(taskReconciler, s.tasks.Key(task.ids()...)) })
+	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, f) }, func() { s.enqueue(taskReconciler, s.tasks.Key(task.IDs()...)) })
 	return true
 }
 

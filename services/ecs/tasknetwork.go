@@ -10,15 +10,13 @@ import (
 	ec2api "minato/aws/api/ec2"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 )
 
-// taskSubnet is where a task's interface is.
-type taskSubnet = rollout.Subnet
-
 // network checks the network configuration of a task or service, and returns it
 // with the places of its subnets, in an order that differs from call to call.
-func (s *Service) network(ctx context.Context, d *taskDefinitionRecord, in *ecsapi.NetworkConfiguration) (*ecsapi.AwsVpcConfiguration, []taskSubnet, error) {
+func (s *Service) network(ctx context.Context, d *record.TaskDefinition, in *ecsapi.NetworkConfiguration) (*ecsapi.AwsVpcConfiguration, []rollout.Subnet, error) {
 	if in == nil || in.AwsvpcConfiguration == nil {
 		if aws.Val(d.NetworkMode) == definition.Awsvpc {
 			return nil, nil, ecsapi.InvalidParameterException("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
@@ -39,9 +37,9 @@ func (s *Service) network(ctx context.Context, d *taskDefinitionRecord, in *ecsa
 	if err != nil {
 		return nil, nil, retrieving("subnet", vpc.Subnets, err)
 	}
-	var out []taskSubnet
+	var out []rollout.Subnet
 	for _, sub := range subnets.Subnets {
-		out = append(out, taskSubnet{ID: *sub.SubnetId, Zone: *sub.AvailabilityZone, VPC: *sub.VpcId, CIDR: aws.Val(sub.CidrBlock)})
+		out = append(out, rollout.Subnet{ID: *sub.SubnetId, Zone: *sub.AvailabilityZone, VPC: *sub.VpcId, CIDR: aws.Val(sub.CidrBlock)})
 		if out[0].VPC != *sub.VpcId {
 			return nil, nil, ecsapi.InvalidParameterException("The specified subnets are not in the same VPC.")
 		}
@@ -65,16 +63,16 @@ func (s *Service) network(ctx context.Context, d *taskDefinitionRecord, in *ecsa
 }
 
 // spread orders subnets so that zones take turns.
-func spread(subnets []taskSubnet) []taskSubnet {
+func spread(subnets []rollout.Subnet) []rollout.Subnet {
 	var zones []string
-	by := map[string][]taskSubnet{}
+	by := map[string][]rollout.Subnet{}
 	for _, sub := range subnets {
 		if by[sub.Zone] == nil {
 			zones = append(zones, sub.Zone)
 		}
 		by[sub.Zone] = append(by[sub.Zone], sub)
 	}
-	out := make([]taskSubnet, 0, len(subnets))
+	out := make([]rollout.Subnet, 0, len(subnets))
 	for i := 0; len(out) < len(subnets); i++ {
 		for _, z := range zones {
 			if i < len(by[z]) {
@@ -92,7 +90,7 @@ func retrieving(what string, ids []string, err error) error {
 }
 
 // createInterface makes a task's network interface, as ECS.
-func (s *Service) createInterface(ctx context.Context, t *taskRecord) (*ec2api.NetworkInterface, error) {
+func (s *Service) createInterface(ctx context.Context, t *record.Task) (*ec2api.NetworkInterface, error) {
 	asECS := own(ctx, t.Place)
 	// The description leads back from the interface, as on AWS: by it one that was
 	// made before a crash is found again.
@@ -114,7 +112,7 @@ func (s *Service) createInterface(ctx context.Context, t *taskRecord) (*ec2api.N
 }
 
 // assignPublicIP gives a task's interface a public address if it is to have one.
-func (s *Service) assignPublicIP(ctx context.Context, t *taskRecord) error {
+func (s *Service) assignPublicIP(ctx context.Context, t *record.Task) error {
 	if aws.Val(t.VPC.AssignPublicIp) != ecsapi.AssignPublicIpEnabled {
 		return nil
 	}
@@ -125,7 +123,7 @@ func (s *Service) assignPublicIP(ctx context.Context, t *taskRecord) error {
 }
 
 // deleteInterface removes a task's network interface.
-func (s *Service) deleteInterface(ctx context.Context, t *taskRecord) error {
+func (s *Service) deleteInterface(ctx context.Context, t *record.Task) error {
 	_, err := s.EC2.DeleteNetworkInterface(own(ctx, t.Place), &ec2api.DeleteNetworkInterfaceInput{NetworkInterfaceId: &t.ENI})
 	if aws.IsCode(err, "InvalidNetworkInterfaceID.NotFound") {
 		return nil
@@ -134,22 +132,4 @@ func (s *Service) deleteInterface(ctx context.Context, t *taskRecord) error {
 		return fmt.Errorf("network interface %s: %w", t.ENI, err)
 	}
 	return nil
-}
-
-// attach shows a task's interface in its attachment and containers.
-func (t *taskRecord) attach(eni *ec2api.NetworkInterface) {
-	t.ENI = *eni.NetworkInterfaceId
-	a := &t.Attachments[0]
-	a.Status = aws.Ptr("ATTACHED")
-	a.Details = []ecsapi.KeyValuePair{
-		{Name: aws.Ptr("subnetId"), Value: eni.SubnetId},
-		{Name: aws.Ptr("networkInterfaceId"), Value: eni.NetworkInterfaceId},
-		{Name: aws.Ptr("macAddress"), Value: eni.MacAddress},
-		{Name: aws.Ptr("privateDnsName"), Value: eni.PrivateDnsName},
-		{Name: aws.Ptr("privateIPv4Address"), Value: eni.PrivateIpAddress},
-	}
-	t.Address = aws.Val(eni.PrivateIpAddress)
-	for i := range t.Containers {
-		t.Containers[i].NetworkInterfaces = []ecsapi.NetworkInterface{{AttachmentId: a.Id, PrivateIpv4Address: eni.PrivateIpAddress}}
-	}
 }

@@ -8,23 +8,8 @@ import (
 	stsapi "minato/aws/api/sts"
 	"minato/aws/arn"
 	"minato/aws/identity"
+	"minato/services/ecs/record"
 )
-
-// taskRole is the role of the task's own programs, "" for none.
-func (t *taskRecord) taskRole(d *taskDefinitionRecord) string {
-	if t.Overrides != nil && t.Overrides.TaskRoleArn != nil {
-		return *t.Overrides.TaskRoleArn
-	}
-	return aws.Val(d.TaskRoleArn)
-}
-
-// executionRole is the role under which images and logs are got and sent.
-func (t *taskRecord) executionRole(d *taskDefinitionRecord) string {
-	if t.Overrides != nil && t.Overrides.ExecutionRoleArn != nil {
-		return *t.Overrides.ExecutionRoleArn
-	}
-	return aws.Val(d.ExecutionRoleArn)
-}
 
 // roleSession is a session of a role for a task.
 type roleSession struct {
@@ -37,7 +22,7 @@ type roleSession struct {
 const sessionMargin = 15 * time.Minute
 
 // session returns a task's session of a role, made or renewed if need be.
-func (s *Service) session(ctx context.Context, t *taskRecord, role string) (*roleSession, error) {
+func (s *Service) session(ctx context.Context, t *record.Task, role string) (*roleSession, error) {
 	key := t.ID + " " + role
 	now := s.Clock.Now()
 	s.mu.Lock()
@@ -66,7 +51,7 @@ func (s *Service) session(ctx context.Context, t *taskRecord, role string) (*rol
 }
 
 // asRole is ctx with the identity of a task's session of a role.
-func (s *Service) asRole(ctx context.Context, t *taskRecord, role string) (context.Context, error) {
+func (s *Service) asRole(ctx context.Context, t *record.Task, role string) (context.Context, error) {
 	session, err := s.session(ctx, t, role)
 	if err != nil {
 		return nil, err
@@ -75,12 +60,12 @@ func (s *Service) asRole(ctx context.Context, t *taskRecord, role string) (conte
 }
 
 // forgetTask lets go of what is remembered of a task besides its record.
-func (s *Service) forgetTask(t *taskRecord) {
+func (s *Service) forgetTask(t *record.Task) {
 	s.held.Drop(t.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key := range s.sessions {
-		if key[:taskIDLength] == t.ID {
+		if key[:record.TaskIDLength] == t.ID {
 			delete(s.sessions, key)
 		}
 	}

@@ -8,16 +8,17 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
 	"minato/services/ecs/envfile"
+	"minato/services/ecs/record"
 	"minato/services/ecs/secrets"
 )
 
 // secretsFor gets values for a task as its execution role, by the task's own
 // route.
-func (s *Service) secretsFor(t *taskRecord, d *taskDefinitionRecord) *secrets.Resolver {
+func (s *Service) secretsFor(t *record.Task, d *record.TaskDefinition) *secrets.Resolver {
 	return &secrets.Resolver{
 		Secrets: s.Secrets, Parameters: s.Parameters,
 		As: func(ctx context.Context, region string) (context.Context, error) {
-			role := t.executionRole(d)
+			role := t.ExecutionRole(d)
 			if role == "" {
 				return nil, failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: no execution role was given for this task")
 			}
@@ -41,7 +42,7 @@ func (s *Service) filesFor(from *secrets.Resolver) *envfile.Resolver {
 // environmentOf is what the secrets of a task's containers are, and what is in
 // their environment files. It is kept in
 // memory until the containers were made, and got anew when it is not there.
-func (s *Service) environmentOf(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (secrets.Environment, error) {
+func (s *Service) environmentOf(ctx context.Context, t *record.Task, d *record.TaskDefinition, from *secrets.Resolver) (secrets.Environment, error) {
 	if !secrets.Wanted(d.ContainerDefinitions) && !envfile.Wanted(d.ContainerDefinitions) {
 		return nil, nil
 	}
@@ -56,7 +57,7 @@ func (s *Service) environmentOf(ctx context.Context, t *taskRecord, d *taskDefin
 		return nil, secretFailure(err)
 	}
 	err = s.filesFor(from).Add(ctx, d.ContainerDefinitions, e, func(name string) []string {
-		return s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.containerOf(name)).Env
+		return s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.Container(name)).Env
 	})
 	if err != nil {
 		return nil, secretFailure(err)

@@ -18,6 +18,8 @@ import (
 	ssmapi "minato/aws/api/ssm"
 	"minato/aws/identity"
 	"minato/dataplane/container"
+	"minato/services/ecs/life"
+	"minato/services/ecs/record"
 	"minato/services/ecs/secrets"
 	"minato/store"
 )
@@ -83,7 +85,7 @@ func TestEnvironmentFiles(t *testing.T) {
 	in := secretDefinition(dbSecret + ":password::")
 	in.ContainerDefinitions[0].Environment = []ecsapi.KeyValuePair{{Name: aws.Ptr("MODE"), Value: aws.Ptr("definition")}}
 	in.ContainerDefinitions[0].EnvironmentFiles = []ecsapi.EnvironmentFile{{Type: aws.Ptr("s3"), Value: aws.Ptr("arn:aws:s3:::config/chat.env")}}
-	task := q.until(q.run(in), taskRunning)
+	task := q.until(q.run(in), life.Running)
 	spec, _ := q.runtime.Container(*task.Containers[0].RuntimeId)
 	for want, there := range map[string]bool{"COLOUR=blue": true, "MODE=definition": true, "MODE=file": false, "DB_PASS=s3cret-value": true, "DB_PASS=file": false} {
 		if slices.Contains(spec.Env, want) != there {
@@ -94,7 +96,7 @@ func TestEnvironmentFiles(t *testing.T) {
 		t.Errorf("asked as %v", q.vault.as)
 	}
 	in.ContainerDefinitions[0].EnvironmentFiles[0].Value = aws.Ptr("arn:aws:s3:::config/none.env")
-	stopped := q.until(q.run(in), taskStopped)
+	stopped := q.until(q.run(in), life.Stopped)
 	if want := "ResourceInitializationError: failed to download env files: file download command: non empty error stream: NoSuchKey: The specified key does not exist. status code: 404, request id: "; !strings.HasPrefix(aws.Val(stopped.StoppedReason), want) {
 		t.Errorf("stopped: %s", aws.Val(stopped.StoppedReason))
 	}
@@ -116,7 +118,7 @@ func secretDefinition(from ...string) *ecsapi.RegisterTaskDefinitionInput {
 func TestTaskSecrets(t *testing.T) {
 	q := newQuay(t)
 	v := q.vault
-	task := q.until(q.run(secretDefinition(dbSecret+":password::", "/chat/host")), taskRunning)
+	task := q.until(q.run(secretDefinition(dbSecret+":password::", "/chat/host")), life.Running)
 	spec, _ := q.runtime.Container(*task.Containers[0].RuntimeId)
 	if !slices.Contains(spec.Env, "DB_PASS=s3cret-value") || !slices.Contains(spec.Env, "DB_HOST=secret-host") {
 		t.Errorf("the environment is %q", spec.Env)
@@ -137,7 +139,7 @@ func TestTaskSecrets(t *testing.T) {
 	}
 }
 
-func (q *quay) idOf(t *ecsapi.Task) string { return (*t.TaskArn)[len(*t.TaskArn)-taskIDLength:] }
+func (q *quay) idOf(t *ecsapi.Task) string { return (*t.TaskArn)[len(*t.TaskArn)-record.TaskIDLength:] }
 
 func TestTaskSecretFailures(t *testing.T) {
 	const prefix = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
@@ -157,7 +159,7 @@ func TestTaskSecretFailures(t *testing.T) {
 			if c.away {
 				q.runtime.DialFunc = func(context.Context, string, string) (net.Conn, error) { return nil, os.ErrDeadlineExceeded }
 			}
-			task := q.until(q.run(secretDefinition(c.from)), taskStopped)
+			task := q.until(q.run(secretDefinition(c.from)), life.Stopped)
 			if *task.StoppedReason != c.want || *task.StopCode != ecsapi.TaskStopCodeTaskFailedToStart {
 				t.Errorf("got  %s\nwant %s", *task.StoppedReason, c.want)
 			}
@@ -183,7 +185,7 @@ func TestTaskSecretsAfterRestart(t *testing.T) {
 	var one string
 	for end := time.Now().Add(settlingTime); one == "" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		for _, c := range q.task(arn).Containers {
-			if *c.Name == "first" && aws.Val(c.LastStatus) == taskRunning {
+			if *c.Name == "first" && aws.Val(c.LastStatus) == life.Running {
 				one = *c.RuntimeId
 			}
 		}
@@ -192,7 +194,7 @@ func TestTaskSecretsAfterRestart(t *testing.T) {
 	q.vault.values[dbSecret] = `{"password":"rotated"}`
 	q.start()
 	q.must(q.runtime.End(one, container.Status{}))
-	task := q.until(arn, taskRunning)
+	task := q.until(arn, life.Running)
 	for _, c := range task.Containers {
 		if spec, _ := q.runtime.Container(*c.RuntimeId); *c.Name == "chat" && !slices.Contains(spec.Env, "DB_PASS=rotated") {
 			t.Errorf("the environment is %q", spec.Env)
@@ -207,12 +209,12 @@ func TestPrivateRegistry(t *testing.T) {
 	d := chatDefinition("sleep")
 	d.ContainerDefinitions[0].Image = aws.Ptr("registry.example/private")
 	d.ContainerDefinitions[0].RepositoryCredentials = &ecsapi.RepositoryCredentials{CredentialsParameter: aws.Ptr(hubSecret)}
-	q.until(q.run(d), taskRunning)
+	q.until(q.run(d), life.Running)
 	if l := q.abroad.login; l == nil || *l != (secrets.Login{User: "me", Password: "registry-pass"}) {
 		t.Errorf("asked with %v", l)
 	}
 	*d.ContainerDefinitions[0].RepositoryCredentials.CredentialsParameter += "x"
-	task := q.until(q.run(d), taskStopped)
+	task := q.until(q.run(d), life.Stopped)
 	if !strings.Contains(*task.StoppedReason, "unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret "+hubSecret+"x from secrets manager: ResourceNotFoundException") {
 		t.Errorf("%s", *task.StoppedReason)
 	}

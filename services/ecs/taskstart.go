@@ -12,13 +12,14 @@ import (
 	"minato/dataplane/container"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/pull"
+	"minato/services/ecs/record"
 	"minato/services/ecs/secrets"
 )
 
 // prepare gets ready what the containers need: images, log streams, the group.
-func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionRecord) error {
+func (s *Service) prepare(ctx context.Context, t *record.Task, d *record.TaskDefinition) error {
 	if t.PullStartedAt == nil {
-		if err := s.change(ctx, t, func(t *taskRecord) { t.PullStartedAt = s.now() }); err != nil {
+		if err := s.change(ctx, t, func(t *record.Task) { t.PullStartedAt = s.now() }); err != nil {
 			return err
 		}
 	}
@@ -28,7 +29,7 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	if err := s.Runtime.EnsureGroup(ctx, s.specOf(t, d).ContainerGroup()); err != nil {
 		return err
 	}
-	if role := t.taskRole(d); role != "" {
+	if role := t.TaskRole(d); role != "" {
 		if _, err := s.session(ctx, t, role); err != nil {
 			return err
 		}
@@ -47,7 +48,7 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 	if err := s.makeLogStreams(ctx, t, d); err != nil {
 		return err
 	}
-	return s.change(ctx, t, func(t *taskRecord) {
+	return s.change(ctx, t, func(t *record.Task) {
 		t.Ready, t.PullStoppedAt = true, s.now()
 		for i := range t.Containers {
 			name := *t.Containers[i].Name
@@ -68,7 +69,7 @@ func (s *Service) prepare(ctx context.Context, t *taskRecord, d *taskDefinitionR
 
 // supported refuses what a task definition may ask for on AWS and minato does
 // not do, before anything runs without it.
-func supported(d *taskDefinitionRecord) error {
+func supported(d *record.TaskDefinition) error {
 	for _, v := range d.Volumes {
 		if _, asked := aws.Asked(v, "FsxWindowsFileServerVolumeConfiguration", "DockerVolumeConfiguration", "S3filesVolumeConfiguration", "ConfiguredAtLaunch"); asked {
 			return failure(nil, "ResourceInitializationError: the volume %s: not served by minato", aws.Val(v.Name))
@@ -102,7 +103,7 @@ func supported(d *taskDefinitionRecord) error {
 
 // pull gets the images of all containers and returns them by container.
 // Logins of private registries come from secrets.
-func (s *Service) pull(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, from *secrets.Resolver) (map[string]container.Image, error) {
+func (s *Service) pull(ctx context.Context, t *record.Task, d *record.TaskDefinition, from *secrets.Resolver) (map[string]container.Image, error) {
 	images := map[string]container.Image{}
 	byRef := map[string]container.Image{}
 	reached := false

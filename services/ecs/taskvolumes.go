@@ -11,6 +11,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/record"
 	"minato/services/ecs/storage"
 )
 
@@ -22,7 +23,7 @@ func efsFailure(cause string) string {
 // mountFileSystems makes the EFS file systems of a task definition be there. A
 // file system begins empty, when it is first named; a directory in it must have
 // been made by somebody, as on AWS.
-func (s *Service) mountFileSystems(d *taskDefinitionRecord) error {
+func (s *Service) mountFileSystems(d *record.TaskDefinition) error {
 	for _, v := range d.Volumes {
 		e := v.EfsVolumeConfiguration
 		if e == nil {
@@ -54,14 +55,14 @@ func (s *Service) mountFileSystems(d *taskDefinitionRecord) error {
 }
 
 // watchStorage holds a task to its ephemeral storage while it runs.
-func (s *Service) watchStorage(t *taskRecord) {
-	group, ids := t.group(), t.ids()
+func (s *Service) watchStorage(t *record.Task) {
+	group, ids := t.RuntimeGroup(), t.IDs()
 	w := &storage.Watcher{
 		Layers: func(ctx context.Context) (int64, error) { return s.Runtime.Written(ctx, group) },
 		Dir:    filepath.Join(s.VolumesDir, t.ID), Limit: int64(aws.Val(t.EphemeralStorage.SizeInGiB)) << 30, Clock: s.Clock,
 		Full: func(ctx context.Context, reason string) {
-			_, err := s.tasks.Update(ctx, func(t *taskRecord) error {
-				t.end(stopRequest{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: reason, At: *s.now()})
+			_, err := s.tasks.Update(ctx, func(t *record.Task) error {
+				t.End(record.Stop{Code: ecsapi.TaskStopCodeEssentialContainerExited, Reason: reason, At: *s.now()})
 				return nil
 			}, ids...)
 			if err != nil && ctx.Err() == nil {
@@ -74,7 +75,7 @@ func (s *Service) watchStorage(t *taskRecord) {
 
 // makeSources makes the containers that a container takes volumes from: their
 // images fill them.
-func (s *Service) makeSources(ctx context.Context, t *taskRecord, d *taskDefinitionRecord, name string) error {
+func (s *Service) makeSources(ctx context.Context, t *record.Task, d *record.TaskDefinition, name string) error {
 	for _, from := range containerNamed(&d.TaskDefinition, name).VolumesFrom {
 		c, err := s.containerOf(ctx, t, d, aws.Val(from.SourceContainer))
 		if err == nil {
