@@ -6,6 +6,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/listing"
 	"minato/services/ecs/record"
 	"minato/services/ecs/serviceconfig"
 )
@@ -38,7 +39,7 @@ func (s *Service) DescribeCapacityProviders(ctx context.Context, in *ecsapi.Desc
 			out.Failures = append(out.Failures, ecsapi.Failure{Arn: aws.Ptr(p.Of("ecs", "capacity-provider/"+name)), Reason: aws.Ptr("MISSING")})
 		}
 	}
-	names, next, err := page(names, in.NextToken, in.MaxResults)
+	names, next, err := listing.Page(names, in.NextToken, in.MaxResults, listing.Most)
 	for _, name := range names {
 		out.CapacityProviders = append(out.CapacityProviders, ecsapi.CapacityProvider{
 			Name: &name, CapacityProviderArn: aws.Ptr(p.Of("ecs", "capacity-provider/"+name)), Type: &name, Status: aws.Ptr(ecsapi.CapacityProviderStatusActive),

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -9,8 +10,12 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
+	"minato/services/ecs/listing"
 	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
+	"minato/services/ecs/serviceconfig"
+	"minato/services/ecs/tag"
+	"minato/services/ecs/view"
 	"minato/store"
 )
 
@@ -61,6 +66,11 @@ func checkCapacity(providers []string, strategy []ecsapi.CapacityProviderStrateg
 	return nil
 }
 
+// checkStrategy refuses a strategy that tasks of a cluster cannot have.
+func checkStrategy(cluster *record.Cluster, strategy []ecsapi.CapacityProviderStrategyItem) error {
+	return cmp.Or(checkCapacity(nil, strategy), serviceconfig.Strategy(cluster.CapacityProviders, strategy))
+}
+
 // CreateCluster makes a cluster; one that is there is returned as it is.
 func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInput) (*ecsapi.CreateClusterOutput, error) {
 	name := defaultCluster
@@ -76,10 +86,11 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 	if err := exec.CheckConfiguration(in.Configuration); err != nil {
 		return nil, err
 	}
-	if err := checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+	if err := cmp.Or(checkSettings(in.Settings), checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy),
+		serviceconfig.Strategy(in.CapacityProviders, in.DefaultCapacityProviderStrategy)); err != nil {
 		return nil, err
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := tag.Check(in.Tags); err != nil {
 		return nil, err
 	}
 	p := at(ctx)
@@ -109,6 +120,16 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 
 func notIdentifier(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+// checkSettings refuses what Container Insights cannot be.
+func checkSettings(settings []ecsapi.ClusterSetting) error {
+	for _, c := range settings {
+		if v := aws.Val(c.Value); !slices.Contains([]string{"enabled", "disabled", "enhanced"}, v) {
+			return invalid("Invalid setting value '%s' for %s. Valid values are: enabled, disabled, enhanced.", v, aws.Val(c.Name))
+		}
+	}
+	return nil
 }
 
 // clusterSettings are the settings with those that change.
@@ -150,17 +171,31 @@ func (s *Service) shownCluster(ctx context.Context, rec record.Cluster, include 
 			*c.PendingTasksCount++
 		}
 	}
-	n, err := s.activeServices(ctx, *c.ClusterName)
+	p := at(ctx)
+	services, err := s.services().List(ctx, p.Account, p.Region, *c.ClusterName)
 	if err != nil {
 		return nil, err
 	}
-	c.ActiveServicesCount = aws.Ptr(int32(n))
+	var shown []*ecsapi.Service
+	for i := range services {
+		shown = append(shown, &services[i].Service)
+		if aws.Val(services[i].Status) != statusInactive {
+			*c.ActiveServicesCount++
+		}
+	}
+	if slices.Contains(include, ecsapi.ClusterFieldStatistics) {
+		c.Statistics = view.Statistics(*c.RunningTasksCount, *c.PendingTasksCount, shown)
+	}
+	view.Cluster(&c)
 	return &c, nil
 }
 
 // DescribeClusters shows clusters.
 func (s *Service) DescribeClusters(ctx context.Context, in *ecsapi.DescribeClustersInput) (*ecsapi.DescribeClustersOutput, error) {
 	asked := in.Clusters
+	if len(asked) > listing.Most {
+		return nil, invalid("Clusters can not have more than %d elements.", listing.Most)
+	}
 	if len(asked) == 0 {
 		asked = []string{defaultCluster}
 	}
@@ -201,7 +236,7 @@ func (s *Service) ListClusters(ctx context.Context, in *ecsapi.ListClustersInput
 			arns = append(arns, *c.ClusterArn)
 		}
 	}
-	arns, next, err := page(arns, in.NextToken, in.MaxResults)
+	arns, next, err := listing.Page(arns, in.NextToken, in.MaxResults, listing.Most)
 	return &ecsapi.ListClustersOutput{ClusterArns: arns, NextToken: next}, err
 }
 
@@ -210,7 +245,7 @@ func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInp
 	if in.ServiceConnectDefaults != nil {
 		return nil, notServed("Service Connect")
 	}
-	if err := exec.CheckConfiguration(in.Configuration); err != nil {
+	if err := cmp.Or(checkSettings(in.Settings), exec.CheckConfiguration(in.Configuration)); err != nil {
 		return nil, err
 	}
 	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) {
@@ -224,6 +259,9 @@ func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInp
 
 // UpdateClusterSettings changes a cluster's settings.
 func (s *Service) UpdateClusterSettings(ctx context.Context, in *ecsapi.UpdateClusterSettingsInput) (*ecsapi.UpdateClusterSettingsOutput, error) {
+	if err := checkSettings(in.Settings); err != nil {
+		return nil, err
+	}
 	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) { c.Settings = clusterSettings(c.Settings, in.Settings) })
 	return &ecsapi.UpdateClusterSettingsOutput{Cluster: c}, err
 }

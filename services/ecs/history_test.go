@@ -256,6 +256,7 @@ func TestStopServiceDeployment(t *testing.T) {
 // What an update changes, and whether a deployment begins with it.
 func TestUpdates(t *testing.T) {
 	y := newYard(t)
+	y.must(second(y.ecs.PutClusterCapacityProviders(y.ctx, &ecsapi.PutClusterCapacityProvidersInput{Cluster: aws.Ptr("chat"), CapacityProviders: []string{"FARGATE_SPOT"}})))
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	y.stable()
 	other := &ecsapi.NetworkConfiguration{AwsvpcConfiguration: &ecsapi.AwsVpcConfiguration{Subnets: []string{"subnet-a"}}}
@@ -426,6 +427,24 @@ func TestCapacityProviders(t *testing.T) {
 	if s := y.stable(); *s.CapacityProviderStrategy[0].CapacityProvider != "FARGATE_SPOT" {
 		t.Errorf("%+v", s)
 	}
+	run := &ecsapi.RunTaskInput{
+		Cluster: aws.Ptr("chat"), TaskDefinition: in.TaskDefinition, NetworkConfiguration: in.NetworkConfiguration, Count: aws.Ptr[int32](8),
+		CapacityProviderStrategy: []ecsapi.CapacityProviderStrategyItem{
+			{CapacityProvider: aws.Ptr("FARGATE"), Base: aws.Ptr[int32](2), Weight: aws.Ptr[int32](1)}, {CapacityProvider: aws.Ptr("FARGATE_SPOT"), Weight: aws.Ptr[int32](2)},
+		},
+	}
+	ran, err := y.ecs.RunTask(y.ctx, run)
+	y.must(err)
+	where := map[string]int{}
+	for i := range ran.Tasks {
+		where[*ran.Tasks[i].CapacityProviderName]++
+	}
+	if where["FARGATE"] != 4 || where["FARGATE_SPOT"] != 4 {
+		t.Errorf("2 of 8, then 1 for each 2: %v", where)
+	}
+	y.must(put([]string{"FARGATE_SPOT"}, one("FARGATE_SPOT", 1)))
+	fails(t, second(y.ecs.RunTask(y.ctx, run)), "InvalidParameterException", "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.")
+	y.must(put([]string{"FARGATE", "FARGATE_SPOT"}, one("FARGATE_SPOT", 1)))
 	fails(t, put([]string{"FARGATE"}, nil), "ResourceInUseException", "The specified capacity provider is in use and cannot be removed.")
 	fails(t, put([]string{"mine"}, nil), "InvalidParameterException", "The specified capacity provider 'mine' was not found. Specify a valid name or ARN and try again.")
 	out, err := y.ecs.DescribeCapacityProviders(y.ctx, &ecsapi.DescribeCapacityProvidersInput{CapacityProviders: []string{"FARGATE", "mine"}})

@@ -23,6 +23,7 @@ import (
 	"minato/internal/clock"
 	"minato/services/ecs/envfile"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/instances"
 	"minato/services/ecs/metrics"
 	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
@@ -90,6 +91,7 @@ type Deps struct {
 // Service implements ecsapi.API.
 type Service struct {
 	Deps
+	instances.None // container instances: there are none
 
 	clusters    store.Table[record.Cluster]
 	definitions store.Table[record.TaskDefinition]
@@ -135,6 +137,10 @@ func New(d Deps) *Service {
 		busy:        map[string]bool{},
 		logged:      map[string]int{},
 		sessions:    map[string]*roleSession{},
+	}
+	s.None.Active = func(ctx context.Context, cluster *string) error {
+		_, err := s.cluster(ctx, cluster)
+		return err
 	}
 	s.bgCtx, s.bgCancel = context.WithCancel(context.Background())
 	return s

@@ -12,6 +12,7 @@ import (
 	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 	"minato/services/ecs/serviceconfig"
+	"minato/services/ecs/tag"
 	"minato/store"
 )
 
@@ -71,7 +72,7 @@ func (s *Service) newService(ctx context.Context, cluster *record.Cluster, in *e
 	if err := serviceconfig.Create(in); err != nil {
 		return fail(err)
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := tag.Check(in.Tags); err != nil {
 		return fail(err)
 	}
 	configuration, err := serviceconfig.Deployment(nil, in.DeploymentConfiguration, serviceconfig.Daemon(in.SchedulingStrategy))
@@ -153,15 +154,12 @@ func (s *Service) place(rec *rollout.Service, cluster *record.Cluster, d *record
 		return err
 	}
 	rec.PlatformFamily = aws.Ptr("Linux")
-	provider, err := s.capacity(cluster, d, in.LaunchType, in.CapacityProviderStrategy)
+	strategy, err := s.capacity(cluster, d, in.LaunchType, in.CapacityProviderStrategy)
 	if err != nil {
 		return err
 	}
-	if provider != "" {
-		rec.LaunchType, rec.CapacityProviderStrategy = nil, in.CapacityProviderStrategy
-		if len(in.CapacityProviderStrategy) == 0 {
-			rec.CapacityProviderStrategy = cluster.DefaultCapacityProviderStrategy
-		}
+	if len(strategy) > 0 {
+		rec.LaunchType, rec.CapacityProviderStrategy = nil, strategy
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
+	"minato/services/ecs/listing"
 	"minato/services/ecs/rollout"
 	"minato/store"
 )
@@ -93,6 +94,10 @@ func (c *shownServices) get(ctx context.Context, s *Service, key string) (ecsapi
 	return c.m[key].service, true, nil
 }
 
+// listedServices is how many ARNs ListServices answers with unless told; other
+// lists have a hundred.
+const listedServices = 10
+
 // ListServices lists the ARNs of a cluster's services that are not gone.
 func (s *Service) ListServices(ctx context.Context, in *ecsapi.ListServicesInput) (*ecsapi.ListServicesOutput, error) {
 	c, err := s.cluster(ctx, in.Cluster)
@@ -115,7 +120,7 @@ func (s *Service) ListServices(ctx context.Context, in *ecsapi.ListServicesInput
 		arns = append(arns, aws.Val(r.ServiceArn))
 	}
 	out := &ecsapi.ListServicesOutput{}
-	out.ServiceArns, out.NextToken, err = page(arns, in.NextToken, in.MaxResults)
+	out.ServiceArns, out.NextToken, err = listing.Page(arns, in.NextToken, in.MaxResults, listedServices)
 	return out, err
 }
 

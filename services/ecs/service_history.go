@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
+	"minato/services/ecs/listing"
 	"minato/services/ecs/revision"
 	"minato/services/ecs/rollout"
 	"minato/store"
@@ -148,7 +149,7 @@ func (s *Service) ListServiceDeployments(ctx context.Context, in *ecsapi.ListSer
 		arns = append(arns, *b.ServiceDeploymentArn)
 	}
 	out := &ecsapi.ListServiceDeploymentsOutput{ServiceDeployments: []ecsapi.ServiceDeploymentBrief{}}
-	arns, out.NextToken, err = page(arns, in.NextToken, in.MaxResults)
+	arns, out.NextToken, err = listing.Page(arns, in.NextToken, in.MaxResults, listing.Most)
 	for _, a := range arns {
 		out.ServiceDeployments = append(out.ServiceDeployments, briefs[a])
 	}

@@ -61,8 +61,14 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 	if err := serviceconfig.Update(&rec.Service, in); err != nil {
 		return nil, err
 	}
-	if err := checkCapacity(nil, in.CapacityProviderStrategy); err != nil {
-		return nil, err
+	if len(in.CapacityProviderStrategy) > 0 {
+		cluster, err := s.cluster(ctx, in.Cluster)
+		if err == nil {
+			err = checkStrategy(&cluster, in.CapacityProviderStrategy)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	// What EC2, ELB and ECR say is asked for once, on what was read; the
 	// transaction then applies the change to what is there.

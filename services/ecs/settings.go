@@ -1,8 +1,10 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -10,19 +12,22 @@ import (
 	"minato/aws/identity"
 )
 
-// accountSettings are the account settings and what they are unless set. The
-// long formats of ARNs have been the only ones since 2021.
-var accountSettings = []struct{ name, value string }{
-	{"awsvpcTrunking", "disabled"},
-	{"containerInsights", "disabled"},
-	{"containerInstanceLongArnFormat", "enabled"},
-	{"defaultLogDriverMode", "non-blocking"},
-	{"fargateFIPSMode", "disabled"},
-	{"fargateTaskRetirementWaitPeriod", "7"},
-	{"guardDutyActivate", "off"},
-	{"serviceLongArnFormat", "enabled"},
-	{"tagResourceAuthorization", "off"},
-	{"taskLongArnFormat", "enabled"},
+// setting is an account setting, what it is unless set, and what else it may be.
+type setting struct{ name, value, others string }
+
+// accountSettings are the account settings. The long formats of ARNs have been
+// the only ones since 2021.
+var accountSettings = []setting{
+	{"awsvpcTrunking", "disabled", "enabled"},
+	{"containerInsights", "disabled", "enabled enhanced"},
+	{"containerInstanceLongArnFormat", "enabled", ""},
+	{"defaultLogDriverMode", "non-blocking", "blocking"},
+	{"fargateFIPSMode", "disabled", "enabled"},
+	{"fargateTaskRetirementWaitPeriod", "7", "0 14"},
+	{"guardDutyActivate", "off", "on"},
+	{"serviceLongArnFormat", "enabled", ""},
+	{"tagResourceAuthorization", "off", "on"},
+	{"taskLongArnFormat", "enabled", ""},
 }
 
 // rootOf is the principal under which the account's default settings stand.
@@ -45,12 +50,29 @@ func (s *Service) PutAccountSettingDefault(ctx context.Context, in *ecsapi.PutAc
 }
 
 func (s *Service) putSetting(ctx context.Context, principal, name, value string) (*ecsapi.Setting, error) {
-	if !slices.ContainsFunc(accountSettings, func(a struct{ name, value string }) bool { return a.name == name }) {
+	i := slices.IndexFunc(accountSettings, func(a setting) bool { return a.name == name })
+	if i < 0 {
 		return nil, notServed("the account setting " + name)
+	}
+	if a := accountSettings[i]; value != a.value && !slices.Contains(strings.Fields(a.others), value) {
+		return nil, invalid("Invalid value '%s' for the account setting %s. Valid values are: %s.", value, name, strings.Join(append([]string{a.value}, strings.Fields(a.others)...), ", "))
 	}
 	p := at(ctx)
 	set := ecsapi.Setting{Name: &name, Value: &value, PrincipalArn: &principal, Type: aws.Ptr("user")}
 	return &set, s.settings.Put(ctx, set, p.Account, p.Region, principal, name)
+}
+
+// DeleteAccountSetting forgets what was set for the caller, or for the principal
+// named: the account's default holds again.
+func (s *Service) DeleteAccountSetting(ctx context.Context, in *ecsapi.DeleteAccountSettingInput) (*ecsapi.DeleteAccountSettingOutput, error) {
+	p, principal := at(ctx), cmp.Or(aws.Val(in.PrincipalArn), identity.From(ctx).PrincipalID)
+	set, found, err := s.settings.Get(ctx, p.Account, p.Region, principal, *in.Name)
+	if err == nil && found {
+		err = s.settings.Delete(ctx, p.Account, p.Region, principal, *in.Name)
+	} else {
+		set = ecsapi.Setting{Name: in.Name, PrincipalArn: &principal}
+	}
+	return &ecsapi.DeleteAccountSettingOutput{Setting: &set}, err
 }
 
 // ListAccountSettings lists what was set, or with effectiveSettings what holds.

@@ -3,51 +3,15 @@ package ecs
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
 	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
+	"minato/services/ecs/tag"
 	"minato/store"
 )
-
-const maxTags = 50
-
-// checkTags holds ECS's rules for tags.
-func checkTags(tags []ecsapi.Tag) error {
-	if len(tags) > maxTags {
-		return ecsapi.InvalidParameterException("Tags can not have more than %d elements.", maxTags)
-	}
-	seen := map[string]bool{}
-	for _, t := range tags {
-		key := aws.Val(t.Key)
-		switch {
-		case key == "":
-			return ecsapi.InvalidParameterException("Tag keys can not be null or empty.")
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return ecsapi.InvalidParameterException("Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @. Tag keys can not start with aws:.")
-		case seen[key]:
-			return ecsapi.InvalidParameterException("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		}
-		seen[key] = true
-	}
-	return nil
-}
-
-// mergeTags are the tags with those that change.
-func mergeTags(tags, change []ecsapi.Tag) []ecsapi.Tag {
-	out := slices.Clone(tags)
-	for _, c := range change {
-		if i := slices.IndexFunc(out, func(t ecsapi.Tag) bool { return aws.Val(t.Key) == aws.Val(c.Key) }); i >= 0 {
-			out[i] = c
-		} else {
-			out = append(out, c)
-		}
-	}
-	return out
-}
 
 // tagged is something that has tags: change is given where they are kept, and
 // returns false when the thing is not there.
@@ -106,12 +70,12 @@ func (s *Service) changeTags(ctx context.Context, text string, change func(tags 
 
 // TagResource adds tags.
 func (s *Service) TagResource(ctx context.Context, in *ecsapi.TagResourceInput) (*ecsapi.TagResourceOutput, error) {
-	if err := checkTags(in.Tags); err != nil {
+	if err := tag.Check(in.Tags); err != nil {
 		return nil, err
 	}
 	return &ecsapi.TagResourceOutput{}, s.changeTags(ctx, *in.ResourceArn, func(tags *[]ecsapi.Tag) error {
-		*tags = mergeTags(*tags, in.Tags)
-		return checkTags(*tags)
+		*tags = tag.Merge(*tags, in.Tags)
+		return tag.Count(*tags)
 	})
 }
 

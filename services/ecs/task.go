@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -9,11 +10,16 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/deploy"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
+	"minato/services/ecs/listing"
 	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
+	"minato/services/ecs/rollout"
 	"minato/services/ecs/serviceconfig"
+	"minato/services/ecs/tag"
+	"minato/services/ecs/view"
 	"minato/store"
 )
 
@@ -77,14 +83,14 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if count < 1 || count > 10 {
 		return nil, ecsapi.InvalidParameterException("Count must be between 1 and 10.")
 	}
-	provider, err := s.capacity(&cluster, &d, in.LaunchType, in.CapacityProviderStrategy)
+	strategy, err := s.capacity(&cluster, &d, in.LaunchType, in.CapacityProviderStrategy)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := serviceconfig.Platform(in.PlatformVersion); err != nil {
 		return nil, err
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := tag.Check(in.Tags); err != nil {
 		return nil, err
 	}
 	if err := definition.CheckOverrides(&d.TaskDefinition, in.Overrides); err != nil {
@@ -103,10 +109,10 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	}
 	tags := in.Tags
 	if aws.Val(in.PropagateTags) == ecsapi.PropagateTagsTaskDefinition {
-		tags = mergeTags(d.Tags, tags)
+		tags = tag.Merge(d.Tags, tags)
 	}
 	if aws.Val(in.EnableECSManagedTags) {
-		tags = mergeTags(tags, []ecsapi.Tag{{Key: aws.Ptr("aws:ecs:clusterName"), Value: cluster.ClusterName}})
+		tags = tag.Merge(tags, []ecsapi.Tag{{Key: aws.Ptr("aws:ecs:clusterName"), Value: cluster.ClusterName}})
 	}
 	group := "family:" + *d.Family
 	if in.Group != nil {
@@ -121,7 +127,10 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 		if out.Tasks, again, err = s.tasksOfToken(tx, at(ctx), token); err != nil || again {
 			return err
 		}
+		placed := map[string]int{}
 		for i := range int(count) {
+			provider := deploy.NextProvider(rollout.Shares(strategy), placed)
+			placed[provider]++
 			t := record.NewTask(at(ctx), record.Request{
 				ID: token.TaskID(i), Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[i%len(subnets)], Group: group,
 				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, Request: token.Request,
@@ -134,32 +143,32 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 		}
 		return nil
 	})
+	for i := range out.Tasks {
+		out.Tasks[i] = view.Task(out.Tasks[i])
+	}
 	return out, err
 }
 
-// capacity decides where tasks run: the name of a capacity provider, or "" for
-// the launch type FARGATE.
-func (s *Service) capacity(cluster *record.Cluster, d *record.TaskDefinition, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) (string, error) {
+// capacity decides where tasks run: the strategy that says it, or none for the
+// launch type FARGATE.
+func (s *Service) capacity(cluster *record.Cluster, d *record.TaskDefinition, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) ([]ecsapi.CapacityProviderStrategyItem, error) {
 	if launchType != nil && len(strategy) > 0 {
-		return "", ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+		return nil, ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 	}
-	if err := checkCapacity(nil, strategy); err != nil {
-		return "", err
+	if err := checkStrategy(cluster, strategy); err != nil {
+		return nil, err
 	}
 	if launchType == nil && len(strategy) == 0 {
 		strategy = cluster.DefaultCapacityProviderStrategy
 	}
 	if len(strategy) == 0 && aws.Val(launchType) != ecsapi.LaunchTypeFargate {
 		// EC2 is the default; EXTERNAL finds no instances either.
-		return "", ecsapi.InvalidParameterException("No Container Instances were found in your cluster.")
+		return nil, ecsapi.InvalidParameterException("No Container Instances were found in your cluster.")
 	}
 	if !slices.Contains(d.Compatibilities, ecsapi.CompatibilityFargate) {
-		return "", ecsapi.InvalidParameterException("Task definition does not support launch_type FARGATE.")
+		return nil, ecsapi.InvalidParameterException("Task definition does not support launch_type FARGATE.")
 	}
-	if len(strategy) == 0 {
-		return "", nil
-	}
-	return aws.Val(strategy[0].CapacityProvider), nil
+	return strategy, nil
 }
 
 // StartTask places tasks on container instances, of which there are none.
@@ -200,7 +209,7 @@ func (s *Service) StopTask(ctx context.Context, in *ecsapi.StopTaskInput) (*ecsa
 		if t.Stop != nil && t.StopCode == nil {
 			t.StopCode, t.StoppedReason = &t.Stop.Code, &t.Stop.Reason
 		}
-		out.Task = &t.Task
+		out.Task = aws.Ptr(view.Task(t.Task))
 		return nil
 	})
 }
@@ -235,7 +244,7 @@ func (s *Service) DescribeTasks(ctx context.Context, in *ecsapi.DescribeTasksInp
 		if !slices.Contains(in.Include, "TAGS") {
 			t.Tags = nil
 		}
-		out.Tasks = append(out.Tasks, t.Task)
+		out.Tasks = append(out.Tasks, view.Task(t.Task))
 	}
 	return out, nil
 }
@@ -260,6 +269,10 @@ func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ec
 		if service, ok = nameOf("service", *in.ServiceName); !ok {
 			return nil, ecsapi.InvalidParameterException("Invalid identifier: %s", *in.ServiceName)
 		}
+		p := at(ctx)
+		if _, found, err := s.services().Get(ctx, p.Account, p.Region, *cluster.ClusterName, service); err != nil || !found {
+			return nil, cmp.Or(err, serviceNotFound())
+		}
 	}
 	arns := []string{}
 	for i := range all {
@@ -277,6 +290,6 @@ func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ec
 		arns = append(arns, *t.TaskArn)
 	}
 	slices.SortFunc(arns, strings.Compare)
-	arns, next, err := page(arns, in.NextToken, in.MaxResults)
+	arns, next, err := listing.Page(arns, in.NextToken, in.MaxResults, listing.Most)
 	return &ecsapi.ListTasksOutput{TaskArns: arns, NextToken: next}, err
 }

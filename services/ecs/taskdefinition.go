@@ -12,15 +12,18 @@ import (
 	"minato/aws/arn"
 	"minato/aws/identity"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/listing"
 	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
 	"minato/services/ecs/secrets"
+	"minato/services/ecs/tag"
+	"minato/services/ecs/view"
 	"minato/store"
 )
 
 // RegisterTaskDefinition adds a revision to a family.
 func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.RegisterTaskDefinitionInput) (*ecsapi.RegisterTaskDefinitionOutput, error) {
-	if err := checkTags(in.Tags); err != nil {
+	if err := tag.Check(in.Tags); err != nil {
 		return nil, err
 	}
 	d := record.TaskDefinition{Tags: in.Tags, TaskDefinition: ecsapi.TaskDefinition{
@@ -63,7 +66,7 @@ func (s *Service) RegisterTaskDefinition(ctx context.Context, in *ecsapi.Registe
 	if err != nil {
 		return nil, err
 	}
-	return &ecsapi.RegisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition, Tags: d.Tags}, nil
+	return &ecsapi.RegisterTaskDefinitionOutput{TaskDefinition: view.Definition(d.TaskDefinition), Tags: d.Tags}, nil
 }
 
 // definition finds the task definition that a reference means: a revision,
@@ -110,7 +113,7 @@ func (s *Service) DescribeTaskDefinition(ctx context.Context, in *ecsapi.Describ
 	if !found {
 		return nil, ecsapi.ClientException("Unable to describe task definition.")
 	}
-	out := &ecsapi.DescribeTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition}
+	out := &ecsapi.DescribeTaskDefinitionOutput{TaskDefinition: view.Definition(d.TaskDefinition)}
 	if slices.Contains(in.Include, "TAGS") {
 		out.Tags = d.Tags
 	}
@@ -132,7 +135,7 @@ func (s *Service) DeregisterTaskDefinition(ctx context.Context, in *ecsapi.Dereg
 	if err != nil {
 		return nil, err
 	}
-	return &ecsapi.DeregisterTaskDefinitionOutput{TaskDefinition: &d.TaskDefinition}, nil
+	return &ecsapi.DeregisterTaskDefinitionOutput{TaskDefinition: view.Definition(d.TaskDefinition)}, nil
 }
 
 func afterColon(text string) string {
@@ -156,6 +159,9 @@ func (s *Service) changeDefinition(ctx context.Context, family string, revision 
 // DeleteTaskDefinitions removes inactive revisions for good. On AWS they stay
 // for a while as DELETE_IN_PROGRESS; that is what is answered, once.
 func (s *Service) DeleteTaskDefinitions(ctx context.Context, in *ecsapi.DeleteTaskDefinitionsInput) (*ecsapi.DeleteTaskDefinitionsOutput, error) {
+	if len(in.TaskDefinitions) > 10 {
+		return nil, invalid("Task definitions can not have more than 10 elements.")
+	}
 	out := &ecsapi.DeleteTaskDefinitionsOutput{TaskDefinitions: []ecsapi.TaskDefinition{}, Failures: []ecsapi.Failure{}}
 	p := at(ctx)
 	for _, text := range in.TaskDefinitions {
@@ -175,7 +181,7 @@ func (s *Service) DeleteTaskDefinitions(ctx context.Context, in *ecsapi.DeleteTa
 			return nil, err
 		}
 		d.Status, d.DeleteRequestedAt = aws.Ptr(ecsapi.TaskDefinitionStatusDeleteInProgress), s.now()
-		out.TaskDefinitions = append(out.TaskDefinitions, d.TaskDefinition)
+		out.TaskDefinitions = append(out.TaskDefinitions, *view.Definition(d.TaskDefinition))
 	}
 	return out, nil
 }
@@ -205,7 +211,7 @@ func (s *Service) ListTaskDefinitions(ctx context.Context, in *ecsapi.ListTaskDe
 	if aws.Val(in.Sort) == "DESC" {
 		slices.Reverse(arns)
 	}
-	arns, next, err := page(arns, in.NextToken, in.MaxResults)
+	arns, next, err := listing.Page(arns, in.NextToken, in.MaxResults, listing.Most)
 	return &ecsapi.ListTaskDefinitionsOutput{TaskDefinitionArns: arns, NextToken: next}, err
 }
 
@@ -232,6 +238,6 @@ func (s *Service) ListTaskDefinitionFamilies(ctx context.Context, in *ecsapi.Lis
 		}
 	}
 	slices.Sort(names)
-	names, next, err := page(names, in.NextToken, in.MaxResults)
+	names, next, err := listing.Page(names, in.NextToken, in.MaxResults, listing.Most)
 	return &ecsapi.ListTaskDefinitionFamiliesOutput{Families: names, NextToken: next}, err
 }

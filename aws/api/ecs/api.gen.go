@@ -10,6 +10,8 @@ type API interface {
 	CreateCluster(ctx context.Context, in *CreateClusterInput) (*CreateClusterOutput, error)
 	CreateService(ctx context.Context, in *CreateServiceInput) (*CreateServiceOutput, error)
 	CreateTaskSet(ctx context.Context, in *CreateTaskSetInput) (*CreateTaskSetOutput, error)
+	DeleteAccountSetting(ctx context.Context, in *DeleteAccountSettingInput) (*DeleteAccountSettingOutput, error)
+	DeleteAttributes(ctx context.Context, in *DeleteAttributesInput) (*DeleteAttributesOutput, error)
 	DeleteCluster(ctx context.Context, in *DeleteClusterInput) (*DeleteClusterOutput, error)
 	DeleteService(ctx context.Context, in *DeleteServiceInput) (*DeleteServiceOutput, error)
 	DeleteTaskDefinitions(ctx context.Context, in *DeleteTaskDefinitionsInput) (*DeleteTaskDefinitionsOutput, error)
@@ -17,6 +19,7 @@ type API interface {
 	DeregisterTaskDefinition(ctx context.Context, in *DeregisterTaskDefinitionInput) (*DeregisterTaskDefinitionOutput, error)
 	DescribeCapacityProviders(ctx context.Context, in *DescribeCapacityProvidersInput) (*DescribeCapacityProvidersOutput, error)
 	DescribeClusters(ctx context.Context, in *DescribeClustersInput) (*DescribeClustersOutput, error)
+	DescribeContainerInstances(ctx context.Context, in *DescribeContainerInstancesInput) (*DescribeContainerInstancesOutput, error)
 	DescribeServiceDeployments(ctx context.Context, in *DescribeServiceDeploymentsInput) (*DescribeServiceDeploymentsOutput, error)
 	DescribeServiceRevisions(ctx context.Context, in *DescribeServiceRevisionsInput) (*DescribeServiceRevisionsOutput, error)
 	DescribeServices(ctx context.Context, in *DescribeServicesInput) (*DescribeServicesOutput, error)
@@ -26,7 +29,9 @@ type API interface {
 	ExecuteCommand(ctx context.Context, in *ExecuteCommandInput) (*ExecuteCommandOutput, error)
 	GetTaskProtection(ctx context.Context, in *GetTaskProtectionInput) (*GetTaskProtectionOutput, error)
 	ListAccountSettings(ctx context.Context, in *ListAccountSettingsInput) (*ListAccountSettingsOutput, error)
+	ListAttributes(ctx context.Context, in *ListAttributesInput) (*ListAttributesOutput, error)
 	ListClusters(ctx context.Context, in *ListClustersInput) (*ListClustersOutput, error)
+	ListContainerInstances(ctx context.Context, in *ListContainerInstancesInput) (*ListContainerInstancesOutput, error)
 	ListServiceDeployments(ctx context.Context, in *ListServiceDeploymentsInput) (*ListServiceDeploymentsOutput, error)
 	ListServices(ctx context.Context, in *ListServicesInput) (*ListServicesOutput, error)
 	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
@@ -35,6 +40,7 @@ type API interface {
 	ListTasks(ctx context.Context, in *ListTasksInput) (*ListTasksOutput, error)
 	PutAccountSetting(ctx context.Context, in *PutAccountSettingInput) (*PutAccountSettingOutput, error)
 	PutAccountSettingDefault(ctx context.Context, in *PutAccountSettingDefaultInput) (*PutAccountSettingDefaultOutput, error)
+	PutAttributes(ctx context.Context, in *PutAttributesInput) (*PutAttributesOutput, error)
 	PutClusterCapacityProviders(ctx context.Context, in *PutClusterCapacityProvidersInput) (*PutClusterCapacityProvidersOutput, error)
 	RegisterTaskDefinition(ctx context.Context, in *RegisterTaskDefinitionInput) (*RegisterTaskDefinitionOutput, error)
 	RunTask(ctx context.Context, in *RunTaskInput) (*RunTaskOutput, error)
@@ -45,6 +51,7 @@ type API interface {
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 	UpdateCluster(ctx context.Context, in *UpdateClusterInput) (*UpdateClusterOutput, error)
 	UpdateClusterSettings(ctx context.Context, in *UpdateClusterSettingsInput) (*UpdateClusterSettingsOutput, error)
+	UpdateContainerInstancesState(ctx context.Context, in *UpdateContainerInstancesStateInput) (*UpdateContainerInstancesStateOutput, error)
 	UpdateService(ctx context.Context, in *UpdateServiceInput) (*UpdateServiceOutput, error)
 	UpdateServicePrimaryTaskSet(ctx context.Context, in *UpdateServicePrimaryTaskSetInput) (*UpdateServicePrimaryTaskSetOutput, error)
 	UpdateTaskProtection(ctx context.Context, in *UpdateTaskProtectionInput) (*UpdateTaskProtectionOutput, error)
@@ -54,48 +61,55 @@ type API interface {
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"CreateCluster":               aws.HandlerOf(api.CreateCluster),
-		"CreateService":               aws.HandlerOf(api.CreateService),
-		"CreateTaskSet":               aws.HandlerOf(api.CreateTaskSet),
-		"DeleteCluster":               aws.HandlerOf(api.DeleteCluster),
-		"DeleteService":               aws.HandlerOf(api.DeleteService),
-		"DeleteTaskDefinitions":       aws.HandlerOf(api.DeleteTaskDefinitions),
-		"DeleteTaskSet":               aws.HandlerOf(api.DeleteTaskSet),
-		"DeregisterTaskDefinition":    aws.HandlerOf(api.DeregisterTaskDefinition),
-		"DescribeCapacityProviders":   aws.HandlerOf(api.DescribeCapacityProviders),
-		"DescribeClusters":            aws.HandlerOf(api.DescribeClusters),
-		"DescribeServiceDeployments":  aws.HandlerOf(api.DescribeServiceDeployments),
-		"DescribeServiceRevisions":    aws.HandlerOf(api.DescribeServiceRevisions),
-		"DescribeServices":            aws.HandlerOf(api.DescribeServices),
-		"DescribeTaskDefinition":      aws.HandlerOf(api.DescribeTaskDefinition),
-		"DescribeTaskSets":            aws.HandlerOf(api.DescribeTaskSets),
-		"DescribeTasks":               aws.HandlerOf(api.DescribeTasks),
-		"ExecuteCommand":              aws.HandlerOf(api.ExecuteCommand),
-		"GetTaskProtection":           aws.HandlerOf(api.GetTaskProtection),
-		"ListAccountSettings":         aws.HandlerOf(api.ListAccountSettings),
-		"ListClusters":                aws.HandlerOf(api.ListClusters),
-		"ListServiceDeployments":      aws.HandlerOf(api.ListServiceDeployments),
-		"ListServices":                aws.HandlerOf(api.ListServices),
-		"ListTagsForResource":         aws.HandlerOf(api.ListTagsForResource),
-		"ListTaskDefinitionFamilies":  aws.HandlerOf(api.ListTaskDefinitionFamilies),
-		"ListTaskDefinitions":         aws.HandlerOf(api.ListTaskDefinitions),
-		"ListTasks":                   aws.HandlerOf(api.ListTasks),
-		"PutAccountSetting":           aws.HandlerOf(api.PutAccountSetting),
-		"PutAccountSettingDefault":    aws.HandlerOf(api.PutAccountSettingDefault),
-		"PutClusterCapacityProviders": aws.HandlerOf(api.PutClusterCapacityProviders),
-		"RegisterTaskDefinition":      aws.HandlerOf(api.RegisterTaskDefinition),
-		"RunTask":                     aws.HandlerOf(api.RunTask),
-		"StartTask":                   aws.HandlerOf(api.StartTask),
-		"StopServiceDeployment":       aws.HandlerOf(api.StopServiceDeployment),
-		"StopTask":                    aws.HandlerOf(api.StopTask),
-		"TagResource":                 aws.HandlerOf(api.TagResource),
-		"UntagResource":               aws.HandlerOf(api.UntagResource),
-		"UpdateCluster":               aws.HandlerOf(api.UpdateCluster),
-		"UpdateClusterSettings":       aws.HandlerOf(api.UpdateClusterSettings),
-		"UpdateService":               aws.HandlerOf(api.UpdateService),
-		"UpdateServicePrimaryTaskSet": aws.HandlerOf(api.UpdateServicePrimaryTaskSet),
-		"UpdateTaskProtection":        aws.HandlerOf(api.UpdateTaskProtection),
-		"UpdateTaskSet":               aws.HandlerOf(api.UpdateTaskSet),
+		"CreateCluster":                 aws.HandlerOf(api.CreateCluster),
+		"CreateService":                 aws.HandlerOf(api.CreateService),
+		"CreateTaskSet":                 aws.HandlerOf(api.CreateTaskSet),
+		"DeleteAccountSetting":          aws.HandlerOf(api.DeleteAccountSetting),
+		"DeleteAttributes":              aws.HandlerOf(api.DeleteAttributes),
+		"DeleteCluster":                 aws.HandlerOf(api.DeleteCluster),
+		"DeleteService":                 aws.HandlerOf(api.DeleteService),
+		"DeleteTaskDefinitions":         aws.HandlerOf(api.DeleteTaskDefinitions),
+		"DeleteTaskSet":                 aws.HandlerOf(api.DeleteTaskSet),
+		"DeregisterTaskDefinition":      aws.HandlerOf(api.DeregisterTaskDefinition),
+		"DescribeCapacityProviders":     aws.HandlerOf(api.DescribeCapacityProviders),
+		"DescribeClusters":              aws.HandlerOf(api.DescribeClusters),
+		"DescribeContainerInstances":    aws.HandlerOf(api.DescribeContainerInstances),
+		"DescribeServiceDeployments":    aws.HandlerOf(api.DescribeServiceDeployments),
+		"DescribeServiceRevisions":      aws.HandlerOf(api.DescribeServiceRevisions),
+		"DescribeServices":              aws.HandlerOf(api.DescribeServices),
+		"DescribeTaskDefinition":        aws.HandlerOf(api.DescribeTaskDefinition),
+		"DescribeTaskSets":              aws.HandlerOf(api.DescribeTaskSets),
+		"DescribeTasks":                 aws.HandlerOf(api.DescribeTasks),
+		"ExecuteCommand":                aws.HandlerOf(api.ExecuteCommand),
+		"GetTaskProtection":             aws.HandlerOf(api.GetTaskProtection),
+		"ListAccountSettings":           aws.HandlerOf(api.ListAccountSettings),
+		"ListAttributes":                aws.HandlerOf(api.ListAttributes),
+		"ListClusters":                  aws.HandlerOf(api.ListClusters),
+		"ListContainerInstances":        aws.HandlerOf(api.ListContainerInstances),
+		"ListServiceDeployments":        aws.HandlerOf(api.ListServiceDeployments),
+		"ListServices":                  aws.HandlerOf(api.ListServices),
+		"ListTagsForResource":           aws.HandlerOf(api.ListTagsForResource),
+		"ListTaskDefinitionFamilies":    aws.HandlerOf(api.ListTaskDefinitionFamilies),
+		"ListTaskDefinitions":           aws.HandlerOf(api.ListTaskDefinitions),
+		"ListTasks":                     aws.HandlerOf(api.ListTasks),
+		"PutAccountSetting":             aws.HandlerOf(api.PutAccountSetting),
+		"PutAccountSettingDefault":      aws.HandlerOf(api.PutAccountSettingDefault),
+		"PutAttributes":                 aws.HandlerOf(api.PutAttributes),
+		"PutClusterCapacityProviders":   aws.HandlerOf(api.PutClusterCapacityProviders),
+		"RegisterTaskDefinition":        aws.HandlerOf(api.RegisterTaskDefinition),
+		"RunTask":                       aws.HandlerOf(api.RunTask),
+		"StartTask":                     aws.HandlerOf(api.StartTask),
+		"StopServiceDeployment":         aws.HandlerOf(api.StopServiceDeployment),
+		"StopTask":                      aws.HandlerOf(api.StopTask),
+		"TagResource":                   aws.HandlerOf(api.TagResource),
+		"UntagResource":                 aws.HandlerOf(api.UntagResource),
+		"UpdateCluster":                 aws.HandlerOf(api.UpdateCluster),
+		"UpdateClusterSettings":         aws.HandlerOf(api.UpdateClusterSettings),
+		"UpdateContainerInstancesState": aws.HandlerOf(api.UpdateContainerInstancesState),
+		"UpdateService":                 aws.HandlerOf(api.UpdateService),
+		"UpdateServicePrimaryTaskSet":   aws.HandlerOf(api.UpdateServicePrimaryTaskSet),
+		"UpdateTaskProtection":          aws.HandlerOf(api.UpdateTaskProtection),
+		"UpdateTaskSet":                 aws.HandlerOf(api.UpdateTaskSet),
 	}
 }
 
@@ -120,6 +134,16 @@ func (c *Client) CreateService(ctx context.Context, in *CreateServiceInput) (*Cr
 // CreateTaskSet calls the operation of that name.
 func (c *Client) CreateTaskSet(ctx context.Context, in *CreateTaskSetInput) (*CreateTaskSetOutput, error) {
 	return aws.Call[CreateTaskSetOutput](ctx, c.invoker, &opCreateTaskSet, in)
+}
+
+// DeleteAccountSetting calls the operation of that name.
+func (c *Client) DeleteAccountSetting(ctx context.Context, in *DeleteAccountSettingInput) (*DeleteAccountSettingOutput, error) {
+	return aws.Call[DeleteAccountSettingOutput](ctx, c.invoker, &opDeleteAccountSetting, in)
+}
+
+// DeleteAttributes calls the operation of that name.
+func (c *Client) DeleteAttributes(ctx context.Context, in *DeleteAttributesInput) (*DeleteAttributesOutput, error) {
+	return aws.Call[DeleteAttributesOutput](ctx, c.invoker, &opDeleteAttributes, in)
 }
 
 // DeleteCluster calls the operation of that name.
@@ -155,6 +179,11 @@ func (c *Client) DescribeCapacityProviders(ctx context.Context, in *DescribeCapa
 // DescribeClusters calls the operation of that name.
 func (c *Client) DescribeClusters(ctx context.Context, in *DescribeClustersInput) (*DescribeClustersOutput, error) {
 	return aws.Call[DescribeClustersOutput](ctx, c.invoker, &opDescribeClusters, in)
+}
+
+// DescribeContainerInstances calls the operation of that name.
+func (c *Client) DescribeContainerInstances(ctx context.Context, in *DescribeContainerInstancesInput) (*DescribeContainerInstancesOutput, error) {
+	return aws.Call[DescribeContainerInstancesOutput](ctx, c.invoker, &opDescribeContainerInstances, in)
 }
 
 // DescribeServiceDeployments calls the operation of that name.
@@ -202,9 +231,19 @@ func (c *Client) ListAccountSettings(ctx context.Context, in *ListAccountSetting
 	return aws.Call[ListAccountSettingsOutput](ctx, c.invoker, &opListAccountSettings, in)
 }
 
+// ListAttributes calls the operation of that name.
+func (c *Client) ListAttributes(ctx context.Context, in *ListAttributesInput) (*ListAttributesOutput, error) {
+	return aws.Call[ListAttributesOutput](ctx, c.invoker, &opListAttributes, in)
+}
+
 // ListClusters calls the operation of that name.
 func (c *Client) ListClusters(ctx context.Context, in *ListClustersInput) (*ListClustersOutput, error) {
 	return aws.Call[ListClustersOutput](ctx, c.invoker, &opListClusters, in)
+}
+
+// ListContainerInstances calls the operation of that name.
+func (c *Client) ListContainerInstances(ctx context.Context, in *ListContainerInstancesInput) (*ListContainerInstancesOutput, error) {
+	return aws.Call[ListContainerInstancesOutput](ctx, c.invoker, &opListContainerInstances, in)
 }
 
 // ListServiceDeployments calls the operation of that name.
@@ -245,6 +284,11 @@ func (c *Client) PutAccountSetting(ctx context.Context, in *PutAccountSettingInp
 // PutAccountSettingDefault calls the operation of that name.
 func (c *Client) PutAccountSettingDefault(ctx context.Context, in *PutAccountSettingDefaultInput) (*PutAccountSettingDefaultOutput, error) {
 	return aws.Call[PutAccountSettingDefaultOutput](ctx, c.invoker, &opPutAccountSettingDefault, in)
+}
+
+// PutAttributes calls the operation of that name.
+func (c *Client) PutAttributes(ctx context.Context, in *PutAttributesInput) (*PutAttributesOutput, error) {
+	return aws.Call[PutAttributesOutput](ctx, c.invoker, &opPutAttributes, in)
 }
 
 // PutClusterCapacityProviders calls the operation of that name.
@@ -295,6 +339,11 @@ func (c *Client) UpdateCluster(ctx context.Context, in *UpdateClusterInput) (*Up
 // UpdateClusterSettings calls the operation of that name.
 func (c *Client) UpdateClusterSettings(ctx context.Context, in *UpdateClusterSettingsInput) (*UpdateClusterSettingsOutput, error) {
 	return aws.Call[UpdateClusterSettingsOutput](ctx, c.invoker, &opUpdateClusterSettings, in)
+}
+
+// UpdateContainerInstancesState calls the operation of that name.
+func (c *Client) UpdateContainerInstancesState(ctx context.Context, in *UpdateContainerInstancesStateInput) (*UpdateContainerInstancesStateOutput, error) {
+	return aws.Call[UpdateContainerInstancesStateOutput](ctx, c.invoker, &opUpdateContainerInstancesState, in)
 }
 
 // UpdateService calls the operation of that name.

@@ -40,6 +40,16 @@ const (
 	AccessTypePrivate = "PRIVATE"
 )
 
+// The values of AgentUpdateStatus.
+const (
+	AgentUpdateStatusPending  = "PENDING"
+	AgentUpdateStatusStaging  = "STAGING"
+	AgentUpdateStatusStaged   = "STAGED"
+	AgentUpdateStatusUpdating = "UPDATING"
+	AgentUpdateStatusUpdated  = "UPDATED"
+	AgentUpdateStatusFailed   = "FAILED"
+)
+
 // The values of ApplicationProtocol.
 const (
 	ApplicationProtocolHttp  = "http"
@@ -169,6 +179,21 @@ const (
 	ContainerConditionHealthy  = "HEALTHY"
 )
 
+// The values of ContainerInstanceField.
+const (
+	ContainerInstanceFieldTags                    = "TAGS"
+	ContainerInstanceFieldContainerInstanceHealth = "CONTAINER_INSTANCE_HEALTH"
+)
+
+// The values of ContainerInstanceStatus.
+const (
+	ContainerInstanceStatusActive             = "ACTIVE"
+	ContainerInstanceStatusDraining           = "DRAINING"
+	ContainerInstanceStatusRegistering        = "REGISTERING"
+	ContainerInstanceStatusDeregistering      = "DEREGISTERING"
+	ContainerInstanceStatusRegistrationFailed = "REGISTRATION_FAILED"
+)
+
 // The values of CpuManufacturer.
 const (
 	CpuManufacturerIntel             = "intel"
@@ -291,6 +316,21 @@ const (
 const (
 	InstanceGenerationCurrent  = "current"
 	InstanceGenerationPrevious = "previous"
+)
+
+// The values of InstanceHealthCheckState.
+const (
+	InstanceHealthCheckStateOk               = "OK"
+	InstanceHealthCheckStateImpaired         = "IMPAIRED"
+	InstanceHealthCheckStateInsufficientData = "INSUFFICIENT_DATA"
+	InstanceHealthCheckStateInitializing     = "INITIALIZING"
+)
+
+// The values of InstanceHealthCheckType.
+const (
+	InstanceHealthCheckTypeContainerRuntime   = "CONTAINER_RUNTIME"
+	InstanceHealthCheckTypeAcceleratedCompute = "ACCELERATED_COMPUTE"
+	InstanceHealthCheckTypeDaemon             = "DAEMON"
 )
 
 // The values of IpcMode.

@@ -10,6 +10,11 @@ func AccessDeniedException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "AccessDeniedException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// AttributeLimitExceededException makes the error with the code AttributeLimitExceededException (HTTP 400).
+func AttributeLimitExceededException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "AttributeLimitExceededException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // BlockedException makes the error with the code BlockedException (HTTP 400).
 func BlockedException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "BlockedException", Message: fmt.Sprintf(format, args...), Status: 400}
@@ -108,6 +113,11 @@ func ServiceNotFoundException(format string, args ...any) *aws.Error {
 // TargetNotConnectedException makes the error with the code TargetNotConnectedException (HTTP 400).
 func TargetNotConnectedException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "TargetNotConnectedException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// TargetNotFoundException makes the error with the code TargetNotFoundException (HTTP 400).
+func TargetNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "TargetNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 // TaskSetNotFoundException makes the error with the code TaskSetNotFoundException (HTTP 400).

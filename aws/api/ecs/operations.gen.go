@@ -20,54 +20,63 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
-	opCreateCluster               = aws.Operation{Name: "CreateCluster", Method: "POST", URI: "/", InputShape: &shapeCreateClusterRequest, OutputShape: &shapeCreateClusterResponse}
-	opCreateService               = aws.Operation{Name: "CreateService", Method: "POST", URI: "/", InputShape: &shapeCreateServiceRequest, OutputShape: &shapeCreateServiceResponse}
-	opCreateTaskSet               = aws.Operation{Name: "CreateTaskSet", Method: "POST", URI: "/", InputShape: &shapeCreateTaskSetRequest, OutputShape: &shapeCreateTaskSetResponse}
-	opDeleteCluster               = aws.Operation{Name: "DeleteCluster", Method: "POST", URI: "/", InputShape: &shapeDeleteClusterRequest, OutputShape: &shapeDeleteClusterResponse}
-	opDeleteService               = aws.Operation{Name: "DeleteService", Method: "POST", URI: "/", InputShape: &shapeDeleteServiceRequest, OutputShape: &shapeDeleteServiceResponse}
-	opDeleteTaskDefinitions       = aws.Operation{Name: "DeleteTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskDefinitionsRequest, OutputShape: &shapeDeleteTaskDefinitionsResponse}
-	opDeleteTaskSet               = aws.Operation{Name: "DeleteTaskSet", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskSetRequest, OutputShape: &shapeDeleteTaskSetResponse}
-	opDeregisterTaskDefinition    = aws.Operation{Name: "DeregisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDeregisterTaskDefinitionRequest, OutputShape: &shapeDeregisterTaskDefinitionResponse}
-	opDescribeCapacityProviders   = aws.Operation{Name: "DescribeCapacityProviders", Method: "POST", URI: "/", InputShape: &shapeDescribeCapacityProvidersRequest, OutputShape: &shapeDescribeCapacityProvidersResponse}
-	opDescribeClusters            = aws.Operation{Name: "DescribeClusters", Method: "POST", URI: "/", InputShape: &shapeDescribeClustersRequest, OutputShape: &shapeDescribeClustersResponse}
-	opDescribeServiceDeployments  = aws.Operation{Name: "DescribeServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeDescribeServiceDeploymentsRequest, OutputShape: &shapeDescribeServiceDeploymentsResponse}
-	opDescribeServiceRevisions    = aws.Operation{Name: "DescribeServiceRevisions", Method: "POST", URI: "/", InputShape: &shapeDescribeServiceRevisionsRequest, OutputShape: &shapeDescribeServiceRevisionsResponse}
-	opDescribeServices            = aws.Operation{Name: "DescribeServices", Method: "POST", URI: "/", InputShape: &shapeDescribeServicesRequest, OutputShape: &shapeDescribeServicesResponse}
-	opDescribeTaskDefinition      = aws.Operation{Name: "DescribeTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskDefinitionRequest, OutputShape: &shapeDescribeTaskDefinitionResponse}
-	opDescribeTaskSets            = aws.Operation{Name: "DescribeTaskSets", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskSetsRequest, OutputShape: &shapeDescribeTaskSetsResponse}
-	opDescribeTasks               = aws.Operation{Name: "DescribeTasks", Method: "POST", URI: "/", InputShape: &shapeDescribeTasksRequest, OutputShape: &shapeDescribeTasksResponse}
-	opExecuteCommand              = aws.Operation{Name: "ExecuteCommand", Method: "POST", URI: "/", InputShape: &shapeExecuteCommandRequest, OutputShape: &shapeExecuteCommandResponse}
-	opGetTaskProtection           = aws.Operation{Name: "GetTaskProtection", Method: "POST", URI: "/", InputShape: &shapeGetTaskProtectionRequest, OutputShape: &shapeGetTaskProtectionResponse}
-	opListAccountSettings         = aws.Operation{Name: "ListAccountSettings", Method: "POST", URI: "/", InputShape: &shapeListAccountSettingsRequest, OutputShape: &shapeListAccountSettingsResponse}
-	opListClusters                = aws.Operation{Name: "ListClusters", Method: "POST", URI: "/", InputShape: &shapeListClustersRequest, OutputShape: &shapeListClustersResponse}
-	opListServiceDeployments      = aws.Operation{Name: "ListServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeListServiceDeploymentsRequest, OutputShape: &shapeListServiceDeploymentsResponse}
-	opListServices                = aws.Operation{Name: "ListServices", Method: "POST", URI: "/", InputShape: &shapeListServicesRequest, OutputShape: &shapeListServicesResponse}
-	opListTagsForResource         = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
-	opListTaskDefinitionFamilies  = aws.Operation{Name: "ListTaskDefinitionFamilies", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionFamiliesRequest, OutputShape: &shapeListTaskDefinitionFamiliesResponse}
-	opListTaskDefinitions         = aws.Operation{Name: "ListTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionsRequest, OutputShape: &shapeListTaskDefinitionsResponse}
-	opListTasks                   = aws.Operation{Name: "ListTasks", Method: "POST", URI: "/", InputShape: &shapeListTasksRequest, OutputShape: &shapeListTasksResponse}
-	opPutAccountSetting           = aws.Operation{Name: "PutAccountSetting", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingRequest, OutputShape: &shapePutAccountSettingResponse}
-	opPutAccountSettingDefault    = aws.Operation{Name: "PutAccountSettingDefault", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingDefaultRequest, OutputShape: &shapePutAccountSettingDefaultResponse}
-	opPutClusterCapacityProviders = aws.Operation{Name: "PutClusterCapacityProviders", Method: "POST", URI: "/", InputShape: &shapePutClusterCapacityProvidersRequest, OutputShape: &shapePutClusterCapacityProvidersResponse}
-	opRegisterTaskDefinition      = aws.Operation{Name: "RegisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeRegisterTaskDefinitionRequest, OutputShape: &shapeRegisterTaskDefinitionResponse}
-	opRunTask                     = aws.Operation{Name: "RunTask", Method: "POST", URI: "/", InputShape: &shapeRunTaskRequest, OutputShape: &shapeRunTaskResponse}
-	opStartTask                   = aws.Operation{Name: "StartTask", Method: "POST", URI: "/", InputShape: &shapeStartTaskRequest, OutputShape: &shapeStartTaskResponse}
-	opStopServiceDeployment       = aws.Operation{Name: "StopServiceDeployment", Method: "POST", URI: "/", InputShape: &shapeStopServiceDeploymentRequest, OutputShape: &shapeStopServiceDeploymentResponse}
-	opStopTask                    = aws.Operation{Name: "StopTask", Method: "POST", URI: "/", InputShape: &shapeStopTaskRequest, OutputShape: &shapeStopTaskResponse}
-	opTagResource                 = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
-	opUntagResource               = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
-	opUpdateCluster               = aws.Operation{Name: "UpdateCluster", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterRequest, OutputShape: &shapeUpdateClusterResponse}
-	opUpdateClusterSettings       = aws.Operation{Name: "UpdateClusterSettings", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterSettingsRequest, OutputShape: &shapeUpdateClusterSettingsResponse}
-	opUpdateService               = aws.Operation{Name: "UpdateService", Method: "POST", URI: "/", InputShape: &shapeUpdateServiceRequest, OutputShape: &shapeUpdateServiceResponse}
-	opUpdateServicePrimaryTaskSet = aws.Operation{Name: "UpdateServicePrimaryTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateServicePrimaryTaskSetRequest, OutputShape: &shapeUpdateServicePrimaryTaskSetResponse}
-	opUpdateTaskProtection        = aws.Operation{Name: "UpdateTaskProtection", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskProtectionRequest, OutputShape: &shapeUpdateTaskProtectionResponse}
-	opUpdateTaskSet               = aws.Operation{Name: "UpdateTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskSetRequest, OutputShape: &shapeUpdateTaskSetResponse}
+	opCreateCluster                 = aws.Operation{Name: "CreateCluster", Method: "POST", URI: "/", InputShape: &shapeCreateClusterRequest, OutputShape: &shapeCreateClusterResponse}
+	opCreateService                 = aws.Operation{Name: "CreateService", Method: "POST", URI: "/", InputShape: &shapeCreateServiceRequest, OutputShape: &shapeCreateServiceResponse}
+	opCreateTaskSet                 = aws.Operation{Name: "CreateTaskSet", Method: "POST", URI: "/", InputShape: &shapeCreateTaskSetRequest, OutputShape: &shapeCreateTaskSetResponse}
+	opDeleteAccountSetting          = aws.Operation{Name: "DeleteAccountSetting", Method: "POST", URI: "/", InputShape: &shapeDeleteAccountSettingRequest, OutputShape: &shapeDeleteAccountSettingResponse}
+	opDeleteAttributes              = aws.Operation{Name: "DeleteAttributes", Method: "POST", URI: "/", InputShape: &shapeDeleteAttributesRequest, OutputShape: &shapeDeleteAttributesResponse}
+	opDeleteCluster                 = aws.Operation{Name: "DeleteCluster", Method: "POST", URI: "/", InputShape: &shapeDeleteClusterRequest, OutputShape: &shapeDeleteClusterResponse}
+	opDeleteService                 = aws.Operation{Name: "DeleteService", Method: "POST", URI: "/", InputShape: &shapeDeleteServiceRequest, OutputShape: &shapeDeleteServiceResponse}
+	opDeleteTaskDefinitions         = aws.Operation{Name: "DeleteTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskDefinitionsRequest, OutputShape: &shapeDeleteTaskDefinitionsResponse}
+	opDeleteTaskSet                 = aws.Operation{Name: "DeleteTaskSet", Method: "POST", URI: "/", InputShape: &shapeDeleteTaskSetRequest, OutputShape: &shapeDeleteTaskSetResponse}
+	opDeregisterTaskDefinition      = aws.Operation{Name: "DeregisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDeregisterTaskDefinitionRequest, OutputShape: &shapeDeregisterTaskDefinitionResponse}
+	opDescribeCapacityProviders     = aws.Operation{Name: "DescribeCapacityProviders", Method: "POST", URI: "/", InputShape: &shapeDescribeCapacityProvidersRequest, OutputShape: &shapeDescribeCapacityProvidersResponse}
+	opDescribeClusters              = aws.Operation{Name: "DescribeClusters", Method: "POST", URI: "/", InputShape: &shapeDescribeClustersRequest, OutputShape: &shapeDescribeClustersResponse}
+	opDescribeContainerInstances    = aws.Operation{Name: "DescribeContainerInstances", Method: "POST", URI: "/", InputShape: &shapeDescribeContainerInstancesRequest, OutputShape: &shapeDescribeContainerInstancesResponse}
+	opDescribeServiceDeployments    = aws.Operation{Name: "DescribeServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeDescribeServiceDeploymentsRequest, OutputShape: &shapeDescribeServiceDeploymentsResponse}
+	opDescribeServiceRevisions      = aws.Operation{Name: "DescribeServiceRevisions", Method: "POST", URI: "/", InputShape: &shapeDescribeServiceRevisionsRequest, OutputShape: &shapeDescribeServiceRevisionsResponse}
+	opDescribeServices              = aws.Operation{Name: "DescribeServices", Method: "POST", URI: "/", InputShape: &shapeDescribeServicesRequest, OutputShape: &shapeDescribeServicesResponse}
+	opDescribeTaskDefinition        = aws.Operation{Name: "DescribeTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskDefinitionRequest, OutputShape: &shapeDescribeTaskDefinitionResponse}
+	opDescribeTaskSets              = aws.Operation{Name: "DescribeTaskSets", Method: "POST", URI: "/", InputShape: &shapeDescribeTaskSetsRequest, OutputShape: &shapeDescribeTaskSetsResponse}
+	opDescribeTasks                 = aws.Operation{Name: "DescribeTasks", Method: "POST", URI: "/", InputShape: &shapeDescribeTasksRequest, OutputShape: &shapeDescribeTasksResponse}
+	opExecuteCommand                = aws.Operation{Name: "ExecuteCommand", Method: "POST", URI: "/", InputShape: &shapeExecuteCommandRequest, OutputShape: &shapeExecuteCommandResponse}
+	opGetTaskProtection             = aws.Operation{Name: "GetTaskProtection", Method: "POST", URI: "/", InputShape: &shapeGetTaskProtectionRequest, OutputShape: &shapeGetTaskProtectionResponse}
+	opListAccountSettings           = aws.Operation{Name: "ListAccountSettings", Method: "POST", URI: "/", InputShape: &shapeListAccountSettingsRequest, OutputShape: &shapeListAccountSettingsResponse}
+	opListAttributes                = aws.Operation{Name: "ListAttributes", Method: "POST", URI: "/", InputShape: &shapeListAttributesRequest, OutputShape: &shapeListAttributesResponse}
+	opListClusters                  = aws.Operation{Name: "ListClusters", Method: "POST", URI: "/", InputShape: &shapeListClustersRequest, OutputShape: &shapeListClustersResponse}
+	opListContainerInstances        = aws.Operation{Name: "ListContainerInstances", Method: "POST", URI: "/", InputShape: &shapeListContainerInstancesRequest, OutputShape: &shapeListContainerInstancesResponse}
+	opListServiceDeployments        = aws.Operation{Name: "ListServiceDeployments", Method: "POST", URI: "/", InputShape: &shapeListServiceDeploymentsRequest, OutputShape: &shapeListServiceDeploymentsResponse}
+	opListServices                  = aws.Operation{Name: "ListServices", Method: "POST", URI: "/", InputShape: &shapeListServicesRequest, OutputShape: &shapeListServicesResponse}
+	opListTagsForResource           = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
+	opListTaskDefinitionFamilies    = aws.Operation{Name: "ListTaskDefinitionFamilies", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionFamiliesRequest, OutputShape: &shapeListTaskDefinitionFamiliesResponse}
+	opListTaskDefinitions           = aws.Operation{Name: "ListTaskDefinitions", Method: "POST", URI: "/", InputShape: &shapeListTaskDefinitionsRequest, OutputShape: &shapeListTaskDefinitionsResponse}
+	opListTasks                     = aws.Operation{Name: "ListTasks", Method: "POST", URI: "/", InputShape: &shapeListTasksRequest, OutputShape: &shapeListTasksResponse}
+	opPutAccountSetting             = aws.Operation{Name: "PutAccountSetting", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingRequest, OutputShape: &shapePutAccountSettingResponse}
+	opPutAccountSettingDefault      = aws.Operation{Name: "PutAccountSettingDefault", Method: "POST", URI: "/", InputShape: &shapePutAccountSettingDefaultRequest, OutputShape: &shapePutAccountSettingDefaultResponse}
+	opPutAttributes                 = aws.Operation{Name: "PutAttributes", Method: "POST", URI: "/", InputShape: &shapePutAttributesRequest, OutputShape: &shapePutAttributesResponse}
+	opPutClusterCapacityProviders   = aws.Operation{Name: "PutClusterCapacityProviders", Method: "POST", URI: "/", InputShape: &shapePutClusterCapacityProvidersRequest, OutputShape: &shapePutClusterCapacityProvidersResponse}
+	opRegisterTaskDefinition        = aws.Operation{Name: "RegisterTaskDefinition", Method: "POST", URI: "/", InputShape: &shapeRegisterTaskDefinitionRequest, OutputShape: &shapeRegisterTaskDefinitionResponse}
+	opRunTask                       = aws.Operation{Name: "RunTask", Method: "POST", URI: "/", InputShape: &shapeRunTaskRequest, OutputShape: &shapeRunTaskResponse}
+	opStartTask                     = aws.Operation{Name: "StartTask", Method: "POST", URI: "/", InputShape: &shapeStartTaskRequest, OutputShape: &shapeStartTaskResponse}
+	opStopServiceDeployment         = aws.Operation{Name: "StopServiceDeployment", Method: "POST", URI: "/", InputShape: &shapeStopServiceDeploymentRequest, OutputShape: &shapeStopServiceDeploymentResponse}
+	opStopTask                      = aws.Operation{Name: "StopTask", Method: "POST", URI: "/", InputShape: &shapeStopTaskRequest, OutputShape: &shapeStopTaskResponse}
+	opTagResource                   = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
+	opUntagResource                 = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
+	opUpdateCluster                 = aws.Operation{Name: "UpdateCluster", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterRequest, OutputShape: &shapeUpdateClusterResponse}
+	opUpdateClusterSettings         = aws.Operation{Name: "UpdateClusterSettings", Method: "POST", URI: "/", InputShape: &shapeUpdateClusterSettingsRequest, OutputShape: &shapeUpdateClusterSettingsResponse}
+	opUpdateContainerInstancesState = aws.Operation{Name: "UpdateContainerInstancesState", Method: "POST", URI: "/", InputShape: &shapeUpdateContainerInstancesStateRequest, OutputShape: &shapeUpdateContainerInstancesStateResponse}
+	opUpdateService                 = aws.Operation{Name: "UpdateService", Method: "POST", URI: "/", InputShape: &shapeUpdateServiceRequest, OutputShape: &shapeUpdateServiceResponse}
+	opUpdateServicePrimaryTaskSet   = aws.Operation{Name: "UpdateServicePrimaryTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateServicePrimaryTaskSetRequest, OutputShape: &shapeUpdateServicePrimaryTaskSetResponse}
+	opUpdateTaskProtection          = aws.Operation{Name: "UpdateTaskProtection", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskProtectionRequest, OutputShape: &shapeUpdateTaskProtectionResponse}
+	opUpdateTaskSet                 = aws.Operation{Name: "UpdateTaskSet", Method: "POST", URI: "/", InputShape: &shapeUpdateTaskSetRequest, OutputShape: &shapeUpdateTaskSetResponse}
 )
 
 func init() {
 	aws.Register[CreateClusterInput, CreateClusterOutput](Model, &opCreateCluster)
 	aws.Register[CreateServiceInput, CreateServiceOutput](Model, &opCreateService)
 	aws.Register[CreateTaskSetInput, CreateTaskSetOutput](Model, &opCreateTaskSet)
+	aws.Register[DeleteAccountSettingInput, DeleteAccountSettingOutput](Model, &opDeleteAccountSetting)
+	aws.Register[DeleteAttributesInput, DeleteAttributesOutput](Model, &opDeleteAttributes)
 	aws.Register[DeleteClusterInput, DeleteClusterOutput](Model, &opDeleteCluster)
 	aws.Register[DeleteServiceInput, DeleteServiceOutput](Model, &opDeleteService)
 	aws.Register[DeleteTaskDefinitionsInput, DeleteTaskDefinitionsOutput](Model, &opDeleteTaskDefinitions)
@@ -75,6 +84,7 @@ func init() {
 	aws.Register[DeregisterTaskDefinitionInput, DeregisterTaskDefinitionOutput](Model, &opDeregisterTaskDefinition)
 	aws.Register[DescribeCapacityProvidersInput, DescribeCapacityProvidersOutput](Model, &opDescribeCapacityProviders)
 	aws.Register[DescribeClustersInput, DescribeClustersOutput](Model, &opDescribeClusters)
+	aws.Register[DescribeContainerInstancesInput, DescribeContainerInstancesOutput](Model, &opDescribeContainerInstances)
 	aws.Register[DescribeServiceDeploymentsInput, DescribeServiceDeploymentsOutput](Model, &opDescribeServiceDeployments)
 	aws.Register[DescribeServiceRevisionsInput, DescribeServiceRevisionsOutput](Model, &opDescribeServiceRevisions)
 	aws.Register[DescribeServicesInput, DescribeServicesOutput](Model, &opDescribeServices)
@@ -84,7 +94,9 @@ func init() {
 	aws.Register[ExecuteCommandInput, ExecuteCommandOutput](Model, &opExecuteCommand)
 	aws.Register[GetTaskProtectionInput, GetTaskProtectionOutput](Model, &opGetTaskProtection)
 	aws.Register[ListAccountSettingsInput, ListAccountSettingsOutput](Model, &opListAccountSettings)
+	aws.Register[ListAttributesInput, ListAttributesOutput](Model, &opListAttributes)
 	aws.Register[ListClustersInput, ListClustersOutput](Model, &opListClusters)
+	aws.Register[ListContainerInstancesInput, ListContainerInstancesOutput](Model, &opListContainerInstances)
 	aws.Register[ListServiceDeploymentsInput, ListServiceDeploymentsOutput](Model, &opListServiceDeployments)
 	aws.Register[ListServicesInput, ListServicesOutput](Model, &opListServices)
 	aws.Register[ListTagsForResourceInput, ListTagsForResourceOutput](Model, &opListTagsForResource)
@@ -93,6 +105,7 @@ func init() {
 	aws.Register[ListTasksInput, ListTasksOutput](Model, &opListTasks)
 	aws.Register[PutAccountSettingInput, PutAccountSettingOutput](Model, &opPutAccountSetting)
 	aws.Register[PutAccountSettingDefaultInput, PutAccountSettingDefaultOutput](Model, &opPutAccountSettingDefault)
+	aws.Register[PutAttributesInput, PutAttributesOutput](Model, &opPutAttributes)
 	aws.Register[PutClusterCapacityProvidersInput, PutClusterCapacityProvidersOutput](Model, &opPutClusterCapacityProviders)
 	aws.Register[RegisterTaskDefinitionInput, RegisterTaskDefinitionOutput](Model, &opRegisterTaskDefinition)
 	aws.Register[RunTaskInput, RunTaskOutput](Model, &opRunTask)
@@ -103,6 +116,7 @@ func init() {
 	aws.Register[UntagResourceInput, UntagResourceOutput](Model, &opUntagResource)
 	aws.Register[UpdateClusterInput, UpdateClusterOutput](Model, &opUpdateCluster)
 	aws.Register[UpdateClusterSettingsInput, UpdateClusterSettingsOutput](Model, &opUpdateClusterSettings)
+	aws.Register[UpdateContainerInstancesStateInput, UpdateContainerInstancesStateOutput](Model, &opUpdateContainerInstancesState)
 	aws.Register[UpdateServiceInput, UpdateServiceOutput](Model, &opUpdateService)
 	aws.Register[UpdateServicePrimaryTaskSetInput, UpdateServicePrimaryTaskSetOutput](Model, &opUpdateServicePrimaryTaskSet)
 	aws.Register[UpdateTaskProtectionInput, UpdateTaskProtectionOutput](Model, &opUpdateTaskProtection)

@@ -45,6 +45,7 @@ var (
 		{Name: "roleArn", Index: 2, Shape: &shapeString, WireName: "roleArn", QueryName: "RoleArn"},
 		{Name: "testListenerRule", Index: 3, Shape: &shapeString, WireName: "testListenerRule", QueryName: "TestListenerRule"},
 	}}
+	shapeAgentUpdateStatus      = aws.Shape{Name: "AgentUpdateStatus", Kind: aws.String, Enum: []string{"PENDING", "STAGING", "STAGED", "UPDATING", "UPDATED", "FAILED"}}
 	shapeAllowedInstanceType    = aws.Shape{Name: "AllowedInstanceType", Kind: aws.String, Min: &limit1, Max: &limit30, Pattern: "[a-zA-Z0-9\\.\\*\\-]+"}
 	shapeAllowedInstanceTypeSet = aws.Shape{Name: "AllowedInstanceTypeSet", Kind: aws.List, Elem: &shapeAllowedInstanceType, ElemName: "member", Min: &limit0, Max: &limit400}
 	shapeApplicationProtocol    = aws.Shape{Name: "ApplicationProtocol", Kind: aws.String, Enum: []string{"http", "http2", "grpc"}}
@@ -243,7 +244,35 @@ var (
 		{Name: "imageDigest", Index: 2, Shape: &shapeString, WireName: "imageDigest", QueryName: "ImageDigest"},
 	}}
 	shapeContainerImages   = aws.Shape{Name: "ContainerImages", Kind: aws.List, Elem: &shapeContainerImage, ElemName: "member"}
-	shapeContainerOverride = aws.Shape{Name: "ContainerOverride", Kind: aws.Structure, Members: []aws.Member{
+	shapeContainerInstance = aws.Shape{Name: "ContainerInstance", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "agentConnected", Index: 0, Shape: &shapeBoolean, WireName: "agentConnected", QueryName: "AgentConnected"},
+		{Name: "agentUpdateStatus", Index: 1, Shape: &shapeAgentUpdateStatus, WireName: "agentUpdateStatus", QueryName: "AgentUpdateStatus"},
+		{Name: "attachments", Index: 2, Shape: &shapeAttachments, WireName: "attachments", QueryName: "Attachments"},
+		{Name: "attributes", Index: 3, Shape: &shapeAttributes, WireName: "attributes", QueryName: "Attributes"},
+		{Name: "capacityProviderName", Index: 4, Shape: &shapeString, WireName: "capacityProviderName", QueryName: "CapacityProviderName"},
+		{Name: "containerInstanceArn", Index: 5, Shape: &shapeString, WireName: "containerInstanceArn", QueryName: "ContainerInstanceArn"},
+		{Name: "ec2InstanceId", Index: 6, Shape: &shapeString, WireName: "ec2InstanceId", QueryName: "Ec2InstanceId"},
+		{Name: "healthStatus", Index: 7, Shape: &shapeContainerInstanceHealthStatus, WireName: "healthStatus", QueryName: "HealthStatus"},
+		{Name: "pendingTasksCount", Index: 8, Shape: &shapeInteger, WireName: "pendingTasksCount", QueryName: "PendingTasksCount"},
+		{Name: "registeredAt", Index: 9, Shape: &shapeTimestamp, WireName: "registeredAt", QueryName: "RegisteredAt"},
+		{Name: "registeredResources", Index: 10, Shape: &shapeResources, WireName: "registeredResources", QueryName: "RegisteredResources"},
+		{Name: "remainingResources", Index: 11, Shape: &shapeResources, WireName: "remainingResources", QueryName: "RemainingResources"},
+		{Name: "runningTasksCount", Index: 12, Shape: &shapeInteger, WireName: "runningTasksCount", QueryName: "RunningTasksCount"},
+		{Name: "status", Index: 13, Shape: &shapeString, WireName: "status", QueryName: "Status"},
+		{Name: "statusReason", Index: 14, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "tags", Index: 15, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
+		{Name: "version", Index: 16, Shape: &shapeLong, WireName: "version", QueryName: "Version"},
+		{Name: "versionInfo", Index: 17, Shape: &shapeVersionInfo, WireName: "versionInfo", QueryName: "VersionInfo"},
+	}}
+	shapeContainerInstanceField        = aws.Shape{Name: "ContainerInstanceField", Kind: aws.String, Enum: []string{"TAGS", "CONTAINER_INSTANCE_HEALTH"}}
+	shapeContainerInstanceFieldList    = aws.Shape{Name: "ContainerInstanceFieldList", Kind: aws.List, Elem: &shapeContainerInstanceField, ElemName: "member"}
+	shapeContainerInstanceHealthStatus = aws.Shape{Name: "ContainerInstanceHealthStatus", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "details", Index: 0, Shape: &shapeInstanceHealthCheckResultList, WireName: "details", QueryName: "Details"},
+		{Name: "overallStatus", Index: 1, Shape: &shapeInstanceHealthCheckState, WireName: "overallStatus", QueryName: "OverallStatus"},
+	}}
+	shapeContainerInstanceStatus = aws.Shape{Name: "ContainerInstanceStatus", Kind: aws.String, Enum: []string{"ACTIVE", "DRAINING", "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"}}
+	shapeContainerInstances      = aws.Shape{Name: "ContainerInstances", Kind: aws.List, Elem: &shapeContainerInstance, ElemName: "member"}
+	shapeContainerOverride       = aws.Shape{Name: "ContainerOverride", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "command", Index: 0, Shape: &shapeStringList, WireName: "command", QueryName: "Command"},
 		{Name: "cpu", Index: 1, Shape: &shapeBoxedInteger, WireName: "cpu", QueryName: "Cpu"},
 		{Name: "environment", Index: 2, Shape: &shapeEnvironmentVariables, WireName: "environment", QueryName: "Environment"},
@@ -326,6 +355,20 @@ var (
 	shapeCreatedAt = aws.Shape{Name: "CreatedAt", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "after", Index: 0, Shape: &shapeTimestamp, WireName: "after", QueryName: "After"},
 		{Name: "before", Index: 1, Shape: &shapeTimestamp, WireName: "before", QueryName: "Before"},
+	}}
+	shapeDeleteAccountSettingRequest = aws.Shape{Name: "DeleteAccountSettingRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "name", Index: 0, Shape: &shapeSettingName, WireName: "name", QueryName: "Name", Required: true},
+		{Name: "principalArn", Index: 1, Shape: &shapeString, WireName: "principalArn", QueryName: "PrincipalArn"},
+	}}
+	shapeDeleteAccountSettingResponse = aws.Shape{Name: "DeleteAccountSettingResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "setting", Index: 0, Shape: &shapeSetting, WireName: "setting", QueryName: "Setting"},
+	}}
+	shapeDeleteAttributesRequest = aws.Shape{Name: "DeleteAttributesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "attributes", Index: 0, Shape: &shapeAttributes, WireName: "attributes", QueryName: "Attributes", Required: true},
+		{Name: "cluster", Index: 1, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+	}}
+	shapeDeleteAttributesResponse = aws.Shape{Name: "DeleteAttributesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "attributes", Index: 0, Shape: &shapeAttributes, WireName: "attributes", QueryName: "Attributes"},
 	}}
 	shapeDeleteClusterRequest = aws.Shape{Name: "DeleteClusterRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
@@ -462,6 +505,15 @@ var (
 	}}
 	shapeDescribeClustersResponse = aws.Shape{Name: "DescribeClustersResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "clusters", Index: 0, Shape: &shapeClusters, WireName: "clusters", QueryName: "Clusters"},
+		{Name: "failures", Index: 1, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+	}}
+	shapeDescribeContainerInstancesRequest = aws.Shape{Name: "DescribeContainerInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "containerInstances", Index: 1, Shape: &shapeStringList, WireName: "containerInstances", QueryName: "ContainerInstances", Required: true},
+		{Name: "include", Index: 2, Shape: &shapeContainerInstanceFieldList, WireName: "include", QueryName: "Include"},
+	}}
+	shapeDescribeContainerInstancesResponse = aws.Shape{Name: "DescribeContainerInstancesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "containerInstances", Index: 0, Shape: &shapeContainerInstances, WireName: "containerInstances", QueryName: "ContainerInstances"},
 		{Name: "failures", Index: 1, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
 	}}
 	shapeDescribeServiceDeploymentsRequest = aws.Shape{Name: "DescribeServiceDeploymentsRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -665,9 +717,19 @@ var (
 	shapeInfrastructureOptimization    = aws.Shape{Name: "InfrastructureOptimization", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "scaleInAfter", Index: 0, Shape: &shapeBoxedInteger, WireName: "scaleInAfter", QueryName: "ScaleInAfter"},
 	}}
-	shapeInstanceGeneration     = aws.Shape{Name: "InstanceGeneration", Kind: aws.String, Enum: []string{"current", "previous"}}
-	shapeInstanceGenerationSet  = aws.Shape{Name: "InstanceGenerationSet", Kind: aws.List, Elem: &shapeInstanceGeneration, ElemName: "member"}
-	shapeInstanceLaunchTemplate = aws.Shape{Name: "InstanceLaunchTemplate", Kind: aws.Structure, Members: []aws.Member{
+	shapeInstanceGeneration        = aws.Shape{Name: "InstanceGeneration", Kind: aws.String, Enum: []string{"current", "previous"}}
+	shapeInstanceGenerationSet     = aws.Shape{Name: "InstanceGenerationSet", Kind: aws.List, Elem: &shapeInstanceGeneration, ElemName: "member"}
+	shapeInstanceHealthCheckResult = aws.Shape{Name: "InstanceHealthCheckResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "lastStatusChange", Index: 0, Shape: &shapeTimestamp, WireName: "lastStatusChange", QueryName: "LastStatusChange"},
+		{Name: "lastUpdated", Index: 1, Shape: &shapeTimestamp, WireName: "lastUpdated", QueryName: "LastUpdated"},
+		{Name: "status", Index: 2, Shape: &shapeInstanceHealthCheckState, WireName: "status", QueryName: "Status"},
+		{Name: "statusReason", Index: 3, Shape: &shapeString, WireName: "statusReason", QueryName: "StatusReason"},
+		{Name: "type", Index: 4, Shape: &shapeInstanceHealthCheckType, WireName: "type", QueryName: "Type"},
+	}}
+	shapeInstanceHealthCheckResultList = aws.Shape{Name: "InstanceHealthCheckResultList", Kind: aws.List, Elem: &shapeInstanceHealthCheckResult, ElemName: "member"}
+	shapeInstanceHealthCheckState      = aws.Shape{Name: "InstanceHealthCheckState", Kind: aws.String, Enum: []string{"OK", "IMPAIRED", "INSUFFICIENT_DATA", "INITIALIZING"}}
+	shapeInstanceHealthCheckType       = aws.Shape{Name: "InstanceHealthCheckType", Kind: aws.String, Enum: []string{"CONTAINER_RUNTIME", "ACCELERATED_COMPUTE", "DAEMON"}}
+	shapeInstanceLaunchTemplate        = aws.Shape{Name: "InstanceLaunchTemplate", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "capacityOptionType", Index: 0, Shape: &shapeCapacityOptionType, WireName: "capacityOptionType", QueryName: "CapacityOptionType"},
 		{Name: "capacityReservations", Index: 1, Shape: &shapeCapacityReservationRequest, WireName: "capacityReservations", QueryName: "CapacityReservations"},
 		{Name: "ec2InstanceProfileArn", Index: 2, Shape: &shapeString, WireName: "ec2InstanceProfileArn", QueryName: "Ec2InstanceProfileArn", Required: true},
@@ -742,12 +804,35 @@ var (
 		{Name: "nextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
 		{Name: "settings", Index: 1, Shape: &shapeSettings, WireName: "settings", QueryName: "Settings"},
 	}}
+	shapeListAttributesRequest = aws.Shape{Name: "ListAttributesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "attributeName", Index: 0, Shape: &shapeString, WireName: "attributeName", QueryName: "AttributeName"},
+		{Name: "attributeValue", Index: 1, Shape: &shapeString, WireName: "attributeValue", QueryName: "AttributeValue"},
+		{Name: "cluster", Index: 2, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "maxResults", Index: 3, Shape: &shapeBoxedInteger, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "nextToken", Index: 4, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "targetType", Index: 5, Shape: &shapeTargetType, WireName: "targetType", QueryName: "TargetType", Required: true},
+	}}
+	shapeListAttributesResponse = aws.Shape{Name: "ListAttributesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "attributes", Index: 0, Shape: &shapeAttributes, WireName: "attributes", QueryName: "Attributes"},
+		{Name: "nextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
 	shapeListClustersRequest = aws.Shape{Name: "ListClustersRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "maxResults", Index: 0, Shape: &shapeBoxedInteger, WireName: "maxResults", QueryName: "MaxResults"},
 		{Name: "nextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
 	}}
 	shapeListClustersResponse = aws.Shape{Name: "ListClustersResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "clusterArns", Index: 0, Shape: &shapeStringList, WireName: "clusterArns", QueryName: "ClusterArns"},
+		{Name: "nextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeListContainerInstancesRequest = aws.Shape{Name: "ListContainerInstancesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "filter", Index: 1, Shape: &shapeString, WireName: "filter", QueryName: "Filter"},
+		{Name: "maxResults", Index: 2, Shape: &shapeBoxedInteger, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "nextToken", Index: 3, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "status", Index: 4, Shape: &shapeContainerInstanceStatus, WireName: "status", QueryName: "Status"},
+	}}
+	shapeListContainerInstancesResponse = aws.Shape{Name: "ListContainerInstancesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "containerInstanceArns", Index: 0, Shape: &shapeStringList, WireName: "containerInstanceArns", QueryName: "ContainerInstanceArns"},
 		{Name: "nextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
 	}}
 	shapeListServiceDeploymentsRequest = aws.Shape{Name: "ListServiceDeploymentsRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -1068,6 +1153,13 @@ var (
 	shapePutAccountSettingResponse = aws.Shape{Name: "PutAccountSettingResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "setting", Index: 0, Shape: &shapeSetting, WireName: "setting", QueryName: "Setting"},
 	}}
+	shapePutAttributesRequest = aws.Shape{Name: "PutAttributesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "attributes", Index: 0, Shape: &shapeAttributes, WireName: "attributes", QueryName: "Attributes", Required: true},
+		{Name: "cluster", Index: 1, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+	}}
+	shapePutAttributesResponse = aws.Shape{Name: "PutAttributesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "attributes", Index: 0, Shape: &shapeAttributes, WireName: "attributes", QueryName: "Attributes"},
+	}}
 	shapePutClusterCapacityProvidersRequest = aws.Shape{Name: "PutClusterCapacityProvidersRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "capacityProviders", Index: 0, Shape: &shapeStringList, WireName: "capacityProviders", QueryName: "CapacityProviders", Required: true},
 		{Name: "cluster", Index: 1, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
@@ -1107,6 +1199,14 @@ var (
 	shapeResolvedConfiguration = aws.Shape{Name: "ResolvedConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "loadBalancers", Index: 0, Shape: &shapeServiceRevisionLoadBalancers, WireName: "loadBalancers", QueryName: "LoadBalancers"},
 	}}
+	shapeResource = aws.Shape{Name: "Resource", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "doubleValue", Index: 0, Shape: &shapeDouble, WireName: "doubleValue", QueryName: "DoubleValue"},
+		{Name: "integerValue", Index: 1, Shape: &shapeInteger, WireName: "integerValue", QueryName: "IntegerValue"},
+		{Name: "longValue", Index: 2, Shape: &shapeLong, WireName: "longValue", QueryName: "LongValue"},
+		{Name: "name", Index: 3, Shape: &shapeString, WireName: "name", QueryName: "Name"},
+		{Name: "stringSetValue", Index: 4, Shape: &shapeStringList, WireName: "stringSetValue", QueryName: "StringSetValue"},
+		{Name: "type", Index: 5, Shape: &shapeString, WireName: "type", QueryName: "Type"},
+	}}
 	shapeResourceManagementType = aws.Shape{Name: "ResourceManagementType", Kind: aws.String, Enum: []string{"CUSTOMER", "ECS"}}
 	shapeResourceRequirement    = aws.Shape{Name: "ResourceRequirement", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "type", Index: 0, Shape: &shapeResourceType, WireName: "type", QueryName: "Type", Required: true},
@@ -1114,6 +1214,7 @@ var (
 	}}
 	shapeResourceRequirements = aws.Shape{Name: "ResourceRequirements", Kind: aws.List, Elem: &shapeResourceRequirement, ElemName: "member"}
 	shapeResourceType         = aws.Shape{Name: "ResourceType", Kind: aws.String, Enum: []string{"GPU", "InferenceAccelerator"}}
+	shapeResources            = aws.Shape{Name: "Resources", Kind: aws.List, Elem: &shapeResource, ElemName: "member"}
 	shapeRollback             = aws.Shape{Name: "Rollback", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "reason", Index: 0, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
 		{Name: "serviceRevisionArn", Index: 1, Shape: &shapeString, WireName: "serviceRevisionArn", QueryName: "ServiceRevisionArn"},
@@ -1647,6 +1748,15 @@ var (
 	shapeUpdateClusterSettingsResponse = aws.Shape{Name: "UpdateClusterSettingsResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeCluster, WireName: "cluster", QueryName: "Cluster"},
 	}}
+	shapeUpdateContainerInstancesStateRequest = aws.Shape{Name: "UpdateContainerInstancesStateRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster"},
+		{Name: "containerInstances", Index: 1, Shape: &shapeStringList, WireName: "containerInstances", QueryName: "ContainerInstances", Required: true},
+		{Name: "status", Index: 2, Shape: &shapeContainerInstanceStatus, WireName: "status", QueryName: "Status", Required: true},
+	}}
+	shapeUpdateContainerInstancesStateResponse = aws.Shape{Name: "UpdateContainerInstancesStateResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "containerInstances", Index: 0, Shape: &shapeContainerInstances, WireName: "containerInstances", QueryName: "ContainerInstances"},
+		{Name: "failures", Index: 1, Shape: &shapeFailures, WireName: "failures", QueryName: "Failures"},
+	}}
 	shapeUpdateServicePrimaryTaskSetRequest = aws.Shape{Name: "UpdateServicePrimaryTaskSetRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "cluster", Index: 0, Shape: &shapeString, WireName: "cluster", QueryName: "Cluster", Required: true},
 		{Name: "primaryTaskSet", Index: 1, Shape: &shapeString, WireName: "primaryTaskSet", QueryName: "PrimaryTaskSet", Required: true},
@@ -1706,7 +1816,12 @@ var (
 		{Name: "min", Index: 1, Shape: &shapeBoxedInteger, WireName: "min", QueryName: "Min", Required: true},
 	}}
 	shapeVersionConsistency = aws.Shape{Name: "VersionConsistency", Kind: aws.String, Enum: []string{"enabled", "disabled"}}
-	shapeVolume             = aws.Shape{Name: "Volume", Kind: aws.Structure, Members: []aws.Member{
+	shapeVersionInfo        = aws.Shape{Name: "VersionInfo", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "agentHash", Index: 0, Shape: &shapeString, WireName: "agentHash", QueryName: "AgentHash"},
+		{Name: "agentVersion", Index: 1, Shape: &shapeString, WireName: "agentVersion", QueryName: "AgentVersion"},
+		{Name: "dockerVersion", Index: 2, Shape: &shapeString, WireName: "dockerVersion", QueryName: "DockerVersion"},
+	}}
+	shapeVolume = aws.Shape{Name: "Volume", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "configuredAtLaunch", Index: 0, Shape: &shapeBoxedBoolean, WireName: "configuredAtLaunch", QueryName: "ConfiguredAtLaunch"},
 		{Name: "dockerVolumeConfiguration", Index: 1, Shape: &shapeDockerVolumeConfiguration, WireName: "dockerVolumeConfiguration", QueryName: "DockerVolumeConfiguration"},
 		{Name: "efsVolumeConfiguration", Index: 2, Shape: &shapeEFSVolumeConfiguration, WireName: "efsVolumeConfiguration", QueryName: "EfsVolumeConfiguration"},

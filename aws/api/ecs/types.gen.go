@@ -77,6 +77,28 @@ type CreateTaskSetOutput struct {
 	TaskSet *TaskSet `json:"taskSet,omitempty"`
 }
 
+// DeleteAccountSettingInput is the input of DeleteAccountSetting.
+type DeleteAccountSettingInput struct {
+	Name         *string `json:"name,omitempty"`
+	PrincipalArn *string `json:"principalArn,omitempty"`
+}
+
+// DeleteAccountSettingOutput is the output of DeleteAccountSetting.
+type DeleteAccountSettingOutput struct {
+	Setting *Setting `json:"setting,omitempty"`
+}
+
+// DeleteAttributesInput is the input of DeleteAttributes.
+type DeleteAttributesInput struct {
+	Attributes []Attribute `json:"attributes,omitempty"`
+	Cluster    *string     `json:"cluster,omitempty"`
+}
+
+// DeleteAttributesOutput is the output of DeleteAttributes.
+type DeleteAttributesOutput struct {
+	Attributes []Attribute `json:"attributes,omitempty"`
+}
+
 // DeleteClusterInput is the input of DeleteCluster.
 type DeleteClusterInput struct {
 	Cluster *string `json:"cluster,omitempty"`
@@ -159,6 +181,19 @@ type DescribeClustersInput struct {
 type DescribeClustersOutput struct {
 	Clusters []Cluster `json:"clusters,omitempty"`
 	Failures []Failure `json:"failures,omitempty"`
+}
+
+// DescribeContainerInstancesInput is the input of DescribeContainerInstances.
+type DescribeContainerInstancesInput struct {
+	Cluster            *string  `json:"cluster,omitempty"`
+	ContainerInstances []string `json:"containerInstances,omitempty"`
+	Include            []string `json:"include,omitempty"`
+}
+
+// DescribeContainerInstancesOutput is the output of DescribeContainerInstances.
+type DescribeContainerInstancesOutput struct {
+	ContainerInstances []ContainerInstance `json:"containerInstances,omitempty"`
+	Failures           []Failure           `json:"failures,omitempty"`
 }
 
 // DescribeServiceDeploymentsInput is the input of DescribeServiceDeployments.
@@ -282,6 +317,22 @@ type ListAccountSettingsOutput struct {
 	Settings  []Setting `json:"settings,omitempty"`
 }
 
+// ListAttributesInput is the input of ListAttributes.
+type ListAttributesInput struct {
+	AttributeName  *string `json:"attributeName,omitempty"`
+	AttributeValue *string `json:"attributeValue,omitempty"`
+	Cluster        *string `json:"cluster,omitempty"`
+	MaxResults     *int32  `json:"maxResults,omitempty"`
+	NextToken      *string `json:"nextToken,omitempty"`
+	TargetType     *string `json:"targetType,omitempty"`
+}
+
+// ListAttributesOutput is the output of ListAttributes.
+type ListAttributesOutput struct {
+	Attributes []Attribute `json:"attributes,omitempty"`
+	NextToken  *string     `json:"nextToken,omitempty"`
+}
+
 // ListClustersInput is the input of ListClusters.
 type ListClustersInput struct {
 	MaxResults *int32  `json:"maxResults,omitempty"`
@@ -292,6 +343,21 @@ type ListClustersInput struct {
 type ListClustersOutput struct {
 	ClusterArns []string `json:"clusterArns,omitempty"`
 	NextToken   *string  `json:"nextToken,omitempty"`
+}
+
+// ListContainerInstancesInput is the input of ListContainerInstances.
+type ListContainerInstancesInput struct {
+	Cluster    *string `json:"cluster,omitempty"`
+	Filter     *string `json:"filter,omitempty"`
+	MaxResults *int32  `json:"maxResults,omitempty"`
+	NextToken  *string `json:"nextToken,omitempty"`
+	Status     *string `json:"status,omitempty"`
+}
+
+// ListContainerInstancesOutput is the output of ListContainerInstances.
+type ListContainerInstancesOutput struct {
+	ContainerInstanceArns []string `json:"containerInstanceArns,omitempty"`
+	NextToken             *string  `json:"nextToken,omitempty"`
 }
 
 // ListServiceDeploymentsInput is the input of ListServiceDeployments.
@@ -406,6 +472,17 @@ type PutAccountSettingDefaultInput struct {
 // PutAccountSettingDefaultOutput is the output of PutAccountSettingDefault.
 type PutAccountSettingDefaultOutput struct {
 	Setting *Setting `json:"setting,omitempty"`
+}
+
+// PutAttributesInput is the input of PutAttributes.
+type PutAttributesInput struct {
+	Attributes []Attribute `json:"attributes,omitempty"`
+	Cluster    *string     `json:"cluster,omitempty"`
+}
+
+// PutAttributesOutput is the output of PutAttributes.
+type PutAttributesOutput struct {
+	Attributes []Attribute `json:"attributes,omitempty"`
 }
 
 // PutClusterCapacityProvidersInput is the input of PutClusterCapacityProviders.
@@ -565,6 +642,19 @@ type UpdateClusterSettingsInput struct {
 // UpdateClusterSettingsOutput is the output of UpdateClusterSettings.
 type UpdateClusterSettingsOutput struct {
 	Cluster *Cluster `json:"cluster,omitempty"`
+}
+
+// UpdateContainerInstancesStateInput is the input of UpdateContainerInstancesState.
+type UpdateContainerInstancesStateInput struct {
+	Cluster            *string  `json:"cluster,omitempty"`
+	ContainerInstances []string `json:"containerInstances,omitempty"`
+	Status             *string  `json:"status,omitempty"`
+}
+
+// UpdateContainerInstancesStateOutput is the output of UpdateContainerInstancesState.
+type UpdateContainerInstancesStateOutput struct {
+	ContainerInstances []ContainerInstance `json:"containerInstances,omitempty"`
+	Failures           []Failure           `json:"failures,omitempty"`
 }
 
 // UpdateServiceInput is the input of UpdateService.
@@ -854,6 +944,34 @@ type ContainerImage struct {
 	ImageDigest   *string `json:"imageDigest,omitempty"`
 }
 
+// ContainerInstance is the structure ContainerInstance of the API.
+type ContainerInstance struct {
+	AgentConnected       *bool                          `json:"agentConnected,omitempty"`
+	AgentUpdateStatus    *string                        `json:"agentUpdateStatus,omitempty"`
+	Attachments          []Attachment                   `json:"attachments,omitempty"`
+	Attributes           []Attribute                    `json:"attributes,omitempty"`
+	CapacityProviderName *string                        `json:"capacityProviderName,omitempty"`
+	ContainerInstanceArn *string                        `json:"containerInstanceArn,omitempty"`
+	Ec2InstanceId        *string                        `json:"ec2InstanceId,omitempty"`
+	HealthStatus         *ContainerInstanceHealthStatus `json:"healthStatus,omitempty"`
+	PendingTasksCount    *int32                         `json:"pendingTasksCount,omitempty"`
+	RegisteredAt         *time.Time                     `json:"registeredAt,omitempty"`
+	RegisteredResources  []Resource                     `json:"registeredResources,omitempty"`
+	RemainingResources   []Resource                     `json:"remainingResources,omitempty"`
+	RunningTasksCount    *int32                         `json:"runningTasksCount,omitempty"`
+	Status               *string                        `json:"status,omitempty"`
+	StatusReason         *string                        `json:"statusReason,omitempty"`
+	Tags                 []Tag                          `json:"tags,omitempty"`
+	Version              *int64                         `json:"version,omitempty"`
+	VersionInfo          *VersionInfo                   `json:"versionInfo,omitempty"`
+}
+
+// ContainerInstanceHealthStatus is the structure ContainerInstanceHealthStatus of the API.
+type ContainerInstanceHealthStatus struct {
+	Details       []InstanceHealthCheckResult `json:"details,omitempty"`
+	OverallStatus *string                     `json:"overallStatus,omitempty"`
+}
+
 // ContainerOverride is the structure ContainerOverride of the API.
 type ContainerOverride struct {
 	Command              []string              `json:"command,omitempty"`
@@ -1101,6 +1219,15 @@ type InferenceAcceleratorOverride struct {
 // InfrastructureOptimization is the structure InfrastructureOptimization of the API.
 type InfrastructureOptimization struct {
 	ScaleInAfter *int32 `json:"scaleInAfter,omitempty"`
+}
+
+// InstanceHealthCheckResult is the structure InstanceHealthCheckResult of the API.
+type InstanceHealthCheckResult struct {
+	LastStatusChange *time.Time `json:"lastStatusChange,omitempty"`
+	LastUpdated      *time.Time `json:"lastUpdated,omitempty"`
+	Status           *string    `json:"status,omitempty"`
+	StatusReason     *string    `json:"statusReason,omitempty"`
+	Type             *string    `json:"type,omitempty"`
 }
 
 // InstanceLaunchTemplate is the structure InstanceLaunchTemplate of the API.
@@ -1446,6 +1573,16 @@ type RepositoryCredentials struct {
 // ResolvedConfiguration is the structure ResolvedConfiguration of the API.
 type ResolvedConfiguration struct {
 	LoadBalancers []ServiceRevisionLoadBalancer `json:"loadBalancers,omitempty"`
+}
+
+// Resource is the structure Resource of the API.
+type Resource struct {
+	DoubleValue    *float64 `json:"doubleValue,omitempty"`
+	IntegerValue   *int32   `json:"integerValue,omitempty"`
+	LongValue      *int64   `json:"longValue,omitempty"`
+	Name           *string  `json:"name,omitempty"`
+	StringSetValue []string `json:"stringSetValue,omitempty"`
+	Type           *string  `json:"type,omitempty"`
 }
 
 // ResourceRequirement is the structure ResourceRequirement of the API.
@@ -1932,6 +2069,13 @@ type Ulimit struct {
 type VCpuCountRangeRequest struct {
 	Max *int32 `json:"max,omitempty"`
 	Min *int32 `json:"min,omitempty"`
+}
+
+// VersionInfo is the structure VersionInfo of the API.
+type VersionInfo struct {
+	AgentHash     *string `json:"agentHash,omitempty"`
+	AgentVersion  *string `json:"agentVersion,omitempty"`
+	DockerVersion *string `json:"dockerVersion,omitempty"`
 }
 
 // Volume is the structure Volume of the API.

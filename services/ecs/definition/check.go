@@ -74,6 +74,9 @@ func Check(d *ecsapi.TaskDefinition) error {
 
 // checkContainer holds what is asked of every container.
 func checkContainer(d *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) error {
+	if err := checkPorts(c); err != nil {
+		return err
+	}
 	switch {
 	case aws.Val(c.Name) == "":
 		return ecsapi.ClientException("Container.name should not be null or empty.")
@@ -99,6 +102,32 @@ func checkContainer(d *ecsapi.TaskDefinition, c *ecsapi.ContainerDefinition) err
 	}
 	if aws.Val(d.NetworkMode) == Awsvpc {
 		return checkAwsvpc(c)
+	}
+	return nil
+}
+
+// checkPorts holds what port mappings must be.
+func checkPorts(c *ecsapi.ContainerDefinition) error {
+	names := map[string]bool{}
+	for _, m := range c.PortMappings {
+		for _, p := range []struct {
+			name string
+			port *int32
+		}{{"containerPort", m.ContainerPort}, {"hostPort", m.HostPort}} {
+			if p.port != nil && (*p.port < 0 || *p.port > 65535) {
+				return ecsapi.ClientException("Invalid '%s' setting for container '%s'. It must be between 0 and 65535.", p.name, aws.Val(c.Name))
+			}
+		}
+		switch name := aws.Val(m.Name); {
+		case m.ContainerPort == nil && m.ContainerPortRange == nil:
+			return ecsapi.ClientException("Invalid setting for container '%s'. One of 'containerPort' and 'containerPortRange' must be specified in a port mapping.", aws.Val(c.Name))
+		case m.ContainerPort != nil && m.ContainerPortRange != nil:
+			return ecsapi.ClientException("Invalid setting for container '%s'. Only one of 'containerPort' and 'containerPortRange' can be specified in a port mapping.", aws.Val(c.Name))
+		case name != "" && names[name]:
+			return ecsapi.ClientException("Port mapping names must be unique within a task definition: %s.", name)
+		default:
+			names[name] = true
+		}
 	}
 	return nil
 }

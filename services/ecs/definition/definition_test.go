@@ -71,6 +71,11 @@ func TestRefused(t *testing.T) {
 	}{
 		{"", func(*d) {}},
 		{"", linux(ecsapi.LinuxParameters{Capabilities: &ecsapi.KernelCapabilities{Add: []string{"SYS_PTRACE"}, Drop: []string{"ALL"}}})},
+		{"Invalid 'containerPort' setting for container 'app'. It must be between 0 and 65535.", func(x *d) { app(x).PortMappings = []ecsapi.PortMapping{{ContainerPort: ptr[int32](80000)}} }},
+		{"Invalid setting for container 'app'. One of 'containerPort' and 'containerPortRange' must be specified in a port mapping.", func(x *d) { app(x).PortMappings = []ecsapi.PortMapping{{}} }},
+		{"Port mapping names must be unique within a task definition: a.", func(x *d) {
+			app(x).PortMappings = []ecsapi.PortMapping{{ContainerPort: ptr[int32](80), Name: ptr("a")}, {ContainerPort: ptr[int32](81), Name: ptr("a")}}
+		}},
 		{"NET_ADMIN is not allowed on Fargate.", linux(ecsapi.LinuxParameters{Capabilities: &ecsapi.KernelCapabilities{Add: []string{"SYS_PTRACE", "NET_ADMIN"}}})},
 		{"Fargate compatible task definitions do not support devices", linux(ecsapi.LinuxParameters{Devices: []ecsapi.Device{{HostPath: ptr("/dev/null")}}})},
 		{"Fargate compatible task definitions do not support sharedMemorySize", linux(ecsapi.LinuxParameters{SharedMemorySize: ptr[int32](64)})},

@@ -95,6 +95,8 @@ func Checks(l Lookup, place arn.Place, op *aws.Operation, in any) []gateway.Chec
 		return q.each(in.ServiceRevisionArns)
 	case *ecsapi.StopServiceDeploymentInput:
 		return q.on(aws.Val(in.ServiceDeploymentArn), nil)
+	case *ecsapi.ListContainerInstancesInput:
+		return q.on(q.cluster(in.Cluster), nil)
 	case *ecsapi.PutClusterCapacityProvidersInput:
 		return q.on(q.cluster(in.Cluster), nil)
 	case *ecsapi.TagResourceInput:

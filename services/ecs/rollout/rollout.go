@@ -16,6 +16,7 @@ import (
 	"minato/internal/ids"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/shift"
+	"minato/services/ecs/view"
 )
 
 // Subnet is where a task's interface is.
@@ -191,9 +192,7 @@ func (r *Service) Shown(tags bool) ecsapi.Service {
 	}
 	r.showHistory(&out)
 	out.Events = slices.Clone(r.Events)
-	if out.Events == nil {
-		out.Events = []ecsapi.ServiceEvent{}
-	}
+	view.Service(&out)
 	if !tags {
 		out.Tags = nil
 	}
