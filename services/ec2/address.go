@@ -180,3 +180,22 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *ec2api.DescribeAddr
 	}
 	return out, err
 }
+
+// DescribeAddressesAttribute lists the reverse DNS names of addresses; none has
+// one here, as none has on AWS until somebody sets it.
+func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2api.DescribeAddressesAttributeInput) (*ec2api.DescribeAddressesAttributeOutput, error) {
+	all, err := list(ctx, s.addresses)
+	if err != nil {
+		return nil, err
+	}
+	all, err = listing.Choose(all, in.AllocationIds, nil, func(r *record.Address) string { return aws.Val(r.AllocationId) }, func(r *record.Address) []ec2api.Tag { return r.Tags }, (*record.Address).Attribute, noAllocation)
+	if err != nil {
+		return nil, err
+	}
+	all, next, err := listing.Page(all, in.MaxResults, in.NextToken)
+	out := &ec2api.DescribeAddressesAttributeOutput{NextToken: next}
+	for _, r := range all {
+		out.Addresses = append(out.Addresses, ec2api.AddressAttribute{AllocationId: r.AllocationId, PublicIp: r.PublicIp})
+	}
+	return out, err
+}

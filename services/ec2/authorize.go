@@ -19,6 +19,7 @@ var resourceMembers = []struct{ member, kind string }{
 	{"NatGatewayId", "natgateway"},
 	{"GroupId", "security-group"},
 	{"RouteTableId", "route-table"},
+	{"NetworkAclId", "network-acl"},
 	{"AllocationId", "elastic-ip"},
 	{"SubnetId", "subnet"},
 	{"InternetGatewayId", "internet-gateway"},
@@ -29,7 +30,7 @@ var resourceMembers = []struct{ member, kind string }{
 // about any resource of the type.
 var created = map[string]string{
 	"CreateVpc": "vpc", "CreateSubnet": "subnet", "CreateInternetGateway": "internet-gateway", "CreateRouteTable": "route-table",
-	"CreateSecurityGroup": "security-group", "CreateNetworkInterface": "network-interface", "CreateNatGateway": "natgateway", "AllocateAddress": "elastic-ip",
+	"CreateSecurityGroup": "security-group", "CreateNetworkAcl": "network-acl", "CreateNetworkInterface": "network-interface", "CreateNatGateway": "natgateway", "AllocateAddress": "elastic-ip",
 }
 
 // checks asks IAM about the resource an operation is about. Describe operations

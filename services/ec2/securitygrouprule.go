@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
@@ -150,7 +149,7 @@ func (s *Service) authorize(ctx context.Context, id string, w wanted, egress boo
 		}
 		for _, r := range rules {
 			if slices.ContainsFunc(g.Rules, func(o ec2api.SecurityGroupRule) bool { return rule.Same(o, r) }) {
-				return aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already exists", rule.Source(r), strings.ToUpper(*r.IpProtocol), *r.FromPort, *r.ToPort)
+				return duplicateRule(r)
 			}
 			r = g.Identified(arn.In(p.region, p.account), r)
 			r.Tags = tags
@@ -191,8 +190,7 @@ func (s *Service) revoke(ctx context.Context, id string, w wanted, ruleIDs []str
 		for _, rid := range ruleIDs {
 			err := take(func(o ec2api.SecurityGroupRule) bool {
 				return *o.SecurityGroupRuleId == rid && aws.Val(o.IsEgress) == egress
-			},
-				aws.Errorf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", rid))
+			}, noRule(rid))
 			if err != nil {
 				return err
 			}
@@ -264,9 +262,7 @@ func (s *Service) DescribeSecurityGroupRules(ctx context.Context, in *ec2api.Des
 				return listing.Value(r.SecurityGroupRuleId), true
 			}
 			return nil, false
-		}, func(id string) error {
-			return aws.Errorf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
-		})
+		}, noRule)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +272,7 @@ func (s *Service) DescribeSecurityGroupRules(ctx context.Context, in *ec2api.Des
 
 // retagRule changes the tags of a rule, which is in its group's record.
 func (s *Service) retagRule(ctx context.Context, id string, apply func(*[]ec2api.Tag) error) error {
-	missing := aws.Errorf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+	missing := noRule(id)
 	groups, err := list(ctx, s.groups)
 	if err != nil {
 		return err

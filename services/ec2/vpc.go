@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/acl"
 	"minato/services/ec2/block"
 	"minato/services/ec2/listing"
 	"minato/services/ec2/record"
@@ -65,12 +66,12 @@ func (s *Service) newVPC(tx *store.Tx, p place, cidr netip.Prefix, isDefault boo
 	main := s.newRouteTable(p, id, cidr)
 	main.Associations = []ec2api.RouteTableAssociation{association(*main.RouteTableId, "", true)}
 	group := defaultGroup(p, id)
-	acl := defaultACL(p, id)
-	v.Main, v.DefaultGroup, v.DefaultACL = *main.RouteTableId, *group.GroupId, *acl.NetworkAclId
+	list := newACL(p, id, true, acl.Default())
+	v.Main, v.DefaultGroup, v.DefaultACL = *main.RouteTableId, *group.GroupId, *list.NetworkAclId
 	return v, errFirst(
 		s.tables.TxPut(tx, main, p.account, p.region, *main.RouteTableId),
 		s.groups.TxPut(tx, group, p.account, p.region, *group.GroupId),
-		s.acls.TxPut(tx, acl, p.account, p.region, *acl.NetworkAclId),
+		s.acls.TxPut(tx, list, p.account, p.region, *list.NetworkAclId),
 	)
 }
 
@@ -104,12 +105,14 @@ func (s *Service) vpcInUse(tx *store.Tx, p place, v *record.VPC) (bool, error) {
 	gateways, err2 := s.gateways.TxList(tx, p.account, p.region)
 	tables, err3 := s.tables.TxList(tx, p.account, p.region)
 	groups, err4 := s.groups.TxList(tx, p.account, p.region)
-	if err := errFirst(err1, err2, err3, err4); err != nil {
+	acls, err5 := s.acls.TxList(tx, p.account, p.region)
+	if err := errFirst(err1, err2, err3, err4, err5); err != nil {
 		return false, err
 	}
 	return slices.ContainsFunc(subnets, func(r record.Subnet) bool { return *r.VpcId == id }) ||
 		slices.ContainsFunc(gateways, func(r record.InternetGateway) bool { return r.VPC() == id }) ||
 		slices.ContainsFunc(tables, func(r record.RouteTable) bool { return *r.VpcId == id && *r.RouteTableId != v.Main }) ||
+		slices.ContainsFunc(acls, func(r record.NetworkACL) bool { return *r.VpcId == id && *r.NetworkAclId != v.DefaultACL }) ||
 		slices.ContainsFunc(groups, func(r record.SecurityGroup) bool { return *r.VpcId == id && *r.GroupId != v.DefaultGroup }), nil
 }
 

@@ -352,6 +352,10 @@ func (s *Service) newInstance(p arn.Place, id string, o order, in *rdsapi.Create
 			return instance{}, invalidValue("Invalid backup retention period: %d. Retention period must be between 0 and 35.", retention)
 		}
 	}
+	backup, maintenance, err := newWindows(in.PreferredBackupWindow, in.PreferredMaintenanceWindow)
+	if err != nil {
+		return instance{}, err
+	}
 	tags, err := mergeTags(nil, in.Tags)
 	if err != nil {
 		return instance{}, err
@@ -377,7 +381,7 @@ func (s *Service) newInstance(p arn.Place, id string, o order, in *rdsapi.Create
 			OptionGroupMemberships: []rdsapi.OptionGroupMembership{{OptionGroupName: aws.Ptr("default:" + o.engine + "-" + strings.ReplaceAll(majorVersion(o.engine, o.version.taken), ".", "-")), Status: aws.Ptr("in-sync")}},
 			VpcSecurityGroups:      memberships(o.network.groups),
 			BackupRetentionPeriod:  aws.Ptr(retention), BackupTarget: aws.Ptr("region"),
-			PreferredBackupWindow: or(in.PreferredBackupWindow, "03:00-03:30"), PreferredMaintenanceWindow: or(in.PreferredMaintenanceWindow, "sun:04:00-sun:04:30"),
+			PreferredBackupWindow: backup, PreferredMaintenanceWindow: maintenance,
 			AutoMinorVersionUpgrade: aws.Ptr(in.AutoMinorVersionUpgrade == nil || *in.AutoMinorVersionUpgrade), CopyTagsToSnapshot: aws.Ptr(aws.Val(in.CopyTagsToSnapshot)),
 			DeletionProtection: aws.Ptr(aws.Val(in.DeletionProtection)), MultiAZ: aws.Ptr(false), StorageEncrypted: aws.Ptr(false), MonitoringInterval: aws.Ptr(int32(0)),
 			IAMDatabaseAuthenticationEnabled: aws.Ptr(false), PerformanceInsightsEnabled: aws.Ptr(false), CustomerOwnedIpEnabled: aws.Ptr(false), DedicatedLogVolume: aws.Ptr(false),

@@ -95,14 +95,19 @@ type change struct {
 	verifier       string
 	parameterGroup string
 	groups         []string
+	maintenance    *string // the window
 	pending        rdsapi.PendingModifiedValues
 	now            bool
 	notes          []string
 }
 
 func (s *Service) prepareChange(ctx context.Context, p arn.Place, rec instance, in *rdsapi.ModifyDBInstanceInput) (change, error) {
-	c := change{now: aws.Val(in.ApplyImmediately)}
-	engine, engineVersion, err := aws.Val(rec.Engine), aws.Val(rec.EngineVersion), error(nil)
+	maintenance, err := checkWindows(in.PreferredBackupWindow, in.PreferredMaintenanceWindow, aws.Val(rec.PreferredBackupWindow), aws.Val(rec.PreferredMaintenanceWindow))
+	c := change{now: aws.Val(in.ApplyImmediately), maintenance: maintenance}
+	if err != nil {
+		return c, err
+	}
+	engine, engineVersion := aws.Val(rec.Engine), aws.Val(rec.EngineVersion)
 	if in.EngineVersion != nil && *in.EngineVersion != engineVersion {
 		if engineVersion, err = s.upgrade(&c, engine, engineVersion, in); err != nil {
 			return c, err
@@ -214,7 +219,7 @@ func (c change) apply(rec *instance, in *rdsapi.ModifyDBInstanceInput) {
 	}
 	set(&rec.StorageType, in.StorageType)
 	set(&rec.PreferredBackupWindow, in.PreferredBackupWindow)
-	set(&rec.PreferredMaintenanceWindow, in.PreferredMaintenanceWindow)
+	set(&rec.PreferredMaintenanceWindow, c.maintenance)
 	set(&rec.CACertificateIdentifier, in.CACertificateIdentifier)
 	setBool(&rec.DeletionProtection, in.DeletionProtection)
 	setBool(&rec.CopyTagsToSnapshot, in.CopyTagsToSnapshot)

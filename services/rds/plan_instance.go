@@ -2,8 +2,6 @@ package rds
 
 import (
 	"maps"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -102,38 +100,4 @@ func parameterStatus(v view) string {
 		}
 	}
 	return "in-sync"
-}
-
-// inWindow says whether a time is within a window such as "sun:04:00-sun:04:30" (UTC).
-func inWindow(now time.Time, window string) bool {
-	from, to, ok := strings.Cut(strings.ToLower(window), "-")
-	begin, ok1 := minuteOfWeek(from)
-	end, ok2 := minuteOfWeek(to)
-	if !ok || !ok1 || !ok2 {
-		return false
-	}
-	const week = 7 * 24 * 60
-	now = now.UTC()
-	minute := int(now.Weekday())*24*60 + now.Hour()*60 + now.Minute()
-	return (minute-begin+week)%week < (end-begin+week)%week
-}
-
-var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-
-func minuteOfWeek(s string) (int, bool) {
-	parts := strings.Split(s, ":")
-	if len(parts) != 3 {
-		return 0, false
-	}
-	hour, err1 := strconv.Atoi(parts[1])
-	minute, err2 := strconv.Atoi(parts[2])
-	if err1 != nil || err2 != nil || hour < 0 || hour > 23 || minute < 0 || minute > 59 {
-		return 0, false
-	}
-	for day, name := range weekdays {
-		if name == parts[0] {
-			return day*24*60 + hour*60 + minute, true
-		}
-	}
-	return 0, false
 }

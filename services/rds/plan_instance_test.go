@@ -169,26 +169,6 @@ func TestFormula(t *testing.T) {
 	}
 }
 
-func TestWindow(t *testing.T) {
-	sunday := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		window string
-		at     time.Duration
-		want   bool
-	}{
-		{"sun:04:00-sun:04:30", 4 * time.Hour, true},
-		{"sun:04:00-sun:04:30", 4*time.Hour + 30*time.Minute, false},
-		{"Sat:23:45-Sun:00:15", 10 * time.Minute, true}, // over the end of the week
-		{"sat:23:45-sun:00:15", 20 * time.Minute, false},
-		{"nonsense", 0, false},
-		{"sun:25:00-sun:26:00", 0, false},
-	} {
-		if got := inWindow(sunday.Add(c.at), c.window); got != c.want {
-			t.Errorf("%s at %s: %t", c.window, c.at, got)
-		}
-	}
-}
-
 func TestCatalog(t *testing.T) {
 	for engine, o := range engines {
 		for _, v := range o.Versions {

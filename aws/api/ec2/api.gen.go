@@ -16,6 +16,8 @@ type API interface {
 	AuthorizeSecurityGroupIngress(ctx context.Context, in *AuthorizeSecurityGroupIngressInput) (*AuthorizeSecurityGroupIngressOutput, error)
 	CreateInternetGateway(ctx context.Context, in *CreateInternetGatewayInput) (*CreateInternetGatewayOutput, error)
 	CreateNatGateway(ctx context.Context, in *CreateNatGatewayInput) (*CreateNatGatewayOutput, error)
+	CreateNetworkAcl(ctx context.Context, in *CreateNetworkAclInput) (*CreateNetworkAclOutput, error)
+	CreateNetworkAclEntry(ctx context.Context, in *CreateNetworkAclEntryInput) (*CreateNetworkAclEntryOutput, error)
 	CreateNetworkInterface(ctx context.Context, in *CreateNetworkInterfaceInput) (*CreateNetworkInterfaceOutput, error)
 	CreateRoute(ctx context.Context, in *CreateRouteInput) (*CreateRouteOutput, error)
 	CreateRouteTable(ctx context.Context, in *CreateRouteTableInput) (*CreateRouteTableOutput, error)
@@ -25,6 +27,8 @@ type API interface {
 	CreateVpc(ctx context.Context, in *CreateVpcInput) (*CreateVpcOutput, error)
 	DeleteInternetGateway(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error)
 	DeleteNatGateway(ctx context.Context, in *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error)
+	DeleteNetworkAcl(ctx context.Context, in *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error)
+	DeleteNetworkAclEntry(ctx context.Context, in *DeleteNetworkAclEntryInput) (*DeleteNetworkAclEntryOutput, error)
 	DeleteNetworkInterface(ctx context.Context, in *DeleteNetworkInterfaceInput) (*DeleteNetworkInterfaceOutput, error)
 	DeleteRoute(ctx context.Context, in *DeleteRouteInput) (*DeleteRouteOutput, error)
 	DeleteRouteTable(ctx context.Context, in *DeleteRouteTableInput) (*DeleteRouteTableOutput, error)
@@ -34,6 +38,7 @@ type API interface {
 	DeleteVpc(ctx context.Context, in *DeleteVpcInput) (*DeleteVpcOutput, error)
 	DescribeAccountAttributes(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error)
 	DescribeAddresses(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error)
+	DescribeAddressesAttribute(ctx context.Context, in *DescribeAddressesAttributeInput) (*DescribeAddressesAttributeOutput, error)
 	DescribeAvailabilityZones(ctx context.Context, in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error)
 	DescribeIamInstanceProfileAssociations(ctx context.Context, in *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error)
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
@@ -56,10 +61,13 @@ type API interface {
 	DisassociateIamInstanceProfile(ctx context.Context, in *DisassociateIamInstanceProfileInput) (*DisassociateIamInstanceProfileOutput, error)
 	DisassociateRouteTable(ctx context.Context, in *DisassociateRouteTableInput) (*DisassociateRouteTableOutput, error)
 	ModifyNetworkInterfaceAttribute(ctx context.Context, in *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error)
+	ModifySecurityGroupRules(ctx context.Context, in *ModifySecurityGroupRulesInput) (*ModifySecurityGroupRulesOutput, error)
 	ModifySubnetAttribute(ctx context.Context, in *ModifySubnetAttributeInput) (*ModifySubnetAttributeOutput, error)
 	ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error)
 	ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error)
 	ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error)
+	ReplaceNetworkAclAssociation(ctx context.Context, in *ReplaceNetworkAclAssociationInput) (*ReplaceNetworkAclAssociationOutput, error)
+	ReplaceNetworkAclEntry(ctx context.Context, in *ReplaceNetworkAclEntryInput) (*ReplaceNetworkAclEntryOutput, error)
 	ReplaceRoute(ctx context.Context, in *ReplaceRouteInput) (*ReplaceRouteOutput, error)
 	ReplaceRouteTableAssociation(ctx context.Context, in *ReplaceRouteTableAssociationInput) (*ReplaceRouteTableAssociationOutput, error)
 	RevokeSecurityGroupEgress(ctx context.Context, in *RevokeSecurityGroupEgressInput) (*RevokeSecurityGroupEgressOutput, error)
@@ -68,72 +76,84 @@ type API interface {
 	StartInstances(ctx context.Context, in *StartInstancesInput) (*StartInstancesOutput, error)
 	StopInstances(ctx context.Context, in *StopInstancesInput) (*StopInstancesOutput, error)
 	TerminateInstances(ctx context.Context, in *TerminateInstancesInput) (*TerminateInstancesOutput, error)
+	UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsEgressInput) (*UpdateSecurityGroupRuleDescriptionsEgressOutput, error)
+	UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsIngressInput) (*UpdateSecurityGroupRuleDescriptionsIngressOutput, error)
 }
 
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"AllocateAddress":                        aws.HandlerOf(api.AllocateAddress),
-		"AssociateAddress":                       aws.HandlerOf(api.AssociateAddress),
-		"AssociateIamInstanceProfile":            aws.HandlerOf(api.AssociateIamInstanceProfile),
-		"AssociateRouteTable":                    aws.HandlerOf(api.AssociateRouteTable),
-		"AttachInternetGateway":                  aws.HandlerOf(api.AttachInternetGateway),
-		"AuthorizeSecurityGroupEgress":           aws.HandlerOf(api.AuthorizeSecurityGroupEgress),
-		"AuthorizeSecurityGroupIngress":          aws.HandlerOf(api.AuthorizeSecurityGroupIngress),
-		"CreateInternetGateway":                  aws.HandlerOf(api.CreateInternetGateway),
-		"CreateNatGateway":                       aws.HandlerOf(api.CreateNatGateway),
-		"CreateNetworkInterface":                 aws.HandlerOf(api.CreateNetworkInterface),
-		"CreateRoute":                            aws.HandlerOf(api.CreateRoute),
-		"CreateRouteTable":                       aws.HandlerOf(api.CreateRouteTable),
-		"CreateSecurityGroup":                    aws.HandlerOf(api.CreateSecurityGroup),
-		"CreateSubnet":                           aws.HandlerOf(api.CreateSubnet),
-		"CreateTags":                             aws.HandlerOf(api.CreateTags),
-		"CreateVpc":                              aws.HandlerOf(api.CreateVpc),
-		"DeleteInternetGateway":                  aws.HandlerOf(api.DeleteInternetGateway),
-		"DeleteNatGateway":                       aws.HandlerOf(api.DeleteNatGateway),
-		"DeleteNetworkInterface":                 aws.HandlerOf(api.DeleteNetworkInterface),
-		"DeleteRoute":                            aws.HandlerOf(api.DeleteRoute),
-		"DeleteRouteTable":                       aws.HandlerOf(api.DeleteRouteTable),
-		"DeleteSecurityGroup":                    aws.HandlerOf(api.DeleteSecurityGroup),
-		"DeleteSubnet":                           aws.HandlerOf(api.DeleteSubnet),
-		"DeleteTags":                             aws.HandlerOf(api.DeleteTags),
-		"DeleteVpc":                              aws.HandlerOf(api.DeleteVpc),
-		"DescribeAccountAttributes":              aws.HandlerOf(api.DescribeAccountAttributes),
-		"DescribeAddresses":                      aws.HandlerOf(api.DescribeAddresses),
-		"DescribeAvailabilityZones":              aws.HandlerOf(api.DescribeAvailabilityZones),
-		"DescribeIamInstanceProfileAssociations": aws.HandlerOf(api.DescribeIamInstanceProfileAssociations),
-		"DescribeImages":                         aws.HandlerOf(api.DescribeImages),
-		"DescribeInstanceStatus":                 aws.HandlerOf(api.DescribeInstanceStatus),
-		"DescribeInstances":                      aws.HandlerOf(api.DescribeInstances),
-		"DescribeInternetGateways":               aws.HandlerOf(api.DescribeInternetGateways),
-		"DescribeNatGateways":                    aws.HandlerOf(api.DescribeNatGateways),
-		"DescribeNetworkAcls":                    aws.HandlerOf(api.DescribeNetworkAcls),
-		"DescribeNetworkInterfaces":              aws.HandlerOf(api.DescribeNetworkInterfaces),
-		"DescribeRegions":                        aws.HandlerOf(api.DescribeRegions),
-		"DescribeRouteTables":                    aws.HandlerOf(api.DescribeRouteTables),
-		"DescribeSecurityGroupRules":             aws.HandlerOf(api.DescribeSecurityGroupRules),
-		"DescribeSecurityGroups":                 aws.HandlerOf(api.DescribeSecurityGroups),
-		"DescribeSubnets":                        aws.HandlerOf(api.DescribeSubnets),
-		"DescribeTags":                           aws.HandlerOf(api.DescribeTags),
-		"DescribeVpcAttribute":                   aws.HandlerOf(api.DescribeVpcAttribute),
-		"DescribeVpcs":                           aws.HandlerOf(api.DescribeVpcs),
-		"DetachInternetGateway":                  aws.HandlerOf(api.DetachInternetGateway),
-		"DisassociateAddress":                    aws.HandlerOf(api.DisassociateAddress),
-		"DisassociateIamInstanceProfile":         aws.HandlerOf(api.DisassociateIamInstanceProfile),
-		"DisassociateRouteTable":                 aws.HandlerOf(api.DisassociateRouteTable),
-		"ModifyNetworkInterfaceAttribute":        aws.HandlerOf(api.ModifyNetworkInterfaceAttribute),
-		"ModifySubnetAttribute":                  aws.HandlerOf(api.ModifySubnetAttribute),
-		"ModifyVpcAttribute":                     aws.HandlerOf(api.ModifyVpcAttribute),
-		"ReleaseAddress":                         aws.HandlerOf(api.ReleaseAddress),
-		"ReplaceIamInstanceProfileAssociation":   aws.HandlerOf(api.ReplaceIamInstanceProfileAssociation),
-		"ReplaceRoute":                           aws.HandlerOf(api.ReplaceRoute),
-		"ReplaceRouteTableAssociation":           aws.HandlerOf(api.ReplaceRouteTableAssociation),
-		"RevokeSecurityGroupEgress":              aws.HandlerOf(api.RevokeSecurityGroupEgress),
-		"RevokeSecurityGroupIngress":             aws.HandlerOf(api.RevokeSecurityGroupIngress),
-		"RunInstances":                           aws.HandlerOf(api.RunInstances),
-		"StartInstances":                         aws.HandlerOf(api.StartInstances),
-		"StopInstances":                          aws.HandlerOf(api.StopInstances),
-		"TerminateInstances":                     aws.HandlerOf(api.TerminateInstances),
+		"AllocateAddress":                            aws.HandlerOf(api.AllocateAddress),
+		"AssociateAddress":                           aws.HandlerOf(api.AssociateAddress),
+		"AssociateIamInstanceProfile":                aws.HandlerOf(api.AssociateIamInstanceProfile),
+		"AssociateRouteTable":                        aws.HandlerOf(api.AssociateRouteTable),
+		"AttachInternetGateway":                      aws.HandlerOf(api.AttachInternetGateway),
+		"AuthorizeSecurityGroupEgress":               aws.HandlerOf(api.AuthorizeSecurityGroupEgress),
+		"AuthorizeSecurityGroupIngress":              aws.HandlerOf(api.AuthorizeSecurityGroupIngress),
+		"CreateInternetGateway":                      aws.HandlerOf(api.CreateInternetGateway),
+		"CreateNatGateway":                           aws.HandlerOf(api.CreateNatGateway),
+		"CreateNetworkAcl":                           aws.HandlerOf(api.CreateNetworkAcl),
+		"CreateNetworkAclEntry":                      aws.HandlerOf(api.CreateNetworkAclEntry),
+		"CreateNetworkInterface":                     aws.HandlerOf(api.CreateNetworkInterface),
+		"CreateRoute":                                aws.HandlerOf(api.CreateRoute),
+		"CreateRouteTable":                           aws.HandlerOf(api.CreateRouteTable),
+		"CreateSecurityGroup":                        aws.HandlerOf(api.CreateSecurityGroup),
+		"CreateSubnet":                               aws.HandlerOf(api.CreateSubnet),
+		"CreateTags":                                 aws.HandlerOf(api.CreateTags),
+		"CreateVpc":                                  aws.HandlerOf(api.CreateVpc),
+		"DeleteInternetGateway":                      aws.HandlerOf(api.DeleteInternetGateway),
+		"DeleteNatGateway":                           aws.HandlerOf(api.DeleteNatGateway),
+		"DeleteNetworkAcl":                           aws.HandlerOf(api.DeleteNetworkAcl),
+		"DeleteNetworkAclEntry":                      aws.HandlerOf(api.DeleteNetworkAclEntry),
+		"DeleteNetworkInterface":                     aws.HandlerOf(api.DeleteNetworkInterface),
+		"DeleteRoute":                                aws.HandlerOf(api.DeleteRoute),
+		"DeleteRouteTable":                           aws.HandlerOf(api.DeleteRouteTable),
+		"DeleteSecurityGroup":                        aws.HandlerOf(api.DeleteSecurityGroup),
+		"DeleteSubnet":                               aws.HandlerOf(api.DeleteSubnet),
+		"DeleteTags":                                 aws.HandlerOf(api.DeleteTags),
+		"DeleteVpc":                                  aws.HandlerOf(api.DeleteVpc),
+		"DescribeAccountAttributes":                  aws.HandlerOf(api.DescribeAccountAttributes),
+		"DescribeAddresses":                          aws.HandlerOf(api.DescribeAddresses),
+		"DescribeAddressesAttribute":                 aws.HandlerOf(api.DescribeAddressesAttribute),
+		"DescribeAvailabilityZones":                  aws.HandlerOf(api.DescribeAvailabilityZones),
+		"DescribeIamInstanceProfileAssociations":     aws.HandlerOf(api.DescribeIamInstanceProfileAssociations),
+		"DescribeImages":                             aws.HandlerOf(api.DescribeImages),
+		"DescribeInstanceStatus":                     aws.HandlerOf(api.DescribeInstanceStatus),
+		"DescribeInstances":                          aws.HandlerOf(api.DescribeInstances),
+		"DescribeInternetGateways":                   aws.HandlerOf(api.DescribeInternetGateways),
+		"DescribeNatGateways":                        aws.HandlerOf(api.DescribeNatGateways),
+		"DescribeNetworkAcls":                        aws.HandlerOf(api.DescribeNetworkAcls),
+		"DescribeNetworkInterfaces":                  aws.HandlerOf(api.DescribeNetworkInterfaces),
+		"DescribeRegions":                            aws.HandlerOf(api.DescribeRegions),
+		"DescribeRouteTables":                        aws.HandlerOf(api.DescribeRouteTables),
+		"DescribeSecurityGroupRules":                 aws.HandlerOf(api.DescribeSecurityGroupRules),
+		"DescribeSecurityGroups":                     aws.HandlerOf(api.DescribeSecurityGroups),
+		"DescribeSubnets":                            aws.HandlerOf(api.DescribeSubnets),
+		"DescribeTags":                               aws.HandlerOf(api.DescribeTags),
+		"DescribeVpcAttribute":                       aws.HandlerOf(api.DescribeVpcAttribute),
+		"DescribeVpcs":                               aws.HandlerOf(api.DescribeVpcs),
+		"DetachInternetGateway":                      aws.HandlerOf(api.DetachInternetGateway),
+		"DisassociateAddress":                        aws.HandlerOf(api.DisassociateAddress),
+		"DisassociateIamInstanceProfile":             aws.HandlerOf(api.DisassociateIamInstanceProfile),
+		"DisassociateRouteTable":                     aws.HandlerOf(api.DisassociateRouteTable),
+		"ModifyNetworkInterfaceAttribute":            aws.HandlerOf(api.ModifyNetworkInterfaceAttribute),
+		"ModifySecurityGroupRules":                   aws.HandlerOf(api.ModifySecurityGroupRules),
+		"ModifySubnetAttribute":                      aws.HandlerOf(api.ModifySubnetAttribute),
+		"ModifyVpcAttribute":                         aws.HandlerOf(api.ModifyVpcAttribute),
+		"ReleaseAddress":                             aws.HandlerOf(api.ReleaseAddress),
+		"ReplaceIamInstanceProfileAssociation":       aws.HandlerOf(api.ReplaceIamInstanceProfileAssociation),
+		"ReplaceNetworkAclAssociation":               aws.HandlerOf(api.ReplaceNetworkAclAssociation),
+		"ReplaceNetworkAclEntry":                     aws.HandlerOf(api.ReplaceNetworkAclEntry),
+		"ReplaceRoute":                               aws.HandlerOf(api.ReplaceRoute),
+		"ReplaceRouteTableAssociation":               aws.HandlerOf(api.ReplaceRouteTableAssociation),
+		"RevokeSecurityGroupEgress":                  aws.HandlerOf(api.RevokeSecurityGroupEgress),
+		"RevokeSecurityGroupIngress":                 aws.HandlerOf(api.RevokeSecurityGroupIngress),
+		"RunInstances":                               aws.HandlerOf(api.RunInstances),
+		"StartInstances":                             aws.HandlerOf(api.StartInstances),
+		"StopInstances":                              aws.HandlerOf(api.StopInstances),
+		"TerminateInstances":                         aws.HandlerOf(api.TerminateInstances),
+		"UpdateSecurityGroupRuleDescriptionsEgress":  aws.HandlerOf(api.UpdateSecurityGroupRuleDescriptionsEgress),
+		"UpdateSecurityGroupRuleDescriptionsIngress": aws.HandlerOf(api.UpdateSecurityGroupRuleDescriptionsIngress),
 	}
 }
 
@@ -190,6 +210,16 @@ func (c *Client) CreateNatGateway(ctx context.Context, in *CreateNatGatewayInput
 	return aws.Call[CreateNatGatewayOutput](ctx, c.invoker, &opCreateNatGateway, in)
 }
 
+// CreateNetworkAcl calls the operation of that name.
+func (c *Client) CreateNetworkAcl(ctx context.Context, in *CreateNetworkAclInput) (*CreateNetworkAclOutput, error) {
+	return aws.Call[CreateNetworkAclOutput](ctx, c.invoker, &opCreateNetworkAcl, in)
+}
+
+// CreateNetworkAclEntry calls the operation of that name.
+func (c *Client) CreateNetworkAclEntry(ctx context.Context, in *CreateNetworkAclEntryInput) (*CreateNetworkAclEntryOutput, error) {
+	return aws.Call[CreateNetworkAclEntryOutput](ctx, c.invoker, &opCreateNetworkAclEntry, in)
+}
+
 // CreateNetworkInterface calls the operation of that name.
 func (c *Client) CreateNetworkInterface(ctx context.Context, in *CreateNetworkInterfaceInput) (*CreateNetworkInterfaceOutput, error) {
 	return aws.Call[CreateNetworkInterfaceOutput](ctx, c.invoker, &opCreateNetworkInterface, in)
@@ -235,6 +265,16 @@ func (c *Client) DeleteNatGateway(ctx context.Context, in *DeleteNatGatewayInput
 	return aws.Call[DeleteNatGatewayOutput](ctx, c.invoker, &opDeleteNatGateway, in)
 }
 
+// DeleteNetworkAcl calls the operation of that name.
+func (c *Client) DeleteNetworkAcl(ctx context.Context, in *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error) {
+	return aws.Call[DeleteNetworkAclOutput](ctx, c.invoker, &opDeleteNetworkAcl, in)
+}
+
+// DeleteNetworkAclEntry calls the operation of that name.
+func (c *Client) DeleteNetworkAclEntry(ctx context.Context, in *DeleteNetworkAclEntryInput) (*DeleteNetworkAclEntryOutput, error) {
+	return aws.Call[DeleteNetworkAclEntryOutput](ctx, c.invoker, &opDeleteNetworkAclEntry, in)
+}
+
 // DeleteNetworkInterface calls the operation of that name.
 func (c *Client) DeleteNetworkInterface(ctx context.Context, in *DeleteNetworkInterfaceInput) (*DeleteNetworkInterfaceOutput, error) {
 	return aws.Call[DeleteNetworkInterfaceOutput](ctx, c.invoker, &opDeleteNetworkInterface, in)
@@ -278,6 +318,11 @@ func (c *Client) DescribeAccountAttributes(ctx context.Context, in *DescribeAcco
 // DescribeAddresses calls the operation of that name.
 func (c *Client) DescribeAddresses(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error) {
 	return aws.Call[DescribeAddressesOutput](ctx, c.invoker, &opDescribeAddresses, in)
+}
+
+// DescribeAddressesAttribute calls the operation of that name.
+func (c *Client) DescribeAddressesAttribute(ctx context.Context, in *DescribeAddressesAttributeInput) (*DescribeAddressesAttributeOutput, error) {
+	return aws.Call[DescribeAddressesAttributeOutput](ctx, c.invoker, &opDescribeAddressesAttribute, in)
 }
 
 // DescribeAvailabilityZones calls the operation of that name.
@@ -390,6 +435,11 @@ func (c *Client) ModifyNetworkInterfaceAttribute(ctx context.Context, in *Modify
 	return aws.Call[ModifyNetworkInterfaceAttributeOutput](ctx, c.invoker, &opModifyNetworkInterfaceAttribute, in)
 }
 
+// ModifySecurityGroupRules calls the operation of that name.
+func (c *Client) ModifySecurityGroupRules(ctx context.Context, in *ModifySecurityGroupRulesInput) (*ModifySecurityGroupRulesOutput, error) {
+	return aws.Call[ModifySecurityGroupRulesOutput](ctx, c.invoker, &opModifySecurityGroupRules, in)
+}
+
 // ModifySubnetAttribute calls the operation of that name.
 func (c *Client) ModifySubnetAttribute(ctx context.Context, in *ModifySubnetAttributeInput) (*ModifySubnetAttributeOutput, error) {
 	return aws.Call[ModifySubnetAttributeOutput](ctx, c.invoker, &opModifySubnetAttribute, in)
@@ -408,6 +458,16 @@ func (c *Client) ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*
 // ReplaceIamInstanceProfileAssociation calls the operation of that name.
 func (c *Client) ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error) {
 	return aws.Call[ReplaceIamInstanceProfileAssociationOutput](ctx, c.invoker, &opReplaceIamInstanceProfileAssociation, in)
+}
+
+// ReplaceNetworkAclAssociation calls the operation of that name.
+func (c *Client) ReplaceNetworkAclAssociation(ctx context.Context, in *ReplaceNetworkAclAssociationInput) (*ReplaceNetworkAclAssociationOutput, error) {
+	return aws.Call[ReplaceNetworkAclAssociationOutput](ctx, c.invoker, &opReplaceNetworkAclAssociation, in)
+}
+
+// ReplaceNetworkAclEntry calls the operation of that name.
+func (c *Client) ReplaceNetworkAclEntry(ctx context.Context, in *ReplaceNetworkAclEntryInput) (*ReplaceNetworkAclEntryOutput, error) {
+	return aws.Call[ReplaceNetworkAclEntryOutput](ctx, c.invoker, &opReplaceNetworkAclEntry, in)
 }
 
 // ReplaceRoute calls the operation of that name.
@@ -448,4 +508,14 @@ func (c *Client) StopInstances(ctx context.Context, in *StopInstancesInput) (*St
 // TerminateInstances calls the operation of that name.
 func (c *Client) TerminateInstances(ctx context.Context, in *TerminateInstancesInput) (*TerminateInstancesOutput, error) {
 	return aws.Call[TerminateInstancesOutput](ctx, c.invoker, &opTerminateInstances, in)
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgress calls the operation of that name.
+func (c *Client) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsEgressInput) (*UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
+	return aws.Call[UpdateSecurityGroupRuleDescriptionsEgressOutput](ctx, c.invoker, &opUpdateSecurityGroupRuleDescriptionsEgress, in)
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngress calls the operation of that name.
+func (c *Client) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsIngressInput) (*UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
+	return aws.Call[UpdateSecurityGroupRuleDescriptionsIngressOutput](ctx, c.invoker, &opUpdateSecurityGroupRuleDescriptionsIngress, in)
 }

@@ -8,6 +8,11 @@ const (
 	AccountAttributeNameDefaultVpc         = "default-vpc"
 )
 
+// The values of AddressAttributeName.
+const (
+	AddressAttributeNameDomainName = "domain-name"
+)
+
 // The values of AmdSevSnpSpecification.
 const (
 	AmdSevSnpSpecificationEnabled  = "enabled"

@@ -20,67 +20,77 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
-	opAllocateAddress                        = aws.Operation{Name: "AllocateAddress", Method: "POST", URI: "/", InputShape: &shapeAllocateAddressRequest, OutputShape: &shapeAllocateAddressResult}
-	opAssociateAddress                       = aws.Operation{Name: "AssociateAddress", Method: "POST", URI: "/", InputShape: &shapeAssociateAddressRequest, OutputShape: &shapeAssociateAddressResult}
-	opAssociateIamInstanceProfile            = aws.Operation{Name: "AssociateIamInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeAssociateIamInstanceProfileRequest, OutputShape: &shapeAssociateIamInstanceProfileResult}
-	opAssociateRouteTable                    = aws.Operation{Name: "AssociateRouteTable", Method: "POST", URI: "/", InputShape: &shapeAssociateRouteTableRequest, OutputShape: &shapeAssociateRouteTableResult}
-	opAttachInternetGateway                  = aws.Operation{Name: "AttachInternetGateway", Method: "POST", URI: "/", InputShape: &shapeAttachInternetGatewayRequest}
-	opAuthorizeSecurityGroupEgress           = aws.Operation{Name: "AuthorizeSecurityGroupEgress", Method: "POST", URI: "/", InputShape: &shapeAuthorizeSecurityGroupEgressRequest, OutputShape: &shapeAuthorizeSecurityGroupEgressResult}
-	opAuthorizeSecurityGroupIngress          = aws.Operation{Name: "AuthorizeSecurityGroupIngress", Method: "POST", URI: "/", InputShape: &shapeAuthorizeSecurityGroupIngressRequest, OutputShape: &shapeAuthorizeSecurityGroupIngressResult}
-	opCreateInternetGateway                  = aws.Operation{Name: "CreateInternetGateway", Method: "POST", URI: "/", InputShape: &shapeCreateInternetGatewayRequest, OutputShape: &shapeCreateInternetGatewayResult}
-	opCreateNatGateway                       = aws.Operation{Name: "CreateNatGateway", Method: "POST", URI: "/", InputShape: &shapeCreateNatGatewayRequest, OutputShape: &shapeCreateNatGatewayResult}
-	opCreateNetworkInterface                 = aws.Operation{Name: "CreateNetworkInterface", Method: "POST", URI: "/", InputShape: &shapeCreateNetworkInterfaceRequest, OutputShape: &shapeCreateNetworkInterfaceResult}
-	opCreateRoute                            = aws.Operation{Name: "CreateRoute", Method: "POST", URI: "/", InputShape: &shapeCreateRouteRequest, OutputShape: &shapeCreateRouteResult}
-	opCreateRouteTable                       = aws.Operation{Name: "CreateRouteTable", Method: "POST", URI: "/", InputShape: &shapeCreateRouteTableRequest, OutputShape: &shapeCreateRouteTableResult}
-	opCreateSecurityGroup                    = aws.Operation{Name: "CreateSecurityGroup", Method: "POST", URI: "/", InputShape: &shapeCreateSecurityGroupRequest, OutputShape: &shapeCreateSecurityGroupResult}
-	opCreateSubnet                           = aws.Operation{Name: "CreateSubnet", Method: "POST", URI: "/", InputShape: &shapeCreateSubnetRequest, OutputShape: &shapeCreateSubnetResult}
-	opCreateTags                             = aws.Operation{Name: "CreateTags", Method: "POST", URI: "/", InputShape: &shapeCreateTagsRequest}
-	opCreateVpc                              = aws.Operation{Name: "CreateVpc", Method: "POST", URI: "/", InputShape: &shapeCreateVpcRequest, OutputShape: &shapeCreateVpcResult}
-	opDeleteInternetGateway                  = aws.Operation{Name: "DeleteInternetGateway", Method: "POST", URI: "/", InputShape: &shapeDeleteInternetGatewayRequest}
-	opDeleteNatGateway                       = aws.Operation{Name: "DeleteNatGateway", Method: "POST", URI: "/", InputShape: &shapeDeleteNatGatewayRequest, OutputShape: &shapeDeleteNatGatewayResult}
-	opDeleteNetworkInterface                 = aws.Operation{Name: "DeleteNetworkInterface", Method: "POST", URI: "/", InputShape: &shapeDeleteNetworkInterfaceRequest}
-	opDeleteRoute                            = aws.Operation{Name: "DeleteRoute", Method: "POST", URI: "/", InputShape: &shapeDeleteRouteRequest}
-	opDeleteRouteTable                       = aws.Operation{Name: "DeleteRouteTable", Method: "POST", URI: "/", InputShape: &shapeDeleteRouteTableRequest}
-	opDeleteSecurityGroup                    = aws.Operation{Name: "DeleteSecurityGroup", Method: "POST", URI: "/", InputShape: &shapeDeleteSecurityGroupRequest, OutputShape: &shapeDeleteSecurityGroupResult}
-	opDeleteSubnet                           = aws.Operation{Name: "DeleteSubnet", Method: "POST", URI: "/", InputShape: &shapeDeleteSubnetRequest}
-	opDeleteTags                             = aws.Operation{Name: "DeleteTags", Method: "POST", URI: "/", InputShape: &shapeDeleteTagsRequest}
-	opDeleteVpc                              = aws.Operation{Name: "DeleteVpc", Method: "POST", URI: "/", InputShape: &shapeDeleteVpcRequest}
-	opDescribeAccountAttributes              = aws.Operation{Name: "DescribeAccountAttributes", Method: "POST", URI: "/", InputShape: &shapeDescribeAccountAttributesRequest, OutputShape: &shapeDescribeAccountAttributesResult}
-	opDescribeAddresses                      = aws.Operation{Name: "DescribeAddresses", Method: "POST", URI: "/", InputShape: &shapeDescribeAddressesRequest, OutputShape: &shapeDescribeAddressesResult}
-	opDescribeAvailabilityZones              = aws.Operation{Name: "DescribeAvailabilityZones", Method: "POST", URI: "/", InputShape: &shapeDescribeAvailabilityZonesRequest, OutputShape: &shapeDescribeAvailabilityZonesResult}
-	opDescribeIamInstanceProfileAssociations = aws.Operation{Name: "DescribeIamInstanceProfileAssociations", Method: "POST", URI: "/", InputShape: &shapeDescribeIamInstanceProfileAssociationsRequest, OutputShape: &shapeDescribeIamInstanceProfileAssociationsResult}
-	opDescribeImages                         = aws.Operation{Name: "DescribeImages", Method: "POST", URI: "/", InputShape: &shapeDescribeImagesRequest, OutputShape: &shapeDescribeImagesResult}
-	opDescribeInstanceStatus                 = aws.Operation{Name: "DescribeInstanceStatus", Method: "POST", URI: "/", InputShape: &shapeDescribeInstanceStatusRequest, OutputShape: &shapeDescribeInstanceStatusResult}
-	opDescribeInstances                      = aws.Operation{Name: "DescribeInstances", Method: "POST", URI: "/", InputShape: &shapeDescribeInstancesRequest, OutputShape: &shapeDescribeInstancesResult}
-	opDescribeInternetGateways               = aws.Operation{Name: "DescribeInternetGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeInternetGatewaysRequest, OutputShape: &shapeDescribeInternetGatewaysResult}
-	opDescribeNatGateways                    = aws.Operation{Name: "DescribeNatGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeNatGatewaysRequest, OutputShape: &shapeDescribeNatGatewaysResult}
-	opDescribeNetworkAcls                    = aws.Operation{Name: "DescribeNetworkAcls", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkAclsRequest, OutputShape: &shapeDescribeNetworkAclsResult}
-	opDescribeNetworkInterfaces              = aws.Operation{Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkInterfacesRequest, OutputShape: &shapeDescribeNetworkInterfacesResult}
-	opDescribeRegions                        = aws.Operation{Name: "DescribeRegions", Method: "POST", URI: "/", InputShape: &shapeDescribeRegionsRequest, OutputShape: &shapeDescribeRegionsResult}
-	opDescribeRouteTables                    = aws.Operation{Name: "DescribeRouteTables", Method: "POST", URI: "/", InputShape: &shapeDescribeRouteTablesRequest, OutputShape: &shapeDescribeRouteTablesResult}
-	opDescribeSecurityGroupRules             = aws.Operation{Name: "DescribeSecurityGroupRules", Method: "POST", URI: "/", InputShape: &shapeDescribeSecurityGroupRulesRequest, OutputShape: &shapeDescribeSecurityGroupRulesResult}
-	opDescribeSecurityGroups                 = aws.Operation{Name: "DescribeSecurityGroups", Method: "POST", URI: "/", InputShape: &shapeDescribeSecurityGroupsRequest, OutputShape: &shapeDescribeSecurityGroupsResult}
-	opDescribeSubnets                        = aws.Operation{Name: "DescribeSubnets", Method: "POST", URI: "/", InputShape: &shapeDescribeSubnetsRequest, OutputShape: &shapeDescribeSubnetsResult}
-	opDescribeTags                           = aws.Operation{Name: "DescribeTags", Method: "POST", URI: "/", InputShape: &shapeDescribeTagsRequest, OutputShape: &shapeDescribeTagsResult}
-	opDescribeVpcAttribute                   = aws.Operation{Name: "DescribeVpcAttribute", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcAttributeRequest, OutputShape: &shapeDescribeVpcAttributeResult}
-	opDescribeVpcs                           = aws.Operation{Name: "DescribeVpcs", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcsRequest, OutputShape: &shapeDescribeVpcsResult}
-	opDetachInternetGateway                  = aws.Operation{Name: "DetachInternetGateway", Method: "POST", URI: "/", InputShape: &shapeDetachInternetGatewayRequest}
-	opDisassociateAddress                    = aws.Operation{Name: "DisassociateAddress", Method: "POST", URI: "/", InputShape: &shapeDisassociateAddressRequest}
-	opDisassociateIamInstanceProfile         = aws.Operation{Name: "DisassociateIamInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeDisassociateIamInstanceProfileRequest, OutputShape: &shapeDisassociateIamInstanceProfileResult}
-	opDisassociateRouteTable                 = aws.Operation{Name: "DisassociateRouteTable", Method: "POST", URI: "/", InputShape: &shapeDisassociateRouteTableRequest}
-	opModifyNetworkInterfaceAttribute        = aws.Operation{Name: "ModifyNetworkInterfaceAttribute", Method: "POST", URI: "/", InputShape: &shapeModifyNetworkInterfaceAttributeRequest}
-	opModifySubnetAttribute                  = aws.Operation{Name: "ModifySubnetAttribute", Method: "POST", URI: "/", InputShape: &shapeModifySubnetAttributeRequest}
-	opModifyVpcAttribute                     = aws.Operation{Name: "ModifyVpcAttribute", Method: "POST", URI: "/", InputShape: &shapeModifyVpcAttributeRequest}
-	opReleaseAddress                         = aws.Operation{Name: "ReleaseAddress", Method: "POST", URI: "/", InputShape: &shapeReleaseAddressRequest}
-	opReplaceIamInstanceProfileAssociation   = aws.Operation{Name: "ReplaceIamInstanceProfileAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceIamInstanceProfileAssociationRequest, OutputShape: &shapeReplaceIamInstanceProfileAssociationResult}
-	opReplaceRoute                           = aws.Operation{Name: "ReplaceRoute", Method: "POST", URI: "/", InputShape: &shapeReplaceRouteRequest}
-	opReplaceRouteTableAssociation           = aws.Operation{Name: "ReplaceRouteTableAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceRouteTableAssociationRequest, OutputShape: &shapeReplaceRouteTableAssociationResult}
-	opRevokeSecurityGroupEgress              = aws.Operation{Name: "RevokeSecurityGroupEgress", Method: "POST", URI: "/", InputShape: &shapeRevokeSecurityGroupEgressRequest, OutputShape: &shapeRevokeSecurityGroupEgressResult}
-	opRevokeSecurityGroupIngress             = aws.Operation{Name: "RevokeSecurityGroupIngress", Method: "POST", URI: "/", InputShape: &shapeRevokeSecurityGroupIngressRequest, OutputShape: &shapeRevokeSecurityGroupIngressResult}
-	opRunInstances                           = aws.Operation{Name: "RunInstances", Method: "POST", URI: "/", InputShape: &shapeRunInstancesRequest, OutputShape: &shapeReservation}
-	opStartInstances                         = aws.Operation{Name: "StartInstances", Method: "POST", URI: "/", InputShape: &shapeStartInstancesRequest, OutputShape: &shapeStartInstancesResult}
-	opStopInstances                          = aws.Operation{Name: "StopInstances", Method: "POST", URI: "/", InputShape: &shapeStopInstancesRequest, OutputShape: &shapeStopInstancesResult}
-	opTerminateInstances                     = aws.Operation{Name: "TerminateInstances", Method: "POST", URI: "/", InputShape: &shapeTerminateInstancesRequest, OutputShape: &shapeTerminateInstancesResult}
+	opAllocateAddress                            = aws.Operation{Name: "AllocateAddress", Method: "POST", URI: "/", InputShape: &shapeAllocateAddressRequest, OutputShape: &shapeAllocateAddressResult}
+	opAssociateAddress                           = aws.Operation{Name: "AssociateAddress", Method: "POST", URI: "/", InputShape: &shapeAssociateAddressRequest, OutputShape: &shapeAssociateAddressResult}
+	opAssociateIamInstanceProfile                = aws.Operation{Name: "AssociateIamInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeAssociateIamInstanceProfileRequest, OutputShape: &shapeAssociateIamInstanceProfileResult}
+	opAssociateRouteTable                        = aws.Operation{Name: "AssociateRouteTable", Method: "POST", URI: "/", InputShape: &shapeAssociateRouteTableRequest, OutputShape: &shapeAssociateRouteTableResult}
+	opAttachInternetGateway                      = aws.Operation{Name: "AttachInternetGateway", Method: "POST", URI: "/", InputShape: &shapeAttachInternetGatewayRequest}
+	opAuthorizeSecurityGroupEgress               = aws.Operation{Name: "AuthorizeSecurityGroupEgress", Method: "POST", URI: "/", InputShape: &shapeAuthorizeSecurityGroupEgressRequest, OutputShape: &shapeAuthorizeSecurityGroupEgressResult}
+	opAuthorizeSecurityGroupIngress              = aws.Operation{Name: "AuthorizeSecurityGroupIngress", Method: "POST", URI: "/", InputShape: &shapeAuthorizeSecurityGroupIngressRequest, OutputShape: &shapeAuthorizeSecurityGroupIngressResult}
+	opCreateInternetGateway                      = aws.Operation{Name: "CreateInternetGateway", Method: "POST", URI: "/", InputShape: &shapeCreateInternetGatewayRequest, OutputShape: &shapeCreateInternetGatewayResult}
+	opCreateNatGateway                           = aws.Operation{Name: "CreateNatGateway", Method: "POST", URI: "/", InputShape: &shapeCreateNatGatewayRequest, OutputShape: &shapeCreateNatGatewayResult}
+	opCreateNetworkAcl                           = aws.Operation{Name: "CreateNetworkAcl", Method: "POST", URI: "/", InputShape: &shapeCreateNetworkAclRequest, OutputShape: &shapeCreateNetworkAclResult}
+	opCreateNetworkAclEntry                      = aws.Operation{Name: "CreateNetworkAclEntry", Method: "POST", URI: "/", InputShape: &shapeCreateNetworkAclEntryRequest}
+	opCreateNetworkInterface                     = aws.Operation{Name: "CreateNetworkInterface", Method: "POST", URI: "/", InputShape: &shapeCreateNetworkInterfaceRequest, OutputShape: &shapeCreateNetworkInterfaceResult}
+	opCreateRoute                                = aws.Operation{Name: "CreateRoute", Method: "POST", URI: "/", InputShape: &shapeCreateRouteRequest, OutputShape: &shapeCreateRouteResult}
+	opCreateRouteTable                           = aws.Operation{Name: "CreateRouteTable", Method: "POST", URI: "/", InputShape: &shapeCreateRouteTableRequest, OutputShape: &shapeCreateRouteTableResult}
+	opCreateSecurityGroup                        = aws.Operation{Name: "CreateSecurityGroup", Method: "POST", URI: "/", InputShape: &shapeCreateSecurityGroupRequest, OutputShape: &shapeCreateSecurityGroupResult}
+	opCreateSubnet                               = aws.Operation{Name: "CreateSubnet", Method: "POST", URI: "/", InputShape: &shapeCreateSubnetRequest, OutputShape: &shapeCreateSubnetResult}
+	opCreateTags                                 = aws.Operation{Name: "CreateTags", Method: "POST", URI: "/", InputShape: &shapeCreateTagsRequest}
+	opCreateVpc                                  = aws.Operation{Name: "CreateVpc", Method: "POST", URI: "/", InputShape: &shapeCreateVpcRequest, OutputShape: &shapeCreateVpcResult}
+	opDeleteInternetGateway                      = aws.Operation{Name: "DeleteInternetGateway", Method: "POST", URI: "/", InputShape: &shapeDeleteInternetGatewayRequest}
+	opDeleteNatGateway                           = aws.Operation{Name: "DeleteNatGateway", Method: "POST", URI: "/", InputShape: &shapeDeleteNatGatewayRequest, OutputShape: &shapeDeleteNatGatewayResult}
+	opDeleteNetworkAcl                           = aws.Operation{Name: "DeleteNetworkAcl", Method: "POST", URI: "/", InputShape: &shapeDeleteNetworkAclRequest}
+	opDeleteNetworkAclEntry                      = aws.Operation{Name: "DeleteNetworkAclEntry", Method: "POST", URI: "/", InputShape: &shapeDeleteNetworkAclEntryRequest}
+	opDeleteNetworkInterface                     = aws.Operation{Name: "DeleteNetworkInterface", Method: "POST", URI: "/", InputShape: &shapeDeleteNetworkInterfaceRequest}
+	opDeleteRoute                                = aws.Operation{Name: "DeleteRoute", Method: "POST", URI: "/", InputShape: &shapeDeleteRouteRequest}
+	opDeleteRouteTable                           = aws.Operation{Name: "DeleteRouteTable", Method: "POST", URI: "/", InputShape: &shapeDeleteRouteTableRequest}
+	opDeleteSecurityGroup                        = aws.Operation{Name: "DeleteSecurityGroup", Method: "POST", URI: "/", InputShape: &shapeDeleteSecurityGroupRequest, OutputShape: &shapeDeleteSecurityGroupResult}
+	opDeleteSubnet                               = aws.Operation{Name: "DeleteSubnet", Method: "POST", URI: "/", InputShape: &shapeDeleteSubnetRequest}
+	opDeleteTags                                 = aws.Operation{Name: "DeleteTags", Method: "POST", URI: "/", InputShape: &shapeDeleteTagsRequest}
+	opDeleteVpc                                  = aws.Operation{Name: "DeleteVpc", Method: "POST", URI: "/", InputShape: &shapeDeleteVpcRequest}
+	opDescribeAccountAttributes                  = aws.Operation{Name: "DescribeAccountAttributes", Method: "POST", URI: "/", InputShape: &shapeDescribeAccountAttributesRequest, OutputShape: &shapeDescribeAccountAttributesResult}
+	opDescribeAddresses                          = aws.Operation{Name: "DescribeAddresses", Method: "POST", URI: "/", InputShape: &shapeDescribeAddressesRequest, OutputShape: &shapeDescribeAddressesResult}
+	opDescribeAddressesAttribute                 = aws.Operation{Name: "DescribeAddressesAttribute", Method: "POST", URI: "/", InputShape: &shapeDescribeAddressesAttributeRequest, OutputShape: &shapeDescribeAddressesAttributeResult}
+	opDescribeAvailabilityZones                  = aws.Operation{Name: "DescribeAvailabilityZones", Method: "POST", URI: "/", InputShape: &shapeDescribeAvailabilityZonesRequest, OutputShape: &shapeDescribeAvailabilityZonesResult}
+	opDescribeIamInstanceProfileAssociations     = aws.Operation{Name: "DescribeIamInstanceProfileAssociations", Method: "POST", URI: "/", InputShape: &shapeDescribeIamInstanceProfileAssociationsRequest, OutputShape: &shapeDescribeIamInstanceProfileAssociationsResult}
+	opDescribeImages                             = aws.Operation{Name: "DescribeImages", Method: "POST", URI: "/", InputShape: &shapeDescribeImagesRequest, OutputShape: &shapeDescribeImagesResult}
+	opDescribeInstanceStatus                     = aws.Operation{Name: "DescribeInstanceStatus", Method: "POST", URI: "/", InputShape: &shapeDescribeInstanceStatusRequest, OutputShape: &shapeDescribeInstanceStatusResult}
+	opDescribeInstances                          = aws.Operation{Name: "DescribeInstances", Method: "POST", URI: "/", InputShape: &shapeDescribeInstancesRequest, OutputShape: &shapeDescribeInstancesResult}
+	opDescribeInternetGateways                   = aws.Operation{Name: "DescribeInternetGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeInternetGatewaysRequest, OutputShape: &shapeDescribeInternetGatewaysResult}
+	opDescribeNatGateways                        = aws.Operation{Name: "DescribeNatGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeNatGatewaysRequest, OutputShape: &shapeDescribeNatGatewaysResult}
+	opDescribeNetworkAcls                        = aws.Operation{Name: "DescribeNetworkAcls", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkAclsRequest, OutputShape: &shapeDescribeNetworkAclsResult}
+	opDescribeNetworkInterfaces                  = aws.Operation{Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkInterfacesRequest, OutputShape: &shapeDescribeNetworkInterfacesResult}
+	opDescribeRegions                            = aws.Operation{Name: "DescribeRegions", Method: "POST", URI: "/", InputShape: &shapeDescribeRegionsRequest, OutputShape: &shapeDescribeRegionsResult}
+	opDescribeRouteTables                        = aws.Operation{Name: "DescribeRouteTables", Method: "POST", URI: "/", InputShape: &shapeDescribeRouteTablesRequest, OutputShape: &shapeDescribeRouteTablesResult}
+	opDescribeSecurityGroupRules                 = aws.Operation{Name: "DescribeSecurityGroupRules", Method: "POST", URI: "/", InputShape: &shapeDescribeSecurityGroupRulesRequest, OutputShape: &shapeDescribeSecurityGroupRulesResult}
+	opDescribeSecurityGroups                     = aws.Operation{Name: "DescribeSecurityGroups", Method: "POST", URI: "/", InputShape: &shapeDescribeSecurityGroupsRequest, OutputShape: &shapeDescribeSecurityGroupsResult}
+	opDescribeSubnets                            = aws.Operation{Name: "DescribeSubnets", Method: "POST", URI: "/", InputShape: &shapeDescribeSubnetsRequest, OutputShape: &shapeDescribeSubnetsResult}
+	opDescribeTags                               = aws.Operation{Name: "DescribeTags", Method: "POST", URI: "/", InputShape: &shapeDescribeTagsRequest, OutputShape: &shapeDescribeTagsResult}
+	opDescribeVpcAttribute                       = aws.Operation{Name: "DescribeVpcAttribute", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcAttributeRequest, OutputShape: &shapeDescribeVpcAttributeResult}
+	opDescribeVpcs                               = aws.Operation{Name: "DescribeVpcs", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcsRequest, OutputShape: &shapeDescribeVpcsResult}
+	opDetachInternetGateway                      = aws.Operation{Name: "DetachInternetGateway", Method: "POST", URI: "/", InputShape: &shapeDetachInternetGatewayRequest}
+	opDisassociateAddress                        = aws.Operation{Name: "DisassociateAddress", Method: "POST", URI: "/", InputShape: &shapeDisassociateAddressRequest}
+	opDisassociateIamInstanceProfile             = aws.Operation{Name: "DisassociateIamInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeDisassociateIamInstanceProfileRequest, OutputShape: &shapeDisassociateIamInstanceProfileResult}
+	opDisassociateRouteTable                     = aws.Operation{Name: "DisassociateRouteTable", Method: "POST", URI: "/", InputShape: &shapeDisassociateRouteTableRequest}
+	opModifyNetworkInterfaceAttribute            = aws.Operation{Name: "ModifyNetworkInterfaceAttribute", Method: "POST", URI: "/", InputShape: &shapeModifyNetworkInterfaceAttributeRequest}
+	opModifySecurityGroupRules                   = aws.Operation{Name: "ModifySecurityGroupRules", Method: "POST", URI: "/", InputShape: &shapeModifySecurityGroupRulesRequest, OutputShape: &shapeModifySecurityGroupRulesResult}
+	opModifySubnetAttribute                      = aws.Operation{Name: "ModifySubnetAttribute", Method: "POST", URI: "/", InputShape: &shapeModifySubnetAttributeRequest}
+	opModifyVpcAttribute                         = aws.Operation{Name: "ModifyVpcAttribute", Method: "POST", URI: "/", InputShape: &shapeModifyVpcAttributeRequest}
+	opReleaseAddress                             = aws.Operation{Name: "ReleaseAddress", Method: "POST", URI: "/", InputShape: &shapeReleaseAddressRequest}
+	opReplaceIamInstanceProfileAssociation       = aws.Operation{Name: "ReplaceIamInstanceProfileAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceIamInstanceProfileAssociationRequest, OutputShape: &shapeReplaceIamInstanceProfileAssociationResult}
+	opReplaceNetworkAclAssociation               = aws.Operation{Name: "ReplaceNetworkAclAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceNetworkAclAssociationRequest, OutputShape: &shapeReplaceNetworkAclAssociationResult}
+	opReplaceNetworkAclEntry                     = aws.Operation{Name: "ReplaceNetworkAclEntry", Method: "POST", URI: "/", InputShape: &shapeReplaceNetworkAclEntryRequest}
+	opReplaceRoute                               = aws.Operation{Name: "ReplaceRoute", Method: "POST", URI: "/", InputShape: &shapeReplaceRouteRequest}
+	opReplaceRouteTableAssociation               = aws.Operation{Name: "ReplaceRouteTableAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceRouteTableAssociationRequest, OutputShape: &shapeReplaceRouteTableAssociationResult}
+	opRevokeSecurityGroupEgress                  = aws.Operation{Name: "RevokeSecurityGroupEgress", Method: "POST", URI: "/", InputShape: &shapeRevokeSecurityGroupEgressRequest, OutputShape: &shapeRevokeSecurityGroupEgressResult}
+	opRevokeSecurityGroupIngress                 = aws.Operation{Name: "RevokeSecurityGroupIngress", Method: "POST", URI: "/", InputShape: &shapeRevokeSecurityGroupIngressRequest, OutputShape: &shapeRevokeSecurityGroupIngressResult}
+	opRunInstances                               = aws.Operation{Name: "RunInstances", Method: "POST", URI: "/", InputShape: &shapeRunInstancesRequest, OutputShape: &shapeReservation}
+	opStartInstances                             = aws.Operation{Name: "StartInstances", Method: "POST", URI: "/", InputShape: &shapeStartInstancesRequest, OutputShape: &shapeStartInstancesResult}
+	opStopInstances                              = aws.Operation{Name: "StopInstances", Method: "POST", URI: "/", InputShape: &shapeStopInstancesRequest, OutputShape: &shapeStopInstancesResult}
+	opTerminateInstances                         = aws.Operation{Name: "TerminateInstances", Method: "POST", URI: "/", InputShape: &shapeTerminateInstancesRequest, OutputShape: &shapeTerminateInstancesResult}
+	opUpdateSecurityGroupRuleDescriptionsEgress  = aws.Operation{Name: "UpdateSecurityGroupRuleDescriptionsEgress", Method: "POST", URI: "/", InputShape: &shapeUpdateSecurityGroupRuleDescriptionsEgressRequest, OutputShape: &shapeUpdateSecurityGroupRuleDescriptionsEgressResult}
+	opUpdateSecurityGroupRuleDescriptionsIngress = aws.Operation{Name: "UpdateSecurityGroupRuleDescriptionsIngress", Method: "POST", URI: "/", InputShape: &shapeUpdateSecurityGroupRuleDescriptionsIngressRequest, OutputShape: &shapeUpdateSecurityGroupRuleDescriptionsIngressResult}
 )
 
 func init() {
@@ -93,6 +103,8 @@ func init() {
 	aws.Register[AuthorizeSecurityGroupIngressInput, AuthorizeSecurityGroupIngressOutput](Model, &opAuthorizeSecurityGroupIngress)
 	aws.Register[CreateInternetGatewayInput, CreateInternetGatewayOutput](Model, &opCreateInternetGateway)
 	aws.Register[CreateNatGatewayInput, CreateNatGatewayOutput](Model, &opCreateNatGateway)
+	aws.Register[CreateNetworkAclInput, CreateNetworkAclOutput](Model, &opCreateNetworkAcl)
+	aws.Register[CreateNetworkAclEntryInput, CreateNetworkAclEntryOutput](Model, &opCreateNetworkAclEntry)
 	aws.Register[CreateNetworkInterfaceInput, CreateNetworkInterfaceOutput](Model, &opCreateNetworkInterface)
 	aws.Register[CreateRouteInput, CreateRouteOutput](Model, &opCreateRoute)
 	aws.Register[CreateRouteTableInput, CreateRouteTableOutput](Model, &opCreateRouteTable)
@@ -102,6 +114,8 @@ func init() {
 	aws.Register[CreateVpcInput, CreateVpcOutput](Model, &opCreateVpc)
 	aws.Register[DeleteInternetGatewayInput, DeleteInternetGatewayOutput](Model, &opDeleteInternetGateway)
 	aws.Register[DeleteNatGatewayInput, DeleteNatGatewayOutput](Model, &opDeleteNatGateway)
+	aws.Register[DeleteNetworkAclInput, DeleteNetworkAclOutput](Model, &opDeleteNetworkAcl)
+	aws.Register[DeleteNetworkAclEntryInput, DeleteNetworkAclEntryOutput](Model, &opDeleteNetworkAclEntry)
 	aws.Register[DeleteNetworkInterfaceInput, DeleteNetworkInterfaceOutput](Model, &opDeleteNetworkInterface)
 	aws.Register[DeleteRouteInput, DeleteRouteOutput](Model, &opDeleteRoute)
 	aws.Register[DeleteRouteTableInput, DeleteRouteTableOutput](Model, &opDeleteRouteTable)
@@ -111,6 +125,7 @@ func init() {
 	aws.Register[DeleteVpcInput, DeleteVpcOutput](Model, &opDeleteVpc)
 	aws.Register[DescribeAccountAttributesInput, DescribeAccountAttributesOutput](Model, &opDescribeAccountAttributes)
 	aws.Register[DescribeAddressesInput, DescribeAddressesOutput](Model, &opDescribeAddresses)
+	aws.Register[DescribeAddressesAttributeInput, DescribeAddressesAttributeOutput](Model, &opDescribeAddressesAttribute)
 	aws.Register[DescribeAvailabilityZonesInput, DescribeAvailabilityZonesOutput](Model, &opDescribeAvailabilityZones)
 	aws.Register[DescribeIamInstanceProfileAssociationsInput, DescribeIamInstanceProfileAssociationsOutput](Model, &opDescribeIamInstanceProfileAssociations)
 	aws.Register[DescribeImagesInput, DescribeImagesOutput](Model, &opDescribeImages)
@@ -133,10 +148,13 @@ func init() {
 	aws.Register[DisassociateIamInstanceProfileInput, DisassociateIamInstanceProfileOutput](Model, &opDisassociateIamInstanceProfile)
 	aws.Register[DisassociateRouteTableInput, DisassociateRouteTableOutput](Model, &opDisassociateRouteTable)
 	aws.Register[ModifyNetworkInterfaceAttributeInput, ModifyNetworkInterfaceAttributeOutput](Model, &opModifyNetworkInterfaceAttribute)
+	aws.Register[ModifySecurityGroupRulesInput, ModifySecurityGroupRulesOutput](Model, &opModifySecurityGroupRules)
 	aws.Register[ModifySubnetAttributeInput, ModifySubnetAttributeOutput](Model, &opModifySubnetAttribute)
 	aws.Register[ModifyVpcAttributeInput, ModifyVpcAttributeOutput](Model, &opModifyVpcAttribute)
 	aws.Register[ReleaseAddressInput, ReleaseAddressOutput](Model, &opReleaseAddress)
 	aws.Register[ReplaceIamInstanceProfileAssociationInput, ReplaceIamInstanceProfileAssociationOutput](Model, &opReplaceIamInstanceProfileAssociation)
+	aws.Register[ReplaceNetworkAclAssociationInput, ReplaceNetworkAclAssociationOutput](Model, &opReplaceNetworkAclAssociation)
+	aws.Register[ReplaceNetworkAclEntryInput, ReplaceNetworkAclEntryOutput](Model, &opReplaceNetworkAclEntry)
 	aws.Register[ReplaceRouteInput, ReplaceRouteOutput](Model, &opReplaceRoute)
 	aws.Register[ReplaceRouteTableAssociationInput, ReplaceRouteTableAssociationOutput](Model, &opReplaceRouteTableAssociation)
 	aws.Register[RevokeSecurityGroupEgressInput, RevokeSecurityGroupEgressOutput](Model, &opRevokeSecurityGroupEgress)
@@ -145,6 +163,8 @@ func init() {
 	aws.Register[StartInstancesInput, StartInstancesOutput](Model, &opStartInstances)
 	aws.Register[StopInstancesInput, StopInstancesOutput](Model, &opStopInstances)
 	aws.Register[TerminateInstancesInput, TerminateInstancesOutput](Model, &opTerminateInstances)
+	aws.Register[UpdateSecurityGroupRuleDescriptionsEgressInput, UpdateSecurityGroupRuleDescriptionsEgressOutput](Model, &opUpdateSecurityGroupRuleDescriptionsEgress)
+	aws.Register[UpdateSecurityGroupRuleDescriptionsIngressInput, UpdateSecurityGroupRuleDescriptionsIngressOutput](Model, &opUpdateSecurityGroupRuleDescriptionsIngress)
 	Model.Know(known)
 }
 

@@ -44,7 +44,16 @@ var (
 		{Name: "SubnetId", Index: 14, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
 		{Name: "Tags", Index: 15, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
 	}}
+	shapeAddressAttribute = aws.Shape{Name: "AddressAttribute", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AllocationId", Index: 0, Shape: &shapeAllocationId, WireName: "allocationId", QueryName: "AllocationId"},
+		{Name: "PtrRecord", Index: 1, Shape: &shapeString, WireName: "ptrRecord", QueryName: "PtrRecord"},
+		{Name: "PtrRecordUpdate", Index: 2, Shape: &shapePtrUpdateStatus, WireName: "ptrRecordUpdate", QueryName: "PtrRecordUpdate"},
+		{Name: "PublicIp", Index: 3, Shape: &shapePublicIpAddress, WireName: "publicIp", QueryName: "PublicIp"},
+	}}
+	shapeAddressAttributeName   = aws.Shape{Name: "AddressAttributeName", Kind: aws.String, Enum: []string{"domain-name"}}
 	shapeAddressList            = aws.Shape{Name: "AddressList", Kind: aws.List, Elem: &shapeAddress, ElemName: "item"}
+	shapeAddressMaxResults      = aws.Shape{Name: "AddressMaxResults", Kind: aws.Integer, Min: &limit1, Max: &limit1000}
+	shapeAddressSet             = aws.Shape{Name: "AddressSet", Kind: aws.List, Elem: &shapeAddressAttribute, ElemName: "item"}
 	shapeAllocateAddressRequest = aws.Shape{Name: "AllocateAddressRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Address", Index: 0, Shape: &shapePublicIpAddress, WireName: "Address", QueryName: "Address"},
 		{Name: "CustomerOwnedIpv4Pool", Index: 1, Shape: &shapeString, WireName: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
@@ -67,6 +76,7 @@ var (
 	}}
 	shapeAllocationId            = aws.Shape{Name: "AllocationId", Kind: aws.String}
 	shapeAllocationIdList        = aws.Shape{Name: "AllocationIdList", Kind: aws.List, Elem: &shapeAllocationId, ElemName: "AllocationId"}
+	shapeAllocationIds           = aws.Shape{Name: "AllocationIds", Kind: aws.List, Elem: &shapeAllocationId, ElemName: "item"}
 	shapeAmdSevSnpSpecification  = aws.Shape{Name: "AmdSevSnpSpecification", Kind: aws.String, Enum: []string{"enabled", "disabled"}}
 	shapeArchitectureValues      = aws.Shape{Name: "ArchitectureValues", Kind: aws.String, Enum: []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}}
 	shapeAssociateAddressRequest = aws.Shape{Name: "AssociateAddressRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -284,6 +294,28 @@ var (
 		{Name: "ClientToken", Index: 0, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken"},
 		{Name: "NatGateway", Index: 1, Shape: &shapeNatGateway, WireName: "natGateway", QueryName: "NatGateway"},
 	}}
+	shapeCreateNetworkAclEntryRequest = aws.Shape{Name: "CreateNetworkAclEntryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &shapeString, WireName: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Egress", Index: 2, Shape: &shapeBoolean, WireName: "egress", QueryName: "Egress", Required: true},
+		{Name: "IcmpTypeCode", Index: 3, Shape: &shapeIcmpTypeCode, WireName: "Icmp", QueryName: "Icmp"},
+		{Name: "Ipv6CidrBlock", Index: 4, Shape: &shapeString, WireName: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "NetworkAclId", Index: 5, Shape: &shapeNetworkAclId, WireName: "networkAclId", QueryName: "NetworkAclId", Required: true},
+		{Name: "PortRange", Index: 6, Shape: &shapePortRange, WireName: "portRange", QueryName: "PortRange"},
+		{Name: "Protocol", Index: 7, Shape: &shapeString, WireName: "protocol", QueryName: "Protocol", Required: true},
+		{Name: "RuleAction", Index: 8, Shape: &shapeRuleAction, WireName: "ruleAction", QueryName: "RuleAction", Required: true},
+		{Name: "RuleNumber", Index: 9, Shape: &shapeInteger, WireName: "ruleNumber", QueryName: "RuleNumber", Required: true},
+	}}
+	shapeCreateNetworkAclRequest = aws.Shape{Name: "CreateNetworkAclRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientToken", Index: 0, Shape: &shapeString, WireName: "ClientToken", QueryName: "ClientToken", Idempotent: true},
+		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "TagSpecifications", Index: 2, Shape: &shapeTagSpecificationList, WireName: "TagSpecification", QueryName: "TagSpecification"},
+		{Name: "VpcId", Index: 3, Shape: &shapeVpcId, WireName: "vpcId", QueryName: "VpcId", Required: true},
+	}}
+	shapeCreateNetworkAclResult = aws.Shape{Name: "CreateNetworkAclResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientToken", Index: 0, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken"},
+		{Name: "NetworkAcl", Index: 1, Shape: &shapeNetworkAcl, WireName: "networkAcl", QueryName: "NetworkAcl"},
+	}}
 	shapeCreateNetworkInterfaceRequest = aws.Shape{Name: "CreateNetworkInterfaceRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ClientToken", Index: 0, Shape: &shapeString, WireName: "ClientToken", QueryName: "ClientToken", Idempotent: true},
 		{Name: "ConnectionTrackingSpecification", Index: 1, Shape: &shapeConnectionTrackingSpecificationRequest, WireName: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
@@ -409,6 +441,16 @@ var (
 	shapeDeleteNatGatewayResult = aws.Shape{Name: "DeleteNatGatewayResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "NatGatewayId", Index: 0, Shape: &shapeString, WireName: "natGatewayId", QueryName: "NatGatewayId"},
 	}}
+	shapeDeleteNetworkAclEntryRequest = aws.Shape{Name: "DeleteNetworkAclEntryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Egress", Index: 1, Shape: &shapeBoolean, WireName: "egress", QueryName: "Egress", Required: true},
+		{Name: "NetworkAclId", Index: 2, Shape: &shapeNetworkAclId, WireName: "networkAclId", QueryName: "NetworkAclId", Required: true},
+		{Name: "RuleNumber", Index: 3, Shape: &shapeInteger, WireName: "ruleNumber", QueryName: "RuleNumber", Required: true},
+	}}
+	shapeDeleteNetworkAclRequest = aws.Shape{Name: "DeleteNetworkAclRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "NetworkAclId", Index: 1, Shape: &shapeNetworkAclId, WireName: "networkAclId", QueryName: "NetworkAclId", Required: true},
+	}}
 	shapeDeleteNetworkInterfaceRequest = aws.Shape{Name: "DeleteNetworkInterfaceRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 		{Name: "NetworkInterfaceId", Index: 1, Shape: &shapeNetworkInterfaceId, WireName: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
@@ -452,6 +494,17 @@ var (
 	}}
 	shapeDescribeAccountAttributesResult = aws.Shape{Name: "DescribeAccountAttributesResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AccountAttributes", Index: 0, Shape: &shapeAccountAttributeList, WireName: "accountAttributeSet", QueryName: "AccountAttributeSet"},
+	}}
+	shapeDescribeAddressesAttributeRequest = aws.Shape{Name: "DescribeAddressesAttributeRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AllocationIds", Index: 0, Shape: &shapeAllocationIds, WireName: "AllocationId", QueryName: "AllocationId"},
+		{Name: "Attribute", Index: 1, Shape: &shapeAddressAttributeName, WireName: "Attribute", QueryName: "Attribute"},
+		{Name: "DryRun", Index: 2, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "MaxResults", Index: 3, Shape: &shapeAddressMaxResults, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 4, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeAddressesAttributeResult = aws.Shape{Name: "DescribeAddressesAttributeResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Addresses", Index: 0, Shape: &shapeAddressSet, WireName: "addressSet", QueryName: "AddressSet"},
+		{Name: "NextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
 	}}
 	shapeDescribeAddressesRequest = aws.Shape{Name: "DescribeAddressesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AllocationIds", Index: 0, Shape: &shapeAllocationIdList, WireName: "AllocationId", QueryName: "AllocationId"},
@@ -1237,6 +1290,14 @@ var (
 		{Name: "NetworkInterfaceId", Index: 9, Shape: &shapeNetworkInterfaceId, WireName: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
 		{Name: "SourceDestCheck", Index: 10, Shape: &shapeAttributeBooleanValue, WireName: "sourceDestCheck", QueryName: "SourceDestCheck"},
 	}}
+	shapeModifySecurityGroupRulesRequest = aws.Shape{Name: "ModifySecurityGroupRulesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "GroupId", Index: 1, Shape: &shapeSecurityGroupId, WireName: "GroupId", QueryName: "GroupId", Required: true},
+		{Name: "SecurityGroupRules", Index: 2, Shape: &shapeSecurityGroupRuleUpdateList, WireName: "SecurityGroupRule", QueryName: "SecurityGroupRule", Required: true},
+	}}
+	shapeModifySecurityGroupRulesResult = aws.Shape{Name: "ModifySecurityGroupRulesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Return", Index: 0, Shape: &shapeBoolean, WireName: "return", QueryName: "Return"},
+	}}
 	shapeModifySubnetAttributeRequest = aws.Shape{Name: "ModifySubnetAttributeRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssignIpv6AddressOnCreation", Index: 0, Shape: &shapeAttributeBooleanValue, WireName: "AssignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
 		{Name: "CustomerOwnedIpv4Pool", Index: 1, Shape: &shapeCoipPoolId, WireName: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
@@ -1326,6 +1387,7 @@ var (
 		{Name: "NetworkAclId", Index: 1, Shape: &shapeString, WireName: "networkAclId", QueryName: "NetworkAclId"},
 		{Name: "SubnetId", Index: 2, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
 	}}
+	shapeNetworkAclAssociationId   = aws.Shape{Name: "NetworkAclAssociationId", Kind: aws.String}
 	shapeNetworkAclAssociationList = aws.Shape{Name: "NetworkAclAssociationList", Kind: aws.List, Elem: &shapeNetworkAclAssociation, ElemName: "item"}
 	shapeNetworkAclEntry           = aws.Shape{Name: "NetworkAclEntry", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CidrBlock", Index: 0, Shape: &shapeString, WireName: "cidrBlock", QueryName: "CidrBlock"},
@@ -1496,6 +1558,11 @@ var (
 		{Name: "Requested", Index: 3, Shape: &shapeString, WireName: "requested", QueryName: "Requested"},
 		{Name: "Status", Index: 4, Shape: &shapeString, WireName: "status", QueryName: "Status"},
 	}}
+	shapePtrUpdateStatus = aws.Shape{Name: "PtrUpdateStatus", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Reason", Index: 0, Shape: &shapeString, WireName: "reason", QueryName: "Reason"},
+		{Name: "Status", Index: 1, Shape: &shapeString, WireName: "status", QueryName: "Status"},
+		{Name: "Value", Index: 2, Shape: &shapeString, WireName: "value", QueryName: "Value"},
+	}}
 	shapePublicIpAddress        = aws.Shape{Name: "PublicIpAddress", Kind: aws.String}
 	shapePublicIpDnsNameOptions = aws.Shape{Name: "PublicIpDnsNameOptions", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DnsHostnameType", Index: 0, Shape: &shapeString, WireName: "dnsHostnameType", QueryName: "DnsHostnameType"},
@@ -1536,6 +1603,26 @@ var (
 	}}
 	shapeReplaceIamInstanceProfileAssociationResult = aws.Shape{Name: "ReplaceIamInstanceProfileAssociationResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "IamInstanceProfileAssociation", Index: 0, Shape: &shapeIamInstanceProfileAssociation, WireName: "iamInstanceProfileAssociation", QueryName: "IamInstanceProfileAssociation"},
+	}}
+	shapeReplaceNetworkAclAssociationRequest = aws.Shape{Name: "ReplaceNetworkAclAssociationRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssociationId", Index: 0, Shape: &shapeNetworkAclAssociationId, WireName: "associationId", QueryName: "AssociationId", Required: true},
+		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "NetworkAclId", Index: 2, Shape: &shapeNetworkAclId, WireName: "networkAclId", QueryName: "NetworkAclId", Required: true},
+	}}
+	shapeReplaceNetworkAclAssociationResult = aws.Shape{Name: "ReplaceNetworkAclAssociationResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NewAssociationId", Index: 0, Shape: &shapeString, WireName: "newAssociationId", QueryName: "NewAssociationId"},
+	}}
+	shapeReplaceNetworkAclEntryRequest = aws.Shape{Name: "ReplaceNetworkAclEntryRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &shapeString, WireName: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
+		{Name: "Egress", Index: 2, Shape: &shapeBoolean, WireName: "egress", QueryName: "Egress", Required: true},
+		{Name: "IcmpTypeCode", Index: 3, Shape: &shapeIcmpTypeCode, WireName: "Icmp", QueryName: "Icmp"},
+		{Name: "Ipv6CidrBlock", Index: 4, Shape: &shapeString, WireName: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "NetworkAclId", Index: 5, Shape: &shapeNetworkAclId, WireName: "networkAclId", QueryName: "NetworkAclId", Required: true},
+		{Name: "PortRange", Index: 6, Shape: &shapePortRange, WireName: "portRange", QueryName: "PortRange"},
+		{Name: "Protocol", Index: 7, Shape: &shapeString, WireName: "protocol", QueryName: "Protocol", Required: true},
+		{Name: "RuleAction", Index: 8, Shape: &shapeRuleAction, WireName: "ruleAction", QueryName: "RuleAction", Required: true},
+		{Name: "RuleNumber", Index: 9, Shape: &shapeInteger, WireName: "ruleNumber", QueryName: "RuleNumber", Required: true},
 	}}
 	shapeReplaceRouteRequest = aws.Shape{Name: "ReplaceRouteRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CarrierGatewayId", Index: 0, Shape: &shapeCarrierGatewayId, WireName: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
@@ -1764,15 +1851,35 @@ var (
 		{Name: "Tags", Index: 12, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
 		{Name: "ToPort", Index: 13, Shape: &shapeInteger, WireName: "toPort", QueryName: "ToPort"},
 	}}
-	shapeSecurityGroupRuleId     = aws.Shape{Name: "SecurityGroupRuleId", Kind: aws.String}
-	shapeSecurityGroupRuleIdList = aws.Shape{Name: "SecurityGroupRuleIdList", Kind: aws.List, Elem: &shapeString, ElemName: "item"}
-	shapeSecurityGroupRuleList   = aws.Shape{Name: "SecurityGroupRuleList", Kind: aws.List, Elem: &shapeSecurityGroupRule, ElemName: "item"}
-	shapeSecurityGroupStringList = aws.Shape{Name: "SecurityGroupStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "SecurityGroup"}
-	shapeServiceManaged          = aws.Shape{Name: "ServiceManaged", Kind: aws.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
-	shapeShutdownBehavior        = aws.Shape{Name: "ShutdownBehavior", Kind: aws.String, Enum: []string{"stop", "terminate"}}
-	shapeSnapshotId              = aws.Shape{Name: "SnapshotId", Kind: aws.String}
-	shapeSpotInstanceType        = aws.Shape{Name: "SpotInstanceType", Kind: aws.String, Enum: []string{"one-time", "persistent"}}
-	shapeSpotMarketOptions       = aws.Shape{Name: "SpotMarketOptions", Kind: aws.Structure, Members: []aws.Member{
+	shapeSecurityGroupRuleDescription = aws.Shape{Name: "SecurityGroupRuleDescription", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "Description", QueryName: "Description"},
+		{Name: "SecurityGroupRuleId", Index: 1, Shape: &shapeString, WireName: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+	}}
+	shapeSecurityGroupRuleDescriptionList = aws.Shape{Name: "SecurityGroupRuleDescriptionList", Kind: aws.List, Elem: &shapeSecurityGroupRuleDescription, ElemName: "item"}
+	shapeSecurityGroupRuleId              = aws.Shape{Name: "SecurityGroupRuleId", Kind: aws.String}
+	shapeSecurityGroupRuleIdList          = aws.Shape{Name: "SecurityGroupRuleIdList", Kind: aws.List, Elem: &shapeString, ElemName: "item"}
+	shapeSecurityGroupRuleList            = aws.Shape{Name: "SecurityGroupRuleList", Kind: aws.List, Elem: &shapeSecurityGroupRule, ElemName: "item"}
+	shapeSecurityGroupRuleRequest         = aws.Shape{Name: "SecurityGroupRuleRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CidrIpv4", Index: 0, Shape: &shapeString, WireName: "CidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 1, Shape: &shapeString, WireName: "CidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "Description", Index: 2, Shape: &shapeString, WireName: "Description", QueryName: "Description"},
+		{Name: "FromPort", Index: 3, Shape: &shapeInteger, WireName: "FromPort", QueryName: "FromPort"},
+		{Name: "IpProtocol", Index: 4, Shape: &shapeString, WireName: "IpProtocol", QueryName: "IpProtocol"},
+		{Name: "PrefixListId", Index: 5, Shape: &shapePrefixListResourceId, WireName: "PrefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupId", Index: 6, Shape: &shapeSecurityGroupId, WireName: "ReferencedGroupId", QueryName: "ReferencedGroupId"},
+		{Name: "ToPort", Index: 7, Shape: &shapeInteger, WireName: "ToPort", QueryName: "ToPort"},
+	}}
+	shapeSecurityGroupRuleUpdate = aws.Shape{Name: "SecurityGroupRuleUpdate", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "SecurityGroupRule", Index: 0, Shape: &shapeSecurityGroupRuleRequest, WireName: "SecurityGroupRule", QueryName: "SecurityGroupRule"},
+		{Name: "SecurityGroupRuleId", Index: 1, Shape: &shapeSecurityGroupRuleId, WireName: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId", Required: true},
+	}}
+	shapeSecurityGroupRuleUpdateList = aws.Shape{Name: "SecurityGroupRuleUpdateList", Kind: aws.List, Elem: &shapeSecurityGroupRuleUpdate, ElemName: "item"}
+	shapeSecurityGroupStringList     = aws.Shape{Name: "SecurityGroupStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "SecurityGroup"}
+	shapeServiceManaged              = aws.Shape{Name: "ServiceManaged", Kind: aws.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
+	shapeShutdownBehavior            = aws.Shape{Name: "ShutdownBehavior", Kind: aws.String, Enum: []string{"stop", "terminate"}}
+	shapeSnapshotId                  = aws.Shape{Name: "SnapshotId", Kind: aws.String}
+	shapeSpotInstanceType            = aws.Shape{Name: "SpotInstanceType", Kind: aws.String, Enum: []string{"one-time", "persistent"}}
+	shapeSpotMarketOptions           = aws.Shape{Name: "SpotMarketOptions", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "BlockDurationMinutes", Index: 0, Shape: &shapeInteger, WireName: "BlockDurationMinutes", QueryName: "BlockDurationMinutes"},
 		{Name: "InstanceInterruptionBehavior", Index: 1, Shape: &shapeInstanceInterruptionBehavior, WireName: "InstanceInterruptionBehavior", QueryName: "InstanceInterruptionBehavior"},
 		{Name: "MaxPrice", Index: 2, Shape: &shapeString, WireName: "MaxPrice", QueryName: "MaxPrice"},
@@ -1877,9 +1984,29 @@ var (
 	shapeTerminateInstancesResult = aws.Shape{Name: "TerminateInstancesResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "TerminatingInstances", Index: 0, Shape: &shapeInstanceStateChangeList, WireName: "instancesSet", QueryName: "InstancesSet"},
 	}}
-	shapeTpmSupportValues = aws.Shape{Name: "TpmSupportValues", Kind: aws.String, Enum: []string{"v2.0"}}
-	shapeTransitGatewayId = aws.Shape{Name: "TransitGatewayId", Kind: aws.String}
-	shapeUserIdGroupPair  = aws.Shape{Name: "UserIdGroupPair", Kind: aws.Structure, Members: []aws.Member{
+	shapeTpmSupportValues                                 = aws.Shape{Name: "TpmSupportValues", Kind: aws.String, Enum: []string{"v2.0"}}
+	shapeTransitGatewayId                                 = aws.Shape{Name: "TransitGatewayId", Kind: aws.String}
+	shapeUpdateSecurityGroupRuleDescriptionsEgressRequest = aws.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "GroupId", Index: 1, Shape: &shapeSecurityGroupId, WireName: "GroupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 2, Shape: &shapeSecurityGroupName, WireName: "GroupName", QueryName: "GroupName"},
+		{Name: "IpPermissions", Index: 3, Shape: &shapeIpPermissionList, WireName: "IpPermissions", QueryName: "IpPermissions"},
+		{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &shapeSecurityGroupRuleDescriptionList, WireName: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
+	}}
+	shapeUpdateSecurityGroupRuleDescriptionsEgressResult = aws.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Return", Index: 0, Shape: &shapeBoolean, WireName: "return", QueryName: "Return"},
+	}}
+	shapeUpdateSecurityGroupRuleDescriptionsIngressRequest = aws.Shape{Name: "UpdateSecurityGroupRuleDescriptionsIngressRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "GroupId", Index: 1, Shape: &shapeSecurityGroupId, WireName: "GroupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 2, Shape: &shapeSecurityGroupName, WireName: "GroupName", QueryName: "GroupName"},
+		{Name: "IpPermissions", Index: 3, Shape: &shapeIpPermissionList, WireName: "IpPermissions", QueryName: "IpPermissions"},
+		{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &shapeSecurityGroupRuleDescriptionList, WireName: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
+	}}
+	shapeUpdateSecurityGroupRuleDescriptionsIngressResult = aws.Shape{Name: "UpdateSecurityGroupRuleDescriptionsIngressResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Return", Index: 0, Shape: &shapeBoolean, WireName: "return", QueryName: "Return"},
+	}}
+	shapeUserIdGroupPair = aws.Shape{Name: "UserIdGroupPair", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "description", QueryName: "Description"},
 		{Name: "GroupId", Index: 1, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},
 		{Name: "GroupName", Index: 2, Shape: &shapeString, WireName: "groupName", QueryName: "GroupName"},

@@ -156,6 +156,38 @@ type CreateNatGatewayOutput struct {
 	NatGateway  *NatGateway `json:"NatGateway,omitempty"`
 }
 
+// CreateNetworkAclInput is the input of CreateNetworkAcl.
+type CreateNetworkAclInput struct {
+	ClientToken       *string            `json:"ClientToken,omitempty"`
+	DryRun            *bool              `json:"DryRun,omitempty"`
+	TagSpecifications []TagSpecification `json:"TagSpecifications,omitempty"`
+	VpcId             *string            `json:"VpcId,omitempty"`
+}
+
+// CreateNetworkAclOutput is the output of CreateNetworkAcl.
+type CreateNetworkAclOutput struct {
+	ClientToken *string     `json:"ClientToken,omitempty"`
+	NetworkAcl  *NetworkAcl `json:"NetworkAcl,omitempty"`
+}
+
+// CreateNetworkAclEntryInput is the input of CreateNetworkAclEntry.
+type CreateNetworkAclEntryInput struct {
+	CidrBlock     *string       `json:"CidrBlock,omitempty"`
+	DryRun        *bool         `json:"DryRun,omitempty"`
+	Egress        *bool         `json:"Egress,omitempty"`
+	IcmpTypeCode  *IcmpTypeCode `json:"IcmpTypeCode,omitempty"`
+	Ipv6CidrBlock *string       `json:"Ipv6CidrBlock,omitempty"`
+	NetworkAclId  *string       `json:"NetworkAclId,omitempty"`
+	PortRange     *PortRange    `json:"PortRange,omitempty"`
+	Protocol      *string       `json:"Protocol,omitempty"`
+	RuleAction    *string       `json:"RuleAction,omitempty"`
+	RuleNumber    *int32        `json:"RuleNumber,omitempty"`
+}
+
+// CreateNetworkAclEntryOutput is the output of CreateNetworkAclEntry.
+type CreateNetworkAclEntryOutput struct {
+}
+
 // CreateNetworkInterfaceInput is the input of CreateNetworkInterface.
 type CreateNetworkInterfaceInput struct {
 	ClientToken                     *string                                 `json:"ClientToken,omitempty"`
@@ -317,6 +349,28 @@ type DeleteNatGatewayOutput struct {
 	NatGatewayId *string `json:"NatGatewayId,omitempty"`
 }
 
+// DeleteNetworkAclInput is the input of DeleteNetworkAcl.
+type DeleteNetworkAclInput struct {
+	DryRun       *bool   `json:"DryRun,omitempty"`
+	NetworkAclId *string `json:"NetworkAclId,omitempty"`
+}
+
+// DeleteNetworkAclOutput is the output of DeleteNetworkAcl.
+type DeleteNetworkAclOutput struct {
+}
+
+// DeleteNetworkAclEntryInput is the input of DeleteNetworkAclEntry.
+type DeleteNetworkAclEntryInput struct {
+	DryRun       *bool   `json:"DryRun,omitempty"`
+	Egress       *bool   `json:"Egress,omitempty"`
+	NetworkAclId *string `json:"NetworkAclId,omitempty"`
+	RuleNumber   *int32  `json:"RuleNumber,omitempty"`
+}
+
+// DeleteNetworkAclEntryOutput is the output of DeleteNetworkAclEntry.
+type DeleteNetworkAclEntryOutput struct {
+}
+
 // DeleteNetworkInterfaceInput is the input of DeleteNetworkInterface.
 type DeleteNetworkInterfaceInput struct {
 	DryRun             *bool   `json:"DryRun,omitempty"`
@@ -416,6 +470,21 @@ type DescribeAddressesInput struct {
 // DescribeAddressesOutput is the output of DescribeAddresses.
 type DescribeAddressesOutput struct {
 	Addresses []Address `json:"Addresses,omitempty"`
+}
+
+// DescribeAddressesAttributeInput is the input of DescribeAddressesAttribute.
+type DescribeAddressesAttributeInput struct {
+	AllocationIds []string `json:"AllocationIds,omitempty"`
+	Attribute     *string  `json:"Attribute,omitempty"`
+	DryRun        *bool    `json:"DryRun,omitempty"`
+	MaxResults    *int32   `json:"MaxResults,omitempty"`
+	NextToken     *string  `json:"NextToken,omitempty"`
+}
+
+// DescribeAddressesAttributeOutput is the output of DescribeAddressesAttribute.
+type DescribeAddressesAttributeOutput struct {
+	Addresses []AddressAttribute `json:"Addresses,omitempty"`
+	NextToken *string            `json:"NextToken,omitempty"`
 }
 
 // DescribeAvailabilityZonesInput is the input of DescribeAvailabilityZones.
@@ -738,6 +807,18 @@ type ModifyNetworkInterfaceAttributeInput struct {
 type ModifyNetworkInterfaceAttributeOutput struct {
 }
 
+// ModifySecurityGroupRulesInput is the input of ModifySecurityGroupRules.
+type ModifySecurityGroupRulesInput struct {
+	DryRun             *bool                     `json:"DryRun,omitempty"`
+	GroupId            *string                   `json:"GroupId,omitempty"`
+	SecurityGroupRules []SecurityGroupRuleUpdate `json:"SecurityGroupRules,omitempty"`
+}
+
+// ModifySecurityGroupRulesOutput is the output of ModifySecurityGroupRules.
+type ModifySecurityGroupRulesOutput struct {
+	Return *bool `json:"Return,omitempty"`
+}
+
 // ModifySubnetAttributeInput is the input of ModifySubnetAttribute.
 type ModifySubnetAttributeInput struct {
 	AssignIpv6AddressOnCreation             *AttributeBooleanValue `json:"AssignIpv6AddressOnCreation,omitempty"`
@@ -790,6 +871,36 @@ type ReplaceIamInstanceProfileAssociationInput struct {
 // ReplaceIamInstanceProfileAssociationOutput is the output of ReplaceIamInstanceProfileAssociation.
 type ReplaceIamInstanceProfileAssociationOutput struct {
 	IamInstanceProfileAssociation *IamInstanceProfileAssociation `json:"IamInstanceProfileAssociation,omitempty"`
+}
+
+// ReplaceNetworkAclAssociationInput is the input of ReplaceNetworkAclAssociation.
+type ReplaceNetworkAclAssociationInput struct {
+	AssociationId *string `json:"AssociationId,omitempty"`
+	DryRun        *bool   `json:"DryRun,omitempty"`
+	NetworkAclId  *string `json:"NetworkAclId,omitempty"`
+}
+
+// ReplaceNetworkAclAssociationOutput is the output of ReplaceNetworkAclAssociation.
+type ReplaceNetworkAclAssociationOutput struct {
+	NewAssociationId *string `json:"NewAssociationId,omitempty"`
+}
+
+// ReplaceNetworkAclEntryInput is the input of ReplaceNetworkAclEntry.
+type ReplaceNetworkAclEntryInput struct {
+	CidrBlock     *string       `json:"CidrBlock,omitempty"`
+	DryRun        *bool         `json:"DryRun,omitempty"`
+	Egress        *bool         `json:"Egress,omitempty"`
+	IcmpTypeCode  *IcmpTypeCode `json:"IcmpTypeCode,omitempty"`
+	Ipv6CidrBlock *string       `json:"Ipv6CidrBlock,omitempty"`
+	NetworkAclId  *string       `json:"NetworkAclId,omitempty"`
+	PortRange     *PortRange    `json:"PortRange,omitempty"`
+	Protocol      *string       `json:"Protocol,omitempty"`
+	RuleAction    *string       `json:"RuleAction,omitempty"`
+	RuleNumber    *int32        `json:"RuleNumber,omitempty"`
+}
+
+// ReplaceNetworkAclEntryOutput is the output of ReplaceNetworkAclEntry.
+type ReplaceNetworkAclEntryOutput struct {
 }
 
 // ReplaceRouteInput is the input of ReplaceRoute.
@@ -970,6 +1081,34 @@ type TerminateInstancesOutput struct {
 	TerminatingInstances []InstanceStateChange `json:"TerminatingInstances,omitempty"`
 }
 
+// UpdateSecurityGroupRuleDescriptionsEgressInput is the input of UpdateSecurityGroupRuleDescriptionsEgress.
+type UpdateSecurityGroupRuleDescriptionsEgressInput struct {
+	DryRun                        *bool                          `json:"DryRun,omitempty"`
+	GroupId                       *string                        `json:"GroupId,omitempty"`
+	GroupName                     *string                        `json:"GroupName,omitempty"`
+	IpPermissions                 []IpPermission                 `json:"IpPermissions,omitempty"`
+	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription `json:"SecurityGroupRuleDescriptions,omitempty"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgressOutput is the output of UpdateSecurityGroupRuleDescriptionsEgress.
+type UpdateSecurityGroupRuleDescriptionsEgressOutput struct {
+	Return *bool `json:"Return,omitempty"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngressInput is the input of UpdateSecurityGroupRuleDescriptionsIngress.
+type UpdateSecurityGroupRuleDescriptionsIngressInput struct {
+	DryRun                        *bool                          `json:"DryRun,omitempty"`
+	GroupId                       *string                        `json:"GroupId,omitempty"`
+	GroupName                     *string                        `json:"GroupName,omitempty"`
+	IpPermissions                 []IpPermission                 `json:"IpPermissions,omitempty"`
+	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription `json:"SecurityGroupRuleDescriptions,omitempty"`
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngressOutput is the output of UpdateSecurityGroupRuleDescriptionsIngress.
+type UpdateSecurityGroupRuleDescriptionsIngressOutput struct {
+	Return *bool `json:"Return,omitempty"`
+}
+
 // AccountAttribute is the structure AccountAttribute of the API.
 type AccountAttribute struct {
 	AttributeName   *string                 `json:"AttributeName,omitempty"`
@@ -999,6 +1138,14 @@ type Address struct {
 	ServiceManaged          *string `json:"ServiceManaged,omitempty"`
 	SubnetId                *string `json:"SubnetId,omitempty"`
 	Tags                    []Tag   `json:"Tags,omitempty"`
+}
+
+// AddressAttribute is the structure AddressAttribute of the API.
+type AddressAttribute struct {
+	AllocationId    *string          `json:"AllocationId,omitempty"`
+	PtrRecord       *string          `json:"PtrRecord,omitempty"`
+	PtrRecordUpdate *PtrUpdateStatus `json:"PtrRecordUpdate,omitempty"`
+	PublicIp        *string          `json:"PublicIp,omitempty"`
 }
 
 // AttachmentEnaSrdSpecification is the structure AttachmentEnaSrdSpecification of the API.
@@ -1975,6 +2122,13 @@ type ProvisionedBandwidth struct {
 	Status        *string    `json:"Status,omitempty"`
 }
 
+// PtrUpdateStatus is the structure PtrUpdateStatus of the API.
+type PtrUpdateStatus struct {
+	Reason *string `json:"Reason,omitempty"`
+	Status *string `json:"Status,omitempty"`
+	Value  *string `json:"Value,omitempty"`
+}
+
 // PublicIpDnsNameOptions is the structure PublicIpDnsNameOptions of the API.
 type PublicIpDnsNameOptions struct {
 	DnsHostnameType        *string `json:"DnsHostnameType,omitempty"`
@@ -2113,6 +2267,30 @@ type SecurityGroupRule struct {
 	SecurityGroupRuleId  *string                  `json:"SecurityGroupRuleId,omitempty"`
 	Tags                 []Tag                    `json:"Tags,omitempty"`
 	ToPort               *int32                   `json:"ToPort,omitempty"`
+}
+
+// SecurityGroupRuleDescription is the structure SecurityGroupRuleDescription of the API.
+type SecurityGroupRuleDescription struct {
+	Description         *string `json:"Description,omitempty"`
+	SecurityGroupRuleId *string `json:"SecurityGroupRuleId,omitempty"`
+}
+
+// SecurityGroupRuleRequest is the structure SecurityGroupRuleRequest of the API.
+type SecurityGroupRuleRequest struct {
+	CidrIpv4          *string `json:"CidrIpv4,omitempty"`
+	CidrIpv6          *string `json:"CidrIpv6,omitempty"`
+	Description       *string `json:"Description,omitempty"`
+	FromPort          *int32  `json:"FromPort,omitempty"`
+	IpProtocol        *string `json:"IpProtocol,omitempty"`
+	PrefixListId      *string `json:"PrefixListId,omitempty"`
+	ReferencedGroupId *string `json:"ReferencedGroupId,omitempty"`
+	ToPort            *int32  `json:"ToPort,omitempty"`
+}
+
+// SecurityGroupRuleUpdate is the structure SecurityGroupRuleUpdate of the API.
+type SecurityGroupRuleUpdate struct {
+	SecurityGroupRule   *SecurityGroupRuleRequest `json:"SecurityGroupRule,omitempty"`
+	SecurityGroupRuleId *string                   `json:"SecurityGroupRuleId,omitempty"`
 }
 
 // SpotMarketOptions is the structure SpotMarketOptions of the API.

@@ -13,6 +13,17 @@ import (
 type Subnet struct {
 	ec2api.Subnet
 	ACL string
+	// ACLAssociation is the id of the ACL's association once it was replaced.
+	ACLAssociation string `json:",omitempty"`
+}
+
+// ACLAssociationID is the id of what ties the subnet to its ACL; the first one is
+// made of the subnet's own.
+func (r *Subnet) ACLAssociationID() string {
+	if r.ACLAssociation != "" {
+		return r.ACLAssociation
+	}
+	return "aclassoc-" + (*r.SubnetId)[len("subnet-"):]
 }
 
 func (r *Subnet) CIDR() netip.Prefix {
