@@ -128,18 +128,18 @@ func (s *Service) review(tx *store.Tx, st *stackRecord) error {
 // workOut fills the change set's parameters and changes. Faults of the request
 // are errors; no change at all is a change set that failed.
 func (s *Service) workOut(ctx context.Context, c *changeSetRecord, st *stackRecord, parameters []api.Parameter) error {
-	t, err := s.parse(c.Template)
+	want, err := given(parameters, st.Values)
 	if err != nil {
 		return err
 	}
-	want, err := given(parameters, st.Values)
+	t, err := s.parse(c.Template, want)
 	if err != nil {
 		return err
 	}
 	if c.Values, err = t.Resolve(want); err != nil {
 		return asValidation(err)
 	}
-	if err := checkCapabilities(t, c.Capabilities); err != nil {
+	if err := checkCapabilities(t, c.Capabilities, true); err != nil {
 		return err
 	}
 	if c.Stored, err = s.storedValues(ctx, t, c.Values); err != nil {
@@ -327,7 +327,7 @@ func (s *Service) begin(st *stackRecord, status string, c *changeSetRecord, w *w
 	}
 	st.Work, st.Template, st.Values, st.Stored, st.Tags, st.ChangeSetId = w, c.Template, c.Values, c.Stored, c.Tags, &c.ARN
 	st.StackStatus, st.StackStatusReason, st.DisableRollback = &status, nil, aws.Ptr(w.OnFailure == api.OnFailureDoNothing)
-	if t, err := s.parse(c.Template); err == nil {
+	if t, err := s.parse(c.Template, c.Values); err == nil {
 		st.Description = optional(t.Description)
 	}
 	if c.Capabilities != nil {

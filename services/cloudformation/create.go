@@ -45,18 +45,18 @@ func (s *Service) CreateStack(ctx context.Context, in *api.CreateStackInput) (*a
 	id := ids.UUID()
 	st := &stackRecord{Account: caller.Account, Region: caller.Region, ID: id, Template: text}
 	st.StackId, st.StackName = aws.Ptr(p.Stack(name, id)), &name
-	t, err := s.parse(text)
+	want, err := given(in.Parameters, nil)
 	if err != nil {
 		return nil, err
 	}
-	want, err := given(in.Parameters, nil)
+	t, err := s.parse(text, want)
 	if err != nil {
 		return nil, err
 	}
 	if st.Values, err = t.Resolve(want); err != nil {
 		return nil, asValidation(err)
 	}
-	if err := checkCapabilities(t, in.Capabilities); err != nil {
+	if err := checkCapabilities(t, in.Capabilities, false); err != nil {
 		return nil, err
 	}
 	if st.Stored, err = s.storedValues(ctx, t, st.Values); err != nil {
@@ -122,6 +122,9 @@ var finished = []string{api.StackStatusCreateComplete, api.StackStatusUpdateComp
 func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*api.UpdateStackOutput, error) {
 	_, p := place(ctx)
 	st, err := s.find(ctx, aws.Val(in.StackName))
+	if aws.IsCode(err, "ValidationError") {
+		err = validation("Stack [%s] does not exist", aws.Val(in.StackName))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +143,11 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 			return nil, err
 		}
 	}
-	t, err := s.parse(text)
+	want, err := given(in.Parameters, st.Values)
 	if err != nil {
 		return nil, err
 	}
-	want, err := given(in.Parameters, st.Values)
+	t, err := s.parse(text, want)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +155,7 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 	if err != nil {
 		return nil, asValidation(err)
 	}
-	if err := checkCapabilities(t, in.Capabilities); err != nil {
+	if err := checkCapabilities(t, in.Capabilities, false); err != nil {
 		return nil, err
 	}
 	inStore, err := s.storedValues(ctx, t, values)

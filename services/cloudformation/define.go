@@ -27,7 +27,7 @@ type definition struct {
 // define makes a definition and finds all faults that can be known before
 // anything is made.
 func (s *Service) define(ctx context.Context, p arn.Place, name, id, body string, values map[string]string) (*definition, error) {
-	t, err := s.parse(body)
+	t, err := s.parse(body, values)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +89,15 @@ func (s *Service) zones(ctx context.Context, region string) ([]string, error) {
 	return names, nil
 }
 
-// parse reads a template and checks that minato knows what it asks for.
-func (s *Service) parse(body string) (*template.Template, error) {
-	t, err := template.Parse(body)
+// parse reads a template, for some values of its parameters, and checks that minato
+// knows what it asks for.
+func (s *Service) parse(body string, values map[string]string) (*template.Template, error) {
+	t, err := template.ParseWith(body, values)
 	if err != nil {
 		return nil, asValidation(err)
 	}
-	if len(t.Transforms) > 0 {
-		return nil, validation("Transforms are not supported by minato: [%s]", strings.Join(t.Transforms, ", "))
+	if unknown := slices.DeleteFunc(slices.Clone(t.Transforms), func(name string) bool { return name == template.LanguageExtensions }); len(unknown) > 0 {
+		return nil, validation("Transforms are not supported by minato: [%s]", strings.Join(unknown, ", "))
 	}
 	// What stands under a condition may be of a type that AWS has and minato has
 	// not, as long as it is not made: define sees to that.
@@ -184,13 +185,20 @@ func capability(t *template.Template) (name string, because []string) {
 	return name, slices.Compact(because)
 }
 
-// checkCapabilities refuses a template that makes IAM resources unasked.
-func checkCapabilities(t *template.Template, given []string) error {
-	need, _ := capability(t)
-	if need == "" || slices.Contains(given, need) || slices.Contains(given, api.CapabilityCapabilityNamedIam) {
+// checkCapabilities refuses a template that makes IAM resources unasked, or one
+// with a transform whose result nobody has looked at: a change set shows it.
+func checkCapabilities(t *template.Template, given []string, shown bool) error {
+	var lacking []string
+	if need, _ := capability(t); need != "" && !slices.Contains(given, need) && !slices.Contains(given, api.CapabilityCapabilityNamedIam) {
+		lacking = append(lacking, need)
+	}
+	if len(t.Transforms) > 0 && !shown && !slices.Contains(given, api.CapabilityCapabilityAutoExpand) {
+		lacking = append(lacking, api.CapabilityCapabilityAutoExpand)
+	}
+	if len(lacking) == 0 {
 		return nil
 	}
-	return api.InsufficientCapabilitiesException("Requires capabilities : [%s]", need)
+	return api.InsufficientCapabilitiesException("Requires capabilities : [%s]", strings.Join(lacking, ", "))
 }
 
 // unserved refuses what a request asks for and minato would not do.

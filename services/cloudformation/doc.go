@@ -7,9 +7,10 @@
 // What it does: CreateStack, UpdateStack (of what changed, with replacement),
 // DeleteStack, change sets, rollback, descriptions, events, exports and imports,
 // JSON and YAML, all intrinsic functions of templates about ECS, conditions,
-// mappings, parameters, DeletionPolicy and UpdateReplacePolicy.
+// mappings, parameters, the language extensions (loops), DeletionPolicy and
+// UpdateReplacePolicy.
 //
-// What it does not: nested stacks, custom resources, transforms and
+// What it does not: nested stacks, custom resources, other transforms and
 // macros, templates from S3, drift, stack policies. Each is
 // refused by name.
 //

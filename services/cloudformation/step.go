@@ -85,7 +85,7 @@ func (r *run) save(ctx context.Context, rec *resourceRecord, event bool) error {
 
 // secrets are the values of NoEcho parameters, as they stand in JSON.
 func (s *Service) secrets(st *stackRecord) []string {
-	t, err := s.parse(st.Template)
+	t, err := s.parse(st.Template, st.Values)
 	if err != nil {
 		return nil
 	}

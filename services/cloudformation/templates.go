@@ -18,13 +18,23 @@ func (s *Service) GetTemplate(ctx context.Context, in *api.GetTemplateInput) (*a
 		if err != nil {
 			return nil, err
 		}
-		return &api.GetTemplateOutput{TemplateBody: &c.Template, StagesAvailable: []string{api.TemplateStageOriginal, api.TemplateStageProcessed}}, nil
+		return staged(in, c.Template, c.Values), nil
 	}
 	st, err := s.find(ctx, aws.Val(in.StackName))
 	if err != nil {
 		return nil, err
 	}
-	return &api.GetTemplateOutput{TemplateBody: &st.Template, StagesAvailable: []string{api.TemplateStageOriginal, api.TemplateStageProcessed}}, nil
+	return staged(in, st.Template, st.Values), nil
+}
+
+// staged is a template as it was given, or with its transforms done.
+func staged(in *api.GetTemplateInput, text string, values map[string]string) *api.GetTemplateOutput {
+	if aws.Val(in.TemplateStage) == api.TemplateStageProcessed {
+		if t, err := template.ParseWith(text, values); err == nil {
+			text = t.Processed()
+		}
+	}
+	return &api.GetTemplateOutput{TemplateBody: &text, StagesAvailable: []string{api.TemplateStageOriginal, api.TemplateStageProcessed}}
 }
 
 // ValidateTemplate checks a template and says what it asks for.
@@ -33,11 +43,11 @@ func (s *Service) ValidateTemplate(ctx context.Context, in *api.ValidateTemplate
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.parse(text)
+	t, err := s.parse(text, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := &api.ValidateTemplateOutput{Description: optional(t.Description), Parameters: []api.TemplateParameter{}}
+	out := &api.ValidateTemplateOutput{DeclaredTransforms: t.Transforms, Description: optional(t.Description), Parameters: []api.TemplateParameter{}}
 	out.Capabilities, out.CapabilitiesReason = needs(t)
 	for _, name := range sortedKeys(t.Parameters) {
 		p := t.Parameters[name]
@@ -49,30 +59,36 @@ func (s *Service) ValidateTemplate(ctx context.Context, in *api.ValidateTemplate
 // needs returns the capabilities that a template needs, and AWS's reason.
 func needs(t *template.Template) ([]string, *string) {
 	need, because := capability(t)
-	if need == "" {
-		return nil, nil
+	var out []string
+	var reason *string
+	if need != "" {
+		out, reason = []string{need}, aws.Ptr("The following resource(s) require capabilities: ["+strings.Join(because, ", ")+"]")
 	}
-	return []string{need}, aws.Ptr("The following resource(s) require capabilities: [" + strings.Join(because, ", ") + "]")
+	if len(t.Transforms) > 0 {
+		out = append(out, api.CapabilityCapabilityAutoExpand)
+	}
+	return out, reason
 }
 
 // GetTemplateSummary says what a template, or that of a stack, is made of.
 func (s *Service) GetTemplateSummary(ctx context.Context, in *api.GetTemplateSummaryInput) (*api.GetTemplateSummaryOutput, error) {
 	var text string
+	var values map[string]string
 	var err error
 	if name := aws.Val(in.StackName); name != "" {
 		st, e := s.find(ctx, name)
 		if e != nil {
 			return nil, e
 		}
-		text = st.Template
+		text, values = st.Template, st.Values
 	} else if text, err = s.body(ctx, in.TemplateBody, in.TemplateURL); err != nil {
 		return nil, err
 	}
-	t, err := s.parse(text)
+	t, err := s.parse(text, values)
 	if err != nil {
 		return nil, err
 	}
-	out := &api.GetTemplateSummaryOutput{Description: optional(t.Description), Parameters: []api.ParameterDeclaration{}, ResourceTypes: []string{}, Version: aws.Ptr("2010-09-09")}
+	out := &api.GetTemplateSummaryOutput{DeclaredTransforms: t.Transforms, Description: optional(t.Description), Parameters: []api.ParameterDeclaration{}, ResourceTypes: []string{}, Version: aws.Ptr("2010-09-09")}
 	out.Capabilities, out.CapabilitiesReason = needs(t)
 	for _, id := range t.LogicalIDs() {
 		if typ := t.Resources[id].Type; !slices.Contains(out.ResourceTypes, typ) {

@@ -131,6 +131,10 @@ func (e *Env) call(name string, arg *Node) (any, error) {
 			return nil, err
 		}
 		return e.eval(chosen)
+	case "Fn::Length":
+		return e.length(arg)
+	case "Fn::ToJsonString":
+		return e.jsonString(arg)
 	}
 	return nil, errorf("Template error: %s can not be used here", name)
 }

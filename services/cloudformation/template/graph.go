@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"sort"
 	"strings"
 )
@@ -193,6 +194,28 @@ func (t *Template) check() error {
 			return err
 		}
 	}
+	return t.checkCycles()
+}
+
+// checkCycles finds resources that depend on one another whatever the parameters
+// are: of those without a condition, and without what stands in an Fn::If.
+func (t *Template) checkCycles() error {
+	deps := map[string][]string{}
+	for id, r := range t.Resources {
+		if r.Condition != "" {
+			continue
+		}
+		deps[id] = slices.Clone(r.DependsOn)
+		if err := uses(r.Properties, func(*Node) (*Node, error) { return nil, nil }, func(name, _ string) error {
+			deps[id] = append(deps[id], name)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if cycle := findCycle(deps); cycle != nil {
+		return errorf("Circular dependency between resources: [%s]", strings.Join(cycle, ", "))
+	}
 	return nil
 }
 
@@ -201,7 +224,7 @@ func (t *Template) checkNode(n *Node, block string) error {
 	if n == nil {
 		return nil
 	}
-	if err := checkFunctions(n); err != nil {
+	if err := t.checkFunctions(n); err != nil {
 		return err
 	}
 	var missing []string
@@ -236,12 +259,15 @@ var pseudo = map[string]bool{
 	"AWS::Region": true, "AWS::StackId": true, "AWS::StackName": true, "AWS::URLSuffix": true,
 }
 
-func checkFunctions(n *Node) error {
-	if len(n.Keys) == 1 && strings.HasPrefix(n.Keys[0], "Fn::") && !functions[n.Keys[0]] {
+func (t *Template) checkFunctions(n *Node) error {
+	if name, arg := n.function(); name == "Fn::FindInMap" && len(arg.Items) == 3 && arg.Items[0].Kind == String && t.Mappings.Field(arg.Items[0].Text) == nil {
+		return errorf("Template error: Mapping named '%s' is not present in the 'Mappings' section of template.", arg.Items[0].Text)
+	}
+	if len(n.Keys) == 1 && strings.HasPrefix(n.Keys[0], "Fn::") && !functions[n.Keys[0]] && !(t.extended() && extensions[n.Keys[0]]) {
 		return errorf("Template error: Encountered unsupported function: %s Supported functions are: [%s]", n.Keys[0], strings.Join(ids(functions), ", "))
 	}
 	for _, item := range n.Items {
-		if err := checkFunctions(item); err != nil {
+		if err := t.checkFunctions(item); err != nil {
 			return err
 		}
 	}
@@ -249,7 +275,7 @@ func checkFunctions(n *Node) error {
 		if n.Fields[k].Kind == Null {
 			return errorf("Template format error: 'null' values are not allowed in templates (line %d, column %d)", n.Fields[k].Line, n.Fields[k].Column)
 		}
-		if err := checkFunctions(n.Fields[k]); err != nil {
+		if err := t.checkFunctions(n.Fields[k]); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,8 @@ type Template struct {
 	Outputs     map[string]*Output
 	Rules       map[string]*Rule
 	Transforms  []string
+
+	root *Node // without loops
 }
 
 // Resource is one resource of a template.
@@ -57,7 +59,11 @@ var logicalID = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 
 // Parse reads a template and checks all that can be known without parameters:
 // sections, functions, references.
-func Parse(body string) (*Template, error) {
+func Parse(body string) (*Template, error) { return ParseWith(body, nil) }
+
+// ParseWith is Parse with the values of parameters, on which it depends what the
+// loops of the language extensions make.
+func ParseWith(body string, values map[string]string) (*Template, error) {
 	trimmed := strings.TrimSpace(body)
 	var root *Node
 	var err error
@@ -72,8 +78,9 @@ func Parse(body string) (*Template, error) {
 	if root.Kind != Map {
 		return nil, errorf("Template format error: unsupported structure.")
 	}
-	t := &Template{Body: body, Parameters: map[string]*Parameter{}, Conditions: map[string]*Node{}, Resources: map[string]*Resource{}, Outputs: map[string]*Output{}, Rules: map[string]*Rule{}}
-	for _, step := range []func(*Node) error{t.readTop, t.readParameters, t.readMappings, t.readConditions, t.readResources, t.readOutputs, t.readRules} {
+	t := &Template{Body: body, root: root, Parameters: map[string]*Parameter{}, Conditions: map[string]*Node{}, Resources: map[string]*Resource{}, Outputs: map[string]*Output{}, Rules: map[string]*Rule{}}
+	extend := func(root *Node) error { return t.extend(root, values) }
+	for _, step := range []func(*Node) error{t.readTop, t.readParameters, t.readMappings, extend, t.readConditions, t.readResources, t.readOutputs, t.readRules} {
 		if err := step(root); err != nil {
 			return nil, err
 		}
@@ -163,7 +170,7 @@ func (t *Template) readResources(root *Node) error {
 	if err != nil {
 		return err
 	}
-	if len(r.Keys) == 0 {
+	if len(r.Keys) == 0 && !t.extended() { // loops may make none, as long as nobody said of what
 		return errorf("Template format error: At least one Resources member must be defined.")
 	}
 	if len(r.Keys) > 500 {

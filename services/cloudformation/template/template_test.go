@@ -231,12 +231,20 @@ Resources: {A: {Type: T}}
 }
 
 func TestCycle(t *testing.T) {
-	tmpl, err := Parse("Resources:\n  A: {Type: T, Properties: {X: !Ref B}}\n  B: {Type: T, Properties: {X: !GetAtt C.Y}}\n  C: {Type: T, Properties: {X: !Sub '${A}'}}\n  D: {Type: T, DependsOn: A}\n  E: {Type: T}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tmpl.Dependencies(nil); err == nil || err.Error() != "Circular dependency between resources: [A, B, C]" {
+	const cycle = "Circular dependency between resources: [A, B, C]"
+	body := "Conditions: {Yes: !Equals [a, a]}\nResources:\n  A: {Type: T, Properties: {X: !Ref B}}\n  B: {Type: T, Properties: {X: !GetAtt C.Y}}\n  C: {Type: T, Properties: {X: !Sub '${A}'}}\n  D: {Type: T, DependsOn: A}\n  E: {Type: T}\n"
+	if _, err := Parse(body); err == nil || err.Error() != cycle {
 		t.Error(err)
+	}
+	// Where a condition decides, it must be known first.
+	for _, change := range []struct{ old, to string }{{"!Sub '${A}'", "!If [Yes, !Ref A, x]"}, {"B: {Type: T,", "B: {Type: T, Condition: Yes,"}} {
+		tmpl, err := Parse(strings.Replace(body, change.old, change.to, 1))
+		if err != nil {
+			t.Fatal(change, err)
+		}
+		if _, err := tmpl.Dependencies(map[string]bool{"Yes": true}); err == nil || err.Error() != cycle {
+			t.Error(change, err)
+		}
 	}
 }
 

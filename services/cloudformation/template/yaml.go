@@ -106,7 +106,7 @@ func (p *yamlParser) short(tag string, arg *Node) (*Node, error) {
 	name := tag
 	if tag != "Ref" && tag != "Condition" {
 		name = "Fn::" + tag
-		if !functions[name] {
+		if !functions[name] && !extensions[name] {
 			return nil, errorf("Template format error: YAML not well-formed. (line %d, column %d): unknown tag !%s", arg.Line, arg.Column, tag)
 		}
 	}
