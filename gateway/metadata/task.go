@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"minato/aws/identity"
 )
 
 // Task is what version 4 of the task metadata says about a task. Times that
@@ -90,6 +92,8 @@ type Credentials struct {
 	Token           string
 	Expiration      time.Time
 	LastUpdated     time.Time
+	// Caller is who calls with the keys; not told to whom they are given.
+	Caller identity.Caller
 }
 
 // TaskHandler answers at 169.254.170.2 of a VPC.

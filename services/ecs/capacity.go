@@ -6,6 +6,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/clusterconfig"
 	"minato/services/ecs/listing"
 	"minato/services/ecs/record"
 	"minato/services/ecs/serviceconfig"
@@ -56,7 +57,7 @@ func (s *Service) PutClusterCapacityProviders(ctx context.Context, in *ecsapi.Pu
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
+	if err := clusterconfig.Capacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {
 		return nil, err
 	}
 	if err := serviceconfig.Strategy(in.CapacityProviders, in.DefaultCapacityProviderStrategy); err != nil {

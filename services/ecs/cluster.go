@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/clusterconfig"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
 	"minato/services/ecs/listing"
@@ -51,34 +51,14 @@ func (s *Service) cluster(ctx context.Context, cluster *string) (record.Cluster,
 	return c, err
 }
 
-// checkCapacity refuses capacity providers other than Fargate's own.
-func checkCapacity(providers []string, strategy []ecsapi.CapacityProviderStrategyItem) error {
-	for _, item := range strategy {
-		if !slices.Contains(providers, aws.Val(item.CapacityProvider)) {
-			providers = append(slices.Clone(providers), aws.Val(item.CapacityProvider))
-		}
-	}
-	for _, p := range providers {
-		if p != "FARGATE" && p != "FARGATE_SPOT" {
-			return ecsapi.InvalidParameterException("The specified capacity provider '%s' was not found. Specify a valid name or ARN and try again.", p)
-		}
-	}
-	return nil
-}
-
-// checkStrategy refuses a strategy that tasks of a cluster cannot have.
-func checkStrategy(cluster *record.Cluster, strategy []ecsapi.CapacityProviderStrategyItem) error {
-	return cmp.Or(checkCapacity(nil, strategy), serviceconfig.Strategy(cluster.CapacityProviders, strategy))
-}
-
 // CreateCluster makes a cluster; one that is there is returned as it is.
 func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInput) (*ecsapi.CreateClusterOutput, error) {
 	name := defaultCluster
 	if in.ClusterName != nil {
 		name = *in.ClusterName
 	}
-	if len(name) > 255 || strings.IndexFunc(name, notIdentifier) >= 0 || name == "" {
-		return nil, ecsapi.InvalidParameterException("Invalid identifier: Name must only contain letters, numbers, hyphens, and underscores.")
+	if err := clusterconfig.Name(name); err != nil {
+		return nil, err
 	}
 	if in.ServiceConnectDefaults != nil {
 		return nil, notServed("Service Connect")
@@ -86,7 +66,7 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 	if err := exec.CheckConfiguration(in.Configuration); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(checkSettings(in.Settings), checkCapacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy),
+	if err := cmp.Or(clusterconfig.CheckSettings(in.Settings), clusterconfig.Capacity(in.CapacityProviders, in.DefaultCapacityProviderStrategy),
 		serviceconfig.Strategy(in.CapacityProviders, in.DefaultCapacityProviderStrategy)); err != nil {
 		return nil, err
 	}
@@ -107,7 +87,7 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 		c = record.Cluster{Cluster: ecsapi.Cluster{
 			ClusterArn: aws.Ptr(p.ECSCluster(name)), ClusterName: &name, Status: aws.Ptr(statusActive), Tags: in.Tags,
 			CapacityProviders: in.CapacityProviders, DefaultCapacityProviderStrategy: in.DefaultCapacityProviderStrategy,
-			Settings: clusterSettings(nil, in.Settings), Configuration: in.Configuration,
+			Settings: clusterconfig.Settings(nil, in.Settings), Configuration: in.Configuration,
 		}}
 		return s.clusters.TxPut(tx, c, p.Account, p.Region, name)
 	})
@@ -116,33 +96,6 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 	}
 	shown, err := s.shownCluster(ctx, c, []string{ecsapi.ClusterFieldTags, ecsapi.ClusterFieldSettings, ecsapi.ClusterFieldConfigurations})
 	return &ecsapi.CreateClusterOutput{Cluster: shown}, err
-}
-
-func notIdentifier(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-}
-
-// checkSettings refuses what Container Insights cannot be.
-func checkSettings(settings []ecsapi.ClusterSetting) error {
-	for _, c := range settings {
-		if v := aws.Val(c.Value); !slices.Contains([]string{"enabled", "disabled", "enhanced"}, v) {
-			return invalid("Invalid setting value '%s' for %s. Valid values are: enabled, disabled, enhanced.", v, aws.Val(c.Name))
-		}
-	}
-	return nil
-}
-
-// clusterSettings are the settings with those that change.
-func clusterSettings(settings, change []ecsapi.ClusterSetting) []ecsapi.ClusterSetting {
-	out := []ecsapi.ClusterSetting{{Name: aws.Ptr(ecsapi.ClusterSettingNameContainerInsights), Value: aws.Ptr("disabled")}}
-	for _, list := range [][]ecsapi.ClusterSetting{settings, change} {
-		for _, c := range list {
-			if aws.Val(c.Name) == *out[0].Name && c.Value != nil {
-				out[0].Value = c.Value
-			}
-		}
-	}
-	return out
 }
 
 // shownCluster is a cluster with its counts and the fields that were asked for.
@@ -245,11 +198,11 @@ func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInp
 	if in.ServiceConnectDefaults != nil {
 		return nil, notServed("Service Connect")
 	}
-	if err := cmp.Or(checkSettings(in.Settings), exec.CheckConfiguration(in.Configuration)); err != nil {
+	if err := cmp.Or(clusterconfig.CheckSettings(in.Settings), exec.CheckConfiguration(in.Configuration)); err != nil {
 		return nil, err
 	}
 	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) {
-		c.Settings = clusterSettings(c.Settings, in.Settings)
+		c.Settings = clusterconfig.Settings(c.Settings, in.Settings)
 		if in.Configuration != nil {
 			c.Configuration = in.Configuration
 		}
@@ -259,10 +212,10 @@ func (s *Service) UpdateCluster(ctx context.Context, in *ecsapi.UpdateClusterInp
 
 // UpdateClusterSettings changes a cluster's settings.
 func (s *Service) UpdateClusterSettings(ctx context.Context, in *ecsapi.UpdateClusterSettingsInput) (*ecsapi.UpdateClusterSettingsOutput, error) {
-	if err := checkSettings(in.Settings); err != nil {
+	if err := clusterconfig.CheckSettings(in.Settings); err != nil {
 		return nil, err
 	}
-	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) { c.Settings = clusterSettings(c.Settings, in.Settings) })
+	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) { c.Settings = clusterconfig.Settings(c.Settings, in.Settings) })
 	return &ecsapi.UpdateClusterSettingsOutput{Cluster: c}, err
 }
 

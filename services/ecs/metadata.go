@@ -123,13 +123,5 @@ func (s *Service) TaskCredentials(ctx context.Context, eni, id string) (*metadat
 	if !arn.Is(role) {
 		return nil, nil
 	}
-	session, err := s.session(ctx, t, role)
-	if err != nil {
-		return nil, err
-	}
-	k := session.keys
-	return &metadata.Credentials{
-		RoleARN: role, AccessKeyID: *k.AccessKeyId, SecretAccessKey: *k.SecretAccessKey, Token: *k.SessionToken,
-		Expiration: *k.Expiration, LastUpdated: session.made,
-	}, nil
+	return s.session(ctx, t, role)
 }

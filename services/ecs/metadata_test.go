@@ -49,7 +49,7 @@ func TestTaskCredentials(t *testing.T) {
 		if c == nil {
 			return ""
 		}
-		if c.RoleARN != "arn:aws:iam::000000000000:role/t" || !c.Expiration.After(y.clock.Now().Add(10*time.Minute)) {
+		if c.RoleARN != "arn:aws:iam::000000000000:role/t" || !c.Expiration.After(y.clock.Now().Add(15*time.Minute)) {
 			t.Errorf("%+v at %v", c, y.clock.Now())
 		}
 		return c.AccessKeyID
@@ -63,9 +63,9 @@ func TestTaskCredentials(t *testing.T) {
 		{0, "eni-2", rec.CredentialsID, ""}, // another task's interface
 		{0, "eni-1", "", ""},
 		{0, "eni-1", "guessed", ""},
-		{44 * time.Minute, "eni-1", rec.CredentialsID, "ASIA1"},
+		{39 * time.Minute, "eni-1", rec.CredentialsID, "ASIA1"},
 		{2 * time.Minute, "eni-1", rec.CredentialsID, "ASIA2"}, // renewed; the old ones are good until their own end
-		{40 * time.Minute, "eni-1", rec.CredentialsID, "ASIA2"},
+		{35 * time.Minute, "eni-1", rec.CredentialsID, "ASIA2"},
 		{10 * time.Minute, "eni-1", rec.CredentialsID, "ASIA3"},
 	} {
 		y.clock.Advance(c.after)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minato/aws"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/pull"
 	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
@@ -68,11 +69,11 @@ func (s *Service) pullOutside(ctx context.Context, t *record.Task, ref pull.Ref,
 	case err == nil:
 		return digest, nil
 	case errors.Is(context.Cause(ctx), errStopped):
-		return "", failure(err, "%v", errStopped) // never shown: the reason of the stop is there already
+		return "", failure.Of(err, "%v", errStopped) // never shown: the reason of the stop is there already
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case errors.As(err, &failed):
-		return "", failure(err, "%s", pull.Failed(failed))
+		return "", failure.Of(err, "%s", pull.Failed(failed))
 	}
 	return "", err
 }

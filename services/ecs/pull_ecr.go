@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	ecrapi "minato/aws/api/ecr"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/pull"
 	"minato/services/ecs/record"
 )
@@ -26,7 +27,7 @@ func (s *Service) reachRegistry(ctx context.Context, t *record.Task, region stri
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return failure(err, "%s", pull.NoWay(region, s.Registry.String(), reachRetries, err))
+	return failure.Of(err, "%s", pull.NoWay(region, s.Registry.String(), reachRetries, err))
 }
 
 // reach connects to AWS's services from the task's own interface, by its own
@@ -68,7 +69,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (s *Service) logInToRegistry(ctx context.Context, t *record.Task, d *record.TaskDefinition) error {
 	role := t.ExecutionRole(d)
 	if role == "" {
-		return failure(nil, "%s", pull.NoLogin("no execution role was given for this task"))
+		return failure.Of(nil, "%s", pull.NoLogin("no execution role was given for this task"))
 	}
 	ctx, err := s.asRole(ctx, t, role)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *Service) logInToRegistry(ctx context.Context, t *record.Task, d *record
 	}
 	if _, err := s.ECR.GetAuthorizationToken(ctx, &ecrapi.GetAuthorizationTokenInput{}); err != nil {
 		e := aws.AsError(err)
-		return failure(err, "%s", pull.NoLogin(e.Code+": "+e.Message))
+		return failure.Of(err, "%s", pull.NoLogin(e.Code+": "+e.Message))
 	}
 	return nil
 }
@@ -87,10 +88,5 @@ func (s *Service) resolve(ctx context.Context, t *record.Task, d *record.TaskDef
 	if err != nil {
 		return "", err
 	}
-	digest, err := pull.Resolve(ctx, s.ECR, ref, definition.Architecture(&d.TaskDefinition))
-	var refused *pull.Refused
-	if errors.As(err, &refused) {
-		err = failure(refused.Cause, "%s", refused.Text)
-	}
-	return digest, err
+	return pull.Resolve(ctx, s.ECR, ref, definition.Architecture(&d.TaskDefinition))
 }

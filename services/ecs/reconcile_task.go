@@ -3,7 +3,6 @@ package ecs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,7 +11,9 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/controller"
 	"minato/dataplane/container"
+	"minato/services/ecs/awsvpc"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/life"
 	"minato/services/ecs/record"
 )
@@ -103,32 +104,18 @@ func (s *Service) change(ctx context.Context, t *record.Task, f func(t *record.T
 }
 
 // fail writes that a task cannot start, and why; unless it is to end already.
-func (s *Service) fail(ctx context.Context, t *record.Task, f *taskFailure) error {
-	s.Log.Info("a task fails to start", "task", t.ID, "reason", f.reason, "cause", f.cause)
+func (s *Service) fail(ctx context.Context, t *record.Task, f *failure.Error) error {
+	s.Log.Info("a task fails to start", "task", t.ID, "reason", f.Reason, "cause", f.Cause)
 	return s.change(ctx, t, func(x *record.Task) {
-		x.End(record.Stop{Code: ecsapi.TaskStopCodeTaskFailedToStart, Reason: f.reason, At: *s.now()})
+		x.End(record.Stop{Code: ecsapi.TaskStopCodeTaskFailedToStart, Reason: f.Reason, At: *s.now()})
 	})
-}
-
-// taskFailure is why a task cannot start, in ECS's words.
-type taskFailure struct {
-	reason string
-	cause  error
-}
-
-func (f *taskFailure) Error() string { return f.reason }
-func (f *taskFailure) Unwrap() error { return f.cause }
-
-// failure makes a taskFailure.
-func failure(cause error, format string, args ...any) error {
-	return &taskFailure{reason: fmt.Sprintf(format, args...), cause: cause}
 }
 
 // take takes a step. wait says that there is nothing more to do until something
 // changes.
 func (s *Service) take(ctx context.Context, st life.Step, t *record.Task, d *record.TaskDefinition) (wait bool, err error) {
 	err = s.act(ctx, st, t, d)
-	var f *taskFailure
+	var f *failure.Error
 	if errors.As(err, &f) {
 		return false, s.fail(ctx, t, f)
 	}
@@ -138,9 +125,9 @@ func (s *Service) take(ctx context.Context, st life.Step, t *record.Task, d *rec
 func (s *Service) act(ctx context.Context, st life.Step, t *record.Task, d *record.TaskDefinition) error {
 	switch st.Action {
 	case life.MakeInterface:
-		eni, err := s.createInterface(ctx, t)
+		eni, err := awsvpc.Create(own(ctx, t.Place), s.EC2, t)
 		if err != nil {
-			return interfaceFailure(t, err)
+			return awsvpc.Failed(t, err)
 		}
 		return s.change(ctx, t, func(t *record.Task) { t.Attach(eni) })
 	case life.AwaitInterface:
@@ -195,21 +182,15 @@ func (s *Service) setStatus(ctx context.Context, t *record.Task, status string, 
 // interfaceTimeout is how long a network interface may take to become real.
 const interfaceTimeout = 3 * time.Minute
 
-// interfaceFailure is how ECS passes on what EC2 says of a task's interface.
-func interfaceFailure(t *record.Task, err error) error {
-	e := aws.AsError(err)
-	return failure(err, "Unexpected EC2 error while attempting to Create Network Interface in subnet '%s': %s: %s", t.Subnet.ID, e.Code, e.Message)
-}
-
 func (s *Service) awaitInterface(ctx context.Context, t *record.Task) error {
-	if err := s.assignPublicIP(ctx, t); err != nil {
-		return interfaceFailure(t, err)
+	if err := awsvpc.AssignPublicAddress(own(ctx, t.Place), s.EC2, t); err != nil {
+		return awsvpc.Failed(t, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, interfaceTimeout)
 	defer cancel()
 	if err := s.Network.Wait(ctx, t.ENI); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
-			return failure(err, "Timeout waiting for network interface provisioning to complete.")
+			return failure.Of(err, "Timeout waiting for network interface provisioning to complete.")
 		}
 		return err
 	}
@@ -239,7 +220,7 @@ func (s *Service) release(ctx context.Context, t *record.Task) error {
 		return err
 	}
 	if t.ENI != "" {
-		if err := s.deleteInterface(ctx, t); err != nil {
+		if err := awsvpc.Delete(own(ctx, t.Place), s.EC2, t); err != nil {
 			return err
 		}
 	}

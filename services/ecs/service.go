@@ -20,6 +20,7 @@ import (
 	"minato/controller"
 	"minato/dataplane/container"
 	"minato/gateway"
+	"minato/gateway/metadata"
 	"minato/internal/clock"
 	"minato/services/ecs/envfile"
 	"minato/services/ecs/exec"
@@ -105,9 +106,9 @@ type Service struct {
 	bgCancel context.CancelFunc
 	bg       sync.WaitGroup
 	mu       sync.Mutex
-	busy     map[string]bool         // guarded: what is under way in the background
-	logged   map[string]int          // guarded: how many runs of a container have had their log delivered
-	sessions map[string]*roleSession // guarded: by task and role
+	busy     map[string]bool  // guarded: what is under way in the background
+	logged   map[string]int   // guarded: how many runs of a container have had their log delivered
+	sessions *metadata.Keeper // keys of tasks' roles
 	held     secrets.Held
 	// groupOwners are the keys of services by the ARNs of their target groups;
 	// guarded.
@@ -136,12 +137,12 @@ func New(d Deps) *Service {
 		enqueue:     func(string, string) {},
 		busy:        map[string]bool{},
 		logged:      map[string]int{},
-		sessions:    map[string]*roleSession{},
 	}
 	s.None.Active = func(ctx context.Context, cluster *string) error {
 		_, err := s.cluster(ctx, cluster)
 		return err
 	}
+	s.sessions = metadata.NewKeeper(d.Clock, s.assume)
 	s.bgCtx, s.bgCancel = context.WithCancel(context.Background())
 	return s
 }

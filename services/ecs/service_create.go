@@ -7,8 +7,10 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
+	"minato/services/ecs/awsvpc"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/loadbalancer"
 	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 	"minato/services/ecs/serviceconfig"
@@ -170,12 +172,12 @@ func (s *Service) surroundings(ctx context.Context, rec *rollout.Service, d *rec
 	case bare && rec.NetworkConfiguration != nil:
 		return nil, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
 	case !bare:
-		if _, subnets, err = s.network(ctx, d, rec.NetworkConfiguration); err != nil {
+		if _, subnets, err = awsvpc.Check(own(ctx, at(ctx)), s.EC2, &d.TaskDefinition, rec.NetworkConfiguration); err != nil {
 			return nil, err
 		}
 	}
 	if err := serviceconfig.Balancers(rec.DeploymentConfiguration, rec.LoadBalancers); err != nil {
 		return nil, err
 	}
-	return subnets, s.checkBalancers(ctx, d, rec.LoadBalancers)
+	return subnets, loadbalancer.Check(own(ctx, at(ctx)), s.ELB, &d.TaskDefinition, rec.LoadBalancers)
 }

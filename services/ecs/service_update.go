@@ -6,6 +6,7 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/services/ecs/clusterconfig"
 	"minato/services/ecs/revision"
 	"minato/services/ecs/rollout"
 	"minato/services/ecs/serviceconfig"
@@ -64,7 +65,7 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 	if len(in.CapacityProviderStrategy) > 0 {
 		cluster, err := s.cluster(ctx, in.Cluster)
 		if err == nil {
-			err = checkStrategy(&cluster, in.CapacityProviderStrategy)
+			err = clusterconfig.Strategy(&cluster.Cluster, in.CapacityProviderStrategy)
 		}
 		if err != nil {
 			return nil, err

@@ -9,6 +9,8 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/arn"
+	"minato/services/ecs/awsvpc"
+	"minato/services/ecs/clusterconfig"
 	"minato/services/ecs/definition"
 	"minato/services/ecs/deploy"
 	"minato/services/ecs/exec"
@@ -99,7 +101,7 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if asked := (&record.Task{Task: ecsapi.Task{Overrides: in.Overrides}}); aws.Val(in.EnableExecuteCommand) && asked.TaskRole(&d) == "" {
 		return nil, exec.NoRole()
 	}
-	vpc, subnets, err := s.network(ctx, &d, in.NetworkConfiguration)
+	vpc, subnets, err := awsvpc.Check(own(ctx, at(ctx)), s.EC2, &d.TaskDefinition, in.NetworkConfiguration)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func (s *Service) capacity(cluster *record.Cluster, d *record.TaskDefinition, la
 	if launchType != nil && len(strategy) > 0 {
 		return nil, ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
 	}
-	if err := checkStrategy(cluster, strategy); err != nil {
+	if err := clusterconfig.Strategy(&cluster.Cluster, strategy); err != nil {
 		return nil, err
 	}
 	if launchType == nil && len(strategy) == 0 {

@@ -8,6 +8,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/awslogs"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/record"
 )
 
@@ -42,14 +43,14 @@ func (s *Service) makeLogStreams(ctx context.Context, t *record.Task, d *record.
 		}
 		options, err := awslogs.Parse(given, s.accountSetting(ctx, t.Place, ecsapi.SettingNameDefaultLogDriverMode))
 		if err != nil {
-			return failure(err, "%s", awslogs.Refused(err))
+			return failure.Of(err, "%s", awslogs.Refused(err))
 		}
 		asRole, err := s.asRole(ctx, t, t.ExecutionRole(d))
 		if err != nil {
 			return err
 		}
 		if err := options.Prepare(asRole, s.Logs, t.LogStream(given, name)); err != nil {
-			return failure(err, "%s", err)
+			return failure.Of(err, "%s", err)
 		}
 	}
 	return nil

@@ -2,12 +2,12 @@ package ecs
 
 import (
 	"context"
-	"errors"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
 	"minato/services/ecs/envfile"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/record"
 	"minato/services/ecs/secrets"
 )
@@ -20,7 +20,7 @@ func (s *Service) secretsFor(t *record.Task, d *record.TaskDefinition) *secrets.
 		As: func(ctx context.Context, region string) (context.Context, error) {
 			role := t.ExecutionRole(d)
 			if role == "" {
-				return nil, failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: no execution role was given for this task")
+				return nil, failure.Of(nil, "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: no execution role was given for this task")
 			}
 			ctx, err := s.asRole(ctx, t, role)
 			if err == nil && region != "" {
@@ -54,13 +54,13 @@ func (s *Service) environmentOf(ctx context.Context, t *record.Task, d *record.T
 	}
 	e, err := from.Environment(ctx, d.ContainerDefinitions)
 	if err != nil {
-		return nil, secretFailure(err)
+		return nil, err
 	}
 	err = s.filesFor(from).Add(ctx, d.ContainerDefinitions, e, func(name string) []string {
 		return s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.Container(name)).Env
 	})
 	if err != nil {
-		return nil, secretFailure(err)
+		return nil, err
 	}
 	s.held.Put(t.ID, e)
 	return e, nil
@@ -72,14 +72,5 @@ func login(ctx context.Context, from *secrets.Resolver, c *ecsapi.ContainerDefin
 		return nil, nil
 	}
 	l, err := from.Login(ctx, aws.Val(c.RepositoryCredentials.CredentialsParameter))
-	return l, secretFailure(err)
-}
-
-// secretFailure makes a task's failure of what cannot be got.
-func secretFailure(err error) error {
-	var failed *secrets.Error
-	if errors.As(err, &failed) {
-		return failure(failed.Cause, "%s", failed.Text)
-	}
-	return err
+	return l, err
 }

@@ -5,15 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 
-	"minato/aws"
-	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/definition"
+	"minato/services/ecs/failure"
+	"minato/services/ecs/filesystem"
 	"minato/services/ecs/pull"
 	"minato/services/ecs/record"
 	"minato/services/ecs/secrets"
+	"minato/services/ecs/spec"
 )
 
 // prepare gets ready what the containers need: images, log streams, the group.
@@ -23,7 +23,7 @@ func (s *Service) prepare(ctx context.Context, t *record.Task, d *record.TaskDef
 			return err
 		}
 	}
-	if err := supported(d); err != nil {
+	if err := spec.Supported(&d.TaskDefinition); err != nil {
 		return err
 	}
 	if err := s.Runtime.EnsureGroup(ctx, s.specOf(t, d).ContainerGroup()); err != nil {
@@ -34,7 +34,7 @@ func (s *Service) prepare(ctx context.Context, t *record.Task, d *record.TaskDef
 			return err
 		}
 	}
-	if err := s.mountFileSystems(d); err != nil {
+	if err := filesystem.Mount(s.FileSystemsDir, &d.TaskDefinition); err != nil {
 		return err
 	}
 	from := s.secretsFor(t, d)
@@ -65,40 +65,6 @@ func (s *Service) prepare(ctx context.Context, t *record.Task, d *record.TaskDef
 			}
 		}
 	})
-}
-
-// supported refuses what a task definition may ask for on AWS and minato does
-// not do, before anything runs without it.
-func supported(d *record.TaskDefinition) error {
-	for _, v := range d.Volumes {
-		if _, asked := aws.Asked(v, "FsxWindowsFileServerVolumeConfiguration", "DockerVolumeConfiguration", "S3filesVolumeConfiguration", "ConfiguredAtLaunch"); asked {
-			return failure(nil, "ResourceInitializationError: the volume %s: not served by minato", aws.Val(v.Name))
-		}
-	}
-	for _, v := range d.Volumes {
-		if e := v.EfsVolumeConfiguration; e != nil && e.AuthorizationConfig != nil && e.AuthorizationConfig.AccessPointId != nil {
-			return failure(nil, "%s", efsFailure("EFS access points: not served by minato"))
-		}
-	}
-	if p := d.RuntimePlatform; p != nil && p.OperatingSystemFamily != nil && *p.OperatingSystemFamily != ecsapi.OSFamilyLinux {
-		return failure(nil, "ResourceInitializationError: the operating system family %s: not served by minato", *p.OperatingSystemFamily)
-	}
-	if d.ProxyConfiguration != nil {
-		return failure(nil, "ResourceInitializationError: proxyConfiguration: not served by minato")
-	}
-	for i := range d.ContainerDefinitions {
-		c := &d.ContainerDefinitions[i]
-		if name, asked := aws.Asked(c, "CredentialSpecs", "DnsSearchDomains", "DnsServers", "FirelensConfiguration", "Hostname", "ResourceRequirements"); asked {
-			return failure(nil, "ResourceInitializationError: %s of the container %s: not served by minato", strings.ToLower(name[:1])+name[1:], aws.Val(c.Name))
-		}
-		switch {
-		case c.LogConfiguration != nil && len(c.LogConfiguration.SecretOptions) > 0:
-			return failure(nil, "ResourceInitializationError: unable to pull secrets or registry auth: secretOptions of a log configuration: not served by minato")
-		case c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs:
-			return failure(nil, "ResourceInitializationError: failed to validate logger args: the log driver %s: not served by minato", aws.Val(c.LogConfiguration.LogDriver))
-		}
-	}
-	return nil
 }
 
 // pull gets the images of all containers and returns them by container.
@@ -155,12 +121,12 @@ func (s *Service) unpack(ctx context.Context, ref pull.Ref, arch, digest string)
 	lacks := errors.Is(err, container.ErrPlatform) || arch != runtime.GOARCH && errors.Is(err, container.ErrNotFound)
 	if lacks || err == nil {
 		if why := pull.Unpacked(arch, !lacks); why != "" {
-			return image, failure(err, "%s", why)
+			return image, failure.Of(err, "%s", why)
 		}
 	}
 	switch {
 	case errors.Is(err, container.ErrNotFound):
-		err = failure(err, "%s", ref.NotFound())
+		err = failure.Of(err, "%s", ref.NotFound())
 	case err != nil:
 		err = fmt.Errorf("image %s: %w", ref.Text, err)
 	}

@@ -22,6 +22,7 @@ import (
 	s3api "minato/aws/api/s3"
 	"minato/aws/arn"
 	"minato/internal/ids"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/secrets"
 )
 
@@ -73,7 +74,7 @@ const attempts = 5
 
 // failed is why a file cannot be got, in the words of Fargate's agent.
 func failed(cause error, format string, args ...any) error {
-	return &secrets.Error{Text: "ResourceInitializationError: failed to download env files: file download command: non empty error stream: " + fmt.Sprintf(format, args...), Cause: cause}
+	return &failure.Error{Reason: "ResourceInitializationError: failed to download env files: file download command: non empty error stream: " + fmt.Sprintf(format, args...), Cause: cause}
 }
 
 // Wanted tells whether containers ask for any files.

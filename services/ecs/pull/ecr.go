@@ -9,21 +9,8 @@ import (
 	"minato/aws"
 	ecrapi "minato/aws/api/ecr"
 	"minato/aws/identity"
+	"minato/services/ecs/failure"
 )
-
-// Refused is an error that the image, or the caller's rights, are to blame for.
-type Refused struct {
-	Text  string // in ECS's words
-	Cause error
-}
-
-// Error implements error.
-func (r *Refused) Error() string { return r.Text }
-
-// Unwrap returns the cause.
-func (r *Refused) Unwrap() error { return r.Cause }
-
-func refused(cause error, text string) error { return &Refused{text, cause} }
 
 // manifestTypes are the media types of what can be run.
 var manifestTypes = []string{
@@ -50,13 +37,13 @@ func Resolve(ctx context.Context, ecr ecrapi.API, ref Ref, arch string) (string,
 	})
 	switch {
 	case aws.IsCode(err, "RepositoryNotFoundException"):
-		return "", refused(err, ref.NotFound())
+		return "", failure.Of(err, "%s", ref.NotFound())
 	case aws.IsCode(err, "AccessDeniedException"):
-		return "", refused(err, ref.Forbidden())
+		return "", failure.Of(err, "%s", ref.Forbidden())
 	case err != nil:
 		return "", err
 	case len(out.Images) == 0 || out.Images[0].ImageId == nil:
-		return "", refused(nil, ref.NotFound())
+		return "", failure.Of(nil, "%s", ref.NotFound())
 	}
 	return aws.Val(out.Images[0].ImageId.ImageDigest), mayDownload(ctx, ecr, ref, arch, aws.Val(out.Images[0].ImageManifest))
 }
@@ -88,10 +75,10 @@ func mayDownload(ctx context.Context, ecr ecrapi.API, ref Ref, arch, body string
 		return fmt.Errorf("the manifest of %s: %w", ref.Text, err)
 	}
 	if len(m.Manifests) > 0 && !m.has(arch) {
-		return refused(nil, NoPlatform(arch))
+		return failure.Of(nil, "%s", NoPlatform(arch))
 	}
 	if len(m.Manifests) > 0 && arch != runtime.GOARCH {
-		return refused(nil, NoCapacity)
+		return failure.Of(nil, "%s", NoCapacity)
 	}
 	for _, child := range m.Manifests {
 		if child.Platform.OS != "linux" || child.Platform.Architecture != runtime.GOARCH {
@@ -118,7 +105,7 @@ func mayDownload(ctx context.Context, ecr ecrapi.API, ref Ref, arch, body string
 	_, err := ecr.GetDownloadUrlForLayer(ctx, &ecrapi.GetDownloadUrlForLayerInput{RegistryId: &ref.Account, RepositoryName: &ref.Repository, LayerDigest: &layer})
 	switch {
 	case aws.IsCode(err, "AccessDeniedException"):
-		return refused(err, ref.LayerForbidden(layer))
+		return failure.Of(err, "%s", ref.LayerForbidden(layer))
 	case aws.IsCode(err, "LayersNotFoundException"):
 		return nil // one that others serve, or missing: told when the image is unpacked
 	}

@@ -11,6 +11,7 @@ import (
 	"minato/aws"
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
+	"minato/services/ecs/failure"
 )
 
 // SecretsManager is what is needed of Secrets Manager.
@@ -40,18 +41,6 @@ type Resolver struct {
 	values  map[Ref]string
 }
 
-// Error is why a value cannot be got, in the words of Fargate's agent.
-type Error struct {
-	Text  string
-	Cause error
-}
-
-// Error implements error.
-func (e *Error) Error() string { return e.Text }
-
-// Unwrap returns the cause, for the log.
-func (e *Error) Unwrap() error { return e.Cause }
-
 // attempts is how often a task tries to reach the services.
 const attempts = 5
 
@@ -68,7 +57,7 @@ func failed(r Ref, times int, cause error, text string) error {
 	if r.Secret {
 		from = fromASM
 	}
-	return &Error{Text: fmt.Sprintf("%s%sservice call has been retried %d time(s): %s", prefix, from, times, text), Cause: cause}
+	return failure.Of(cause, "%s%sservice call has been retried %d time(s): %s", prefix, from, times, text)
 }
 
 // refused is what a service said, as the agent passes it on.

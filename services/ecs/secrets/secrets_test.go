@@ -10,6 +10,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
+	"minato/services/ecs/failure"
 	"minato/services/ecs/secrets"
 )
 
@@ -156,8 +157,8 @@ func TestFailures(t *testing.T) {
 				r.Reach = func(context.Context, int) error { return errors.New("no route") }
 			}
 			_, err := r.Value(t.Context(), c.from)
-			var failed *secrets.Error
-			if !errors.As(err, &failed) || failed.Text != c.want {
+			var failed *failure.Error
+			if !errors.As(err, &failed) || failed.Reason != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 			if c.away && len(w.asked) > 0 {
@@ -167,7 +168,7 @@ func TestFailures(t *testing.T) {
 	}
 	// A fault of ours is no failure of the task.
 	ours := aws.Internal(errors.New("the disk"))
-	var failed *secrets.Error
+	var failed *failure.Error
 	if _, err := resolver(&world{broken: ours}).Value(t.Context(), db); err == nil || errors.As(err, &failed) {
 		t.Errorf("a fault of ours: %v", err)
 	}
