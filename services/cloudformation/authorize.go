@@ -20,6 +20,12 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
 	case *api.DeleteStackInput:
 		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
+	case *api.CancelUpdateStackInput:
+		name = aws.Val(in.StackName)
+	case *api.ContinueUpdateRollbackInput:
+		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
+	case *api.RollbackStackInput:
+		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
 	case *api.CreateChangeSetInput:
 		name, role = aws.Val(in.StackName), aws.Val(in.RoleARN)
 	case *api.DescribeChangeSetInput:

@@ -30,6 +30,7 @@ type work struct {
 	Caller    identity.Caller
 	OnFailure string   // DO_NOTHING, ROLLBACK or DELETE, of a creation; DO_NOTHING or ROLLBACK of an update
 	Retain    []string // logical ids to leave, of a deletion
+	Skip      []string // logical ids that need not go back, of a rollback that is continued
 	// Before an update: what it goes back to when it fails.
 	OldTemplate string
 	OldValues   map[string]string

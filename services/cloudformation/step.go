@@ -233,6 +233,10 @@ func (r *run) bring(ctx context.Context, d *definition, id string, tags map[stri
 		}
 		started = true
 	}
+	if known && r.st.status() == api.StackStatusUpdateRollbackInProgress && slices.Contains(r.st.Work.Skip, id) {
+		rec.Status, rec.Reason = api.ResourceStatusUpdateComplete, ""
+		return r.save(ctx, &rec, true)
+	}
 	properties, err := r.properties(ctx, d, id)
 	if err == nil {
 		switch {

@@ -7,6 +7,8 @@ import "minato/aws"
 
 // API is what minato serves of CloudFormation.
 type API interface {
+	CancelUpdateStack(ctx context.Context, in *CancelUpdateStackInput) (*CancelUpdateStackOutput, error)
+	ContinueUpdateRollback(ctx context.Context, in *ContinueUpdateRollbackInput) (*ContinueUpdateRollbackOutput, error)
 	CreateChangeSet(ctx context.Context, in *CreateChangeSetInput) (*CreateChangeSetOutput, error)
 	CreateStack(ctx context.Context, in *CreateStackInput) (*CreateStackOutput, error)
 	DeleteChangeSet(ctx context.Context, in *DeleteChangeSetInput) (*DeleteChangeSetOutput, error)
@@ -24,6 +26,7 @@ type API interface {
 	ListImports(ctx context.Context, in *ListImportsInput) (*ListImportsOutput, error)
 	ListStackResources(ctx context.Context, in *ListStackResourcesInput) (*ListStackResourcesOutput, error)
 	ListStacks(ctx context.Context, in *ListStacksInput) (*ListStacksOutput, error)
+	RollbackStack(ctx context.Context, in *RollbackStackInput) (*RollbackStackOutput, error)
 	UpdateStack(ctx context.Context, in *UpdateStackInput) (*UpdateStackOutput, error)
 	UpdateTerminationProtection(ctx context.Context, in *UpdateTerminationProtectionInput) (*UpdateTerminationProtectionOutput, error)
 	ValidateTemplate(ctx context.Context, in *ValidateTemplateInput) (*ValidateTemplateOutput, error)
@@ -32,6 +35,8 @@ type API interface {
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
+		"CancelUpdateStack":           aws.HandlerOf(api.CancelUpdateStack),
+		"ContinueUpdateRollback":      aws.HandlerOf(api.ContinueUpdateRollback),
 		"CreateChangeSet":             aws.HandlerOf(api.CreateChangeSet),
 		"CreateStack":                 aws.HandlerOf(api.CreateStack),
 		"DeleteChangeSet":             aws.HandlerOf(api.DeleteChangeSet),
@@ -49,6 +54,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"ListImports":                 aws.HandlerOf(api.ListImports),
 		"ListStackResources":          aws.HandlerOf(api.ListStackResources),
 		"ListStacks":                  aws.HandlerOf(api.ListStacks),
+		"RollbackStack":               aws.HandlerOf(api.RollbackStack),
 		"UpdateStack":                 aws.HandlerOf(api.UpdateStack),
 		"UpdateTerminationProtection": aws.HandlerOf(api.UpdateTerminationProtection),
 		"ValidateTemplate":            aws.HandlerOf(api.ValidateTemplate),
@@ -62,6 +68,16 @@ var _ API = (*Client)(nil)
 
 // NewClient returns a Client that calls through the invoker.
 func NewClient(invoker aws.Invoker) *Client { return &Client{invoker: invoker} }
+
+// CancelUpdateStack calls the operation of that name.
+func (c *Client) CancelUpdateStack(ctx context.Context, in *CancelUpdateStackInput) (*CancelUpdateStackOutput, error) {
+	return aws.Call[CancelUpdateStackOutput](ctx, c.invoker, &opCancelUpdateStack, in)
+}
+
+// ContinueUpdateRollback calls the operation of that name.
+func (c *Client) ContinueUpdateRollback(ctx context.Context, in *ContinueUpdateRollbackInput) (*ContinueUpdateRollbackOutput, error) {
+	return aws.Call[ContinueUpdateRollbackOutput](ctx, c.invoker, &opContinueUpdateRollback, in)
+}
 
 // CreateChangeSet calls the operation of that name.
 func (c *Client) CreateChangeSet(ctx context.Context, in *CreateChangeSetInput) (*CreateChangeSetOutput, error) {
@@ -146,6 +162,11 @@ func (c *Client) ListStackResources(ctx context.Context, in *ListStackResourcesI
 // ListStacks calls the operation of that name.
 func (c *Client) ListStacks(ctx context.Context, in *ListStacksInput) (*ListStacksOutput, error) {
 	return aws.Call[ListStacksOutput](ctx, c.invoker, &opListStacks, in)
+}
+
+// RollbackStack calls the operation of that name.
+func (c *Client) RollbackStack(ctx context.Context, in *RollbackStackInput) (*RollbackStackOutput, error) {
+	return aws.Call[RollbackStackOutput](ctx, c.invoker, &opRollbackStack, in)
 }
 
 // UpdateStack calls the operation of that name.

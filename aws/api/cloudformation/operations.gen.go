@@ -20,6 +20,8 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
+	opCancelUpdateStack           = aws.Operation{Name: "CancelUpdateStack", Method: "POST", URI: "/", InputShape: &shapeCancelUpdateStackInput}
+	opContinueUpdateRollback      = aws.Operation{Name: "ContinueUpdateRollback", Method: "POST", URI: "/", ResultWrapper: "ContinueUpdateRollbackResult", InputShape: &shapeContinueUpdateRollbackInput, OutputShape: &shapeContinueUpdateRollbackOutput}
 	opCreateChangeSet             = aws.Operation{Name: "CreateChangeSet", Method: "POST", URI: "/", ResultWrapper: "CreateChangeSetResult", InputShape: &shapeCreateChangeSetInput, OutputShape: &shapeCreateChangeSetOutput}
 	opCreateStack                 = aws.Operation{Name: "CreateStack", Method: "POST", URI: "/", ResultWrapper: "CreateStackResult", InputShape: &shapeCreateStackInput, OutputShape: &shapeCreateStackOutput}
 	opDeleteChangeSet             = aws.Operation{Name: "DeleteChangeSet", Method: "POST", URI: "/", ResultWrapper: "DeleteChangeSetResult", InputShape: &shapeDeleteChangeSetInput, OutputShape: &shapeDeleteChangeSetOutput}
@@ -37,12 +39,15 @@ var (
 	opListImports                 = aws.Operation{Name: "ListImports", Method: "POST", URI: "/", ResultWrapper: "ListImportsResult", InputShape: &shapeListImportsInput, OutputShape: &shapeListImportsOutput}
 	opListStackResources          = aws.Operation{Name: "ListStackResources", Method: "POST", URI: "/", ResultWrapper: "ListStackResourcesResult", InputShape: &shapeListStackResourcesInput, OutputShape: &shapeListStackResourcesOutput}
 	opListStacks                  = aws.Operation{Name: "ListStacks", Method: "POST", URI: "/", ResultWrapper: "ListStacksResult", InputShape: &shapeListStacksInput, OutputShape: &shapeListStacksOutput}
+	opRollbackStack               = aws.Operation{Name: "RollbackStack", Method: "POST", URI: "/", ResultWrapper: "RollbackStackResult", InputShape: &shapeRollbackStackInput, OutputShape: &shapeRollbackStackOutput}
 	opUpdateStack                 = aws.Operation{Name: "UpdateStack", Method: "POST", URI: "/", ResultWrapper: "UpdateStackResult", InputShape: &shapeUpdateStackInput, OutputShape: &shapeUpdateStackOutput}
 	opUpdateTerminationProtection = aws.Operation{Name: "UpdateTerminationProtection", Method: "POST", URI: "/", ResultWrapper: "UpdateTerminationProtectionResult", InputShape: &shapeUpdateTerminationProtectionInput, OutputShape: &shapeUpdateTerminationProtectionOutput}
 	opValidateTemplate            = aws.Operation{Name: "ValidateTemplate", Method: "POST", URI: "/", ResultWrapper: "ValidateTemplateResult", InputShape: &shapeValidateTemplateInput, OutputShape: &shapeValidateTemplateOutput}
 )
 
 func init() {
+	aws.Register[CancelUpdateStackInput, CancelUpdateStackOutput](Model, &opCancelUpdateStack)
+	aws.Register[ContinueUpdateRollbackInput, ContinueUpdateRollbackOutput](Model, &opContinueUpdateRollback)
 	aws.Register[CreateChangeSetInput, CreateChangeSetOutput](Model, &opCreateChangeSet)
 	aws.Register[CreateStackInput, CreateStackOutput](Model, &opCreateStack)
 	aws.Register[DeleteChangeSetInput, DeleteChangeSetOutput](Model, &opDeleteChangeSet)
@@ -60,6 +65,7 @@ func init() {
 	aws.Register[ListImportsInput, ListImportsOutput](Model, &opListImports)
 	aws.Register[ListStackResourcesInput, ListStackResourcesOutput](Model, &opListStackResources)
 	aws.Register[ListStacksInput, ListStacksOutput](Model, &opListStacks)
+	aws.Register[RollbackStackInput, RollbackStackOutput](Model, &opRollbackStack)
 	aws.Register[UpdateStackInput, UpdateStackOutput](Model, &opUpdateStack)
 	aws.Register[UpdateTerminationProtectionInput, UpdateTerminationProtectionOutput](Model, &opUpdateTerminationProtection)
 	aws.Register[ValidateTemplateInput, ValidateTemplateOutput](Model, &opValidateTemplate)

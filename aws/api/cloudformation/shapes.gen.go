@@ -27,22 +27,26 @@ var (
 
 // The tables of the shapes.
 var (
-	shapeAfterContext        = aws.Shape{Name: "AfterContext", Kind: aws.String}
-	shapeAfterValue          = aws.Shape{Name: "AfterValue", Kind: aws.String}
-	shapeAfterValueFrom      = aws.Shape{Name: "AfterValueFrom", Kind: aws.String, Enum: []string{"TEMPLATE"}}
-	shapeAllowedValue        = aws.Shape{Name: "AllowedValue", Kind: aws.String}
-	shapeAllowedValues       = aws.Shape{Name: "AllowedValues", Kind: aws.List, Elem: &shapeAllowedValue, ElemName: "member"}
-	shapeArn                 = aws.Shape{Name: "Arn", Kind: aws.String}
-	shapeAttributeChangeType = aws.Shape{Name: "AttributeChangeType", Kind: aws.String, Enum: []string{"Add", "Remove", "Modify", "SyncWithActual"}}
-	shapeBeforeContext       = aws.Shape{Name: "BeforeContext", Kind: aws.String}
-	shapeBeforeValue         = aws.Shape{Name: "BeforeValue", Kind: aws.String}
-	shapeBeforeValueFrom     = aws.Shape{Name: "BeforeValueFrom", Kind: aws.String, Enum: []string{"PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"}}
-	shapeCallAs              = aws.Shape{Name: "CallAs", Kind: aws.String, Enum: []string{"SELF", "DELEGATED_ADMIN"}}
-	shapeCapabilities        = aws.Shape{Name: "Capabilities", Kind: aws.List, Elem: &shapeCapability, ElemName: "member"}
-	shapeCapabilitiesReason  = aws.Shape{Name: "CapabilitiesReason", Kind: aws.String}
-	shapeCapability          = aws.Shape{Name: "Capability", Kind: aws.String, Enum: []string{"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}}
-	shapeCausingEntity       = aws.Shape{Name: "CausingEntity", Kind: aws.String}
-	shapeChange              = aws.Shape{Name: "Change", Kind: aws.Structure, Members: []aws.Member{
+	shapeAfterContext           = aws.Shape{Name: "AfterContext", Kind: aws.String}
+	shapeAfterValue             = aws.Shape{Name: "AfterValue", Kind: aws.String}
+	shapeAfterValueFrom         = aws.Shape{Name: "AfterValueFrom", Kind: aws.String, Enum: []string{"TEMPLATE"}}
+	shapeAllowedValue           = aws.Shape{Name: "AllowedValue", Kind: aws.String}
+	shapeAllowedValues          = aws.Shape{Name: "AllowedValues", Kind: aws.List, Elem: &shapeAllowedValue, ElemName: "member"}
+	shapeArn                    = aws.Shape{Name: "Arn", Kind: aws.String}
+	shapeAttributeChangeType    = aws.Shape{Name: "AttributeChangeType", Kind: aws.String, Enum: []string{"Add", "Remove", "Modify", "SyncWithActual"}}
+	shapeBeforeContext          = aws.Shape{Name: "BeforeContext", Kind: aws.String}
+	shapeBeforeValue            = aws.Shape{Name: "BeforeValue", Kind: aws.String}
+	shapeBeforeValueFrom        = aws.Shape{Name: "BeforeValueFrom", Kind: aws.String, Enum: []string{"PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"}}
+	shapeCallAs                 = aws.Shape{Name: "CallAs", Kind: aws.String, Enum: []string{"SELF", "DELEGATED_ADMIN"}}
+	shapeCancelUpdateStackInput = aws.Shape{Name: "CancelUpdateStackInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientRequestToken", Index: 0, Shape: &shapeClientRequestToken, WireName: "ClientRequestToken", QueryName: "ClientRequestToken"},
+		{Name: "StackName", Index: 1, Shape: &shapeStackName, WireName: "StackName", QueryName: "StackName", Required: true},
+	}}
+	shapeCapabilities       = aws.Shape{Name: "Capabilities", Kind: aws.List, Elem: &shapeCapability, ElemName: "member"}
+	shapeCapabilitiesReason = aws.Shape{Name: "CapabilitiesReason", Kind: aws.String}
+	shapeCapability         = aws.Shape{Name: "Capability", Kind: aws.String, Enum: []string{"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}}
+	shapeCausingEntity      = aws.Shape{Name: "CausingEntity", Kind: aws.String}
+	shapeChange             = aws.Shape{Name: "Change", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "HookInvocationCount", Index: 0, Shape: &shapeHookInvocationCount, WireName: "HookInvocationCount", QueryName: "HookInvocationCount"},
 		{Name: "ResourceChange", Index: 1, Shape: &shapeResourceChange, WireName: "ResourceChange", QueryName: "ResourceChange"},
 		{Name: "Type", Index: 2, Shape: &shapeChangeType, WireName: "Type", QueryName: "Type"},
@@ -69,13 +73,20 @@ var (
 		{Name: "Status", Index: 11, Shape: &shapeChangeSetStatus, WireName: "Status", QueryName: "Status"},
 		{Name: "StatusReason", Index: 12, Shape: &shapeChangeSetStatusReason, WireName: "StatusReason", QueryName: "StatusReason"},
 	}}
-	shapeChangeSetType        = aws.Shape{Name: "ChangeSetType", Kind: aws.String, Enum: []string{"CREATE", "UPDATE", "IMPORT"}}
-	shapeChangeSource         = aws.Shape{Name: "ChangeSource", Kind: aws.String, Enum: []string{"ResourceReference", "ParameterReference", "ResourceAttribute", "DirectModification", "Automatic", "NoModification"}}
-	shapeChangeType           = aws.Shape{Name: "ChangeType", Kind: aws.String, Enum: []string{"Resource"}}
-	shapeChanges              = aws.Shape{Name: "Changes", Kind: aws.List, Elem: &shapeChange, ElemName: "member"}
-	shapeClientRequestToken   = aws.Shape{Name: "ClientRequestToken", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[a-zA-Z0-9][-a-zA-Z0-9]*"}
-	shapeClientToken          = aws.Shape{Name: "ClientToken", Kind: aws.String, Min: &limit1, Max: &limit128}
-	shapeCreateChangeSetInput = aws.Shape{Name: "CreateChangeSetInput", Kind: aws.Structure, Members: []aws.Member{
+	shapeChangeSetType               = aws.Shape{Name: "ChangeSetType", Kind: aws.String, Enum: []string{"CREATE", "UPDATE", "IMPORT"}}
+	shapeChangeSource                = aws.Shape{Name: "ChangeSource", Kind: aws.String, Enum: []string{"ResourceReference", "ParameterReference", "ResourceAttribute", "DirectModification", "Automatic", "NoModification"}}
+	shapeChangeType                  = aws.Shape{Name: "ChangeType", Kind: aws.String, Enum: []string{"Resource"}}
+	shapeChanges                     = aws.Shape{Name: "Changes", Kind: aws.List, Elem: &shapeChange, ElemName: "member"}
+	shapeClientRequestToken          = aws.Shape{Name: "ClientRequestToken", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[a-zA-Z0-9][-a-zA-Z0-9]*"}
+	shapeClientToken                 = aws.Shape{Name: "ClientToken", Kind: aws.String, Min: &limit1, Max: &limit128}
+	shapeContinueUpdateRollbackInput = aws.Shape{Name: "ContinueUpdateRollbackInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientRequestToken", Index: 0, Shape: &shapeClientRequestToken, WireName: "ClientRequestToken", QueryName: "ClientRequestToken"},
+		{Name: "ResourcesToSkip", Index: 1, Shape: &shapeResourcesToSkip, WireName: "ResourcesToSkip", QueryName: "ResourcesToSkip"},
+		{Name: "RoleARN", Index: 2, Shape: &shapeRoleARN, WireName: "RoleARN", QueryName: "RoleARN"},
+		{Name: "StackName", Index: 3, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName", Required: true},
+	}}
+	shapeContinueUpdateRollbackOutput = aws.Shape{Name: "ContinueUpdateRollbackOutput", Kind: aws.Structure}
+	shapeCreateChangeSetInput         = aws.Shape{Name: "CreateChangeSetInput", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Capabilities", Index: 0, Shape: &shapeCapabilities, WireName: "Capabilities", QueryName: "Capabilities"},
 		{Name: "ChangeSetName", Index: 1, Shape: &shapeChangeSetName, WireName: "ChangeSetName", QueryName: "ChangeSetName", Required: true},
 		{Name: "ChangeSetType", Index: 2, Shape: &shapeChangeSetType, WireName: "ChangeSetType", QueryName: "ChangeSetType"},
@@ -434,15 +445,27 @@ var (
 		{Name: "ResourceIdentifier", Index: 1, Shape: &shapeResourceIdentifierProperties, WireName: "ResourceIdentifier", QueryName: "ResourceIdentifier", Required: true},
 		{Name: "ResourceType", Index: 2, Shape: &shapeResourceType, WireName: "ResourceType", QueryName: "ResourceType", Required: true},
 	}}
+	shapeResourceToSkip        = aws.Shape{Name: "ResourceToSkip", Kind: aws.String, Pattern: "[a-zA-Z0-9]+|[a-zA-Z][-a-zA-Z0-9]*\\.[a-zA-Z0-9]+"}
 	shapeResourceType          = aws.Shape{Name: "ResourceType", Kind: aws.String, Min: &limit1, Max: &limit256}
 	shapeResourceTypes         = aws.Shape{Name: "ResourceTypes", Kind: aws.List, Elem: &shapeResourceType, ElemName: "member"}
 	shapeResourcesToImport     = aws.Shape{Name: "ResourcesToImport", Kind: aws.List, Elem: &shapeResourceToImport, ElemName: "member", Max: &limit200}
+	shapeResourcesToSkip       = aws.Shape{Name: "ResourcesToSkip", Kind: aws.List, Elem: &shapeResourceToSkip, ElemName: "member"}
 	shapeRetainExceptOnCreate  = aws.Shape{Name: "RetainExceptOnCreate", Kind: aws.Boolean}
 	shapeRetainResources       = aws.Shape{Name: "RetainResources", Kind: aws.List, Elem: &shapeLogicalResourceId, ElemName: "member"}
 	shapeRoleARN               = aws.Shape{Name: "RoleARN", Kind: aws.String, Min: &limit20, Max: &limit2048}
 	shapeRollbackConfiguration = aws.Shape{Name: "RollbackConfiguration", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "MonitoringTimeInMinutes", Index: 0, Shape: &shapeMonitoringTimeInMinutes, WireName: "MonitoringTimeInMinutes", QueryName: "MonitoringTimeInMinutes"},
 		{Name: "RollbackTriggers", Index: 1, Shape: &shapeRollbackTriggers, WireName: "RollbackTriggers", QueryName: "RollbackTriggers"},
+	}}
+	shapeRollbackStackInput = aws.Shape{Name: "RollbackStackInput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientRequestToken", Index: 0, Shape: &shapeClientRequestToken, WireName: "ClientRequestToken", QueryName: "ClientRequestToken"},
+		{Name: "RetainExceptOnCreate", Index: 1, Shape: &shapeRetainExceptOnCreate, WireName: "RetainExceptOnCreate", QueryName: "RetainExceptOnCreate"},
+		{Name: "RoleARN", Index: 2, Shape: &shapeRoleARN, WireName: "RoleARN", QueryName: "RoleARN"},
+		{Name: "StackName", Index: 3, Shape: &shapeStackNameOrId, WireName: "StackName", QueryName: "StackName", Required: true},
+	}}
+	shapeRollbackStackOutput = aws.Shape{Name: "RollbackStackOutput", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "OperationId", Index: 0, Shape: &shapeOperationId, WireName: "OperationId", QueryName: "OperationId"},
+		{Name: "StackId", Index: 1, Shape: &shapeStackId, WireName: "StackId", QueryName: "StackId"},
 	}}
 	shapeRollbackTrigger = aws.Shape{Name: "RollbackTrigger", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Arn", Index: 0, Shape: &shapeArn, WireName: "Arn", QueryName: "Arn", Required: true},

@@ -4,6 +4,28 @@ package cloudformation
 
 import "time"
 
+// CancelUpdateStackInput is the input of CancelUpdateStack.
+type CancelUpdateStackInput struct {
+	ClientRequestToken *string `json:"ClientRequestToken,omitempty"`
+	StackName          *string `json:"StackName,omitempty"`
+}
+
+// CancelUpdateStackOutput is the output of CancelUpdateStack.
+type CancelUpdateStackOutput struct {
+}
+
+// ContinueUpdateRollbackInput is the input of ContinueUpdateRollback.
+type ContinueUpdateRollbackInput struct {
+	ClientRequestToken *string  `json:"ClientRequestToken,omitempty"`
+	ResourcesToSkip    []string `json:"ResourcesToSkip,omitempty"`
+	RoleARN            *string  `json:"RoleARN,omitempty"`
+	StackName          *string  `json:"StackName,omitempty"`
+}
+
+// ContinueUpdateRollbackOutput is the output of ContinueUpdateRollback.
+type ContinueUpdateRollbackOutput struct {
+}
+
 // CreateChangeSetInput is the input of CreateChangeSet.
 type CreateChangeSetInput struct {
 	Capabilities            []string               `json:"Capabilities,omitempty"`
@@ -274,6 +296,20 @@ type ListStacksInput struct {
 type ListStacksOutput struct {
 	NextToken      *string        `json:"NextToken,omitempty"`
 	StackSummaries []StackSummary `json:"StackSummaries,omitempty"`
+}
+
+// RollbackStackInput is the input of RollbackStack.
+type RollbackStackInput struct {
+	ClientRequestToken   *string `json:"ClientRequestToken,omitempty"`
+	RetainExceptOnCreate *bool   `json:"RetainExceptOnCreate,omitempty"`
+	RoleARN              *string `json:"RoleARN,omitempty"`
+	StackName            *string `json:"StackName,omitempty"`
+}
+
+// RollbackStackOutput is the output of RollbackStack.
+type RollbackStackOutput struct {
+	OperationId *string `json:"OperationId,omitempty"`
+	StackId     *string `json:"StackId,omitempty"`
 }
 
 // UpdateStackInput is the input of UpdateStack.
