@@ -27,13 +27,6 @@ const (
 
 const defaultCluster = reference.DefaultCluster
 
-func clusterNotFound() error { return ecsapi.ClusterNotFoundException("Cluster not found.") }
-
-// notServed is the answer to what ECS can do and minato cannot.
-func notServed(what string) error {
-	return ecsapi.UnsupportedFeatureException("%s: not served by minato", what)
-}
-
 // clusterName is the name of the cluster that a call means.
 func clusterName(cluster *string) (string, error) { return reference.Cluster(cluster) }
 

@@ -3,7 +3,6 @@ package ecs
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	"minato/aws"
 	"minato/aws/arn"
@@ -40,7 +39,7 @@ func (m measured) RunningTasks(ctx context.Context) (map[arn.Place][]metrics.Tas
 		one := metrics.Task{Place: t.Place, Cluster: t.Cluster}
 		one.CPU, _ = strconv.ParseFloat(aws.Val(t.Cpu), 64)
 		one.Memory, _ = strconv.ParseFloat(aws.Val(t.Memory), 64)
-		if name, ok := strings.CutPrefix(aws.Val(t.Group), "service:"); ok {
+		if name, ok := t.OfService(); ok {
 			one.Service = name
 		}
 		for j := range t.Containers {

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"strings"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -90,7 +89,7 @@ func (s *Service) protectable(ctx context.Context, t *record.Task, found bool) (
 	if !found {
 		return protect.Task{}, nil
 	}
-	name, ofService := strings.CutPrefix(aws.Val(t.Group), "service:")
+	name, ofService := t.OfService()
 	out := protect.Task{Found: true, OfService: ofService, Stopping: t.Stopping()}
 	if !ofService || out.Stopping {
 		return out, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"minato/aws"
@@ -46,7 +45,7 @@ func (s *Service) addServiceReconciler(c *controller.Controller) {
 		if err != nil || !found {
 			return "" // the resync finds what this missed
 		}
-		name, ok := strings.CutPrefix(aws.Val(t.Group), rollout.GroupPrefix)
+		name, ok := t.OfService()
 		if !ok {
 			return ""
 		}

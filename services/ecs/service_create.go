@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"slices"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -88,82 +87,12 @@ func (s *Service) newService(ctx context.Context, cluster *record.Cluster, in *e
 	if aws.Val(in.EnableExecuteCommand) && aws.Val(definition.TaskRoleArn) == "" {
 		return fail(exec.NoServiceRole("created"))
 	}
-	p, now := at(ctx), s.now()
-	rec := &rollout.Service{
-		Place: p, Cluster: aws.Val(cluster.ClusterName), Request: serviceconfig.Digest(in), Generation: 1,
-		Service: ecsapi.Service{
-			ServiceName: in.ServiceName, ServiceArn: aws.Ptr(p.ECSService(aws.Val(cluster.ClusterName), aws.Val(in.ServiceName))),
-			ClusterArn: cluster.ClusterArn, Status: aws.Ptr(statusActive), CreatedAt: now, CreatedBy: aws.Ptr(identity.From(ctx).PrincipalID),
-			DesiredCount: aws.Ptr(aws.Val(in.DesiredCount)), PendingCount: aws.Ptr[int32](0), RunningCount: aws.Ptr[int32](0),
-			TaskDefinition: definition.TaskDefinitionArn, LaunchType: in.LaunchType,
-			NetworkConfiguration: in.NetworkConfiguration, LoadBalancers: in.LoadBalancers, HealthCheckGracePeriodSeconds: in.HealthCheckGracePeriodSeconds,
-			DeploymentConfiguration: configuration, DeploymentController: &ecsapi.DeploymentController{Type: aws.Ptr(ecsapi.DeploymentControllerTypeEcs)},
-			SchedulingStrategy: aws.Ptr(ecsapi.SchedulingStrategyReplica), EnableECSManagedTags: aws.Ptr(aws.Val(in.EnableECSManagedTags)),
-			EnableExecuteCommand: aws.Ptr(aws.Val(in.EnableExecuteCommand)), PropagateTags: aws.Ptr(ecsapi.PropagateTagsNone),
-			AvailabilityZoneRebalancing: aws.Ptr(ecsapi.AvailabilityZoneRebalancingEnabled), Tags: in.Tags,
-			PlacementConstraints: []ecsapi.PlacementConstraint{}, PlacementStrategy: []ecsapi.PlacementStrategy{},
-			ServiceRegistries: []ecsapi.ServiceRegistry{},
-		},
-	}
-	if rec.LoadBalancers == nil {
-		rec.LoadBalancers = []ecsapi.LoadBalancer{}
-	} else if rec.HealthCheckGracePeriodSeconds == nil && len(rec.LoadBalancers) > 0 {
-		rec.HealthCheckGracePeriodSeconds = aws.Ptr[int32](0)
-	}
-	if in.PropagateTags != nil {
-		rec.PropagateTags = in.PropagateTags
-	}
-	if in.SchedulingStrategy != nil {
-		rec.SchedulingStrategy = in.SchedulingStrategy
-	}
-	switch {
-	case in.AvailabilityZoneRebalancing != nil:
-		rec.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing
-	case serviceconfig.Daemon(in.SchedulingStrategy):
-		rec.AvailabilityZoneRebalancing = aws.Ptr(ecsapi.AvailabilityZoneRebalancingDisabled)
-	}
-	if rec.Balanced() {
-		// The role under which ECS registers targets is its service-linked one.
-		rec.RoleArn = aws.Ptr(p.Role("/aws-service-role/"+Principal+"/", "AWSServiceRoleForECS"))
-	}
-	if err := s.place(rec, cluster, &definition, in); err != nil {
+	rec, err := rollout.New(at(ctx), &cluster.Cluster, &definition.TaskDefinition, in, configuration, identity.From(ctx).PrincipalID, s.now())
+	if err != nil {
 		return fail(err)
 	}
 	subnets, err := s.surroundings(ctx, rec, &definition)
 	return rec, &definition, subnets, err
-}
-
-// place settles on what the service's tasks run.
-func (s *Service) place(rec *rollout.Service, cluster *record.Cluster, d *record.TaskDefinition, in *ecsapi.CreateServiceInput) (err error) {
-	if in.LaunchType == nil && len(in.CapacityProviderStrategy) == 0 && len(cluster.DefaultCapacityProviderStrategy) == 0 {
-		rec.LaunchType = aws.Ptr(ecsapi.LaunchTypeEc2)
-	}
-	if t := aws.Val(rec.LaunchType); (t == ecsapi.LaunchTypeEc2 || t == ecsapi.LaunchTypeExternal) && len(in.CapacityProviderStrategy) == 0 {
-		if !slices.Contains(d.Compatibilities, t) {
-			return invalid("Task definition does not support launch_type %s.", t)
-		}
-		if in.PlatformVersion != nil {
-			return invalid("The platform version must be null when specifying an EC2 launch type.")
-		}
-		rec.PlacementConstraints = append(rec.PlacementConstraints, in.PlacementConstraints...)
-		rec.PlacementStrategy = append(rec.PlacementStrategy, in.PlacementStrategy...)
-		return nil
-	}
-	if len(in.PlacementConstraints) > 0 || len(in.PlacementStrategy) > 0 {
-		return serviceconfig.Placement()
-	}
-	if rec.PlatformVersion, err = serviceconfig.Platform(in.PlatformVersion); err != nil {
-		return err
-	}
-	rec.PlatformFamily = aws.Ptr("Linux")
-	strategy, err := s.capacity(cluster, d, in.LaunchType, in.CapacityProviderStrategy)
-	if err != nil {
-		return err
-	}
-	if len(strategy) > 0 {
-		rec.LaunchType, rec.CapacityProviderStrategy = nil, strategy
-	}
-	return nil
 }
 
 // surroundings checks what EC2 and ELB say of a service's network and balancers.

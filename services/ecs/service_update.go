@@ -13,8 +13,6 @@ import (
 	"minato/store"
 )
 
-func serviceNotFound() error { return ecsapi.ServiceNotFoundException("Service not found.") }
-
 // serviceIDs is the key of the service that a call means. Cluster and service
 // may be named or given by their ARNs.
 func serviceIDs(ctx context.Context, cluster, service *string) ([]string, error) {

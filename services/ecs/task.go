@@ -85,7 +85,7 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if count < 1 || count > 10 {
 		return nil, ecsapi.InvalidParameterException("Count must be between 1 and 10.")
 	}
-	strategy, err := s.capacity(&cluster, &d, in.LaunchType, in.CapacityProviderStrategy)
+	strategy, err := clusterconfig.Placement(&cluster.Cluster, &d.TaskDefinition, in.LaunchType, in.CapacityProviderStrategy)
 	if err != nil {
 		return nil, err
 	}
@@ -109,19 +109,9 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	if err != nil {
 		return nil, err
 	}
-	tags := in.Tags
-	if aws.Val(in.PropagateTags) == ecsapi.PropagateTagsTaskDefinition {
-		tags = tag.Merge(d.Tags, tags)
-	}
-	if aws.Val(in.EnableECSManagedTags) {
-		tags = tag.Merge(tags, []ecsapi.Tag{{Key: aws.Ptr("aws:ecs:clusterName"), Value: cluster.ClusterName}})
-	}
-	group := "family:" + *d.Family
-	if in.Group != nil {
-		// Such a task would count as the service's.
-		if group = *in.Group; strings.HasPrefix(group, "service:") {
-			return nil, ecsapi.InvalidParameterException("The group name must not begin with 'service:'.")
-		}
+	group, err := groupOf(in, &d)
+	if err != nil {
+		return nil, err
 	}
 	out := &ecsapi.RunTaskOutput{Failures: []ecsapi.Failure{}}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
@@ -136,7 +126,7 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 			t := record.NewTask(at(ctx), record.Request{
 				ID: token.TaskID(i), Cluster: *cluster.ClusterName, Definition: &d, VPC: vpc, Subnet: subnets[i%len(subnets)], Group: group,
 				StartedBy: aws.Val(in.StartedBy), CapacityProvider: provider, Request: token.Request,
-				Overrides: in.Overrides, Tags: tags, ExecuteCommand: aws.Val(in.EnableExecuteCommand),
+				Overrides: in.Overrides, Tags: tagsOf(in, &cluster, &d), ExecuteCommand: aws.Val(in.EnableExecuteCommand),
 			}, s.now())
 			if err := s.putTask(tx, t); err != nil {
 				return err
@@ -151,26 +141,27 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	return out, err
 }
 
-// capacity decides where tasks run: the strategy that says it, or none for the
-// launch type FARGATE.
-func (s *Service) capacity(cluster *record.Cluster, d *record.TaskDefinition, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) ([]ecsapi.CapacityProviderStrategyItem, error) {
-	if launchType != nil && len(strategy) > 0 {
-		return nil, ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+// groupOf is the group of RunTask's tasks.
+func groupOf(in *ecsapi.RunTaskInput, d *record.TaskDefinition) (string, error) {
+	if in.Group == nil {
+		return "family:" + *d.Family, nil
 	}
-	if err := clusterconfig.Strategy(&cluster.Cluster, strategy); err != nil {
-		return nil, err
+	if strings.HasPrefix(*in.Group, rollout.GroupPrefix) { // such a task would count as the service's
+		return "", invalid("The group name must not begin with '%s'.", rollout.GroupPrefix)
 	}
-	if launchType == nil && len(strategy) == 0 {
-		strategy = cluster.DefaultCapacityProviderStrategy
+	return *in.Group, nil
+}
+
+// tagsOf are the tags of RunTask's tasks.
+func tagsOf(in *ecsapi.RunTaskInput, cluster *record.Cluster, d *record.TaskDefinition) []ecsapi.Tag {
+	tags := in.Tags
+	if aws.Val(in.PropagateTags) == ecsapi.PropagateTagsTaskDefinition {
+		tags = tag.Merge(d.Tags, tags)
 	}
-	if len(strategy) == 0 && aws.Val(launchType) != ecsapi.LaunchTypeFargate {
-		// EC2 is the default; EXTERNAL finds no instances either.
-		return nil, ecsapi.InvalidParameterException("No Container Instances were found in your cluster.")
+	if aws.Val(in.EnableECSManagedTags) {
+		tags = tag.Merge(tags, []ecsapi.Tag{{Key: aws.Ptr("aws:ecs:clusterName"), Value: cluster.ClusterName}})
 	}
-	if !slices.Contains(d.Compatibilities, ecsapi.CompatibilityFargate) {
-		return nil, ecsapi.InvalidParameterException("Task definition does not support launch_type FARGATE.")
-	}
-	return strategy, nil
+	return tags
 }
 
 // StartTask places tasks on container instances, of which there are none.
@@ -286,7 +277,7 @@ func (s *Service) ListTasks(ctx context.Context, in *ecsapi.ListTasksInput) (*ec
 			in.StartedBy != nil && *in.StartedBy != aws.Val(t.StartedBy),
 			in.LaunchType != nil && *in.LaunchType != aws.Val(t.LaunchType),
 			in.ContainerInstance != nil,
-			service != "" && aws.Val(t.Group) != "service:"+service:
+			service != "" && aws.Val(t.Group) != rollout.GroupPrefix+service:
 			continue
 		}
 		arns = append(arns, *t.TaskArn)

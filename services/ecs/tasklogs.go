@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"time"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -10,15 +9,6 @@ import (
 	"minato/services/ecs/awslogs"
 	"minato/services/ecs/failure"
 	"minato/services/ecs/record"
-)
-
-// logPause is the wait after logs could not be delivered, growing to the second.
-const (
-	logPauseMin = 200 * time.Millisecond
-	logPauseMax = 10 * time.Second
-	// lastLogs is how long a container that has ended is kept for logs that
-	// nobody takes.
-	lastLogs = 15 * time.Second
 )
 
 // logOptions are a container's awslogs options; nil when it has no such log.
@@ -73,40 +63,18 @@ func (s *Service) forwardLogs(t *record.Task, d *record.TaskDefinition, name str
 	}
 	task, role := *t, t.ExecutionRole(d)
 	f := &awslogs.Forwarder{
-		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options.Group, Stream: t.LogStream(given, name), Multiline: options.Multiline,
+		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options.Group, Stream: t.LogStream(given, name), Multiline: options.Multiline, Log: s.Log,
 		As: func(ctx context.Context) (context.Context, error) {
 			ctx, err := s.asRole(ctx, &task, role)
 			return options.In(ctx), err
 		},
 	}
-	s.once("log "+id, func(ctx context.Context) { s.deliver(ctx, f) }, func() { s.enqueue(taskReconciler, s.tasks.Key(task.IDs()...)) })
-	return true
-}
-
-// deliver delivers a container's log until the end of what it writes in this run
-// of it, or until nobody will take it and the container has ended long ago.
-func (s *Service) deliver(ctx context.Context, f *awslogs.Forwarder) {
-	for pause := logPauseMin; ; pause = min(2*pause, logPauseMax) {
-		before, err := s.Runtime.Get(ctx, f.Container)
-		if err == nil {
-			err = f.Run(ctx)
-		}
-		if ctx.Err() != nil {
-			return // the next daemon goes on
-		}
-		status, lost := s.Runtime.Get(ctx, f.Container)
-		ended := lost == nil && status.State == container.Ended && status.Restarts == before.Restarts
-		if lost != nil || ended && (err == nil || time.Since(status.Ended) > lastLogs) {
+	s.once("log "+id, func(ctx context.Context) {
+		if runs, ok := f.Deliver(ctx); ok {
 			s.mu.Lock()
-			s.logged[f.Container] = status.Restarts + 1
+			s.logged[id] = runs
 			s.mu.Unlock()
-			return
 		}
-		if err != nil {
-			s.Log.Warn("a log cannot be delivered", "container", f.Container, "group", f.Group, "error", err)
-		}
-		if sleep(ctx, pause) != nil {
-			return
-		}
-	}
+	}, func() { s.enqueue(taskReconciler, s.tasks.Key(task.IDs()...)) })
+	return true
 }

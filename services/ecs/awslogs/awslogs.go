@@ -6,6 +6,7 @@ package awslogs
 
 import (
 	"context"
+	"log/slog"
 	"regexp"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ const maxText = 256<<10 - eventBytes
 
 // Source is where the lines come from: a container.Runtime.
 type Source interface {
+	Get(ctx context.Context, id string) (container.Status, error)
 	Tail(ctx context.Context, id string, from container.Offset, fn func(container.Record) error) error
 	Consumed(ctx context.Context, id string, upTo container.Offset) error
 }
@@ -57,6 +59,8 @@ type Forwarder struct {
 	Multiline *regexp.Regexp // what a line begins with that begins an event; nil: each is one
 	// As gives a context the identity to deliver under.
 	As func(ctx context.Context) (context.Context, error)
+	// Log is told what Deliver could not deliver.
+	Log *slog.Logger
 }
 
 // line is a record with a text of its own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 type tape struct {
 	records  []container.Record
 	consumed container.Offset
+	status   container.Status
+	lost     error // what Get says of the container
 }
 
 func (t *tape) write(stream container.Stream, text string, partial bool) {
@@ -23,6 +26,8 @@ func (t *tape) write(stream container.Stream, text string, partial bool) {
 		Time: time.UnixMilli(int64(len(t.records))), Stream: stream, Line: []byte(text), Partial: partial, Next: container.Offset(len(t.records) + 1),
 	})
 }
+
+func (t *tape) Get(context.Context, string) (container.Status, error) { return t.status, t.lost }
 
 func (t *tape) Tail(_ context.Context, _ string, _ container.Offset, fn func(container.Record) error) error {
 	for _, r := range t.records[t.consumed:] {
@@ -148,5 +153,40 @@ func TestFailuresLoseNothing(t *testing.T) {
 	}
 	if len(b.got) != 35_000 {
 		t.Errorf("%d events", len(b.got))
+	}
+}
+
+// TestDeliver: what nobody takes for a while is delivered later, once; what
+// nobody takes at all is given up when the container has ended long ago.
+func TestDeliver(t *testing.T) {
+	written := func() *tape {
+		x := &tape{status: container.Status{State: container.Ended, Restarts: 2, Ended: time.Now()}}
+		x.write(container.Stdout, "ahoy", false)
+		return x
+	}
+	down := errors.New("CloudWatch Logs is not there")
+	for name, c := range map[string]struct {
+		tape *tape
+		book *book
+		want int // events
+	}{
+		"at once":       {written(), &book{}, 1},
+		"on the second": {written(), &book{fail: func(call int) error { return map[bool]error{true: down}[call == 1] }}, 1},
+		"never": {func() *tape {
+			x := written()
+			x.status.Ended = time.Now().Add(-2 * lastLogs)
+			return x
+		}(), &book{fail: func(int) error { return down }}, 0},
+	} {
+		f := forwarder(c.tape, c.book)
+		f.Log = slog.New(slog.DiscardHandler)
+		if runs, ok := f.Deliver(t.Context()); !ok || runs != 3 || len(c.book.got) != c.want {
+			t.Errorf("%s: %d runs, %v; delivered %q", name, runs, ok, c.book.got)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, ok := forwarder(written(), &book{}).Deliver(ctx); ok {
+		t.Error("delivered although the daemon ends")
 	}
 }

@@ -42,6 +42,28 @@ func Strategy(cluster *ecsapi.Cluster, strategy []ecsapi.CapacityProviderStrateg
 	return cmp.Or(Capacity(nil, strategy), serviceconfig.Strategy(cluster.CapacityProviders, strategy))
 }
 
+// Placement decides where tasks run: the strategy that says it, or none for the
+// launch type FARGATE.
+func Placement(cluster *ecsapi.Cluster, d *ecsapi.TaskDefinition, launchType *string, strategy []ecsapi.CapacityProviderStrategyItem) ([]ecsapi.CapacityProviderStrategyItem, error) {
+	if launchType != nil && len(strategy) > 0 {
+		return nil, ecsapi.InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+	}
+	if err := Strategy(cluster, strategy); err != nil {
+		return nil, err
+	}
+	if launchType == nil && len(strategy) == 0 {
+		strategy = cluster.DefaultCapacityProviderStrategy
+	}
+	if len(strategy) == 0 && aws.Val(launchType) != ecsapi.LaunchTypeFargate {
+		// EC2 is the default; EXTERNAL finds no instances either.
+		return nil, ecsapi.InvalidParameterException("No Container Instances were found in your cluster.")
+	}
+	if !slices.Contains(d.Compatibilities, ecsapi.CompatibilityFargate) {
+		return nil, ecsapi.InvalidParameterException("Task definition does not support launch_type FARGATE.")
+	}
+	return strategy, nil
+}
+
 // CheckSettings refuses what Container Insights cannot be.
 func CheckSettings(settings []ecsapi.ClusterSetting) error {
 	for _, c := range settings {

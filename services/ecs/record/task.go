@@ -90,6 +90,12 @@ const TaskIDLength = 32
 // IDs are the parts of the task's key.
 func (t *Task) IDs() []string { return []string{t.Place.Account, t.Place.Region, t.ID} }
 
+// OfService is the name of the service that the task belongs to; ok is false for
+// the others.
+func (t *Task) OfService() (name string, ok bool) {
+	return strings.CutPrefix(aws.Val(t.Group), rollout.GroupPrefix)
+}
+
 // End notes that a task is to end, and why; the first reason counts.
 func (t *Task) End(stop Stop) {
 	if t.Stop == nil {
