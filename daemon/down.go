@@ -95,6 +95,12 @@ func (d *daemon) stopContainers(ctx context.Context, purge bool) error {
 		return nil
 	}
 	rt, err := containerd.New(ctx, d.runtimeOptions())
+	if err != nil && purge {
+		// An engine that cannot start any more, on a broken or full disk, must keep
+		// nobody from taking everything off the host.
+		d.log.Warn("the engine does not start: what it left is removed without it", "error", err)
+		return containerd.PurgeTraces(d.runtimeOptions())
+	}
 	if err != nil {
 		return fmt.Errorf("containers: %w", err)
 	}

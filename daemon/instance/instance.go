@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"minato/internal/durable"
 	"minato/internal/ids"
 )
 
@@ -206,23 +207,5 @@ func writeFile(name string, b []byte, mode os.FileMode) error {
 	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, b) {
 		return os.Chmod(name, mode)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails harmlessly after the rename
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	return err
+	return durable.Write(name, b, mode)
 }

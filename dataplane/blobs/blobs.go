@@ -34,6 +34,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"minato/internal/durable"
 )
 
 const (
@@ -77,7 +79,7 @@ func Open(dir string, key []byte) (*Store, error) {
 		}
 	}
 	// A directory that was made just before a crash is there, and perhaps not lasting.
-	if err := syncDir(filepath.Join(dir, "data")); err != nil {
+	if err := durable.SyncDir(filepath.Join(dir, "data")); err != nil {
 		return nil, fmt.Errorf("blobs: %w", err)
 	}
 	return s, nil
@@ -208,7 +210,7 @@ func (s *Store) place(id string, put func(to string) error) error {
 	if err := put(to); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // make makes a directory, lastingly: who finds that another has made it waits
@@ -218,20 +220,11 @@ func (s *Store) make(dir string) error {
 	defer s.making.Unlock()
 	switch err := os.Mkdir(dir, 0o700); {
 	case err == nil:
-		return syncDir(filepath.Dir(dir))
+		return durable.SyncDir(filepath.Dir(dir))
 	case !errors.Is(err, os.ErrExist):
 		return err
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // Copy gives a blob a second file, held until Settle.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"minato/internal/durable"
 	"minato/internal/ids"
 )
 
@@ -108,37 +109,6 @@ func readJSON(name string, v any) error {
 	return nil
 }
 
-// writeJSON replaces a file in one step.
-func writeJSON(name string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(name, append(b, '\n'), 0o600)
-}
-
-func writeFile(name string, content []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	return err
-}
-
 // makeHome makes the directories of home: those the server writes are its own.
 func makeHome(home string, uid int) error {
 	if err := os.Mkdir(home, 0o755); err != nil {
@@ -162,7 +132,7 @@ func makeHome(home string, uid int) error {
 // writeConf writes the files of conf, readable for the server, not writable.
 func writeConf(home string, files map[string]string) error {
 	for name, content := range files {
-		if err := writeFile(filepath.Join(home, "conf", name), []byte(content), 0o644); err != nil {
+		if err := durable.Write(filepath.Join(home, "conf", name), []byte(content), 0o644); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"minato/dataplane/container"
+	"minato/internal/durable"
 	"minato/internal/ids"
 )
 
@@ -64,7 +65,7 @@ func New(o Options) (*Manager, error) {
 	password, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		password = []byte(ids.Hex(48))
-		err = writeFile(name, password, 0o600)
+		err = durable.Write(name, password, 0o600)
 	}
 	if err != nil {
 		return nil, err
@@ -162,7 +163,7 @@ func (m *Manager) read(id string) (record, error) {
 }
 
 func (m *Manager) write(r record) error {
-	return writeJSON(filepath.Join(m.server(r.ID), "server.json"), r)
+	return durable.WriteJSON(filepath.Join(m.server(r.ID), "server.json"), r, 0o600)
 }
 
 // Ensure implements Servers.
@@ -227,7 +228,7 @@ func (m *Manager) make(ctx context.Context, e engine, s Server) (record, error) 
 	}
 	p := e.product()
 	r := record{ID: s.ID, Engine: s.Engine, Product: p.Name, Version: p.Version, UID: uid}
-	if err := writeJSON(filepath.Join(dir, "server.json"), r); err != nil {
+	if err := durable.WriteJSON(filepath.Join(dir, "server.json"), r, 0o600); err != nil {
 		return record{}, err
 	}
 	if err := syncTree(dir); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"minato/dataplane/container"
+	"minato/internal/durable"
 )
 
 // Snapshot implements Servers. Of a server that does not run the data is copied
@@ -58,7 +59,7 @@ func (m *Manager) Snapshot(ctx context.Context, id, snapshot string) error {
 	if err != nil {
 		return fmt.Errorf("copying the data of %s: %w", id, err)
 	}
-	if err := writeJSON(filepath.Join(dir, "snapshot.json"), r); err != nil {
+	if err := durable.WriteJSON(filepath.Join(dir, "snapshot.json"), r, 0o600); err != nil {
 		return err
 	}
 	if err := syncTree(dir); err != nil {

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"minato/internal/durable"
 )
 
 const (
@@ -88,10 +90,10 @@ func readOrMakeCA(dir string, template *x509.Certificate) (*CA, error) {
 		return nil, err
 	}
 	// The certificate is written last: while it is missing, both are made anew.
-	if err := writeSynced(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+	if err := durable.Write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
 		return nil, err
 	}
-	if err := writeSynced(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
+	if err := durable.Write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
 		return nil, err
 	}
 	return readCA(certFile, keyFile)
@@ -212,7 +214,7 @@ func (ca *CA) Trust(certsDir, id string, hosts ...string) error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		if err := writeSynced(filepath.Join(dir, trustFile(id)), ca.pem, 0o644); err != nil {
+		if err := durable.Write(filepath.Join(dir, trustFile(id)), ca.pem, 0o644); err != nil {
 			return err
 		}
 	}
@@ -242,27 +244,4 @@ func Untrust(certsDir, id string) error {
 		os.Remove(filepath.Dir(certsDir))
 	}
 	return nil
-}
-
-// writeSynced replaces a file in one step, durably.
-func writeSynced(name string, b []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".minato-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	return err
 }

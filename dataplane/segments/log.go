@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"minato/internal/durable"
 )
 
 // Log is an append-only log. All methods may be called from any goroutine.
@@ -150,9 +152,9 @@ func (l *Log) begin(next uint64) error {
 	if err != nil {
 		return fmt.Errorf("segments: %w", err)
 	}
-	if err := syncDir(l.dir); err != nil {
+	if err := durable.SyncDir(l.dir); err != nil {
 		f.Close()
-		return err
+		return fmt.Errorf("segments: %w", err)
 	}
 	l.file, l.active, l.pending, l.written = f, s, s, 0
 	return nil
@@ -180,7 +182,10 @@ func (l *Log) seal() error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("segments: %w", err)
 	}
-	return syncDir(l.dir)
+	if err := durable.SyncDir(l.dir); err != nil {
+		return fmt.Errorf("segments: %w", err)
+	}
+	return nil
 }
 
 // Batch is what Append is given of one series.
@@ -418,16 +423,4 @@ func parseName(path string) (s segment, active, ok bool) {
 	_, err := fmt.Sscanf(name, "seg-%d-%d-%d-%d", &s.first, &last, &s.from, &s.to)
 	s.next = last + 1
 	return s, false, err == nil && s.first > 0 && last >= s.first && s.from <= s.to
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("segments: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("segments: %w", err)
-	}
-	return nil
 }

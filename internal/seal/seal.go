@@ -16,7 +16,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"minato/internal/durable"
 )
 
 const keyBytes = 32
@@ -56,7 +57,7 @@ func Open(path string) (*Sealer, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, keyBytes)
 		rand.Read(key) // never fails: crypto/rand aborts the program instead
-		err = writeKey(path, key)
+		err = durable.Write(path, key, 0o600)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
@@ -66,34 +67,6 @@ func Open(path string) (*Sealer, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
-}
-
-// writeKey makes the file whole or not at all.
-func writeKey(path string, key []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(key)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 // Seal encrypts a value. The name is what it is the value of; it is not in the
