@@ -281,7 +281,7 @@ func TestUpdates(t *testing.T) {
 		{"exec", func(in *ecsapi.UpdateServiceInput) { in.EnableExecuteCommand = aws.Ptr(true) }, func(s *ecsapi.Service) bool { return *s.EnableExecuteCommand }, false},
 		{"rebalancing", func(in *ecsapi.UpdateServiceInput) { in.AvailabilityZoneRebalancing = aws.Ptr("DISABLED") }, func(s *ecsapi.Service) bool { return *s.AvailabilityZoneRebalancing == "DISABLED" }, false},
 		{"network", func(in *ecsapi.UpdateServiceInput) { in.NetworkConfiguration = other }, func(s *ecsapi.Service) bool { return len(s.NetworkConfiguration.AwsvpcConfiguration.Subnets) == 1 }, true},
-		{"platform", func(in *ecsapi.UpdateServiceInput) { in.PlatformVersion = aws.Ptr("LATEST") }, func(s *ecsapi.Service) bool { return *s.PlatformVersion == "1.4.0" }, false},
+		{"platform", func(in *ecsapi.UpdateServiceInput) { in.PlatformVersion = aws.Ptr("LATEST") }, func(s *ecsapi.Service) bool { return *s.PlatformVersion == "LATEST" }, false},
 		{"capacity", func(in *ecsapi.UpdateServiceInput) {
 			force(in)
 			in.CapacityProviderStrategy = []ecsapi.CapacityProviderStrategyItem{{CapacityProvider: aws.Ptr("FARGATE_SPOT"), Weight: aws.Ptr[int32](1)}}

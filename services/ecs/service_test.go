@@ -322,7 +322,7 @@ func TestAServiceComesUpAndIsRolled(t *testing.T) {
 	y := newYard(t)
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	s := y.stable()
-	if *s.Deployments[0].RolloutState != "COMPLETED" || *s.PlatformVersion != "1.4.0" {
+	if *s.Deployments[0].RolloutState != "COMPLETED" || *s.PlatformVersion != "LATEST" || *s.Deployments[0].PlatformVersion != "1.4.0" {
 		t.Errorf("%+v", s)
 	}
 	expect(t, y.events(),

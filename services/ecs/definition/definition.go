@@ -92,7 +92,7 @@ func FargateSize(cpu, memory string) error {
 func Fill(d *ecsapi.TaskDefinition) {
 	d.Compatibilities = []string{ecsapi.CompatibilityEc2}
 	if checkFargate(d) == nil {
-		d.Compatibilities = append(d.Compatibilities, ecsapi.CompatibilityFargate)
+		d.Compatibilities = append(d.Compatibilities, ecsapi.CompatibilityFargate, ecsapi.CompatibilityManagedInstances)
 	}
 	if d.NetworkMode == nil {
 		d.NetworkMode = aws.Ptr("bridge")
@@ -124,6 +124,7 @@ func Fill(d *ecsapi.TaskDefinition) {
 			}
 		}
 	}
+	d.RequiresAttributes = attributes(d)
 }
 
 // Architecture is the processor architecture of a task, in Go's words: what its

@@ -153,7 +153,7 @@ func TestCompatibilities(t *testing.T) {
 		want   string
 		change func(x *ecsapi.TaskDefinition)
 	}{
-		{"EC2 FARGATE", func(*ecsapi.TaskDefinition) {}},
+		{"EC2 FARGATE MANAGED_INSTANCES", func(*ecsapi.TaskDefinition) {}},
 		{"EC2", func(x *ecsapi.TaskDefinition) { x.NetworkMode = nil }},
 		{"EC2", func(x *ecsapi.TaskDefinition) {
 			x.Volumes[0].Host = &ecsapi.HostVolumeProperties{SourcePath: ptr("/srv")}
@@ -167,5 +167,39 @@ func TestCompatibilities(t *testing.T) {
 		if got := strings.Join(x.Compatibilities, " "); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
+	}
+}
+
+// The attributes that ECS asked for in recorded answers of RegisterTaskDefinition.
+func TestAttributes(t *testing.T) {
+	secret := ecsapi.Secret{Name: aws.Ptr("PASSWORD"), ValueFrom: aws.Ptr("arn:aws:secretsmanager:us-east-1:000000000000:secret:db-1S78mu:password::")}
+	web := ecsapi.ContainerDefinition{
+		Name: aws.Ptr("web"), Image: aws.Ptr("000000000000.dkr.ecr.us-east-1.amazonaws.com/web:v1"), Secrets: []ecsapi.Secret{secret},
+		LogConfiguration: &ecsapi.LogConfiguration{LogDriver: aws.Ptr("awslogs")},
+	}
+	role := aws.Ptr("arn:aws:iam::000000000000:role/r")
+	for name, c := range map[string]struct {
+		d    ecsapi.TaskDefinition
+		want string
+	}{
+		"bare":   {ecsapi.TaskDefinition{ContainerDefinitions: []ecsapi.ContainerDefinition{{Image: aws.Ptr("nginx")}}}, ""},
+		"awsvpc": {ecsapi.TaskDefinition{NetworkMode: aws.Ptr("awsvpc")}, "com.amazonaws.ecs.capability.docker-remote-api.1.18 ecs.capability.task-eni"},
+		"workshop": {
+			ecsapi.TaskDefinition{NetworkMode: aws.Ptr("awsvpc"), ExecutionRoleArn: role, TaskRoleArn: role, ContainerDefinitions: []ecsapi.ContainerDefinition{web, web}},
+			"com.amazonaws.ecs.capability.docker-remote-api.1.18 com.amazonaws.ecs.capability.docker-remote-api.1.19 com.amazonaws.ecs.capability.ecr-auth " +
+				"com.amazonaws.ecs.capability.logging-driver.awslogs com.amazonaws.ecs.capability.task-iam-role ecs.capability.execution-role-awslogs " +
+				"ecs.capability.execution-role-ecr-pull ecs.capability.secrets.asm.environment-variables ecs.capability.task-eni",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			Fill(&c.d)
+			var got []string
+			for _, a := range c.d.RequiresAttributes {
+				got = append(got, *a.Name)
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("%s\nwant %s", s, c.want)
+			}
+		})
 	}
 }

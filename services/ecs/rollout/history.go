@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/services/ecs/revision"
+	"minato/services/ecs/serviceconfig"
 )
 
 // History is the key of a service deployment or revision of the service.
@@ -71,7 +72,10 @@ func (r *Service) GoBack(back Rollout, now *time.Time) {
 	if p.Configured != nil {
 		r.LoadBalancers = p.Configured
 	}
-	r.LaunchType, r.CapacityProviderStrategy, r.PlatformVersion = p.LaunchType, p.CapacityProviderStrategy, p.PlatformVersion
+	r.LaunchType, r.CapacityProviderStrategy = p.LaunchType, p.CapacityProviderStrategy
+	if (r.PlatformVersion == nil) != (p.PlatformVersion == nil) {
+		r.PlatformVersion = p.PlatformVersion
+	}
 }
 
 // Resolved are the images of a rollout's containers, as far as it is settled
@@ -93,7 +97,7 @@ func (r *Service) Make(d *ecsapi.TaskDefinition, subnets []Subnet) Rollout {
 	return Rollout{
 		Deployment: ecsapi.Deployment{
 			TaskDefinition: d.TaskDefinitionArn, LaunchType: r.LaunchType, CapacityProviderStrategy: r.CapacityProviderStrategy,
-			PlatformVersion: r.PlatformVersion, PlatformFamily: r.PlatformFamily, NetworkConfiguration: r.NetworkConfiguration,
+			PlatformVersion: serviceconfig.Resolved(r.PlatformVersion), PlatformFamily: r.PlatformFamily, NetworkConfiguration: r.NetworkConfiguration,
 		},
 		Subnets: subnets, LoadBalancers: r.LoadBalancers,
 		Checked: slices.ContainsFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return c.HealthCheck != nil }),

@@ -50,11 +50,24 @@ func notServed(what string) error {
 // Daemon tells whether a service has a task on each instance.
 func Daemon(strategy *string) bool { return aws.Val(strategy) == ecsapi.SchedulingStrategyDaemon }
 
-// Platform resolves a platform version: LATEST is the one there is.
+const latestPlatform = "LATEST"
+
+// Resolved is the version that a service's platform version means, if it has one.
+func Resolved(version *string) *string {
+	if version == nil {
+		return nil
+	}
+	return aws.Ptr(PlatformVersion)
+}
+
+// Platform checks a platform version. A service keeps and shows the one that was
+// asked for; its deployments and tasks, what that means (Resolved).
 func Platform(version *string) (*string, error) {
-	switch aws.Val(version) {
-	case "", "LATEST", PlatformVersion:
-		return aws.Ptr(PlatformVersion), nil
+	switch v := aws.Val(version); v {
+	case "":
+		return aws.Ptr(latestPlatform), nil
+	case latestPlatform, PlatformVersion:
+		return &v, nil
 	}
 	return nil, ecsapi.PlatformUnknownException("The specified platform does not exist.")
 }
@@ -216,10 +229,10 @@ const (
 func shifting(c, change *ecsapi.DeploymentConfiguration, daemon bool) error {
 	strategy := *c.Strategy
 	if strategy == ecsapi.DeploymentStrategyRolling {
-		if change != nil && (change.BakeTimeInMinutes != nil || change.LinearConfiguration != nil || change.CanaryConfiguration != nil) {
+		if change != nil && (aws.Val(change.BakeTimeInMinutes) != 0 || change.LinearConfiguration != nil || change.CanaryConfiguration != nil) {
 			return invalid("bakeTimeInMinutes, linearConfiguration and canaryConfiguration are not supported for the ROLLING deployment strategy.")
 		}
-		c.BakeTimeInMinutes, c.LinearConfiguration, c.CanaryConfiguration = nil, nil, nil
+		c.BakeTimeInMinutes, c.LinearConfiguration, c.CanaryConfiguration = aws.Ptr[int32](0), nil, nil
 		return nil
 	}
 	if daemon {

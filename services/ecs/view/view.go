@@ -65,6 +65,7 @@ func Service(s *ecsapi.Service) {
 	list(&s.Events)
 	list(&s.PlacementConstraints)
 	list(&s.PlacementStrategy)
+	s.ResourceManagementType = aws.Ptr(ecsapi.ResourceManagementTypeCustomer)
 }
 
 // Definition is a task definition filled in. The record's own is left alone.
