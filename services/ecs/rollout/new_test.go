@@ -63,7 +63,7 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *r.ServiceArn != "arn:aws:ecs:us-east-1:000000000000:service/port/web" || *r.HealthCheckGracePeriodSeconds != 0 || *r.PlatformVersion != "1.4.0" ||
+	if *r.ServiceArn != "arn:aws:ecs:us-east-1:000000000000:service/port/web" || *r.HealthCheckGracePeriodSeconds != 0 || *r.PlatformVersion != "LATEST" ||
 		*r.RoleArn != "arn:aws:iam::000000000000:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS" || *r.AvailabilityZoneRebalancing != "ENABLED" || *r.CreatedBy != "me" {
 		t.Errorf("%+v", r.Service)
 	}
