@@ -64,6 +64,8 @@ type fastClient struct {
 	safe    bool
 	keep    bool
 	leaving bool
+	served  bool // a request
+	quits   bool // the client has said that it sends no more
 	eof     bool // the client sends no more
 }
 
@@ -81,7 +83,11 @@ func (c *fastClient) begin(fd int) {
 		c.close()
 		return
 	}
-	if c.rest(); c.secure != nil && c.state == fastResting {
+	c.rest()
+	if c.s.ctx.Err() != nil {
+		c.leave() // after its first request
+	}
+	if c.secure != nil && c.state == fastResting {
 		c.decrypt() // what came behind the handshake
 	}
 }
@@ -146,10 +152,11 @@ func (c *fastClient) handOver(verdict int, late bool) {
 	})
 }
 
-// leave ends the connection, at once when it rests, else after the request.
+// leave ends the connection, at once when it rests, else after the request. One
+// that is new has a request to come.
 func (c *fastClient) leave() {
 	c.leaving = true
-	if c.state == fastResting {
+	if c.state == fastResting && c.served {
 		c.last()
 	}
 }
@@ -374,8 +381,12 @@ func (c *fastClient) Sent() {
 			c.look()
 		}
 	case fastLast:
+		if c.quits {
+			c.close()
+			return
+		}
 		c.state = fastLingers
-		unix.Shutdown(c.conn.FD(), unix.SHUT_WR)
+		c.conn.CloseWrite()
 		c.conn.SetDeadline(int64(c.lane.loop.Now() + flushTime))
 		c.conn.Read()
 	}
@@ -466,7 +477,8 @@ func (c *fastClient) done() {
 	c.up = nil
 	c.tellNote(int64(c.size), c.wrote)
 	c.target.inflight.Add(-1)
-	c.target, c.a, c.picked, c.wrote = nil, nil, nil, 0
+	c.target, c.a, c.picked, c.wrote, c.served = nil, nil, nil, 0, true
+	c.quits = (c.req.Close || c.eof) && len(c.held) == c.size
 	c.lane.giveFields(c.req.Fields)
 	c.req = http1.Request{}
 	c.held = c.held[:copy(c.held, c.held[c.size:])]

@@ -1,15 +1,11 @@
 package engine
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"os"
 	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
@@ -104,80 +100,6 @@ func (l *lane) giveFields(f []http1.Field) {
 // thread touches it.
 type idler struct{ at []*fastUpstream }
 
-// acceptFast accepts connections for the lanes. It reports false when the
-// listener cannot be asked so, and accept has to.
-func (s *socket) acceptFast(l net.Listener) (bool, error) {
-	if len(s.e.lanes) == 0 || s.e.noLanes {
-		return false, nil
-	}
-	fd, err := loop.SocketOf(l)
-	if err != nil {
-		return false, nil
-	}
-	for _, o := range [...][3]int{ // what package net gives each connection; here they have it from the listener
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	} {
-		unix.SetsockoptInt(fd, o[0], o[1], o[2])
-	}
-	f := os.NewFile(uintptr(fd), "listener")
-	stop := context.AfterFunc(s.ctx, func() { f.Close() })
-	defer func() {
-		stop()
-		f.Close()
-	}()
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return false, nil
-	}
-	for failures := 0; ; {
-		var fd int
-		var from unix.Sockaddr
-		var failed error
-		err := raw.Read(func(at uintptr) bool {
-			fd, from, failed = unix.Accept4(int(at), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			return failed != unix.EAGAIN
-		})
-		switch {
-		case err != nil:
-			return true, net.ErrClosed
-		case failed == unix.ECONNABORTED || failed == unix.EINTR:
-			continue
-		case failed != nil:
-			if failures++; failures > 100 {
-				return true, os.NewSyscallError("accept4", failed)
-			}
-			select {
-			case <-s.ctx.Done():
-			case <-s.e.clock.After(10 * time.Millisecond): // out of descriptors: it passes
-			}
-			continue
-		}
-		failures = 0
-		s.admit(fd, loop.AddrPort(from))
-	}
-}
-
-// admit begins with a connection that was accepted.
-func (s *socket) admit(fd int, remote netip.AddrPort) {
-	s.count.Conns.Add(1)
-	s.count.Active.Add(1)
-	since := time.Now()
-	if t := s.table.Load(); t.tls != nil || t.stream {
-		s.adopt(adopted{fd: fd, since: since, fresh: true})
-		return
-	}
-	l := s.e.lane()
-	c := &fastClient{lane: l, visit: visit{s: s, node: s.at.Addr(), remote: remote}, since: since}
-	if err := l.loop.Do(func() { c.begin(fd) }); err != nil {
-		s.count.Active.Add(-1)
-		unix.Close(fd)
-	}
-}
-
 // adopted is a connection that a goroutine takes over from a lane.
 type adopted struct {
 	fd      int
@@ -238,15 +160,17 @@ type inLane interface {
 	close()
 }
 
-// enterLane notes a client that a lane serves; it reports false when the socket is
-// closed.
+// enterLane notes a client that a lane serves; it reports false when all ends.
 func (s *socket) enterLane(c inLane) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
+	if s.e.ctx.Err() != nil {
 		return false
 	}
 	s.fast[c] = struct{}{}
+	if s.ctx.Err() != nil {
+		time.AfterFunc(finishWithin, func() { c.do(c.close) })
+	}
 	return true
 }
 
@@ -256,14 +180,18 @@ func (s *socket) leaveLane(c inLane) {
 	delete(s.fast, c)
 }
 
-// enter notes a client; it reports false when the socket is closed.
+// enter notes a client; it reports false when all ends.
 func (s *socket) enter(c *client) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
+	if s.e.ctx.Err() != nil {
 		return false
 	}
 	s.clients[c] = struct{}{}
+	if s.ctx.Err() != nil { // its first request is the last one
+		c.leave()
+		time.AfterFunc(finishWithin, func() { c.tcp.Close() })
+	}
 	return true
 }
 

@@ -32,9 +32,9 @@ type socket struct {
 	tls    *tls.Config     // of every connection, where the listener has TLS
 	ctx    context.Context
 	cancel context.CancelFunc
+	told   atomic.Int64 // when it was last said that there is no room, in Unix seconds
 
 	mu      sync.Mutex
-	l       net.Listener
 	err     error
 	clients map[*client]struct{}
 	fast    map[inLane]struct{}
@@ -54,7 +54,7 @@ func (s *socket) run() {
 	for wait := retryListen; s.ctx.Err() == nil; wait = min(2*wait, maxRetry) {
 		l, err := s.e.sockets.Listen(s.ctx, s.b.network, s.at)
 		if err == nil {
-			s.report(l, nil)
+			s.report(nil)
 			wait = retryListen
 			stop := context.AfterFunc(s.ctx, func() { l.Close() })
 			err = s.accept(l)
@@ -64,7 +64,7 @@ func (s *socket) run() {
 		if s.ctx.Err() != nil {
 			return
 		}
-		if s.report(nil, err) {
+		if s.report(err) {
 			s.e.log.Warn("load balancer does not listen", "load balancer", s.b.id, "address", s.at, "error", err)
 		}
 		select {
@@ -75,10 +75,10 @@ func (s *socket) run() {
 }
 
 // report records what became of the socket; it returns whether that is new.
-func (s *socket) report(l net.Listener, err error) bool {
+func (s *socket) report(err error) bool {
 	s.mu.Lock()
 	changed := (s.err == nil) != (err == nil) || s.err == errOpening
-	s.l, s.err = l, err
+	s.err = err
 	s.mu.Unlock()
 	if changed {
 		s.e.news.Add(proxy.Change{LoadBalancer: s.b.id})
@@ -93,7 +93,7 @@ func (s *socket) status() proxy.ListenerStatus {
 }
 
 func (s *socket) accept(l net.Listener) error {
-	if did, err := s.acceptFast(l); did {
+	if did, err := s.acceptInLanes(l); did {
 		return err
 	}
 	for failures := 0; ; {

@@ -111,6 +111,11 @@ func (c *Conn) Flush() {
 	}
 }
 
+// CloseWrite ends our side. What was not sent yet is lost.
+func (c *Conn) CloseWrite() {
+	unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(c.fd), unix.SHUT_WR, 0)
+}
+
 // Pending is how many bytes wait to be sent.
 func (c *Conn) Pending() int { return len(c.sending) + len(c.Out) }
 
@@ -163,7 +168,7 @@ func (c *Conn) finish() {
 	l.Recycle(c.Out)
 	c.Out = nil
 	if c.closed {
-		unix.Close(c.fd)
+		unix.RawSyscall(unix.SYS_CLOSE, uintptr(c.fd), 0, 0) // never long: no SO_LINGER is set
 		return
 	}
 	c.closed = true

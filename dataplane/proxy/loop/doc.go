@@ -23,6 +23,12 @@
 // methods of Handlers. None of them may block. A Conn and what hangs on it
 // belong to that thread alone and need no locks.
 //
+// Loops accept connections themselves, all from one listening socket (Shared,
+// Listener): the kernel wakes one of those that wait, and each takes its turn.
+// With a socket each (SO_REUSEPORT) a connection would wait for a loop that is
+// busy while another one is not, and one for all by a goroutine wakes two threads
+// for each.
+//
 // Reading is asked for, once for each Received: who does not ask is not given,
 // and the other side's window closes. Bytes to send are appended to Out and go
 // with Flush.

@@ -25,7 +25,9 @@ type epoll struct {
 	conns  []*Conn // by socket
 	todo   []*Conn // to be looked at in the next turn
 	spare  []*Conn
-	coarse bool // the kernel counts in milliseconds only
+	doors  map[int32]*Listener // by socket
+	deaf   []*Listener         // not to be waited for any more
+	coarse bool                // the kernel counts in milliseconds only
 
 	patience unix.Timespec // how long wait waits; not on a stack, which may move
 }
@@ -35,7 +37,7 @@ func newEpoll(l *Loop) (*epoll, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &epoll{l: l, fd: fd, events: make([]unix.EpollEvent, epollEvents), space: make([]byte, epollReadSpace)}
+	p := &epoll{l: l, fd: fd, events: make([]unix.EpollEvent, epollEvents), space: make([]byte, epollReadSpace), doors: map[int32]*Listener{}}
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, l.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)}); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("epoll_ctl", err)
@@ -82,9 +84,33 @@ func (p *epoll) send(c *Conn) {
 
 func (p *epoll) cancel(c *Conn) { p.look(c) }
 
+func (p *epoll) listen(li *Listener) error {
+	p.doors[int32(li.fd)] = li
+	return nil
+}
+
+func (p *epoll) unlisten(li *Listener) { delete(p.doors, int32(li.fd)) }
+
+func (p *epoll) accept(li *Listener) {
+	// Loops that share the socket are not all woken for each connection.
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, li.fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(li.fd)}); err != nil {
+		li.armed = false
+		li.pause(err.(syscall.Errno))
+	}
+}
+
+func (p *epoll) deafen(li *Listener) { p.deaf = append(p.deaf, li) }
+
 func (p *epoll) turn(wait time.Duration) error {
-	if len(p.todo) > 0 {
+	for _, li := range p.deaf {
+		if li.armed { // nothing came meanwhile
+			unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, li.fd, nil)
+			li.failed(unix.ECANCELED)
+		}
+	}
+	if len(p.todo) > 0 || len(p.deaf) > 0 {
 		wait = 0
+		p.deaf = p.deaf[:0]
 	} else {
 		// Others first: what they send meanwhile is found in one go.
 		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
@@ -101,6 +127,11 @@ func (p *epoll) turn(wait time.Duration) error {
 		e := &p.events[i]
 		if int(e.Fd) == p.l.wake {
 			p.l.woken()
+			continue
+		}
+		if li := p.doors[e.Fd]; li != nil {
+			unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, li.fd, nil)
+			li.accepted(-1, true)
 			continue
 		}
 		c := p.conns[e.Fd]

@@ -28,15 +28,16 @@ type Loop struct {
 	closed bool
 
 	// The thread's own.
-	conns  map[*Conn]struct{}
-	timers timers
-	now    int64
-	free   [][]byte
-	big    [][]byte
-	bigOut int // big buffers that are in use
-	spare  []func()
-	later  []func()
-	count  atomic.Int64 // connections
+	conns     map[*Conn]struct{}
+	listeners map[*Listener]struct{}
+	timers    timers
+	now       int64
+	free      [][]byte
+	big       [][]byte
+	bigOut    int // big buffers that are in use
+	spare     []func()
+	later     []func()
+	count     atomic.Int64 // connections
 }
 
 // poller is how the kernel is asked.
@@ -50,6 +51,12 @@ type poller interface {
 	send(*Conn)
 	// cancel makes what goes on with c end soon.
 	cancel(*Conn)
+	// listen and unlisten begin and end with a listener that is not waited for.
+	listen(*Listener) error
+	unlisten(*Listener)
+	// accept brings one accepted or failed; deafen makes it come soon.
+	accept(*Listener)
+	deafen(*Listener)
 	// turn submits what was begun, waits until something happened, at most for
 	// so long (negative: for ever), and has it handled.
 	turn(wait time.Duration) error
@@ -61,7 +68,7 @@ var ErrClosed = errors.New("loop: closed")
 
 // New starts a loop.
 func New(o Options) (*Loop, error) {
-	l := &Loop{done: make(chan struct{}), conns: map[*Conn]struct{}{}}
+	l := &Loop{done: make(chan struct{}), conns: map[*Conn]struct{}{}, listeners: map[*Listener]struct{}{}}
 	started := make(chan error)
 	go func() {
 		// Never unlocked: the thread, with its scheduling policy, ends with the loop.
@@ -191,7 +198,12 @@ func (l *Loop) run() {
 	for c := range l.conns {
 		c.Close()
 	}
-	for len(l.conns) > 0 {
+	for li := range l.listeners {
+		if !li.closed {
+			li.Close(func() {})
+		}
+	}
+	for len(l.conns)+len(l.listeners) > 0 {
 		if l.p.turn(longest) != nil {
 			break
 		}

@@ -20,6 +20,7 @@ const (
 	featureSingleMmap = 1 << 0
 	featureNoDrop     = 1 << 1
 	featureExtArg     = 1 << 8
+	featureBundle     = 1 << 14 // of the same kernel as acceptPollFirst and cqeMore
 
 	offSQRing = 0
 	offSQEs   = 0x10000000
@@ -29,6 +30,7 @@ const (
 
 	registerPbufRing = 22
 
+	opAccept      = 13
 	opAsyncCancel = 14
 	opRead        = 22
 	opSend        = 26
@@ -36,6 +38,8 @@ const (
 
 	sqeBufferSelect  = 1 << 5
 	recvPollFirst    = 1 << 0
+	acceptPollFirst  = 1 << 2
+	cqeMore          = 1 << 2 // of an accept: another connection waits
 	cancelAll        = 1 << 0
 	cancelFD         = 1 << 1
 	cqeBuffer        = 1 << 0
@@ -107,6 +111,7 @@ const (
 	kindWake
 	kindRecv
 	kindSend
+	kindAccept
 	kindBits = 8
 )
 
@@ -130,7 +135,9 @@ type uring struct {
 
 	conns []*Conn // by key
 	keys  []uint32
-	value [8]byte // the eventfd's
+	doors []*Listener // by key
+	hints bool        // an accept tells whether another connection waits
+	value [8]byte     // the eventfd's
 	// How long enter waits. It is here because a stack may move on the way into
 	// the kernel, and an address within an argument does not move with it.
 	patience unix.Timespec
@@ -160,6 +167,7 @@ func newURing(l *Loop) (_ *uring, err error) {
 	if u.sqeMem, err = unix.Mmap(u.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(sqe{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
 		return nil, err
 	}
+	u.hints = p.features&featureBundle != 0
 	at := func(off uint32) *uint32 { return (*uint32)(unsafe.Pointer(&u.rings[off])) }
 	u.sqTail, u.cqHead, u.cqTail = at(p.sq.tail), at(p.cq.head), at(p.cq.tail)
 	u.sqes = unsafe.Slice((*sqe)(unsafe.Pointer(&u.sqeMem[0])), p.sqEntries)
@@ -274,6 +282,38 @@ func (u *uring) cancel(c *Conn) {
 	}
 }
 
+func (u *uring) listen(li *Listener) error {
+	for key, door := range u.doors {
+		if door == nil {
+			li.key = uint32(key)
+			u.doors[key] = li
+			return nil
+		}
+	}
+	li.key = uint32(len(u.doors))
+	u.doors = append(u.doors, li)
+	return nil
+}
+
+func (u *uring) unlisten(li *Listener) { u.doors[li.key] = nil }
+
+// accept waits for one connection, and after each anew: loops that wait take turns
+// so. With a wait for many the first loop would be given all.
+func (u *uring) accept(li *Listener) {
+	s := u.next(opAccept, li.fd, kindAccept, li.key)
+	li.size = uint32(unsafe.Sizeof(li.from))
+	s.addr, s.off = uint64(uintptr(unsafe.Pointer(&li.from))), uint64(uintptr(unsafe.Pointer(&li.size)))
+	s.opFlags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	if u.hints {
+		s.ioprio = acceptPollFirst
+	}
+}
+
+func (u *uring) deafen(li *Listener) {
+	s := u.next(opAsyncCancel, -1, kindNone, 0)
+	s.addr = uint64(li.key)<<kindBits | kindAccept
+}
+
 // enter submits and, with a wait, waits until there is something.
 func (u *uring) enter(wait time.Duration) error {
 	atomic.StoreUint32(u.sqTail, u.tail)
@@ -339,6 +379,12 @@ func (u *uring) completed(c cqe) {
 	switch kind {
 	case kindWake:
 		u.awaitWake()
+	case kindAccept:
+		if c.res < 0 {
+			u.doors[key].failed(syscall.Errno(-c.res))
+		} else {
+			u.doors[key].accepted(int(c.res), !u.hints || c.flags&cqeMore != 0)
+		}
 	case kindRecv:
 		u.received(u.conns[key], c)
 	case kindSend:

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"minato/dataplane/proxy/http2"
 	"minato/dataplane/proxy/loop"
 )
@@ -256,7 +254,7 @@ func (c *Conn) last() {
 		}
 	}
 	c.lingers = true
-	unix.Shutdown(c.conn.FD(), unix.SHUT_WR)
+	c.conn.CloseWrite()
 	c.conn.SetDeadline(int64(c.Loop.Now() + flushTime))
 	c.conn.Read()
 }
