@@ -282,7 +282,8 @@ func (d *daemon) startReconcilers() error {
 	})
 	d.instances.AddTo(d.control)
 	d.cloud9.AddReconcilers(d.control)
-	d.control.Add("stacks", d.stacks, controller.Options{Workers: 8})
+	// A stack with stacks in it holds a worker while they are at work.
+	d.control.Add("stacks", d.stacks, controller.Options{Workers: 64})
 	d.control.Wake("stacks", d.stacks.BusPrefix(), nil)
 	d.control.Start()
 	d.onClose(func() error { d.control.Stop(); return nil })

@@ -7,6 +7,8 @@ import (
 	"minato/aws"
 	api "minato/aws/api/cloudformation"
 	"minato/internal/ids"
+	"minato/services/cloudformation/resources"
+	"minato/services/cloudformation/template"
 	"minato/store"
 )
 
@@ -169,7 +171,7 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 	if in.Tags != nil {
 		newTags = in.Tags
 	}
-	if text == st.Template && sameValues(values, st.Values) && sameValues(inStore, st.Stored) && sameTags(newTags, st.Tags) {
+	if !nests(t) && text == st.Template && sameValues(values, st.Values) && sameValues(inStore, st.Stored) && sameTags(newTags, st.Tags) {
 		return nil, validation("No updates are to be performed.")
 	}
 	onFailure := api.OnFailureRollback
@@ -204,6 +206,17 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 		return nil, err
 	}
 	return &api.UpdateStackOutput{StackId: st.StackId}, nil
+}
+
+// nests tells whether a template has stacks in it: these are always asked whether
+// they change.
+func nests(t *template.Template) bool {
+	for _, r := range t.Resources {
+		if r.Type == resources.NestedType {
+			return true
+		}
+	}
+	return false
 }
 
 // first returns a, or b when a is not given.

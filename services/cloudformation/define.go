@@ -12,6 +12,7 @@ import (
 	api "minato/aws/api/cloudformation"
 	ec2api "minato/aws/api/ec2"
 	"minato/aws/arn"
+	"minato/services/cloudformation/resources"
 	"minato/services/cloudformation/schema"
 	"minato/services/cloudformation/template"
 )
@@ -110,6 +111,9 @@ func (s *Service) parse(body string, values map[string]string) (*template.Templa
 	if err := t.EachAttribute(func(resource, attribute string) error {
 		sch := schema.Lookup(t.Resources[resource].Type)
 		if sch == nil && t.Resources[resource].Condition != "" {
+			return nil
+		}
+		if t.Resources[resource].Type == resources.NestedType && strings.HasPrefix(attribute, resources.NestedOutputs) {
 			return nil
 		}
 		if sch == nil || !sch.HasAttribute(attribute) {

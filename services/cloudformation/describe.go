@@ -102,7 +102,7 @@ func (s *Service) ListStacks(ctx context.Context, in *api.ListStacksInput) (*api
 	for _, st := range items {
 		out.StackSummaries = append(out.StackSummaries, api.StackSummary{
 			StackId: st.StackId, StackName: st.StackName, StackStatus: st.StackStatus, StackStatusReason: st.StackStatusReason,
-			CreationTime: st.CreationTime, LastUpdatedTime: st.LastUpdatedTime, DeletionTime: st.DeletionTime, TemplateDescription: st.Description,
+			CreationTime: st.CreationTime, LastUpdatedTime: st.LastUpdatedTime, DeletionTime: st.DeletionTime, TemplateDescription: st.Description, ParentId: st.ParentId, RootId: st.RootId,
 			DriftInformation: &api.StackDriftInformationSummary{StackDriftStatus: aws.Ptr(api.StackDriftStatusNotChecked)},
 		})
 	}

@@ -6,13 +6,13 @@
 //
 // What it does: CreateStack, UpdateStack (of what changed, with replacement),
 // DeleteStack, change sets, rollback, descriptions, events, exports and imports,
-// JSON and YAML, all intrinsic functions of templates about ECS, conditions,
+// stacks in stacks (made by calls of this API; a worker of the controller waits
+// for another then, so it has many), JSON and YAML, all intrinsic functions of templates about ECS, conditions,
 // mappings, parameters, the language extensions (loops), DeletionPolicy and
 // UpdateReplacePolicy.
 //
-// What it does not: nested stacks, custom resources, other transforms and
-// macros, templates from S3, drift, stack policies. Each is
-// refused by name.
+// What it does not: custom resources, other transforms and macros, drift, stack
+// policies. Each is refused by name.
 //
 // Dynamic references and parameters of type AWS::SSM::Parameter::Value are read
 // with the rights of whoever makes the stack: the parameters when the operation

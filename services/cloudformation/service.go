@@ -53,10 +53,34 @@ func New(d Deps) *Service {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{
+	s := &Service{
 		tables: newTables(d.Store), store: d.Store, clock: d.Clock, log: d.Log, types: resources.Table(d.Invoker),
 		ec2: ec2api.NewClient(d.Invoker), sts: stsapi.NewClient(d.Invoker), s3: s3api.NewClient(d.Invoker), ssm: ssmapi.NewClient(resources.Named(d.Invoker)), secretsManager: secretsapi.NewClient(resources.Named(d.Invoker)), running: map[string]context.CancelCauseFunc{},
 	}
+	s.types[resources.NestedType] = s.nesting(s.types[resources.NestedType])
+	return s
+}
+
+// nesting has stacks that are made within others know those.
+func (s *Service) nesting(t resources.Type) resources.Type {
+	create := t.Create
+	t.Create = func(ctx context.Context, r *resources.Request) (string, error) {
+		id, err := create(ctx, r)
+		if err != nil {
+			return id, err
+		}
+		around, err := s.find(ctx, r.StackID)
+		if err != nil {
+			return id, err
+		}
+		a, _ := arn.Parse(id)
+		_, err = s.stacks.Update(ctx, func(st *stackRecord) error {
+			st.ParentId, st.RootId = &r.StackID, first(around.RootId, &r.StackID)
+			return nil
+		}, around.Account, around.Region, a.Last())
+		return id, err
+	}
+	return t
 }
 
 // Registration is what the gateway needs to serve the API.

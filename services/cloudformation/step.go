@@ -322,7 +322,8 @@ func stored(v map[string]any) (map[string]any, error) {
 func (r *run) change(ctx context.Context, rec *resourceRecord, typ string, properties map[string]any, tags map[string]string, d *definition) error {
 	res := d.t.Resources[rec.LogicalID]
 	settled := rec.Status == api.ResourceStatusCreateComplete || rec.Status == api.ResourceStatusUpdateComplete
-	same := typ == rec.Type && reflect.DeepEqual(rec.Properties, properties) && (maps.Equal(rec.StackTags, tags) || !taggable(rec.Type))
+	// The template of a stack within the stack may be another behind the same URL.
+	same := typ == rec.Type && typ != resources.NestedType && reflect.DeepEqual(rec.Properties, properties) && (maps.Equal(rec.StackTags, tags) || !taggable(rec.Type))
 	if rec.DeletionPolicy != res.DeletionPolicy || rec.UpdateReplacePolicy != res.UpdateReplacePolicy || !slices.Equal(rec.DependsOn, d.deps[rec.LogicalID]) {
 		rec.DeletionPolicy, rec.UpdateReplacePolicy, rec.DependsOn = res.DeletionPolicy, res.UpdateReplacePolicy, d.deps[rec.LogicalID]
 		if err := r.save(ctx, rec, false); err != nil {
@@ -398,6 +399,7 @@ func (r *run) request(rec *resourceRecord) *resources.Request {
 	return &resources.Request{
 		Old: old, Resumed: !rec.begun, LogicalID: rec.LogicalID, StackName: r.st.name(), StackID: aws.Val(r.st.StackId), Place: r.st.place(), Suffix: rec.Suffix, Token: r.st.Work.Token,
 		PhysicalID: rec.PhysicalID, Properties: rec.Properties, Tags: rec.StackTags, Attributes: rec.Attributes,
+		Back: r.st.status() == api.StackStatusUpdateRollbackInProgress, Capabilities: r.st.Capabilities,
 	}
 }
 

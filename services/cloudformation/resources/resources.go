@@ -39,6 +39,9 @@ type Request struct {
 	// resource may be there already.
 	Resumed bool
 	Old     string // physical id of the incarnation that is being replaced
+	// Back says that the stack goes back to what it was before an update.
+	Back         bool
+	Capabilities []string // that the stack was given
 }
 
 // Type is what can be done with the resources of one type. The physical id is
@@ -72,9 +75,9 @@ func Table(invoker aws.Invoker) map[string]Type {
 	inv := &named{invoker}
 	table := map[string]Type{}
 	for _, part := range []map[string]Type{
-		vpcTypes(inv), routeTypes(inv), natTypes(inv), groupTypes(inv), rdsTypes(inv), dbInstanceTypes(inv), loadBalancerTypes(inv), targetTypes(inv), cloud9Types(inv),
+		vpcTypes(inv), routeTypes(inv), natTypes(inv), aclTypes(inv), groupTypes(inv), rdsTypes(inv), dbInstanceTypes(inv), loadBalancerTypes(inv), targetTypes(inv), cloud9Types(inv),
 		ecsTypes(inv), serviceTypes(inv), ecrTypes(inv), roleTypes(inv), policyTypes(inv), logsTypes(inv),
-		secretTypes(inv), parameterTypes(inv), certificateTypes(inv), alarmTypes(inv), scalingTypes(inv), bucketTypes(inv),
+		secretTypes(inv), parameterTypes(inv), certificateTypes(inv), alarmTypes(inv), scalingTypes(inv), bucketTypes(inv), nestedTypes(inv),
 	} {
 		for name, t := range part {
 			table[name] = t
