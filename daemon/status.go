@@ -21,6 +21,7 @@ import (
 	"minato/daemon/control"
 	"minato/dataplane/build"
 	"minato/explain"
+	"minato/explain/cause"
 )
 
 // status is what `minato status` shows: processes, and what runs, read through
@@ -151,10 +152,19 @@ func (d *daemon) workspaceItems(ctx context.Context) ([]control.Item, error) {
 	return items, nil
 }
 
+// logFailures are the logs of a load balancer that did not get to their buckets.
+func (d *daemon) logFailures(balancer string) (all []cause.LogFailure) {
+	for _, f := range d.elb.LogFailures(balancer) {
+		err := aws.AsError(f.Err)
+		all = append(all, cause.LogFailure{Kind: f.Kind.String(), Bucket: f.Bucket, Keys: f.Keys, Since: f.Since, Files: f.Files, Code: err.Code, Text: err.Message})
+	}
+	return all
+}
+
 func (d *daemon) explainer() *explain.Explainer {
 	return &explain.Explainer{
 		EC2: ec2api.NewClient(d.gateway), ECS: ecsapi.NewClient(d.gateway), ELB: elbv2api.NewClient(d.gateway), RDS: rdsapi.NewClient(d.gateway),
 		CloudFormation: cfnapi.NewClient(d.gateway), CloudWatch: cwapi.NewClient(d.gateway), Logs: logsapi.NewClient(d.gateway), ECR: ecrapi.NewClient(d.gateway), IAM: iamapi.NewClient(d.gateway), ACM: acmapi.NewClient(d.gateway),
-		Drops: d.network.Drops, Listening: d.network.Listening, Refusals: d.refused.List, Paced: d.clock.Paced, Now: d.clock.Now,
+		Drops: d.network.Drops, LogFailures: d.logFailures, Listening: d.network.Listening, Refusals: d.refused.List, Paced: d.clock.Paced, Now: d.clock.Now,
 	}
 }

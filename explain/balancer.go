@@ -60,6 +60,9 @@ func (q *inquiry) balancer(arn string) (*Explanation, error) {
 	}); err != nil {
 		return nil, err
 	}
+	if q.LogFailures != nil {
+		b.Logs = q.LogFailures(arn)
+	}
 	groups, err := q.ELB.DescribeTargetGroups(q.ctx, &elbv2.DescribeTargetGroupsInput{LoadBalancerArn: &arn})
 	if err != nil {
 		return nil, err

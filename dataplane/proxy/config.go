@@ -40,6 +40,7 @@ type Options struct {
 	TLSHeaders         bool          // tell targets the client's TLS version and cipher suite
 	NoHTTP2            bool          // do not offer HTTP/2 to clients
 	Recorded           bool          // tell of every request (Proxy.OnExchange)
+	Connections        bool          // tell of every connection (Proxy.OnConnection)
 }
 
 // DesyncMode says which requests are passed on, by how they comply with RFC 9112

@@ -46,3 +46,35 @@ type Exchange struct {
 	Class                        string // how the request complies: "Acceptable", "Ambiguous", "Severe"; empty: it does
 	Why                          string // of Class
 }
+
+// Connection is a connection of a client. It is told of when it was made, or could
+// not be; that of a stream listener when it has ended.
+type Connection struct {
+	LoadBalancer string
+	Listener     string
+	Port         uint16 // of the listener
+	Stream       bool
+	Node         netip.Addr
+	Client       netip.AddrPort
+	Name         string // Exchange.Connection of its requests
+
+	Accepted, At time.Time
+	Secure       bool                 // the listener speaks TLS
+	TLS          *tls.ConnectionState // nil: plain, or the handshake failed
+	Handshake    time.Duration
+	Alert        int      // of TLS, by which the client ended the handshake; -1: none
+	Offered      []string // by ALPN, on a stream listener
+
+	// Of streams.
+	Target            netip.AddrPort // not valid: none took it
+	BytesIn, BytesOut int64          // from the client and to it
+}
+
+// Checked is one check of a target.
+type Checked struct {
+	TargetGroup string
+	Target      netip.AddrPort
+	Kind        CheckKind
+	TLS         bool
+	Result      CheckResult
+}

@@ -26,6 +26,14 @@ type Proxy interface {
 	// it before Set.
 	OnExchange(func(*Exchange))
 
+	// OnConnection gives the function that is told of the clients' connections of the
+	// load balancers whose Options say so. It must be quick. Call it before Set.
+	OnConnection(func(*Connection))
+
+	// OnCheck gives the function that is told of every check of a target. It must be
+	// quick. Call it before Set.
+	OnCheck(func(*Checked))
+
 	// Health reports every target of a group in the order of the Config, and
 	// false when the group is not in it.
 	Health(targetGroup string) ([]TargetHealth, bool)

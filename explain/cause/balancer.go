@@ -14,8 +14,21 @@ type Balancer struct {
 	NoHTTP2   bool   // it does not offer HTTP/2 to clients
 	Listeners []Listener
 	Drops     []Drop // packets to its addresses that were dropped
+	Logs      []LogFailure
 	Now       time.Time
 }
+
+// LogFailure is a log that could not be brought to its bucket.
+type LogFailure struct {
+	Kind         string // "Access logs"
+	Bucket, Keys string // Keys is what there is to be put, with an asterisk
+	Since        time.Time
+	Files        int    // that wait
+	Code, Text   string // S3's
+}
+
+// LogWriter is who brings load balancers' logs to their buckets.
+const LogWriter = "logdelivery.elasticloadbalancing.amazonaws.com"
 
 // Listener is a port of a load balancer.
 type Listener struct {
@@ -70,7 +83,24 @@ func OfBalancer(b Balancer) Findings {
 	for _, l := range b.Listeners {
 		f.Add(b.ofListener(l))
 	}
+	for _, l := range b.Logs {
+		f.Causes = append(f.Causes, b.ofLog(l))
+	}
 	return f
+}
+
+// ofLog says why a log does not come.
+func (b Balancer) ofLog(l LogFailure) Cause {
+	about := []string{fmt.Sprintf("S3 answered: %s: %s", l.Code, l.Text), fmt.Sprintf("%s waiting since %s; the oldest are lost in the end", plural(l.Files, "file"), l.Since.Format("2006-01-02 15:04:05 MST"))}
+	kind := strings.ToLower(l.Kind)
+	switch l.Code {
+	case "NoSuchBucket":
+		return because(about, "the %s of load balancer %s are not delivered: the bucket %s does not exist", kind, b.Name, l.Bucket).mend("aws s3api create-bucket --bucket %s # and give it the policy again", l.Bucket)
+	case "AccessDenied":
+		return because(about, "the %s of load balancer %s are not delivered: the policy of the bucket %s does not let %s put %s", kind, b.Name, l.Bucket, LogWriter, l.Keys).
+			mend("aws s3api put-bucket-policy --bucket %s --policy %s", l.Bucket, quote(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"%s"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::%s/%s"}]}`, LogWriter, l.Bucket, l.Keys))+" # besides what it has")
+	}
+	return because(about, "the %s of load balancer %s are not delivered to the bucket %s", kind, b.Name, l.Bucket)
 }
 
 func (b Balancer) ofListener(l Listener) Findings {

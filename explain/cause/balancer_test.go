@@ -55,6 +55,20 @@ func TestOfBalancer(t *testing.T) {
 }
 
 // TestWithin: what a pattern within another takes, the other takes.
+// TestLogFailures: a log that does not come says what keeps it.
+func TestLogFailures(t *testing.T) {
+	log := LogFailure{Kind: "Access logs", Bucket: "logs", Keys: "web/AWSLogs/1/*", Files: 2, Code: "AccessDenied", Text: "Access Denied"}
+	b := Balancer{Name: "edge", Listeners: []Listener{{Protocol: "HTTP", Port: 80}}, Logs: []LogFailure{log}}
+	says(t, OfBalancer(b), 1, []string{
+		"the access logs of load balancer edge are not delivered: the policy of the bucket logs does not let logdelivery.elasticloadbalancing.amazonaws.com put web/AWSLogs/1/*",
+		"2 files waiting", "put-bucket-policy --bucket logs", "arn:aws:s3:::logs/web/AWSLogs/1/*",
+	}, "does not exist")
+	b.Logs[0].Code, b.Logs[0].Kind = "NoSuchBucket", "Connection logs"
+	says(t, OfBalancer(b), 1, []string{"the connection logs of load balancer edge are not delivered: the bucket logs does not exist", "create-bucket --bucket logs"}, "policy of")
+	b.Logs[0].Code = "SlowDown"
+	says(t, OfBalancer(b), 1, []string{"are not delivered to the bucket logs", "SlowDown"}, "create-bucket")
+}
+
 func TestWithin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringMatching(`[ab*?]{0,7}`)

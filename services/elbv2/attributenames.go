@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"minato/services/elbv2/accesslog"
 )
 
 // attribute is one setting of a load balancer, a target group or a listener:
@@ -36,18 +38,9 @@ func or(x, y func(string) bool) func(string) bool {
 }
 
 // balancerAttributes are those of application load balancers.
-var balancerAttributes = map[string]attribute{
-	logsKey:                                                    {def: "false", check: boolean},
-	logsBucketKey:                                              {},
-	logsPrefixKey:                                              {},
+var balancerAttributes = with(logs(accesslog.Access, accesslog.Connections, accesslog.Checks), map[string]attribute{
 	"client_keep_alive.seconds":                                {def: "3600", check: between(60, 604800)},
-	"connection_logs.s3.enabled":                               {def: "false", check: boolean, only: true},
-	"connection_logs.s3.bucket":                                {},
-	"connection_logs.s3.prefix":                                {},
 	"deletion_protection.enabled":                              {def: "false", check: boolean},
-	"health_check_logs.s3.enabled":                             {def: "false", check: boolean, only: true},
-	"health_check_logs.s3.bucket":                              {},
-	"health_check_logs.s3.prefix":                              {},
 	"idle_timeout.timeout_seconds":                             {def: "60", check: between(1, 4000)},
 	"ipv6.deny_all_igw_traffic":                                {def: "false", check: boolean, only: true},
 	"load_balancing.cross_zone.enabled":                        {def: "true", check: oneOf("true")},
@@ -60,20 +53,17 @@ var balancerAttributes = map[string]attribute{
 	"routing.http2.enabled":                                    {def: "true", check: boolean},
 	"waf.fail_open.enabled":                                    {def: "false", check: boolean, only: true},
 	"zonal_shift.config.enabled":                               {def: "false", check: boolean, only: true},
-}
+})
 
 // networkAttributes are those of network load balancers.
-var networkAttributes = map[string]attribute{
-	"access_logs.s3.enabled":                 {def: "false", check: boolean, only: true},
-	"access_logs.s3.bucket":                  {},
-	"access_logs.s3.prefix":                  {},
+var networkAttributes = with(logs(accesslog.Access), map[string]attribute{
 	"deletion_protection.enabled":            {def: "false", check: boolean},
 	"dns_record.client_routing_policy":       {def: "any_availability_zone", check: oneOf("any_availability_zone", "availability_zone_affinity", "partial_availability_zone_affinity"), only: true},
 	"ipv6.deny_all_igw_traffic":              {def: "false", check: boolean, only: true},
 	"load_balancing.cross_zone.enabled":      {def: "false", check: boolean},
 	"secondary_ips.auto_assigned.per_subnet": {def: "0", check: between(0, 7), only: true},
 	"zonal_shift.config.enabled":             {def: "false", check: boolean, only: true},
-}
+})
 
 // Those of internal load balancers, which no internet gateway leads to.
 var (

@@ -113,7 +113,7 @@ func (s *Service) DescribeLoadBalancerAttributes(ctx context.Context, in *elbapi
 
 // ModifyLoadBalancerAttributes changes a load balancer's settings.
 func (s *Service) ModifyLoadBalancerAttributes(ctx context.Context, in *elbapi.ModifyLoadBalancerAttributesInput) (*elbapi.ModifyLoadBalancerAttributesOutput, error) {
-	if setsLogs(in.Attributes) {
+	if kinds := setLogs(in.Attributes); len(kinds) > 0 {
 		b, err := s.readBalancer(ctx, in.LoadBalancerArn, balancersGone)
 		if err != nil {
 			return nil, err
@@ -121,8 +121,10 @@ func (s *Service) ModifyLoadBalancerAttributes(ctx context.Context, in *elbapi.M
 		if b, err = b.wanted(in.Attributes); err != nil {
 			return nil, err
 		}
-		if err := s.checkLogs(ctx, &b); err != nil {
-			return nil, err
+		for _, k := range kinds {
+			if err := s.checkLogs(ctx, &b, k); err != nil {
+				return nil, err
+			}
 		}
 	}
 	b, err := s.changeBalancer(ctx, in.LoadBalancerArn, balancersGone, func(_ *store.Tx, b *balancer) error {

@@ -38,7 +38,6 @@
 // Not here, each answered with an error that says so: gateway and classic load
 // balancers; UDP, TCP_UDP and QUIC; network load balancers with addresses of one's
 // own; lambda and alb targets; authentication actions;
-// mutual TLS; FIPS policies; logs to S3 but the access logs of application load
-// balancers (package accesslog); transforms; regular expressions in
-// conditions; weighted random and anomaly mitigation; IPv6.
+// mutual TLS; FIPS policies; weighted random and anomaly mitigation; IPv6. Logs are
+// package accesslog's.
 package elbv2

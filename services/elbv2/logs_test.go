@@ -13,6 +13,12 @@ import (
 )
 
 // TestAccessLogs: what may be set, and that what is answered comes to the bucket.
+const (
+	logsKey       = "access_logs.s3.enabled"
+	logsBucketKey = "access_logs.s3.bucket"
+	logsPrefixKey = "access_logs.s3.prefix"
+)
+
 func TestAccessLogs(t *testing.T) {
 	w := newWorld(t)
 	lb := w.balancer("web")

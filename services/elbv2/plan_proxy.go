@@ -12,6 +12,7 @@ import (
 	"minato/aws"
 	elbapi "minato/aws/api/elbv2"
 	"minato/dataplane/proxy"
+	"minato/services/elbv2/accesslog"
 	"minato/services/elbv2/tlspolicy"
 )
 
@@ -117,11 +118,12 @@ func planBalancer(b *balancer, seen nodes, certificates map[string]*tls.Certific
 			DropInvalidHeaders: is("routing.http.drop_invalid_header_fields.enabled"), ClientPort: is("routing.http.xff_client_port.enabled"),
 			PreserveHost: is("routing.http.preserve_host_header.enabled"), TLSHeaders: is("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
 			NoHTTP2:       !is("routing.http2.enabled"),
-			Recorded:      is(logsKey),
+			Recorded:      b.logs(accesslog.Access),
 			Desync:        map[string]proxy.DesyncMode{"monitor": proxy.Monitor, "strictest": proxy.Strictest}[b.attribute("routing.http.desync_mitigation_mode")],
 			XForwardedFor: map[string]proxy.ForwardedMode{"preserve": proxy.Preserve, "remove": proxy.Remove}[b.attribute("routing.http.xff_header_processing.mode")],
 		}
 	}
+	lb.Options.Connections = b.logs(accesslog.Connections) || b.network() && b.logs(accesslog.Access)
 	for _, n := range seen.Nodes {
 		lb.Nodes = append(lb.Nodes, proxy.Node{Addr: n.Private, Zone: b.zoneOf(n.Subnet)})
 	}

@@ -40,7 +40,7 @@ func (r *proxyReconciler) Reconcile(ctx context.Context, _ string) (controller.R
 	inv.at = r.s.Clock.At
 	now := r.s.Clock.Now()
 	p := planProxy(inv, now, r.s.Clock.Paced)
-	r.s.logs.Set(planLogs(inv))
+	r.s.collector.Set(planLogs(inv))
 	if err := r.s.Proxy.Set(ctx, &p.config); err != nil {
 		return controller.Result{}, err
 	}

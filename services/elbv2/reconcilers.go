@@ -35,7 +35,9 @@ func (s *Service) Register(c *controller.Controller, certificates ...string) {
 	for _, prefix := range certificates {
 		c.Wake(proxyLoop, prefix, func(string) string { return proxyKey })
 	}
-	s.Proxy.OnExchange(s.logs.Add)
+	s.Proxy.OnExchange(s.collector.Add)
+	s.Proxy.OnConnection(s.collector.AddConnection)
+	s.Proxy.OnCheck(s.collector.AddCheck)
 	s.Proxy.OnChange(func(ch proxy.Change) {
 		if ch.TargetGroup != "" {
 			c.Enqueue(healthLoop, ch.TargetGroup)

@@ -35,7 +35,7 @@ type Deps struct {
 	Bus   *controller.Bus
 	// Metrics is CloudWatch, through the gateway.
 	Metrics cwapi.API
-	// Buckets is S3, through the gateway: where access logs go.
+	// Buckets is S3, through the gateway: where logs go.
 	Buckets accesslog.Bucket
 	// Ready returns when a network interface is real, or with ctx's error
 	// (network.Network's Wait). nil counts every interface as real.
@@ -64,7 +64,7 @@ type Service struct {
 	groups    store.Table[group]
 	health    store.Table[health]
 	places    store.Table[arn.Place]
-	logs      *accesslog.Collector
+	collector *accesslog.Collector // of logs
 }
 
 var _ elbapi.API = (*Service)(nil)
@@ -81,7 +81,7 @@ func New(d Deps) *Service {
 		groups:    store.NewTable[group](d.Store, "elbv2/target-group"),
 		health:    store.NewTable[health](d.Store, "elbv2/health"),
 		places:    store.NewTable[arn.Place](d.Store, "elbv2/place"),
-		logs:      accesslog.New(d.Buckets, d.Clock.Now, d.Log),
+		collector: accesslog.New(d.Buckets, d.Clock.Now, d.Log),
 	}
 }
 

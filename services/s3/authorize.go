@@ -94,7 +94,7 @@ func (s *Service) check(ctx context.Context, action, name, key string) gateway.C
 		s.Log.Error("a call is denied: the bucket cannot be read", "bucket", name, "error", err)
 		c.ResourcePolicy = nobody
 	case !found:
-		if caller.Kind == identity.Anonymous {
+		if caller.Kind == identity.Anonymous || caller.Kind == identity.Service {
 			c.Action = "" // whoever asks is told that there is no such bucket
 		}
 	default:

@@ -43,5 +43,6 @@ func (s *socket) admit(l *lane, fd int, remote netip.AddrPort) {
 		return
 	}
 	c := &fastClient{lane: l, visit: visit{s: s, node: s.at.Addr(), remote: remote}, since: since}
+	c.greet(since, nil)
 	c.begin(fd)
 }

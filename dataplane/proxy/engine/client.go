@@ -14,11 +14,14 @@ import (
 // client is a connection from a client and the request it is busy with.
 type client struct {
 	stream
-	visit  // the present request; its slices are valid until the body is read
-	tcp    net.Conn
-	since  time.Time
-	active activity
-	watch  watcher
+	visit // the present request; its slices are valid until the body is read
+	tcp   net.Conn
+	since time.Time
+	// handshook is how long the handshake took.
+	handshook time.Duration
+	joined    netip.AddrPort // the target of a stream
+	active    activity
+	watch     watcher
 
 	// Of the present request.
 	resp    http1.Response
@@ -77,6 +80,8 @@ func (c *client) serve(fresh bool) {
 		return
 	case c.tls != nil && !c.s.e.noLanes && c.toLane():
 		return
+	case c.tls == nil:
+		c.greet(c.since, nil)
 	}
 	c.requests()
 	c.finish()

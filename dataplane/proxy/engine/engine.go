@@ -22,6 +22,8 @@ type Engine struct {
 	log     *slog.Logger
 	news    *news.News
 	tell    atomic.Pointer[func(*proxy.Exchange)]
+	meet    atomic.Pointer[func(*proxy.Connection)]
+	probed  atomic.Pointer[func(*proxy.Checked)]
 
 	laneOptions loop.Options
 	noLanes     bool

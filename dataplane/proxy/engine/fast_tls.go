@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -26,10 +27,10 @@ func (c *client) toLane() bool {
 	if err != nil {
 		return false
 	}
-	v := visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls}
+	v := visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls, connection: c.connection}
 	var begin func(fd int)
 	if c.tls.NegotiatedProtocol == "h2" {
-		v.connection = note.Connection()
+		v.connection = cmp.Or(c.connection, note.Connection())
 		begin = func(fd int) { (&fastHTTP2{of: v, lane: l}).begin(fd, c.since, conn, below) }
 	} else {
 		begin = (&fastClient{lane: l, visit: v, since: c.since, secure: conn, below: below}).begin

@@ -157,6 +157,7 @@ func (t *target) checkLoop(ctx context.Context) {
 			wait = notReadyRetry // the node is not there yet: nobody is to blame
 		} else {
 			t.g.observe(ctx, t, result, c)
+			t.checked(result, c)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/note"
@@ -8,6 +10,46 @@ import (
 
 // OnExchange implements proxy.Proxy.
 func (e *Engine) OnExchange(f func(*proxy.Exchange)) { e.tell.Store(&f) }
+
+// OnConnection implements proxy.Proxy.
+func (e *Engine) OnConnection(f func(*proxy.Connection)) { e.meet.Store(&f) }
+
+// OnCheck implements proxy.Proxy.
+func (e *Engine) OnCheck(f func(*proxy.Checked)) { e.probed.Store(&f) }
+
+// greet tells of a client's connection that was made, or, with an error, could not be.
+// A stream's is told of in the end.
+func (v *visit) greet(accepted time.Time, err error) {
+	if t := v.s.table.Load(); !t.stream || err != nil {
+		v.meet(t, accepted, time.Since(accepted), err, nil)
+	}
+}
+
+// meet tells of a client's connection; fill, if any, adds to what is told.
+func (v *visit) meet(t *table, accepted time.Time, handshake time.Duration, err error, fill func(*proxy.Connection)) {
+	tell := v.s.e.meet.Load()
+	if !t.opts.Connections || tell == nil {
+		return
+	}
+	if v.connection == "" {
+		v.connection = note.Connection()
+	}
+	c := &proxy.Connection{
+		LoadBalancer: t.b.id, Listener: t.id, Port: t.port, Stream: t.stream, Node: v.node, Client: v.remote, Name: v.connection,
+		Accepted: accepted, At: time.Now(), Secure: t.tls != nil, TLS: v.tls, Handshake: handshake, Alert: note.Alert(err),
+	}
+	if fill != nil {
+		fill(c)
+	}
+	(*tell)(c)
+}
+
+// checked tells of a check.
+func (t *target) checked(r proxy.CheckResult, c proxy.Check) {
+	if tell := t.g.e.probed.Load(); tell != nil {
+		(*tell)(&proxy.Checked{TargetGroup: t.g.id, Target: t.addr, Kind: c.Kind, TLS: c.TLS, Result: r})
+	}
+}
 
 // startNote begins the note of a request, if it is wanted.
 func (v *visit) startNote() {

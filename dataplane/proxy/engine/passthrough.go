@@ -2,11 +2,13 @@ package engine
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/binary"
 	"net"
-	"net/netip"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/multiplex"
+	"minato/dataplane/proxy/proxyprotocol"
 )
 
 // passThrough gives the connection to one target and passes bytes both ways: a
@@ -14,6 +16,7 @@ import (
 func (c *client) passThrough() {
 	defer c.Close()
 	c.t = c.s.table.Load()
+	defer c.told()
 	g := c.t.fallback.pick()
 	if g == nil {
 		return
@@ -30,6 +33,7 @@ func (c *client) passThrough() {
 		u, err := t.pool.dial(c.s.e.ctx, c.s.b.network, c.node)
 		if err == nil {
 			t.tally.Requests.Add(1)
+			c.joined = t.addr
 			c.join(u, settings)
 			t.inflight.Add(-1)
 			return
@@ -40,6 +44,16 @@ func (c *client) passThrough() {
 		tried = append(tried, t)
 	}
 	c.reset() // nobody took it: the client is refused, as by a target that does not listen
+}
+
+// told tells of the connection, which has ended.
+func (c *client) told() {
+	c.meet(c.t, c.since, c.handshook, nil, func(x *proxy.Connection) {
+		x.Target, x.BytesIn, x.BytesOut = c.joined, c.nread, c.nwritten
+		if t, ok := c.Conn.(*tls.Conn); ok {
+			x.Offered = t.NetConn().(*multiplex.Pipe).Offered
+		}
+	})
 }
 
 // target chooses by the flow, or, where the group is sticky, by the client's
@@ -76,7 +90,7 @@ func (c *client) join(u *upstream, settings *proxy.TargetGroup) {
 	u.in, u.out = &u.pool.t.tally.In, &u.pool.t.tally.Out
 	if settings.ProxyProtocol {
 		at, _ := c.tcp.LocalAddr().(*net.TCPAddr)
-		if at == nil || u.send(proxyHeader(c.remote, at.AddrPort())) != nil {
+		if at == nil || u.send(proxyprotocol.Header(c.remote, at.AddrPort())) != nil {
 			return
 		}
 	}
@@ -95,18 +109,4 @@ func (c *client) join(u *upstream, settings *proxy.TargetGroup) {
 		cut()
 	}
 	<-up
-}
-
-// proxyHeader is the header of PROXY protocol version 2 for a TCP connection.
-func proxyHeader(from, to netip.AddrPort) []byte {
-	out := []byte("\r\n\r\n\x00\r\nQUIT\n\x21")
-	src, dst := from.Addr().Unmap(), to.Addr().Unmap()
-	if src.Is4() && dst.Is4() {
-		out = append(out, 0x11, 0, 12)
-	} else {
-		out = append(out, 0x21, 0, 36)
-	}
-	out = append(append(out, src.AsSlice()...), dst.AsSlice()...)
-	out = binary.BigEndian.AppendUint16(out, from.Port())
-	return binary.BigEndian.AppendUint16(out, to.Port())
 }

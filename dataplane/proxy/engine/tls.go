@@ -38,8 +38,11 @@ func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener, lanes bool) *tls.Confi
 // baseTLS is a socket's: the keys of its session tickets are in it and outlive
 // every Set, what else counts is the table's at the time.
 func (s *socket) baseTLS() *tls.Config {
-	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		if t := s.table.Load(); t.tls != nil {
+			if p, ok := h.Conn.(*multiplex.Pipe); ok && t.stream {
+				p.Offered = h.SupportedProtos
+			}
 			return t.tls, nil
 		}
 		return nil, net.ErrClosed
@@ -53,10 +56,12 @@ func (c *client) handshake() bool {
 	conn := tls.Server(&multiplex.Pipe{Conn: c.tcp}, c.s.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		c.s.count.TLSErrors.Add(1)
+		c.greet(c.since, err)
 		return false
 	}
 	state := conn.ConnectionState()
-	c.Conn, c.tls = conn, &state
+	c.Conn, c.tls, c.handshook = conn, &state, time.Since(c.since)
+	c.greet(c.since, nil)
 	return true
 }
 

@@ -15,6 +15,7 @@ type Pipe struct {
 	net.Conn            // nil in a lane
 	To       *loop.Conn // in a lane
 	In       []byte     // received, and not read yet
+	Offered  []string   // by ALPN, where somebody may want to know
 }
 
 // notYet is the error of a read that finds nothing.

@@ -5,8 +5,11 @@ package note
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
+	"net"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -32,6 +35,19 @@ func New(x proxy.Exchange) *Note {
 // Connection makes a name for a connection.
 func Connection() string {
 	return string(trace.AppendHex(trace.AppendHex(nil, rand.Uint64(), 16), rand.Uint64(), 16))
+}
+
+// Alert is the alert of TLS by which the other side ended a handshake; -1 when it ended
+// otherwise.
+func Alert(err error) int {
+	var e *net.OpError
+	if !errors.As(err, &e) || e.Op != "remote error" {
+		return -1
+	}
+	if v := reflect.ValueOf(e.Err); v.Kind() == reflect.Uint8 { // crypto/tls does not export its type
+		return int(v.Uint())
+	}
+	return -1
 }
 
 // Severe notes that the request could not be read.

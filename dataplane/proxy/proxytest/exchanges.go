@@ -2,10 +2,12 @@ package proxytest
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -121,5 +123,125 @@ func exchangesHTTP2(e *env) {
 		case <-time.After(20 * time.Second):
 			e.t.Fatal("a request was not told of")
 		}
+	}
+}
+
+// next waits for what is told.
+func next[T any](e *env, what string, told <-chan T) T {
+	e.t.Helper()
+	select {
+	case x := <-told:
+		return x
+	case <-time.After(20 * time.Second):
+		e.t.Fatalf("%s was not told of", what)
+		panic("unreachable")
+	}
+}
+
+// connections has each connection told of once, by the name that its requests have,
+// and handshakes that fail.
+func connections(e *env) {
+	told, asked := make(chan *proxy.Connection, 100), make(chan *proxy.Exchange, 100)
+	e.p.OnConnection(func(x *proxy.Connection) { told <- x })
+	e.p.OnExchange(func(x *proxy.Exchange) { asked <- x })
+	target := e.serve(echo)
+	e.targets(target)
+	e.get("/") // before anybody wants to know
+	e.lb.Options.Connections, e.lb.Options.Recorded = true, true
+	e.set()
+	c := e.dial()
+	for range 2 {
+		c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.answer("GET")
+	}
+	x := next(e, "a connection", told)
+	if x.LoadBalancer != "lb" || x.Listener != "l" || x.Port != e.port || x.Node != e.node || x.Client.String() != c.LocalAddr().String() || x.Secure || x.Stream || x.TLS != nil || x.Alert != -1 || x.At.Before(x.Accepted) {
+		e.t.Errorf("told of %+v", x)
+	}
+	for range 2 {
+		if r := next(e, "a request", asked); r.Connection != x.Name || x.Name == "" {
+			e.t.Errorf("a request of connection %q, which is %q", r.Connection, x.Name)
+		}
+	}
+	e.secure("a.example")
+	e.set()
+	for _, h2 := range []bool{false, true} {
+		client := e.client("a.example", h2)
+		for range 2 {
+			e.fetch(client, "GET", "https://a.example/", "")
+		}
+		x := next(e, "a connection over TLS", told)
+		if !x.Secure || x.TLS == nil || x.TLS.ServerName != "a.example" || (x.TLS.NegotiatedProtocol == "h2") != h2 || x.Handshake <= 0 {
+			e.t.Errorf("told of %+v", x)
+		}
+		for range 2 {
+			if r := next(e, "a request", asked); r.Connection != x.Name || x.Name == "" {
+				e.t.Errorf("HTTP/2 %v: a request of connection %q, which is %q", h2, r.Connection, x.Name)
+			}
+		}
+	}
+	addr := netip.AddrPortFrom(e.node, e.port).String()
+	if conn, err := tls.Dial("tcp", addr, &tls.Config{ServerName: "other.example"}); err == nil { // it refuses the certificate
+		conn.Close()
+		e.t.Error("a certificate that nobody vouches for was taken")
+	}
+	if x := next(e, "a handshake that failed", told); !x.Secure || x.TLS != nil || x.Alert != 42 && x.Alert != 48 {
+		e.t.Errorf("told of %+v", x)
+	}
+	if len(told) != 0 {
+		e.t.Errorf("and of %+v", <-told)
+	}
+}
+
+// connectionsOfStreams has streams told of when they have ended.
+func connectionsOfStreams(e *env) {
+	told := make(chan *proxy.Connection, 100)
+	e.p.OnConnection(func(x *proxy.Connection) { told <- x })
+	t := e.secure("a.example")
+	t.ALPN = []string{"x/1"}
+	target := e.raw(func(c net.Conn, r *bufio.Reader) {
+		all, _ := io.ReadAll(r)
+		fmt.Fprintf(c, "%d bytes", len(all))
+	})
+	e.lb.Listeners[0].Stream, e.lb.Options.Connections = true, true
+	e.groups[0].Protocol, e.groups[0].Check.Kind = proxy.Stream, proxy.CheckTCP
+	e.targets(target)
+	conn, err := tls.Dial("tcp", netip.AddrPortFrom(e.node, e.port).String(), &tls.Config{ServerName: "a.example", InsecureSkipVerify: true, NextProtos: []string{"y/2", "x/1"}})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "hello")
+	if len(told) != 0 {
+		e.t.Error("told of before its end")
+	}
+	conn.CloseWrite()
+	if got, err := io.ReadAll(conn); string(got) != "5 bytes" {
+		e.t.Errorf("%q, %v", got, err)
+	}
+	x := next(e, "a stream", told)
+	if !x.Stream || !x.Secure || x.Target != target || x.BytesIn != 5 || x.BytesOut != 7 || x.TLS == nil || x.TLS.NegotiatedProtocol != "x/1" || strings.Join(x.Offered, " ") != "y/2 x/1" || x.Handshake <= 0 || x.At.Sub(x.Accepted) < x.Handshake {
+		e.t.Errorf("told of %+v", x)
+	}
+}
+
+// checked has every check told of.
+func checked(e *env) {
+	told := make(chan *proxy.Checked, 1000)
+	e.p.OnCheck(func(x *proxy.Checked) { told <- x })
+	well := e.serve(echo)
+	ill := e.serveAll(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	e.groups[0].Targets = []proxy.Target{{Address: well}, {Address: ill}}
+	e.set()
+	seen := map[netip.AddrPort]*proxy.Checked{}
+	for len(seen) < 2 {
+		x := next(e, "a check", told)
+		seen[x.Target] = x
+	}
+	if x := seen[well]; x == nil || x.TargetGroup != "tg" || x.Kind != proxy.CheckHTTP || !x.Result.Passed || x.Result.Status != 200 || x.Result.From != e.node {
+		e.t.Errorf("told of %+v", x)
+	}
+	if x := seen[ill]; x == nil || x.Result.Passed || x.Result.Status != 503 || x.Result.Reason != proxy.Mismatch {
+		e.t.Errorf("told of %+v", x)
 	}
 }

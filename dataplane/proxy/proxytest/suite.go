@@ -39,6 +39,9 @@ func Run(t *testing.T, n New) {
 		// exchanges.go
 		"requests are told of":        exchanges,
 		"requests of HTTP/2 are, too": exchangesHTTP2,
+		"connections are told of":     connections,
+		"streams are told of":         connectionsOfStreams,
+		"checks are told of":          checked,
 		// tls.go
 		"TLS with several certificates": tlsListener,
 		"a client leaves TLS":           tlsClientLeaves,

@@ -23,12 +23,16 @@ import (
 	"minato/dataplane/proxy"
 )
 
+const checkedGroup = "arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/HCLogsTestIPs/73e2d6bc24d8a067"
+
 const lbARN = "arn:aws:elasticloadbalancing:us-east-2:123456789012:loadbalancer/app/my-loadbalancer/50dc6c495c0c9188"
 
 func balancer() *Balancer {
 	return &Balancer{
 		ARN: lbARN, Name: "app/my-loadbalancer/50dc6c495c0c9188", DNSName: "my-loadbalancer-1.us-east-2.elb.amazonaws.com", Account: "123456789012", Region: "us-east-2",
-		Bucket: "logs", Prefix: "web",
+		To:     [3]Destination{{"logs", "web"}, {"logs", "conn"}, {"logs", "checks"}},
+		Groups: []string{checkedGroup},
+		Public: map[netip.Addr]netip.Addr{netip.MustParseAddr("172.160.1.193"): netip.MustParseAddr("198.51.100.7")},
 		Certificates: map[string][]Certificate{"l": {
 			{"arn:aws:acm:us-east-2:123456789012:certificate/first", &tls.Certificate{Leaf: &x509.Certificate{DNSNames: []string{"first.example"}}}},
 			{"arn:aws:acm:us-east-2:123456789012:certificate/12345678-1234-1234-1234-123456789012", &tls.Certificate{Leaf: &x509.Certificate{DNSNames: []string{"www.example.com"}}}},
@@ -143,7 +147,7 @@ func TestDelivery(t *testing.T) {
 	other.LoadBalancer = "another"
 	c.Add(&x) // nobody logs it
 	c.Set([]Balancer{*balancer()})
-	if err := c.Test(t.Context(), balancer()); err != nil || b.objects["logs/web/AWSLogs/123456789012/ELBAccessLogTestFile"] == "" {
+	if err := c.Test(t.Context(), balancer(), Access); err != nil || b.objects["logs/web/AWSLogs/123456789012/ELBAccessLogTestFile"] == "" {
 		t.Errorf("%v %v", err, b.objects)
 	}
 	clear(b.objects)
@@ -158,11 +162,21 @@ func TestDelivery(t *testing.T) {
 	}
 	b.refuse = true
 	c.Deliver(t.Context())
+	begun := now
+	now = now.Add(5 * time.Minute)
+	c.Deliver(t.Context())
+	if f := c.Failures(lbARN); len(f) != 1 || f[0].Kind != Access || f[0].Bucket != "logs" || f[0].Files != 2 || !f[0].Since.Equal(begun) || f[0].Err == nil {
+		t.Errorf("the failures are %+v", f)
+	}
+	now = begun
 	b.refuse = false
 	c.Add(&x)
 	c.Deliver(t.Context())
+	if f := c.Failures(lbARN); len(f) != 0 {
+		t.Errorf("what was delivered fails: %+v", f)
+	}
 	lines := 0
-	name := regexp.MustCompile(`^logs/web/AWSLogs/123456789012/elasticloadbalancing/us-east-2/2018/07/02/123456789012_elasticloadbalancing_us-east-2_app\.my-loadbalancer\.50dc6c495c0c9188_20180702T2340Z_172\.160\.1\.19[23]_[0-9A-Za-z]{8}\.log\.gz$`)
+	name := regexp.MustCompile(`^logs/web/AWSLogs/123456789012/elasticloadbalancing/us-east-2/2018/07/02/123456789012_elasticloadbalancing_us-east-2_app\.my-loadbalancer\.50dc6c495c0c9188_20180702T2340Z_(172\.160\.1\.192|198\.51\.100\.7)_[0-9A-Za-z]{8}\.log\.gz$`)
 	for key, text := range b.objects {
 		if !name.MatchString(key) {
 			t.Errorf("a file is called %s", key)
@@ -194,5 +208,24 @@ func TestBucketGone(t *testing.T) {
 	c.Deliver(t.Context())
 	if len(b.objects) != maxWaiting {
 		t.Errorf("%d files waited", len(b.objects))
+	}
+}
+
+// TestNotWanted: logs that are switched off are neither kept nor complained of.
+func TestNotWanted(t *testing.T) {
+	b := &bucket{refuse: true, objects: map[string]string{}}
+	c := New(b, time.Now, slog.New(slog.DiscardHandler))
+	c.Set([]Balancer{*balancer()})
+	x := example()
+	c.Add(&x)
+	c.Deliver(t.Context())
+	off := balancer()
+	off.To[Access] = Destination{}
+	c.Set([]Balancer{*off})
+	c.Deliver(t.Context())
+	b.refuse = false
+	c.Deliver(t.Context())
+	if f := c.Failures(lbARN); len(f) != 0 || len(b.objects) != 0 {
+		t.Errorf("%v %v", f, b.objects)
 	}
 }

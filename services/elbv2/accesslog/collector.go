@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +37,51 @@ type Bucket interface {
 	PutObject(context.Context, *s3api.PutObjectInput) (*s3api.PutObjectOutput, error)
 }
 
+// Kind is a kind of log.
+type Kind uint8
+
+// The kinds of logs.
+const (
+	Access      Kind = iota // of requests; of network load balancers, of connections over TLS
+	Connections             // of connections to application load balancers
+	Checks                  // of health checks
+)
+
+// Kinds are all of them.
+func Kinds() []Kind { return []Kind{Access, Connections, Checks} }
+
+// String is what ELB calls the kind.
+func (k Kind) String() string {
+	return [...]string{"Access logs", "Connection logs", "Health check logs"}[k]
+}
+
+// title is what the kind is called in the name of ELB's test file and what begins the
+// names of its files.
+func (k Kind) title() (test, file string) {
+	switch k {
+	case Connections:
+		return "Connection", "conn_log_"
+	case Checks:
+		return "HealthCheck", "health_check_log_"
+	}
+	return "Access", ""
+}
+
+// Attributes is what the names of the attributes of a kind begin with.
+func (k Kind) Attributes() string {
+	return [...]string{"access_logs.s3.", "connection_logs.s3.", "health_check_logs.s3."}[k]
+}
+
+// Failure is a log that could not be brought to its bucket.
+type Failure struct {
+	Kind   Kind
+	Bucket string
+	Keys   string    // what the bucket's policy has to let be put
+	Since  time.Time // when it first could not
+	Files  int       // that wait
+	Err    error
+}
+
 // Collector gathers lines and brings them to buckets.
 type Collector struct {
 	s3  Bucket
@@ -43,18 +90,27 @@ type Collector struct {
 
 	mu        sync.Mutex
 	balancers map[string]*Balancer // by ARN
+	groups    map[string]*Balancer // whose target groups are checked, by their ARNs
 	open      map[place]*file
 	waiting   []*file // whole, and not in the bucket yet
+	failures  map[target]Failure
+}
+
+// target is where logs of a kind go.
+type target struct {
+	balancer string
+	kind     Kind
 }
 
 type place struct {
-	balancer string
-	node     netip.Addr
+	target
+	node netip.Addr
 }
 
 // file is one log file.
 type file struct {
 	of   *Balancer
+	kind Kind
 	node netip.Addr
 	body bytes.Buffer
 	zip  *gzip.Writer
@@ -63,36 +119,94 @@ type file struct {
 
 // New returns a collector of nothing.
 func New(s3 Bucket, now func() time.Time, log *slog.Logger) *Collector {
-	return &Collector{s3: s3, now: now, log: log, balancers: map[string]*Balancer{}, open: map[place]*file{}}
+	return &Collector{s3: s3, now: now, log: log, balancers: map[string]*Balancer{}, groups: map[string]*Balancer{}, open: map[place]*file{}, failures: map[target]Failure{}}
 }
 
-// Set says whose requests are logged, and where to.
+// Set says what is logged, and where to.
 func (c *Collector) Set(all []Balancer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.balancers)
+	clear(c.groups)
 	for i := range all {
-		c.balancers[all[i].ARN] = &all[i]
+		b := &all[i]
+		c.balancers[b.ARN] = b
+		for _, g := range b.Groups {
+			c.groups[g] = b
+		}
 	}
+	for at := range c.failures { // what is not wanted any more cannot fail
+		if !c.wanted(at) {
+			delete(c.failures, at)
+		}
+	}
+}
+
+// wanted tells whether a load balancer has logs of a kind.
+func (c *Collector) wanted(at target) bool {
+	b := c.balancers[at.balancer]
+	return b != nil && b.To[at.kind].Bucket != ""
+}
+
+// Failures are the logs of a load balancer that could not be delivered the last time.
+func (c *Collector) Failures(balancer string) (all []Failure) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range Kinds() {
+		if f, ok := c.failures[target{balancer, k}]; ok {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // Add adds the line of a request.
 func (c *Collector) Add(x *proxy.Exchange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if b := c.balancers[x.LoadBalancer]; b != nil {
+		c.add(b, Access, x.Node, func(out []byte) []byte { return b.Append(out, x) })
+	}
+}
+
+// AddConnection adds the line of a connection: to the connection logs, and of network
+// load balancers, where it came over TLS, to the access logs.
+func (c *Collector) AddConnection(x *proxy.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	b := c.balancers[x.LoadBalancer]
-	if b == nil {
+	switch {
+	case b == nil:
+	case !x.Stream:
+		c.add(b, Connections, x.Node, func(out []byte) []byte { return b.appendConnection(out, x) })
+	case x.Secure:
+		c.add(b, Access, x.Node, func(out []byte) []byte { return b.appendStream(out, x) })
+	}
+}
+
+// AddCheck adds the line of a health check.
+func (c *Collector) AddCheck(x *proxy.Checked) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b := c.groups[x.TargetGroup]; b != nil {
+		c.add(b, Checks, x.Result.From, func(out []byte) []byte { return b.appendCheck(out, x) })
+	}
+}
+
+// add adds a line, if a load balancer has logs of the kind.
+func (c *Collector) add(b *Balancer, k Kind, node netip.Addr, line func([]byte) []byte) {
+	if b.To[k].Bucket == "" {
 		return
 	}
-	at := place{x.LoadBalancer, x.Node}
+	at := place{target{b.ARN, k}, node}
 	f := c.open[at]
 	if f == nil {
-		f = &file{node: x.Node}
+		f = &file{kind: k, node: node}
 		f.zip = gzip.NewWriter(&f.body)
 		c.open[at] = f
 	}
 	f.of = b // where the bucket is now
-	_, _ = f.zip.Write(b.Append(nil, x))
+	_, _ = f.zip.Write(line(nil))
 	if f.body.Len() >= maxFile {
 		c.shut(at, f)
 	}
@@ -105,7 +219,7 @@ func (c *Collector) shut(at place, f *file) {
 	delete(c.open, at)
 	c.waiting = append(c.waiting, f)
 	if over := len(c.waiting) - maxWaiting; over > 0 {
-		c.log.Warn("access logs are lost: their bucket cannot be written", "files", over, "bucket", c.waiting[0].of.Bucket)
+		c.log.Warn("access logs are lost: their bucket cannot be written", "files", over, "bucket", c.waiting[0].to().Bucket)
 		c.waiting = append([]*file(nil), c.waiting[over:]...)
 	}
 }
@@ -121,45 +235,82 @@ func (c *Collector) Deliver(ctx context.Context) {
 	c.waiting = nil
 	c.mu.Unlock()
 	var left []*file
+	failures := map[target]Failure{}
 	for _, f := range files {
-		if err := c.put(ctx, f.of, f.key(), "application/x-gzip", f.body.Bytes()); err != nil {
-			c.log.Warn("an access log was not delivered", "loadBalancer", f.of.Name, "bucket", f.of.Bucket, "error", err)
-			left = append(left, f)
+		err := c.put(ctx, f.of, f.to().Bucket, f.key(), "application/x-gzip", f.body.Bytes())
+		if err == nil {
+			continue
 		}
+		c.log.Warn("a log of a load balancer was not delivered", "loadBalancer", f.of.Name, "bucket", f.to().Bucket, "error", err)
+		left = append(left, f)
+		at := target{f.of.ARN, f.kind}
+		failures[at] = Failure{Kind: f.kind, Bucket: f.to().Bucket, Keys: f.of.root(f.kind) + "*", Since: c.now(), Files: failures[at].Files + 1, Err: err}
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	left = slices.DeleteFunc(left, func(f *file) bool { return !c.wanted(target{f.of.ARN, f.kind}) })
 	c.waiting = append(left, c.waiting...)
-	c.mu.Unlock()
+	for at, f := range failures {
+		if !c.wanted(at) {
+			delete(failures, at)
+			continue
+		}
+		if before, ok := c.failures[at]; ok {
+			f.Since = before.Since
+			failures[at] = f
+		}
+	}
+	for _, f := range files { // what went is well again; of what had nothing to bring nothing new is known
+		delete(c.failures, target{f.of.ARN, f.kind})
+	}
+	maps.Copy(c.failures, failures)
 }
+
+// to is where the file goes.
+func (f *file) to() Destination { return f.of.To[f.kind] }
 
 // key is the name of a file in its bucket.
 func (f *file) key() string {
 	b, end := f.of, f.end.UTC()
-	return fmt.Sprintf("%selasticloadbalancing/%s/%s/%s_elasticloadbalancing_%s_%s_%s_%s_%s.log.gz",
-		b.root(), b.Region, end.Format("2006/01/02"), b.Account, b.Region, strings.ReplaceAll(b.Name, "/", "."), end.Format("20060102T1504Z"), f.node, ids.Alnum(8))
+	_, begin := f.kind.title()
+	node := b.address(f.node) + "_"
+	if b.Network {
+		node = ""
+	}
+	return fmt.Sprintf("%selasticloadbalancing/%s/%s/%s%s_elasticloadbalancing_%s_%s_%s_%s%s.log.gz",
+		b.root(f.kind), b.Region, end.Format("2006/01/02"), begin, b.Account, b.Region, strings.ReplaceAll(b.Name, "/", "."), end.Format("20060102T1504Z"), node, ids.Alnum(8))
 }
 
-// root is what the names of all files of an account begin with.
-func (b *Balancer) root() string {
+// address is how logs call a node: by its public address, if it has one.
+func (b *Balancer) address(node netip.Addr) string {
+	if public := b.Public[node]; public.IsValid() {
+		return public.String()
+	}
+	return node.String()
+}
+
+// root is what the names of all files of a kind begin with.
+func (b *Balancer) root(k Kind) string {
 	root := "AWSLogs/" + b.Account + "/"
-	if b.Prefix != "" {
-		root = b.Prefix + "/" + root
+	if prefix := b.To[k].Prefix; prefix != "" {
+		root = prefix + "/" + root
 	}
 	return root
 }
 
 // Test writes the file with which ELB finds out whether it may write to a bucket.
-func (c *Collector) Test(ctx context.Context, b *Balancer) error {
-	text := "Enable AccessLog for ELB: " + strings.Split(b.Name, "/")[1] + " at " + c.now().UTC().Format("2006-01-02T15:04:05.000Z")
-	return c.put(ctx, b, b.root()+"ELBAccessLogTestFile", "text/plain", []byte(text))
+func (c *Collector) Test(ctx context.Context, b *Balancer, k Kind) error {
+	title, _ := k.title()
+	text := "Enable " + title + "Log for ELB: " + strings.Split(b.Name, "/")[1] + " at " + c.now().UTC().Format("2006-01-02T15:04:05.000Z")
+	return c.put(ctx, b, b.To[k].Bucket, b.root(k)+"ELB"+title+"LogTestFile", "text/plain", []byte(text))
 }
 
 // put writes an object as the delivery of logs, on behalf of the load balancer.
-func (c *Collector) put(ctx context.Context, b *Balancer, key, contentType string, body []byte) error {
+func (c *Collector) put(ctx context.Context, b *Balancer, bucket, key, contentType string, body []byte) error {
 	caller := identity.ServiceCaller(Principal, b.Account, b.Region)
 	caller.Source = b.ARN
 	_, err := c.s3.PutObject(identity.With(ctx, caller), &s3api.PutObjectInput{
-		Bucket: &b.Bucket, Key: &key, Body: io.NopCloser(bytes.NewReader(body)), ContentType: &contentType, ACL: aws.Ptr(s3api.ObjectCannedACLBucketOwnerFullControl),
+		Bucket: &bucket, Key: &key, Body: io.NopCloser(bytes.NewReader(body)), ContentType: &contentType, ACL: aws.Ptr(s3api.ObjectCannedACLBucketOwnerFullControl),
 	})
 	return err
 }

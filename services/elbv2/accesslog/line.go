@@ -1,12 +1,14 @@
-// Package accesslog writes the access logs of application load balancers: the
-// lines, and the files that come to a bucket every five minutes.
+// Package accesslog writes the logs of load balancers: the lines, and the files that
+// come to a bucket every five minutes. Application load balancers have access logs
+// (line.go), logs of connections and of health checks, network load balancers access
+// logs of what comes over TLS (connection.go).
 //
-// A line is made when the answer was sent, and compressed at once; what is not
+// A line is made when what it says has happened, and compressed at once; what is not
 // yet in the bucket when the daemon is killed is lost, as ELB's best effort
 // allows. A file is of one load balancer and one of its nodes:
 //
 //	<prefix>/AWSLogs/<account>/elasticloadbalancing/<region>/<yyyy>/<mm>/<dd>/
-//	  <account>_elasticloadbalancing_<region>_app.<name>.<id>_<end>_<node>_<random>.log.gz
+//	  [conn_log_|health_check_log_]<account>_elasticloadbalancing_<region>_app.<name>.<id>_<end>_<node>_<random>.log.gz
 package accesslog
 
 import (
@@ -17,19 +19,26 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/tlsname"
 )
 
-// Balancer is a load balancer whose requests are logged.
+// Balancer is a load balancer that has logs.
 type Balancer struct {
 	ARN             string
 	Name            string // "app/chat/0123456789abcdef"
 	DNSName         string
+	Network         bool
 	Account, Region string
-	Bucket, Prefix  string
+	To              [3]Destination            // by Kind
+	Groups          []string                  // the ARNs of its target groups
+	Public          map[netip.Addr]netip.Addr // of its nodes, by the private ones
 	// Certificates are those of its listeners, the default first, by the
 	// listener's ARN.
 	Certificates map[string][]Certificate
 }
+
+// Destination is where logs of a kind go; without a bucket there are none.
+type Destination struct{ Bucket, Prefix string }
 
 // Certificate is a certificate and its ARN.
 type Certificate struct {
@@ -65,7 +74,7 @@ func (b *Balancer) Append(out []byte, x *proxy.Exchange) []byte {
 	} else {
 		w.quoted("")
 	}
-	w.quoted(b.certificate(x))
+	w.quoted(b.certificate(x.Listener, x.TLS))
 	if x.Rule < 0 {
 		w.plain("")
 	} else {
@@ -149,8 +158,7 @@ func version(s *tls.ConnectionState) string {
 	if s == nil {
 		return ""
 	}
-	name := strings.Replace(tls.VersionName(s.Version), "TLS ", "TLSv", 1)
-	return strings.TrimSuffix(name, ".0")
+	return strings.TrimSuffix(tlsname.Version(s.Version), ".0")
 }
 
 // cipher is a cipher suite as OpenSSL names it.
@@ -158,27 +166,20 @@ func cipher(s *tls.ConnectionState) string {
 	if s == nil {
 		return ""
 	}
-	name := tls.CipherSuiteName(s.CipherSuite)
-	if s.Version == tls.VersionTLS13 {
-		return name
-	}
-	name = strings.TrimPrefix(name, "TLS_")
-	name = strings.TrimPrefix(strings.ReplaceAll(strings.Replace(name, "_WITH_", "-", 1), "_", "-"), "RSA-")
-	name = strings.NewReplacer("AES-128", "AES128", "AES-256", "AES256", "-CBC-", "-").Replace(name)
-	return strings.Replace(name, "CHACHA20-POLY1305-SHA256", "CHACHA20-POLY1305", 1)
+	return tlsname.Cipher(s.CipherSuite)
 }
 
-// certificate is the one that the client was shown.
-func (b *Balancer) certificate(x *proxy.Exchange) string {
-	all := b.Certificates[x.Listener]
+// certificate is the one of a listener's that the client was shown.
+func (b *Balancer) certificate(listener string, s *tls.ConnectionState) string {
+	all := b.Certificates[listener]
 	switch {
-	case x.TLS == nil || len(all) == 0:
+	case s == nil || len(all) == 0:
 		return ""
-	case x.TLS.DidResume:
+	case s.DidResume:
 		return "session-reused"
 	}
 	for _, c := range all {
-		if x.TLS.ServerName != "" && c.TLS != nil && c.TLS.Leaf != nil && c.TLS.Leaf.VerifyHostname(x.TLS.ServerName) == nil {
+		if s.ServerName != "" && c.TLS != nil && c.TLS.Leaf != nil && c.TLS.Leaf.VerifyHostname(s.ServerName) == nil {
 			return c.ARN
 		}
 	}
