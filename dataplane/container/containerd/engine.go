@@ -13,9 +13,12 @@ import (
 	"syscall"
 	"time"
 
+	tasks "github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/defaults"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -62,11 +65,14 @@ func startEngine(ctx context.Context, o *Options, recover func()) (*engine, erro
 		return nil, err
 	}
 	e := &engine{o: o, recover: recover, done: make(chan struct{})}
+	spawned := false
 	if pid := socketOwner(o.socket()); pid != 0 {
 		e.pid = pid
 		recover()
 	} else if err := e.spawn(ctx); err != nil {
 		return nil, err
+	} else {
+		spawned = true
 	}
 	conn, err := dial(o.socket())
 	if err != nil {
@@ -79,6 +85,9 @@ func startEngine(ctx context.Context, o *Options, recover func()) (*engine, erro
 	}
 	if err := e.serving(ctx); err != nil {
 		e.client.Close()
+		if spawned {
+			_ = syscall.Kill(e.pid, syscall.SIGTERM) // nobody would look after it
+		}
 		return nil, err
 	}
 	sctx, cancel := context.WithCancel(context.Background())
@@ -218,7 +227,7 @@ func (e *engine) serving(ctx context.Context) error {
 	for {
 		ok, err := e.client.IsServing(ctx)
 		if ok {
-			return nil
+			return e.whole(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -226,6 +235,16 @@ func (e *engine) serving(ctx context.Context) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+// whole refuses a containerd that serves without what it could not load: with
+// its metadata broken it answers, and knows neither tasks nor images.
+func (e *engine) whole(ctx context.Context) error {
+	_, err := e.client.TaskService().List(withNamespace(ctx), &tasks.ListTasksRequest{})
+	if errdefs.IsNotImplemented(errgrpc.ToNative(err)) {
+		return fmt.Errorf("containerd could not load what it keeps in %s (%w)", e.o.engineRoot(), err)
+	}
+	return nil // anything else shows where it matters
 }
 
 // supervise starts containerd again whenever it dies.
