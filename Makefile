@@ -11,7 +11,19 @@ LDFLAGS := -s -w
 # one package at a time, because they share two cores and one kernel.
 HOST_PKGS := ./e2e/... ./dataplane/container/... ./dataplane/network/... ./dataplane/build/... ./dataplane/database/...
 
-.PHONY: setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench bench-rollout bench-alb soak clean check-go
+.PHONY: help setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench bench-rollout bench-alb soak clean check-go
+
+help:
+	@echo "make demo           install what is needed, build, run the workshop, leave it open to the browser"
+	@echo "make test           build, check and run every test, with real containers"
+	@echo "make setup          install the packages of the machine; setup-tests: those of the tests too"
+	@echo "make build          bin/minato and its small programs"
+	@echo "make generate       aws/api anew from aws/models"
+	@echo "make lint, fmt      what is wrong with the sources; mend their format"
+	@echo "make test-unit      the tests that change nothing on the host; test-host: the others"
+	@echo "make bench          every figure of docs/performance.md; bench-rollout, bench-alb: parts"
+	@echo "make soak           hours of load, kills and full disks"
+	@echo "make coverage       docs/coverage.md from what the end-to-end tests call"
 
 check-go:
 	@v=$$($(GO) env GOVERSION 2>/dev/null | sed 's/^go//'); case "$$v" in \

@@ -121,6 +121,7 @@ func start(ctx context.Context, cfg Config, stop func()) (d *daemon, state insta
 		return d, state, host.CheckListen(cfg.Listen, err)
 	}
 	d.onClose(func() error { return ignoreClosed(api.Close()) })
+	d.cfg.Listen = api.Addr().String() // port 0 asks for any that is free
 	if err := d.openPlanes(); err != nil {
 		return d, state, err
 	}
