@@ -103,3 +103,33 @@ func TestReviewedStackDeleted(t *testing.T) {
 		t.Errorf("%v %v", all, err)
 	}
 }
+
+// TestChangeSetSeesThroughFunctions changes a parameter that stands in a text:
+// alone, and beside what only the resources will tell.
+func TestChangeSetSeesThroughFunctions(t *testing.T) {
+	f := newFixture(t)
+	text := `
+Parameters:
+  Tag: {Type: String, Default: one}
+  Same: {Type: String, Default: x}
+Resources:
+  Group: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Sub "/app/${Tag}"}}
+  Beside: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: /b, Tags: [{Key: a, Value: !Sub "${Tag}-${Other}"}]}}
+  Joined: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: /j, Tags: [{Key: a, Value: !Join ["-", [!Ref Other, !Ref Tag]]}]}}
+  Other: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Join ["/", ["", !Ref Same]], Tags: [{Key: a, Value: !Sub "${Same}"}]}}
+`
+	if _, err := f.CreateStack(f.ctx, &api.CreateStackInput{StackName: aws.Ptr("s"), TemplateBody: &text}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.CreateChangeSet(f.ctx, &api.CreateChangeSetInput{StackName: aws.Ptr("s"), ChangeSetName: aws.Ptr("c"), UsePreviousTemplate: aws.Ptr(true)}); err == nil {
+		t.Error("a stack that is being made can be changed")
+	}
+	f.run("s")
+	if _, err := f.CreateChangeSet(f.ctx, &api.CreateChangeSetInput{StackName: aws.Ptr("s"), ChangeSetName: aws.Ptr("c"), UsePreviousTemplate: aws.Ptr(true), Parameters: pairs([]string{"Tag", "two"})}); err != nil {
+		t.Fatal(err)
+	}
+	want := "CREATE_COMPLETE AVAILABLE\nModify Beside False Tags.Tags/Never/Static\nModify Group True Properties.LogGroupName/Always/Static\nModify Joined False Tags.Tags/Never/Static"
+	if got := strings.Join(f.changeSetLines("s", "c"), "\n"); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

@@ -152,12 +152,13 @@ func planReferences(after *definition, id string, modified map[string]*plannedCh
 	return news
 }
 
-// shape is a resource's properties with functions as they stand in the text.
+// shape is a resource's properties as far as they are known, and what is left of
+// the functions in them.
 func shape(d *definition, r *template.Resource) map[string]any {
 	if r.Properties == nil {
 		return nil
 	}
-	m, _ := d.env.Partial(r.Properties, func(n *template.Node) any { return n.Value() }).(map[string]any)
+	m, _ := d.env.Reduced(r.Properties).(map[string]any)
 	return m
 }
 

@@ -253,19 +253,66 @@ func (e *Env) Partial(n *Node, unknown func(*Node) any) any {
 	return v
 }
 
+// errLater says that something is not known yet.
+var errLater = errorf("not known before the resources are there")
+
+// known is the environment without what only resources and other stacks can tell.
+func (e *Env) known() *Env {
+	k := *e
+	k.Ref = func(string) (any, error) { return nil, errLater }
+	k.GetAtt = func(string, string) (any, error) { return nil, errLater }
+	k.Import = func(string) (any, error) { return nil, errLater }
+	if k.Zones == nil {
+		k.Zones = func(string) ([]string, error) { return nil, errLater }
+	}
+	return &k
+}
+
+// Reduced is a node in which only that is left of functions which cannot be known
+// before the resources are there: two that are equal give the same.
+func (e *Env) Reduced(n *Node) any { return e.Partial(n, e.reduced) }
+
+// reduced is a function that cannot be evaluated, with what is known put in.
+func (e *Env) reduced(n *Node) any {
+	name, arg := n.function()
+	if name != "Fn::Sub" {
+		if name == "Ref" || name == "Fn::GetAtt" {
+			return n.Value()
+		}
+		return map[string]any{name: e.partial(arg, e.reduced)}
+	}
+	text, own, err := subParts(arg)
+	if err != nil {
+		return n.Value()
+	}
+	var parts []any
+	known := e.known()
+	err = scanSub(text, func(literal string) { parts = append(parts, literal) }, func(name string) error {
+		if v := own.Field(name); v != nil {
+			parts = append(parts, e.partial(v, e.reduced))
+		} else if v, err := known.ref(name); err == nil && !strings.Contains(name, ".") {
+			parts = append(parts, v)
+		} else {
+			parts = append(parts, map[string]any{"Ref": name})
+		}
+		return nil
+	})
+	if err != nil {
+		return n.Value()
+	}
+	return map[string]any{name: parts}
+}
+
 func (e *Env) partial(n *Node, unknown func(*Node) any) any {
 	if name, arg := n.function(); name == "Fn::If" {
 		if chosen, err := e.choose(arg); err == nil {
 			return e.partial(chosen, unknown)
 		}
 		return unknown(n)
-	} else if name == "Ref" {
-		known := &Env{Parameters: e.Parameters, Pseudo: e.Pseudo}
-		if v, err := known.ref(arg.Text); err == nil {
+	} else if name != "" && name != "Condition" {
+		if v, err := e.known().eval(n); err == nil {
 			return v
 		}
-		return unknown(n)
-	} else if name != "" && name != "Condition" {
 		return unknown(n)
 	}
 	switch n.Kind {
