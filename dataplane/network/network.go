@@ -60,6 +60,10 @@ type Network interface {
 	// interface without a namespace of its own. ctx carries the deadline.
 	Dial(ctx context.Context, vpc string, from netip.Addr, to netip.AddrPort) (net.Conn, error)
 
+	// Socket is a non-blocking TCP socket for such a connection, bound to from, for
+	// who connects it and waits by himself. The fake has none (errors.ErrUnsupported).
+	Socket(vpc string, from netip.Addr) (fd int, err error)
+
 	// DialInterface opens a TCP connection from the namespace of an interface, as
 	// what runs in it would: its groups, routes and ACL hold.
 	DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error)

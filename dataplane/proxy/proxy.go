@@ -64,6 +64,9 @@ type Sockets interface {
 	// Dial opens a TCP connection inside the named network, from the address
 	// from, to the address to. ctx carries the deadline.
 	Dial(ctx context.Context, network string, from netip.Addr, to netip.AddrPort) (net.Conn, error)
+	// Socket is a non-blocking TCP socket for such a connection, bound to from, for
+	// who connects it and waits by himself. With an error Dial may still do.
+	Socket(network string, from netip.Addr) (fd int, err error)
 }
 
 // ErrNotReady is wrapped by Sockets when the network or the node's address is

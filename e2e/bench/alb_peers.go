@@ -25,6 +25,7 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/engine"
+	"minato/dataplane/proxy/loop"
 	"minato/internal/clock"
 )
 
@@ -253,6 +254,9 @@ type here struct{}
 func (here) Listen(ctx context.Context, _ string, address netip.AddrPort) (net.Listener, error) {
 	return (&net.ListenConfig{}).Listen(ctx, "tcp", address.String())
 }
+
+// Socket implements proxy.Sockets.
+func (here) Socket(_ string, from netip.Addr) (int, error) { return loop.Socket(from) }
 
 // Dial implements proxy.Sockets.
 func (here) Dial(ctx context.Context, _ string, from netip.Addr, to netip.AddrPort) (net.Conn, error) {

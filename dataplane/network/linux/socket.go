@@ -45,6 +45,26 @@ func (n *Network) Dial(ctx context.Context, vpc string, from netip.Addr, to neti
 	return n.dial(ctx, n.vpcPin(vpc), from, to)
 }
 
+// Socket implements network.Network.
+func (n *Network) Socket(vpc string, from netip.Addr) (int, error) {
+	fd, err := n.socketIn(n.vpcPin(vpc))
+	if err != nil {
+		return -1, fmt.Errorf("VPC %s: %w", vpc, err)
+	}
+	if err := bind(fd, from); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// bind binds a socket that is going to be connected: its port is found when it
+// is known where to, so that one serves for many destinations.
+func bind(fd int, from netip.Addr) error {
+	unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // works without
+	return os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrInet4{Addr: from.As4()}))
+}
+
 // DialInterface implements network.Network.
 func (n *Network) DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error) {
 	return n.dial(ctx, n.NetnsPath(eni), netip.IPv4Unspecified(), to)
@@ -64,13 +84,13 @@ func (n *Network) dial(ctx context.Context, pin string, from netip.Addr, to neti
 
 // socketIn makes a TCP socket in a pinned namespace.
 func (n *Network) socketIn(pin string) (int, error) {
-	ns, err := os.Open(pin)
+	ns, err := unix.Open(pin, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, err
+		return -1, &os.PathError{Op: "open", Path: pin, Err: err}
 	}
-	defer ns.Close()
+	defer unix.Close(ns)
 	runtime.LockOSThread()
-	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		return -1, os.NewSyscallError("setns", err)
 	}
@@ -85,9 +105,9 @@ func (n *Network) socketIn(pin string) (int, error) {
 
 // connect binds and connects a non-blocking socket, which it takes over.
 func connect(ctx context.Context, fd int, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: from.As4()}); err != nil {
+	if err := bind(fd, from); err != nil {
 		unix.Close(fd)
-		return nil, os.NewSyscallError("bind", err)
+		return nil, err
 	}
 	err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
 	if err != nil && !errors.Is(err, unix.EINPROGRESS) {

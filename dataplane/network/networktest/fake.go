@@ -159,6 +159,9 @@ func (f *Fake) Dial(ctx context.Context, vpc string, from netip.Addr, to netip.A
 	return c, nil
 }
 
+// Socket implements network.Network.
+func (f *Fake) Socket(string, netip.Addr) (int, error) { return -1, errors.ErrUnsupported }
+
 // DialInterface implements network.Network: from the interface's address, in its VPC.
 func (f *Fake) DialInterface(ctx context.Context, eni string, to netip.AddrPort) (net.Conn, error) {
 	f.mu.Lock()

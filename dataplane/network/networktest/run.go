@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"minato/dataplane/network"
 )
 
@@ -69,6 +71,10 @@ func Run(t *testing.T, pool netip.Prefix, open Factory) {
 			l.Close()
 			t.Error("listening in a VPC that is not there")
 		}
+		if fd, err := n.Socket("none", addr("10.0.0.20")); err == nil {
+			unix.Close(fd)
+			t.Error("a socket in a VPC that is not there")
+		}
 	})
 	t.Run("listen and dial inside", func(t *testing.T) {
 		at := netip.AddrPortFrom(addr("10.0.0.20"), 80)
@@ -87,6 +93,7 @@ func Run(t *testing.T, pool netip.Prefix, open Factory) {
 		if got := hear(c); got != "alb saw 10.0.0.20" {
 			t.Errorf("answer %q", got)
 		}
+		connectSocket(t, n, "a", addr("10.0.0.20"), at)
 		if c, err = n.DialInterface(dctx, "a-web1", at); err != nil {
 			t.Fatal(err)
 		}

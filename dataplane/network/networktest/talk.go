@@ -2,6 +2,7 @@ package networktest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -133,5 +134,32 @@ func expectSilence(t *testing.T, what, got string) {
 	t.Helper()
 	if !strings.Contains(got, "timeout") && !strings.Contains(got, "deadline exceeded") {
 		t.Errorf("%s: %q, want silence", what, got)
+	}
+}
+
+// connectSocket connects what Socket gives, where there is one, and hears the greeter.
+func connectSocket(t *testing.T, n network.Network, vpc string, from netip.Addr, to netip.AddrPort) {
+	t.Helper()
+	fd, err := n.Socket(vpc, from)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil && err != unix.EINPROGRESS {
+		t.Fatal(err)
+	}
+	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(silence.Milliseconds())); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := hear(c), "alb saw "+from.String(); got != want {
+		t.Errorf("answer to a socket %q, want %q", got, want)
 	}
 }

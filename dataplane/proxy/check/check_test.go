@@ -75,6 +75,8 @@ func (s sockets) Dial(ctx context.Context, _ string, _ netip.Addr, to netip.Addr
 	return (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
 }
 
+func (sockets) Socket(string, netip.Addr) (int, error) { return -1, errors.ErrUnsupported }
+
 func TestProbe(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string

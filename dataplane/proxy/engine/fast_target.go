@@ -63,16 +63,17 @@ type asker interface {
 
 // take returns a connection at rest to the target, or nil.
 func (l *lane) take(t *target, node netip.Addr) *fastUpstream {
-	idle := &t.idle[l.n]
-	for i := len(idle.at) - 1; i >= 0; i-- {
-		if u := idle.at[i]; u.node == node {
-			idle.at = slices.Delete(idle.at, i, i+1)
-			u.reused = true
-			u.begin()
-			return u
-		}
+	idle := t.idle[l.n].of(node)
+	n := len(idle.all) - 1
+	if n < 0 {
+		return nil
 	}
-	return nil
+	u := idle.all[n]
+	idle.all[n] = nil
+	idle.all = idle.all[:n]
+	u.reused = true
+	u.begin()
+	return u
 }
 
 // begin makes ready for an answer.
@@ -81,19 +82,25 @@ func (u *fastUpstream) begin() {
 	u.conn.SetDeadline(0)
 }
 
-// dial opens a connection to a target, in a goroutine. f is called with what came
-// of it and reports whether it takes the connection; it is asleep.
+// dial opens a connection to a target. f is called later with what came of it and
+// reports whether it takes the connection; it is asleep.
 func (l *lane) dial(s *socket, t *target, node netip.Addr, f func(u *fastUpstream, err error) bool) {
-	s.e.work.Go(func() {
-		fd, err := t.pool.dialSocket(s.e.ctx, s.b.network, node)
-		if l.loop.Do(func() { l.dialled(s, t, node, fd, err, f) }) != nil && err == nil {
-			unix.Close(fd)
-		}
-	})
+	u := &fastUpstream{lane: l, pool: &t.pool, node: node}
+	done := func(conn *loop.Conn, err error) {
+		u.conn = conn
+		l.dialled(s, t, u, err, f)
+	}
+	fd, err := s.e.sockets.Socket(s.b.network, node)
+	if err != nil {
+		l.loop.Later(func() { done(nil, err) })
+		return
+	}
+	loop.Prepare(fd)
+	l.loop.Connect(fd, t.addr, connectTimeout, u, done)
 }
 
 // dialled is called with what came of a dial.
-func (l *lane) dialled(s *socket, t *target, node netip.Addr, fd int, err error, f func(u *fastUpstream, err error) bool) {
+func (l *lane) dialled(s *socket, t *target, u *fastUpstream, err error, f func(u *fastUpstream, err error) bool) {
 	if err != nil {
 		s.count.ConnErrors.Add(1)
 		t.tally.ConnErrors.Add(1)
@@ -101,13 +108,9 @@ func (l *lane) dialled(s *socket, t *target, node netip.Addr, fd int, err error,
 		return
 	}
 	t.tally.NewConns.Add(1)
-	u := &fastUpstream{lane: l, pool: &t.pool, node: node}
-	if u.conn, err = l.loop.Add(fd, u); err == nil && !t.pool.join(u) {
+	if !t.pool.join(u) {
 		u.conn.Close()
-		err = context.Canceled
-	}
-	if err != nil {
-		f(nil, err)
+		f(nil, context.Canceled)
 		return
 	}
 	u.begin()
@@ -117,15 +120,18 @@ func (l *lane) dialled(s *socket, t *target, node netip.Addr, fd int, err error,
 	}
 }
 
+// idle is where the connection rests.
+func (u *fastUpstream) idle() *resting { return u.pool.t.idle[u.lane.n].of(u.node) }
+
 // rest lays the connection to rest.
 func (u *fastUpstream) rest() {
-	idle := &u.pool.t.idle[u.lane.n]
-	if u.pool.shut.Load() || len(idle.at) >= maxIdle {
+	idle := u.idle()
+	if u.pool.shut.Load() || len(idle.all) >= maxIdle {
 		u.close()
 		return
 	}
 	u.c = nil
-	idle.at = append(idle.at, u)
+	idle.all = append(idle.all, u)
 	u.conn.SetDeadline(int64(u.lane.loop.Now() + maxRest))
 }
 
@@ -135,9 +141,9 @@ func (u *fastUpstream) close() {
 		return
 	}
 	u.closed = true
-	idle := &u.pool.t.idle[u.lane.n]
-	if i := slices.Index(idle.at, u); i >= 0 {
-		idle.at = slices.Delete(idle.at, i, i+1)
+	idle := u.idle()
+	if i := slices.Index(idle.all, u); i >= 0 {
+		idle.all = slices.Delete(idle.all, i, i+1)
 	}
 	u.lane.loop.Recycle(u.held)
 	u.held = nil
@@ -339,16 +345,4 @@ func (u *fastUpstream) finish() {
 		u.rest()
 	}
 	c.done()
-}
-
-// dialSocket opens a connection and returns its socket.
-func (p *pool) dialSocket(ctx context.Context, network string, node netip.Addr) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := p.t.g.e.sockets.Dial(ctx, network, node, p.t.addr)
-	if err != nil {
-		return -1, err
-	}
-	defer conn.Close()
-	return loop.SocketOf(conn)
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"time"
@@ -96,9 +97,24 @@ func (l *lane) giveFields(f []http1.Field) {
 	}
 }
 
-// idler are the connections at rest of one lane to one target. Only the lane's
-// thread touches it.
-type idler struct{ at []*fastUpstream }
+// idler are the connections at rest of one lane to one target, by the node that
+// they come from. Only the lane's thread touches it.
+type idler struct{ nodes []resting }
+
+type resting struct {
+	node netip.Addr
+	all  []*fastUpstream
+}
+
+func (i *idler) of(node netip.Addr) *resting {
+	for n := range i.nodes {
+		if r := &i.nodes[n]; r.node == node {
+			return r
+		}
+	}
+	i.nodes = append(i.nodes, resting{node: node})
+	return &i.nodes[len(i.nodes)-1]
+}
 
 // adopted is a connection that a goroutine takes over from a lane.
 type adopted struct {

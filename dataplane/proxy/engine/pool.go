@@ -173,8 +173,10 @@ func (p *pool) drain() {
 	}
 	for n, l := range p.t.g.e.lanes {
 		l.loop.Do(func() {
-			for _, u := range slices.Clone(p.t.idle[n].at) {
-				u.close()
+			for _, r := range p.t.idle[n].nodes {
+				for _, u := range slices.Clone(r.all) {
+					u.close()
+				}
 			}
 		})
 	}

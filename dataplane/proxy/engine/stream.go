@@ -16,7 +16,7 @@ const (
 	defaultKeepAlive = time.Hour
 	connectTimeout   = 10 * time.Second // ALB's
 	notReadyRetry    = 200 * time.Millisecond
-	maxIdle          = 256 // connections at rest for each target
+	maxIdle          = 1024 // connections at rest for each target and lane
 	maxRest          = time.Minute
 	sweepEvery       = 5 * time.Second
 	bufferSize       = 16 << 10

@@ -31,17 +31,18 @@ type Conn struct {
 	fd int
 	h  Handler
 
-	sending   []byte // with the kernel; Out comes after it
-	whole     []byte // the buffer that sending lies in
-	into      []byte // what is being received into; nil: one of the poller's
-	from      []byte // what was received into, for Take
-	receiving bool
-	ended     bool
-	failed    bool
-	closed    bool
-	detach    func(fd int, rest []byte, err error)
-	rest      []byte // received while it is being detached
-	why       error  // how it ended while it was being detached
+	sending    []byte // with the kernel; Out comes after it
+	whole      []byte // the buffer that sending lies in
+	into       []byte // what is being received into; nil: one of the poller's
+	from       []byte // what was received into, for Take
+	receiving  bool   // or connecting
+	connecting bool
+	ended      bool
+	failed     bool
+	closed     bool
+	detach     func(fd int, rest []byte, err error)
+	rest       []byte // received while it is being detached
+	why        error  // how it ended while it was being detached
 
 	deadline, scheduled int64 // deadline 0: none
 	index               int   // in the heap of timers, from 1; 0: not in it

@@ -70,6 +70,8 @@ func (p *epoll) look(c *Conn) {
 	}
 }
 
+func (p *epoll) connect(c *Conn) { c.readable, c.writable = false, false } // until the kernel says yes
+
 func (p *epoll) receive(c *Conn) {
 	if c.readable {
 		p.look(c)
@@ -141,7 +143,7 @@ func (p *epoll) turn(wait time.Duration) error {
 		c.readable = c.readable || e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 		c.writable = c.writable || e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0
 		c.hangup = c.hangup || e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
-		if c.receiving && c.readable || len(c.sending) > 0 && c.writable {
+		if c.connecting && c.writable || c.receiving && c.readable || len(c.sending) > 0 && c.writable {
 			p.look(c)
 		}
 	}
@@ -211,6 +213,12 @@ func (p *epoll) work(c *Conn) {
 	}
 	if c.canceled {
 		c.end(unix.ECANCELED)
+		return
+	}
+	if c.connecting {
+		if c.writable {
+			c.connected(nil)
+		}
 		return
 	}
 	if !c.readable {

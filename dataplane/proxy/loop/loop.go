@@ -45,6 +45,8 @@ type poller interface {
 	// add and remove begin and end with a connection that has nothing going on.
 	add(*Conn) error
 	remove(*Conn)
+	// connect brings connected.
+	connect(*Conn)
 	// receive brings one received or ended.
 	receive(*Conn)
 	// send brings sent for c.sending, wholly taken, or ended.

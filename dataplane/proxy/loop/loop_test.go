@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -240,3 +241,112 @@ func TestMany(t *testing.T) {
 		}
 	})
 }
+
+// TestConnect connects to who listens, to who does not, and to nobody: a socket
+// whose queue of connections is full answers nothing.
+func TestConnect(t *testing.T) {
+	both(t, func(t *testing.T, l *Loop) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer c.Close()
+					c.Write([]byte("hello"))
+					io.Copy(c, c)
+				}()
+			}
+		}()
+		closed, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed.Close()
+		connect := func(at net.Addr, within time.Duration) (*Conn, *hearing, error) {
+			t.Helper()
+			fd, err := Socket(netip.MustParseAddr("127.0.0.1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := &hearing{heard: make(chan string, 10)}
+			type result struct {
+				c   *Conn
+				err error
+			}
+			done := make(chan result, 2)
+			on(t, l, func() {
+				l.Connect(fd, netip.MustParseAddrPort(at.String()), within, h, func(c *Conn, err error) {
+					if c != nil {
+						c.Read()
+						c.Out = append(c.Writer(), "HELLO"...)
+						c.Flush()
+					}
+					done <- result{c, err}
+				})
+			})
+			r := <-done
+			return r.c, h, r.err
+		}
+		c, h, err := connect(ln.Addr(), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for got := ""; got != "helloHELLO"; on(t, l, c.Read) {
+			more := <-h.heard
+			if got += more; more == "" || len(got) > len("helloHELLO") {
+				t.Fatalf("heard %q", got)
+			}
+		}
+		on(t, l, c.Close)
+		if _, _, err := connect(closed.Addr(), time.Minute); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("where nobody listens: %v", err)
+		}
+		full, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(full)
+		if err := errors.Join(unix.Bind(full, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(full, 0)); err != nil {
+			t.Fatal(err)
+		}
+		sa, err := unix.Getsockname(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := net.TCPAddrFromAddrPort(AddrPort(sa))
+		for range 3 {
+			c, _, err := connect(at, 300*time.Millisecond)
+			if err == nil {
+				continue // it had room
+			}
+			if !errors.Is(err, os.ErrDeadlineExceeded) || c != nil {
+				t.Errorf("where nobody answers: %v", err)
+			}
+			// One that will not be is on its way when the loop is closed.
+			fd, err := Socket(netip.MustParseAddr("127.0.0.1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			on(t, l, func() {
+				l.Connect(fd, AddrPort(sa), time.Minute, h, func(*Conn, error) { t.Error("it was told after Close") })
+			})
+			return
+		}
+		t.Error("a queue of none is never full")
+	})
+}
+
+// hearing tells what it hears.
+type hearing struct{ heard chan string }
+
+func (h *hearing) Received(p []byte) { h.heard <- string(p) }
+func (h *hearing) Ended(error)       { h.heard <- "" }
+func (h *hearing) Sent()             {}
+func (h *hearing) Expired()          {}

@@ -34,16 +34,8 @@ func (s *Shared) Accept(ctx context.Context, l net.Listener) (bool, error) {
 		return false, err
 	}
 	defer unix.Close(fd)
-	l.Close()                      // else Go's runtime would be woken for each connection, too
-	for _, o := range [...][3]int{ // what package net gives each connection; here they have it from the listener
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	} {
-		unix.SetsockoptInt(fd, o[0], o[1], o[2])
-	}
+	l.Close()   // else Go's runtime would be woken for each connection, too
+	Prepare(fd) // who is accepted has it from the listener
 	broken := make(chan error, len(s.Loops))
 	doors := make([]*door, len(s.Loops))
 	for n, l := range s.Loops {

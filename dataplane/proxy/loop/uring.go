@@ -30,6 +30,7 @@ const (
 
 	registerPbufRing = 22
 
+	opPollAdd     = 6
 	opAccept      = 13
 	opAsyncCancel = 14
 	opRead        = 22
@@ -112,6 +113,7 @@ const (
 	kindRecv
 	kindSend
 	kindAccept
+	kindConnect
 	kindBits = 8
 )
 
@@ -258,6 +260,10 @@ func (u *uring) remove(c *Conn) {
 	u.keys = append(u.keys, c.key)
 }
 
+func (u *uring) connect(c *Conn) {
+	u.next(opPollAdd, c.fd, kindConnect, c.key).opFlags = unix.POLLOUT
+}
+
 func (u *uring) receive(c *Conn) {
 	s := u.next(opRecv, c.fd, kindRecv, c.key)
 	s.ioprio = recvPollFirst
@@ -387,6 +393,12 @@ func (u *uring) completed(c cqe) {
 		}
 	case kindRecv:
 		u.received(u.conns[key], c)
+	case kindConnect:
+		var err error
+		if c.res < 0 {
+			err = syscall.Errno(-c.res)
+		}
+		u.conns[key].connected(err)
 	case kindSend:
 		if c.res < 0 {
 			if e := syscall.Errno(-c.res); e == unix.EAGAIN || e == unix.EINTR {

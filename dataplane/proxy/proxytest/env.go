@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/loop"
 	"minato/internal/clock"
 )
 
@@ -65,6 +66,14 @@ func (l *Loopback) Dial(ctx context.Context, _ string, from netip.Addr, to netip
 	}
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 	return d.DialContext(ctx, "tcp", to.String())
+}
+
+// Socket implements proxy.Sockets.
+func (l *Loopback) Socket(_ string, from netip.Addr) (int, error) {
+	if err := l.check(); err != nil {
+		return -1, err
+	}
+	return loop.Socket(from)
 }
 
 // env is one proxy with one load balancer, which the tests change.
