@@ -2,7 +2,7 @@
 // balancers, their listeners, rules and certificates, target groups of addresses
 // and of instances, and the health of their targets.
 //
-// An operation checks what AWS checks and writes records. Three reconcilers do
+// An operation checks what AWS checks and writes records. Four reconcilers do
 // the rest:
 //
 //   - interfaces (plan_interfaces.go, pure): for each subnet of a load balancer
@@ -12,6 +12,8 @@
 //   - proxy (plan_proxy.go, pure): all records together are the wanted state of
 //     the data plane (dataplane/proxy), and the names of the load balancers.
 //     Targets whose draining is over are removed.
+//   - instances: targets that are instances follow them: what is stopped gets
+//     nothing, what is terminated is taken out.
 //   - health: what the data plane saw of a target group is kept, so that a
 //     restart begins with it, and the group's ARN is published on the bus.
 //

@@ -16,15 +16,24 @@ import (
 	elbapi "minato/aws/api/elbv2"
 	"minato/aws/identity"
 	"minato/dataplane/proxy/proxytest"
+	"minato/store"
 )
 
 // instances of the fake, by id: their address and state.
-var instances = map[string][2]string{"i-1": {"127.77.0.210", "running"}, "i-2": {"127.77.0.211", "stopped"}}
+var (
+	instancesMu sync.Mutex
+	instances   = map[string][2]string{"i-1": {"127.77.0.210", "running"}, "i-2": {"127.77.0.211", "stopped"}, "i-4": {"127.77.0.212", "running"}}
+)
 
 func (f *fakeEC2) DescribeInstances(_ context.Context, in *ec2api.DescribeInstancesInput) (*ec2api.DescribeInstancesOutput, error) {
+	instancesMu.Lock()
+	defer instancesMu.Unlock()
 	out := &ec2api.DescribeInstancesOutput{}
-	for _, id := range in.InstanceIds {
+	for _, id := range append(filter(in.Filters, "instance-id"), in.InstanceIds...) {
 		n, ok := instances[id]
+		if !ok && len(in.Filters) > 0 {
+			continue
+		}
 		if !ok {
 			return nil, aws.Errorf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
 		}
@@ -214,4 +223,41 @@ func TestPublishMetrics(t *testing.T) {
 	})
 	cancel()
 	<-done
+}
+
+// TestInstances: a target that is stopped gets nothing and says so, one that is
+// terminated is a target no more.
+func TestInstances(t *testing.T) {
+	w := newWorld(t)
+	lb := w.balancer("web")
+	group := must(w.s.CreateTargetGroup(w.ctx, &elbapi.CreateTargetGroupInput{Name: aws.Ptr("own"), Protocol: aws.Ptr("HTTP"), Port: i32(80), VpcId: aws.Ptr("vpc-1")}))(t).TargetGroups[0].TargetGroupArn
+	w.listener(lb.LoadBalancerArn, group, 80)
+	must(w.s.RegisterTargets(w.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: group, Targets: []elbapi.TargetDescription{{Id: aws.Ptr("i-4")}, {Id: aws.Ptr("i-4"), Port: i32(81)}}}))(t)
+	health := func() []elbapi.TargetHealthDescription {
+		return must(w.s.DescribeTargetHealth(w.ctx, &elbapi.DescribeTargetHealthInput{TargetGroupArn: group}))(t).TargetHealthDescriptions
+	}
+	become := func(address, state string) {
+		instancesMu.Lock()
+		defer instancesMu.Unlock()
+		if state == "" {
+			delete(instances, "i-4")
+		} else {
+			instances["i-4"] = [2]string{address, state}
+		}
+		w.c.Enqueue(instancesLoop, store.Key("000000000000", "us-east-1"))
+	}
+	defer become("127.77.0.212", "running")
+	become("127.77.0.212", "stopped")
+	w.until("the targets to be unused", func() bool {
+		h := health()
+		return *h[0].TargetHealth.State == "unused" && *h[0].TargetHealth.Reason == "Target.InvalidState" && *h[0].TargetHealth.Description == "Target is in the stopped state" && *h[1].TargetHealth.State == "unused"
+	})
+	w.until("the data plane to leave them", func() bool { h, ok := w.proxy.Health(*group); return ok && len(h) == 0 })
+	become("127.77.0.213", "running")
+	w.until("the targets to be back, at another address", func() bool {
+		h, _ := w.proxy.Health(*group)
+		return len(h) == 2 && h[0].Address.String() == "127.77.0.213:80" && h[1].Address.String() == "127.77.0.213:81"
+	})
+	become("", "")
+	w.until("the targets to be gone", func() bool { return len(health()) == 0 })
 }

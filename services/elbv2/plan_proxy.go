@@ -95,6 +95,9 @@ func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Dur
 			if len(g.LoadBalancerArns) > 0 && !reaches(t, zones[g.LoadBalancerArns[0]]) {
 				continue
 			}
+			if t.State != "" {
+				continue // nothing is where it was
+			}
 			if taken[t.Address] {
 				continue // of an instance that is gone, whose address another one has now
 			}

@@ -184,7 +184,7 @@ func (r *interfaceReconciler) forget(ctx context.Context, p arn.Place, balancers
 // is none of interest.
 func placeOf(changed string) string {
 	parts := store.Parts(changed)
-	if len(parts) < 4 || strings.HasPrefix(changed, "elbv2/") && parts[1] != "load-balancer" {
+	if len(parts) < 4 || strings.HasPrefix(changed, "elbv2/") && parts[1] != "load-balancer" && parts[1] != "target-group" {
 		return ""
 	}
 	return store.Key(parts[2], parts[3])

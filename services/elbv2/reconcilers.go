@@ -12,6 +12,7 @@ const (
 	interfacesLoop = "elbv2/interfaces"
 	proxyLoop      = "elbv2/proxy"
 	healthLoop     = "elbv2/health"
+	instancesLoop  = "elbv2/instances"
 )
 
 // recordsPrefix is what the keys of all records of the service begin with.
@@ -24,6 +25,9 @@ func (s *Service) Register(c *controller.Controller, certificates ...string) {
 	c.Add(interfacesLoop, &interfaceReconciler{s}, controller.Options{Workers: 1})
 	c.Add(proxyLoop, &proxyReconciler{s: s}, controller.Options{Workers: 1})
 	c.Add(healthLoop, &healthReconciler{s}, controller.Options{})
+	c.Add(instancesLoop, &instanceReconciler{s}, controller.Options{Workers: 1})
+	c.Wake(instancesLoop, "ec2/instance/", placeOf)
+	c.Wake(instancesLoop, s.groups.Prefix(), placeOf)
 	c.Wake(interfacesLoop, s.balancers.Prefix(), placeOf)
 	c.Wake(interfacesLoop, "ec2/network-interface/", placeOf)
 	c.Wake(proxyLoop, recordsPrefix, func(changed string) string {

@@ -71,6 +71,9 @@ type target struct {
 	Instance   string     `json:",omitempty"` // whose address it is
 	Zone       string     `json:",omitempty"` // "all" for an address outside the VPC
 	Deregister *time.Time `json:",omitempty"` // since when it drains
+	// State is the instance's where it does not run. Only the reconciler of the
+	// instances writes it, and RegisterTargets, which takes none but those that run.
+	State string `json:",omitempty"`
 }
 
 // health is the last that was seen of a target group's targets. Only the

@@ -43,7 +43,7 @@ func (s *Service) RegisterTargets(ctx context.Context, in *elbapi.RegisterTarget
 	_, err = s.changeGroup(ctx, in.TargetGroupArn, func(g *group) error {
 		for _, t := range add {
 			if old := g.target(t); old != nil {
-				old.Address, old.Deregister, old.Zone = t.Address, nil, t.Zone
+				old.Address, old.Deregister, old.Zone, old.State = t.Address, nil, t.Zone, ""
 			} else {
 				g.Targets = append(g.Targets, t)
 			}

@@ -117,6 +117,8 @@ func (g *group) describe(t target, zones []string, h proxy.TargetHealth, known b
 		d.TargetHealth = notInUse()
 	case t.Deregister != nil:
 		d.TargetHealth = condition(elbapi.TargetHealthStateEnumDraining, elbapi.TargetHealthReasonEnumTargetDeregistrationInProgress, "Target deregistration is in progress")
+	case t.State != "":
+		d.TargetHealth = condition(elbapi.TargetHealthStateEnumUnused, elbapi.TargetHealthReasonEnumTargetInvalidState, "Target is in the "+t.State+" state")
 	case !reaches(t, zones):
 		d.TargetHealth = condition(elbapi.TargetHealthStateEnumUnused, elbapi.TargetHealthReasonEnumTargetNotInUse, "Target is in an Availability Zone that is not enabled for the load balancer")
 	case !known || h.State == proxy.Unused || h.State == proxy.Draining: // the data plane is a moment behind
