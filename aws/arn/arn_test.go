@@ -1,6 +1,9 @@
 package arn
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ text, service, kind, id, last string }{
@@ -39,4 +42,23 @@ func TestBuild(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
+}
+
+// FuzzParse: an ARN is written as it was read, and its parts are in it.
+func FuzzParse(f *testing.F) {
+	f.Add("arn:aws:ecs:us-east-1:000000000000:task/chat/0123")
+	f.Add("arn:aws:rds:us-east-1:000000000000:db:chat-db")
+	f.Add("arn:aws:s3:::bucket/key:with/slashes")
+	f.Fuzz(func(t *testing.T, text string) {
+		a, ok := Parse(text)
+		if !ok {
+			return
+		}
+		if a.String() != text || !Is(text) {
+			t.Fatalf("%q is written %q", text, a)
+		}
+		if !strings.HasPrefix(a.Resource, a.Kind()) || !strings.HasSuffix(a.Resource, a.ID()) || !strings.HasSuffix(a.Resource, a.Last()) {
+			t.Fatalf("%q: kind %q, id %q, last %q", a.Resource, a.Kind(), a.ID(), a.Last())
+		}
+	})
 }

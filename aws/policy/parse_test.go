@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -143,6 +144,39 @@ func FuzzParse(f *testing.F) {
 				continue
 			}
 			Evaluate(&Set{Identity: []Named{{"p", p}}}, &Request{Action: action, Resource: resource})
+		}
+	})
+}
+
+// FuzzCondition: any operator with any key and values, asked about any value,
+// allows, denies or is refused, and does not take for ever.
+func FuzzCondition(f *testing.F) {
+	f.Add("StringLike", "aws:PrincipalArn", "arn:*:${aws:username}", "arn:aws:iam::1:user/me")
+	f.Add("ForAllValues:NumericLessThanEqualsIfExists", "s3:max-keys", "1e3", "12")
+	f.Add("DateGreaterThan", "aws:CurrentTime", "2026-11-30T00:00:00Z", "1795996800")
+	f.Add("NotIpAddress", "aws:SourceIp", "10.0.0.0/8", "::ffff:10.0.0.1")
+	f.Add("StringNotLike", "a:b", "${a:b}*${*}?${$}", "****")
+	f.Fuzz(func(t *testing.T, operator, key, value, have string) {
+		quote := func(s string) string { b, _ := json.Marshal(s); return string(b) }
+		text := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{` + quote(operator) + `:{` + quote(key) + `:[` + quote(value) + `]}}}}`
+		p, err := Parse(text, Identity)
+		if err != nil {
+			if aws.AsError(err).Code != "MalformedPolicyDocument" {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		for _, lookup := range []func(string) ([]string, bool){
+			nil,
+			func(string) ([]string, bool) { return []string{have}, true },
+			func(string) ([]string, bool) { return []string{have, ""}, true },
+			func(string) ([]string, bool) { return nil, true },
+		} {
+			r := &Request{Action: "ecs:RunTask", Resource: "*", Lookup: lookup}
+			d, again := Evaluate(&Set{Identity: []Named{{"p", p}}}, r), Evaluate(&Set{Identity: []Named{{"p", p}}}, r)
+			if d != again || d.Explicit {
+				t.Fatalf("%+v, then %+v", d, again)
+			}
 		}
 	})
 }

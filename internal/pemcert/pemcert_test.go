@@ -101,3 +101,24 @@ func TestParse(t *testing.T) {
 		t.Error(a)
 	}
 }
+
+// FuzzParse: any text is a certificate with its key or one of the errors, and
+// what is taken can be served.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"), []byte(""), []byte("-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n"))
+	f.Add([]byte("-----BEGIN EC PRIVATE KEY-----\n"), []byte("\n"), []byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMA==\n-----END RSA PRIVATE KEY-----"))
+	f.Fuzz(func(t *testing.T, certificate, chain, key []byte) {
+		c, err := Parse(certificate, chain, key)
+		if err != nil {
+			for _, known := range []error{ErrCertificate, ErrSeveral, ErrKey, ErrMismatch, ErrChain} {
+				if errors.Is(err, known) {
+					return
+				}
+			}
+			t.Fatalf("an error of its own: %v", err)
+		}
+		if c.Leaf == nil || c.PrivateKey == nil || len(c.Certificate) == 0 {
+			t.Fatalf("%+v", c)
+		}
+	})
+}

@@ -553,3 +553,31 @@ func TestLifecycleIsApplied(t *testing.T) {
 		wantError(t, err, "InvalidParameterException", "LifecyclePolicyText")
 	}
 }
+
+// FuzzLifecycle: a policy that is taken expires images once each, and none for
+// its age that is a second old.
+func FuzzLifecycle(f *testing.F) {
+	f.Add(`{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`)
+	f.Add(`{"rules":[{"rulePriority":2,"selection":{"tagStatus":"tagged","tagPatternList":["v*"],"countType":"sinceImagePushed","countUnit":"days","countNumber":14},"action":{"type":"expire"}}]}`)
+	f.Add(`{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"sinceImagePushed","countUnit":"days","countNumber":200000},"action":{"type":"expire"}}]}`)
+	f.Add(`{"rules":[]} x`)
+	now := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	images := []image{
+		{registry.Manifest{Digest: "a", PushedAt: now.Add(-time.Second)}, []string{"v1"}},
+		{registry.Manifest{Digest: "b", PushedAt: now.Add(-time.Second)}, nil},
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rules, err := parseLifecycle(text)
+		if err != nil {
+			return
+		}
+		byCount := slices.ContainsFunc(rules, func(r rule) bool { return r.Selection.CountType == countMoreThan })
+		seen := map[digest.Digest]bool{}
+		for _, d := range planExpiry(rules, images, now) {
+			if seen[d] || !byCount {
+				t.Fatalf("%s expires: twice %v, by count %v", d, seen[d], byCount)
+			}
+			seen[d] = true
+		}
+	})
+}

@@ -46,6 +46,9 @@ func parseLifecycle(text string) ([]rule, error) {
 	if err := dec.Decode(&doc); err != nil {
 		return nil, fmt.Errorf("the policy is no valid JSON: %w", err)
 	}
+	if dec.More() {
+		return nil, errors.New("the policy is no valid JSON: something follows it")
+	}
 	if len(doc.Rules) == 0 {
 		return nil, errors.New("the policy has no rules")
 	}
@@ -139,7 +142,7 @@ func planExpiry(rules []rule, images []image, now time.Time) []digest.Digest {
 			mine = append(mine, i.Digest)
 			expired := count > r.Selection.CountNumber
 			if r.Selection.CountType == countPushed {
-				expired = now.Sub(i.PushedAt) > time.Duration(r.Selection.CountNumber)*24*time.Hour
+				expired = now.Sub(i.PushedAt).Hours() > 24*float64(r.Selection.CountNumber) // the days of a Duration are few
 			}
 			if expired && !decided[i.Digest] && !listed[i.Digest] {
 				over = append(over, i.Digest)

@@ -65,3 +65,27 @@ func TestAChangeKeepsClearOfTheOtherWindow(t *testing.T) {
 		t.Error("nothing changes:", got, err)
 	}
 }
+
+// FuzzWindows: a window that is taken lasts as long as RDS asks for, and a time is
+// in it just as often in a week.
+func FuzzWindows(f *testing.F) {
+	f.Add("23:00-01:30", "Sun:23:45-Mon:00:15")
+	f.Add("03:00-03:30", "mon:03:00-mon:03:29")
+	f.Add("00:00-00:00", "sun:00:00-sun:00:00")
+	f.Fuzz(func(t *testing.T, backup, maintenance string) {
+		shown, err := checkWindows(&backup, &maintenance, "", "")
+		if err != nil {
+			return
+		}
+		within := 0
+		start := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) // a Sunday
+		for m := range minutesOfWeek {
+			if inWindow(start.Add(time.Duration(m)*time.Minute), *shown) {
+				within++
+			}
+		}
+		if within < shortestWindow || within >= minutesOfDay {
+			t.Fatalf("%q is %d minutes long", *shown, within)
+		}
+	})
+}

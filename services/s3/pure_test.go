@@ -2,6 +2,7 @@ package s3
 
 import (
 	"fmt"
+	"net/url"
 	"sort"
 	"strings"
 	"testing"
@@ -169,4 +170,29 @@ func TestTags(t *testing.T) {
 			t.Errorf("%.20s was taken", bad)
 		}
 	}
+}
+
+// FuzzSource: a copy's source that is taken names a bucket and a key, and is read
+// the same from its encoded form.
+func FuzzSource(f *testing.F) {
+	for _, source := range []string{"bucket/key", "/bucket/a%20b?versionId=7", "bucket/%3FversionId=x", "%2Fb/k", "arn:aws:s3:::b/k", "b/k?versionId="} {
+		f.Add(source)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		name, key, version, err := parseSource(source)
+		if err != nil {
+			return
+		}
+		again := url.PathEscape(name) + "/" + url.PathEscape(key)
+		if version != nil {
+			again += "?versionId=" + *version
+		}
+		n2, k2, v2, err := parseSource(again)
+		if err != nil && strings.HasPrefix(name, "arn:") {
+			return
+		}
+		if err != nil || n2 != name || k2 != key || aws.Val(v2) != aws.Val(version) {
+			t.Fatalf("%q is %q, %q, %q; %q is %q, %q, %q, %v", source, name, key, aws.Val(version), again, n2, k2, aws.Val(v2), err)
+		}
+	})
 }

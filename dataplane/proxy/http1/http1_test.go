@@ -227,3 +227,36 @@ func FuzzDecoder(f *testing.F) {
 		}
 	})
 }
+
+// What a target answers and we accept, net/http must read in the same way: an
+// answer that ends elsewhere for somebody else could be two.
+func FuzzResponse(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), false)
+	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), false)
+	f.Add([]byte("HTTP/1.0 304\r\nContent-Length: 3\r\n\r\n"), true)
+	f.Fuzz(func(t *testing.T, in []byte, head bool) {
+		n := HeadEnd(in, 0)
+		var r Response
+		if n == 0 || r.Parse(in[:n], head) != nil {
+			return
+		}
+		req := &http.Request{Method: map[bool]string{false: "GET", true: "HEAD"}[head]}
+		std, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(in[:n]), strings.NewReader("0\r\n\r\n"))), req)
+		if err != nil || r.Status < 200 {
+			return // it is pickier; what comes before the answer has no body
+		}
+		if std.StatusCode != r.Status {
+			t.Fatalf("net/http reads status %d, we %d", std.StatusCode, r.Status)
+		}
+		if head || r.Status == 204 || r.Status == 304 {
+			if r.Framing != NoBody {
+				t.Fatalf("framing %v of an answer without a body", r.Framing)
+			}
+			return
+		}
+		length := map[Framing]int64{NoBody: 0, Length: r.Length, Chunked: -1, UntilClose: -1}[r.Framing]
+		if std.ContentLength != length || (r.Framing == Chunked) != (len(std.TransferEncoding) > 0) {
+			t.Fatalf("net/http reads length %d, encoding %q, we framing %v, length %d", std.ContentLength, std.TransferEncoding, r.Framing, r.Length)
+		}
+	})
+}

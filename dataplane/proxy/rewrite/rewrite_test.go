@@ -91,3 +91,35 @@ func TestNeverMalformed(t *testing.T) {
 		}
 	})
 }
+
+// FuzzRewrite: whatever patterns and requests say, a request that was rewritten
+// is still one: written and read again it is the same.
+func FuzzRewrite(f *testing.F) {
+	f.Add("^(.*)$", "x.$1", "^/a(.*)", "/b$1?c", "a.example", "/a/b?q")
+	f.Add("a", "b\r\nX: y", "^/", "/ HTTP/1.1\r\n", "a", "/")
+	f.Add(".", "$0$1", "(", "$", "a", "/%0d%0a")
+	f.Fuzz(func(t *testing.T, hostPattern, host, urlPattern, url, askedHost, asked string) {
+		w, err := Compile(&proxy.Rewrite{Host: &proxy.Substitution{Regex: hostPattern, Replace: host}, URL: &proxy.Substitution{Regex: urlPattern, Replace: url}})
+		if err != nil {
+			return
+		}
+		var r http1.Request
+		if r.Parse([]byte("GET "+asked+" HTTP/1.1\r\nHost: "+askedHost+"\r\n\r\n")) != nil {
+			return
+		}
+		if w.Do(&r) != Success {
+			return
+		}
+		target := string(r.Path)
+		if r.HasQuery {
+			target += "?" + string(r.Query)
+		}
+		var again http1.Request
+		if err := again.Parse([]byte("GET " + target + " HTTP/1.1\r\nHost: " + string(r.Host) + "\r\n\r\n")); err != nil {
+			t.Fatalf("%q of %q is no request: %v", target, r.Host, err)
+		}
+		if string(again.Host) != string(r.Host) || string(again.Path) != string(r.Path) || string(again.Query) != string(r.Query) || len(again.Fields) != 1 {
+			t.Fatalf("%q of %q is read as %q of %q, %d fields", target, r.Host, again.Path, again.Host, len(again.Fields))
+		}
+	})
+}

@@ -151,15 +151,18 @@ func (s *Stat) bounds(from, to string) bool {
 	if s.values {
 		s.from, s.to = math.Inf(-1), math.Inf(1)
 	}
-	for text, f := range map[string]*float64{strings.TrimSuffix(from, "%"): &s.from, strings.TrimSuffix(to, "%"): &s.to} {
-		if text == "" {
+	for _, end := range []struct {
+		text string
+		at   *float64
+	}{{strings.TrimSuffix(from, "%"), &s.from}, {strings.TrimSuffix(to, "%"), &s.to}} {
+		if end.text == "" {
 			continue
 		}
-		v, err := strconv.ParseFloat(text, 64)
+		v, err := strconv.ParseFloat(end.text, 64)
 		if err != nil || math.IsNaN(v) || !s.values && (v < 0 || v > 100) {
 			return false
 		}
-		*f = v
+		*end.at = v
 	}
 	return s.from < s.to && (s.kind != percentileRank || s.values)
 }

@@ -95,3 +95,28 @@ func TestAggregateProperties(t *testing.T) {
 		}
 	})
 }
+
+// TestEmptyRanges: a range from a number to itself holds nothing, and is none.
+func TestEmptyRanges(t *testing.T) {
+	for _, name := range []string{"TM(50%:50%)", "PR(3:3)", "TS(2:1)", "TM(:)"} {
+		if s, err := Parse(name); err == nil {
+			t.Errorf("%s is taken: %+v", name, s)
+		}
+	}
+}
+
+// FuzzParse: what is taken for a statistic keeps its name and has a range.
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"Average", "p99.9", "tm(10%:90%)", "TC(:0.5)", "PR(1:2)", "IQM", "WM(5%:)"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		s, err := Parse(name)
+		if err != nil {
+			return
+		}
+		if s.String() != name || math.IsNaN(s.from) || math.IsNaN(s.to) || s.from > s.to {
+			t.Errorf("%q: %+v", name, s)
+		}
+	})
+}

@@ -91,3 +91,29 @@ func TestArchitectures(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseRef: the parts of a reference are in it, and lead back to it.
+func FuzzParseRef(f *testing.F) {
+	for _, text := range []string{"nginx", "nginx:1", "localhost:5000/a/b:1@sha256:00", "000000000000.dkr.ecr.us-east-1.amazonaws.com/a/b:v1", "@", ":", "a:b:c", "/"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := ParseRef(text)
+		again := r.name
+		if r.Tag != "" && strings.HasPrefix(text, again+":"+r.Tag) {
+			again += ":" + r.Tag
+		}
+		if r.Digest != "" {
+			again += "@" + r.Digest
+		}
+		if again != strings.TrimSuffix(strings.TrimSuffix(text, "@"), ":") && again != strings.TrimSuffix(text, "@") && strings.Replace(text, ":@", "@", 1) != again {
+			t.Fatalf("%q is read as %+v, which is %q", text, r, again)
+		}
+		if r.ECR() && (len(r.Account) != 12 || r.Region == "" || r.Host() != r.Account+".dkr.ecr."+r.Region+".amazonaws.com") {
+			t.Fatalf("%q: %+v", text, r)
+		}
+		if (r.Tag == "") != (r.Digest != "") && !strings.Contains(text, "@") {
+			t.Fatalf("%q names neither tag nor digest: %+v", text, r)
+		}
+	})
+}

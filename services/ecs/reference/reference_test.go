@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"fmt"
 	"testing"
 
 	"minato/aws"
@@ -44,4 +45,28 @@ func TestDefinition(t *testing.T) {
 			t.Errorf("%q: %q %d %v", text, family, revision, ok)
 		}
 	}
+}
+
+// FuzzDefinition: a family and a revision that were read are read again from
+// their short form.
+func FuzzDefinition(f *testing.F) {
+	for _, text := range []string{"chat", "chat:7", "arn:aws:ecs:us-east-1:000000000000:task-definition/chat:7", "chat:", ":7", "chat:-1", "chat:99999999999"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		family, revision, ok := Definition(text)
+		if !ok {
+			return
+		}
+		if family == "" || revision < 0 {
+			t.Fatalf("%q: %q, %d", text, family, revision)
+		}
+		short := family
+		if revision > 0 {
+			short = fmt.Sprintf("%s:%d", family, revision)
+		}
+		if f2, r2, ok := Definition(short); !ok || f2 != family || r2 != revision {
+			t.Fatalf("%q is %q, %d; %q is %q, %d, %v", text, family, revision, short, f2, r2, ok)
+		}
+	})
 }
