@@ -156,7 +156,15 @@ func (q *inquiry) one(asked string, k kind, name string) ([]Explanation, error) 
 	if err != nil {
 		return nil, err
 	}
-	var found []Explanation
+	found, err := q.look(k, names)
+	if err != nil {
+		return nil, err
+	}
+	return q.settle(asked, name, found)
+}
+
+// look explains the things of a kind with some names, those that there are.
+func (q *inquiry) look(k kind, names []string) (found []Explanation, err error) {
 	for _, n := range names {
 		e, err := k.look(q, n)
 		if errors.Is(err, errAbsent) {
@@ -167,7 +175,7 @@ func (q *inquiry) one(asked string, k kind, name string) ([]Explanation, error) 
 		}
 		found = append(found, *e)
 	}
-	return q.settle(asked, name, found)
+	return found, nil
 }
 
 // byName looks for everything that a bare name may mean.
@@ -181,16 +189,11 @@ func (q *inquiry) byName(name string) ([]Explanation, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range names {
-			e, err := k.look(q, n)
-			if errors.Is(err, errAbsent) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, *e)
+		these, err := q.look(k, names)
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, these...)
 	}
 	return q.settle(name, name, found)
 }

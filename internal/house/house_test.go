@@ -18,8 +18,13 @@ import (
 const (
 	module          = "minato"
 	maxFileLines    = 650  // "about 600"
-	maxPackageLines = 5500 // "about 5,000", tests not counted
+	maxPackageLines = 5000 // tests not counted
 )
+
+// larger are the packages that may have more lines, with how many.
+var larger = map[string]int{
+	"dataplane/proxy/engine": 5500, // an exchange is one flow through it, measured as a whole: rooms are cut out of it as they stand still
+}
 
 // file is what the rules need of one Go file.
 type file struct {
@@ -286,8 +291,8 @@ func TestSizes(t *testing.T) {
 		}
 	}
 	for dir, n := range lines {
-		if n > maxPackageLines {
-			t.Errorf("package %s has %d lines, more than %d", dir, n, maxPackageLines)
+		if most := max(maxPackageLines, larger[dir]); n > most {
+			t.Errorf("package %s has %d lines, more than %d", dir, n, most)
 		}
 	}
 }

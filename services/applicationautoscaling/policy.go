@@ -38,12 +38,8 @@ func (s *Service) PutScalingPolicy(ctx context.Context, in *autoapi.PutScalingPo
 	var out, before policy
 	isNew := false
 	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		_, found, err := s.targets.TxGet(tx, p.Account, p.Region, resource)
-		switch {
-		case err != nil:
+		if err := s.registered(tx, p, resource); err != nil {
 			return err
-		case !found:
-			return autoapi.ObjectNotFoundException("No scalable target registered for service namespace: ecs, resource ID: %s, scalable dimension: ecs:service:DesiredCount", resource)
 		}
 		o, exists, err := s.policies.TxGet(tx, p.Account, p.Region, resource, name)
 		if err != nil {

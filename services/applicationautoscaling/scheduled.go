@@ -34,12 +34,8 @@ func (s *Service) PutScheduledAction(ctx context.Context, in *autoapi.PutSchedul
 		return nil, invalid("1 validation error detected: Value '%s' at 'scheduledActionName' failed to satisfy constraint: Member must not begin or end with a space, nor contain control characters, colons, slashes and bars", name)
 	}
 	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		_, found, err := s.targets.TxGet(tx, p.Account, p.Region, resource)
-		switch {
-		case err != nil:
+		if err := s.registered(tx, p, resource); err != nil {
 			return err
-		case !found:
-			return autoapi.ObjectNotFoundException("No scalable target registered for service namespace: ecs, resource ID: %s, scalable dimension: ecs:service:DesiredCount", resource)
 		}
 		a, exists, err := s.scheduled.TxGet(tx, p.Account, p.Region, resource, name)
 		if err != nil {

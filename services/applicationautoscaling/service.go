@@ -141,6 +141,15 @@ func noTarget(resource string) error {
 	return autoapi.ObjectNotFoundException("No scalable target found for service namespace: ecs, resource ID: %s, scalable dimension: ecs:service:DesiredCount", resource)
 }
 
+// registered refuses what is for a target that is not there.
+func (s *Service) registered(tx *store.Tx, p arn.Place, resource string) error {
+	_, found, err := s.targets.TxGet(tx, p.Account, p.Region, resource)
+	if err == nil && !found {
+		err = autoapi.ObjectNotFoundException("No scalable target registered for service namespace: ecs, resource ID: %s, scalable dimension: ecs:service:DesiredCount", resource)
+	}
+	return err
+}
+
 // page cuts a list after the item whose key a token names.
 func page[T any](items []T, key func(T) string, token *string, limit *int32) ([]T, *string, error) {
 	n := int(aws.Val(limit))

@@ -19,22 +19,27 @@ var busy = []string{
 // remove deletes the resources that are to go, in the reverse of the order in
 // which they were made, and returns those that could not be deleted.
 func (r *run) remove(ctx context.Context, which func(*resourceRecord) bool) []string {
+	return r.walk(ctx, r.backwards(func(rec *resourceRecord) bool { return rec.exists() && which(rec) }), false, r.drop)
+}
+
+// backwards are the steps of some resources in the reverse of the order in which
+// they were made.
+func (r *run) backwards(which func(*resourceRecord) bool) []step {
 	after := map[string][]string{}
-	var ids []string
+	var steps []step
 	for _, rec := range r.records.all() {
-		if !rec.exists() || !which(&rec) {
+		if !which(&rec) {
 			continue
 		}
-		ids = append(ids, rec.LogicalID)
+		steps = append(steps, step{id: rec.LogicalID})
 		for _, before := range rec.DependsOn {
 			after[before] = append(after[before], rec.LogicalID)
 		}
 	}
-	var steps []step
-	for _, id := range ids {
-		steps = append(steps, step{id: id, after: after[id]})
+	for i := range steps {
+		steps[i].after = after[steps[i].id]
 	}
-	return r.walk(ctx, steps, false, r.drop)
+	return steps
 }
 
 // drop deletes one resource, or leaves it when its policy says so.
@@ -149,22 +154,7 @@ func (r *run) swapBack(ctx context.Context) error {
 
 // removeOld deletes what replacements left behind.
 func (r *run) removeOld(ctx context.Context) {
-	after := map[string][]string{}
-	var ids []string
-	for _, rec := range r.records.all() {
-		if rec.Old == nil {
-			continue
-		}
-		ids = append(ids, rec.LogicalID)
-		for _, before := range rec.DependsOn {
-			after[before] = append(after[before], rec.LogicalID)
-		}
-	}
-	var steps []step
-	for _, id := range ids {
-		steps = append(steps, step{id: id, after: after[id]})
-	}
-	r.walk(ctx, steps, false, func(ctx context.Context, id string) error {
+	r.walk(ctx, r.backwards(func(rec *resourceRecord) bool { return rec.Old != nil }), false, func(ctx context.Context, id string) error {
 		rec, _ := r.records.get(id)
 		settled := rec.Status
 		var err error

@@ -94,34 +94,36 @@ func (s *Service) Stats(ctx context.Context, eni, metadataID string) (*metadata.
 
 // AsTaskRole implements metadata.Tasks.
 func (s *Service) AsTaskRole(ctx context.Context, eni, metadataID string) (context.Context, error) {
-	t, err := s.behind(ctx, eni, hasContainer(metadataID))
-	if err != nil || t == nil {
+	t, role, err := s.roleBehind(ctx, eni, hasContainer(metadataID))
+	if err != nil || role == "" {
 		return nil, err
-	}
-	d, _, err := s.definition(ctx, t.Place, *t.TaskDefinitionArn)
-	if err != nil {
-		return nil, err
-	}
-	role := t.TaskRole(&d)
-	if !arn.Is(role) {
-		return nil, nil
 	}
 	return s.asRole(ctx, t, role)
 }
 
 // TaskCredentials implements metadata.Tasks.
 func (s *Service) TaskCredentials(ctx context.Context, eni, id string) (*metadata.Credentials, error) {
-	t, err := s.behind(ctx, eni, func(t *record.Task) bool { return id != "" && t.CredentialsID == id })
-	if err != nil || t == nil {
+	t, role, err := s.roleBehind(ctx, eni, func(t *record.Task) bool { return id != "" && t.CredentialsID == id })
+	if err != nil || role == "" {
 		return nil, err
+	}
+	return s.session(ctx, t, role)
+}
+
+// roleBehind finds the task behind a network interface that a filter takes, and
+// its role; "" when there is none of either.
+func (s *Service) roleBehind(ctx context.Context, eni string, is func(t *record.Task) bool) (*record.Task, string, error) {
+	t, err := s.behind(ctx, eni, is)
+	if err != nil || t == nil {
+		return nil, "", err
 	}
 	d, _, err := s.definition(ctx, t.Place, *t.TaskDefinitionArn)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	role := t.TaskRole(&d)
 	if !arn.Is(role) {
-		return nil, nil
+		role = ""
 	}
-	return s.session(ctx, t, role)
+	return t, role, nil
 }

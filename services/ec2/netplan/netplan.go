@@ -39,38 +39,57 @@ type Inventory struct {
 // Plan turns records into what the data plane is to be. A record that it
 // cannot read is left out and named in the error; the rest is planned.
 func Plan(inv *Inventory) (*network.Config, error) {
-	c := &network.Config{}
-	index := map[string]int{}
-	var errs []error
-	for _, v := range inv.VPCs {
+	p := &planner{Inventory: inv, index: map[string]int{}}
+	p.vpcs()
+	p.ways()
+	p.filters()
+	p.interfaces()
+	return &p.config, errors.Join(p.errs...)
+}
+
+// planner is a plan that is being made.
+type planner struct {
+	*Inventory
+	config network.Config
+	index  map[string]int // of a VPC's place in the config, by id
+	errs   []error
+}
+
+// in calls f with the VPC that a record is in, if that is planned.
+func (p *planner) in(vpc string, f func(*network.VPC) error) {
+	i, ok := p.index[vpc]
+	if !ok {
+		return
+	}
+	if err := f(&p.config.VPCs[i]); err != nil {
+		p.errs = append(p.errs, fmt.Errorf("VPC %s: %w", vpc, err))
+	}
+}
+
+func (p *planner) vpcs() {
+	for _, v := range p.VPCs {
 		cidr, err := netip.ParsePrefix(aws.Val(v.CidrBlock))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("VPC %s: %w", aws.Val(v.VpcId), err))
+			p.errs = append(p.errs, fmt.Errorf("VPC %s: %w", aws.Val(v.VpcId), err))
 			continue
 		}
-		index[*v.VpcId] = len(c.VPCs)
-		c.VPCs = append(c.VPCs, network.VPC{ID: *v.VpcId, CIDRs: []netip.Prefix{cidr}, Services: vpcServices(cidr, v.DNSSupport)})
+		p.index[*v.VpcId] = len(p.config.VPCs)
+		p.config.VPCs = append(p.config.VPCs, network.VPC{ID: *v.VpcId, CIDRs: []netip.Prefix{cidr}, Services: vpcServices(cidr, v.DNSSupport)})
 	}
-	// in calls f with the VPC that a record is in, if that is planned.
-	in := func(vpc *string, f func(*network.VPC) error) {
-		i, ok := index[aws.Val(vpc)]
-		if !ok {
-			return
-		}
-		if err := f(&c.VPCs[i]); err != nil {
-			errs = append(errs, fmt.Errorf("VPC %s: %w", aws.Val(vpc), err))
-		}
-	}
-	for _, g := range inv.Gateways {
-		id := g.VPC()
-		in(&id, func(v *network.VPC) error { v.InternetGateway = true; return nil })
+}
+
+// ways are where packets go: gateways, route tables, and the subnets that use
+// them. A subnet without a table of its own uses its VPC's main one.
+func (p *planner) ways() {
+	for _, g := range p.Gateways {
+		p.in(g.VPC(), func(v *network.VPC) error { v.InternetGateway = true; return nil })
 	}
 	usable := map[string]bool{}
-	for _, n := range inv.NATs {
+	for _, n := range p.NATs {
 		if !n.Usable() {
 			continue
 		}
-		in(n.VpcId, func(v *network.VPC) error {
+		p.in(aws.Val(n.VpcId), func(v *network.VPC) error {
 			gateway, err := natGateway(&n)
 			if err == nil {
 				usable[gateway.ID] = true
@@ -79,25 +98,24 @@ func Plan(inv *Inventory) (*network.Config, error) {
 			return err
 		})
 	}
-	tableOf := map[string]string{}
-	for _, t := range inv.Tables {
+	tableOf, mainOf := map[string]string{}, map[string]string{}
+	for _, t := range p.Tables {
 		for _, a := range t.Associations {
 			if a.SubnetId != nil {
 				tableOf[*a.SubnetId] = *t.RouteTableId
 			}
 		}
-		in(t.VpcId, func(v *network.VPC) error {
-			table, err := routeTable(&t, attachedTo(inv.Gateways, v.ID), usable)
+		p.in(aws.Val(t.VpcId), func(v *network.VPC) error {
+			table, err := routeTable(&t, attachedTo(p.Gateways, v.ID), usable)
 			v.RouteTables = append(v.RouteTables, table)
 			return err
 		})
 	}
-	mainOf := map[string]string{}
-	for _, v := range inv.VPCs {
+	for _, v := range p.VPCs {
 		mainOf[*v.VpcId] = v.Main
 	}
-	for _, s := range inv.Subnets {
-		in(s.VpcId, func(v *network.VPC) error {
+	for _, s := range p.Subnets {
+		p.in(aws.Val(s.VpcId), func(v *network.VPC) error {
 			table, own := tableOf[*s.SubnetId]
 			if !own {
 				table = mainOf[v.ID]
@@ -106,25 +124,32 @@ func Plan(inv *Inventory) (*network.Config, error) {
 			return nil
 		})
 	}
-	for _, a := range inv.ACLs {
-		in(a.VpcId, func(v *network.VPC) error {
+}
+
+// filters are what packets must pass.
+func (p *planner) filters() {
+	for _, a := range p.ACLs {
+		p.in(aws.Val(a.VpcId), func(v *network.VPC) error {
 			acl, err := acl(&a)
 			v.ACLs = append(v.ACLs, acl)
 			return err
 		})
 	}
-	for _, g := range inv.Groups {
-		in(g.VpcId, func(v *network.VPC) error {
+	for _, g := range p.Groups {
+		p.in(aws.Val(g.VpcId), func(v *network.VPC) error {
 			group, err := group(&g)
 			v.Groups = append(v.Groups, group)
 			return err
 		})
 	}
-	for _, e := range inv.Interfaces {
+}
+
+func (p *planner) interfaces() {
+	for _, e := range p.Interfaces {
 		if aws.Val(e.InterfaceType) == record.NATType {
 			continue // comes with its NAT gateway
 		}
-		in(e.VpcId, func(v *network.VPC) error {
+		p.in(aws.Val(e.VpcId), func(v *network.VPC) error {
 			eni, err := networkInterface(&e)
 			if err == nil {
 				v.Interfaces = append(v.Interfaces, eni)
@@ -132,7 +157,6 @@ func Plan(inv *Inventory) (*network.Config, error) {
 			return err
 		})
 	}
-	return c, errors.Join(errs...)
 }
 
 // vpcServices are the ports that the VPC itself serves: the resolver, if DNS
