@@ -236,6 +236,36 @@ func TestErrors(t *testing.T) {
 }
 
 // TestScope finds a service by its signature when a form has no version.
+// TestServicesThatAreNotHere has the answer to requests as the SDKs sign them
+// for services that are not served, in the protocol that each speaks.
+func TestServicesThatAreNotHere(t *testing.T) {
+	for name, c := range map[string]struct {
+		signed, method, path, target, body string
+		protocol                           aws.Protocol
+		code, message                      string
+	}{
+		"JSON":       {"kms", "POST", "/", "TrentService.ListKeys", "{}", aws.JSON11, "UnknownOperationException", "kms is a service that minato does not serve (ListKeys)."},
+		"form":       {"sns", "POST", "/", "", "Action=ListTopics&Version=2010-03-31", aws.Query, "InvalidAction", "sns is a service that minato does not serve (ListTopics)."},
+		"REST, JSON": {"lambda", "GET", "/2015-03-31/functions/", "", "", aws.JSON11, "UnknownOperationException", "lambda is a service that minato does not serve (GET /2015-03-31/functions/)."},
+		"REST, XML":  {"route53", "GET", "/2013-04-01/hostedzone", "", "", aws.Query, "InvalidAction", "route53 is a service that minato does not serve (GET /2013-04-01/hostedzone)."},
+		"the classic load balancer": {
+			"elasticloadbalancing", "POST", "/", "", "Action=DescribeLoadBalancers&Version=2012-06-01", aws.Query,
+			"InvalidAction", "Could not find operation DescribeLoadBalancers for version 2012-06-01",
+		},
+	} {
+		r := httptest.NewRequest(c.method, "http://127.0.0.1:4566"+c.path, strings.NewReader(c.body))
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261130/us-east-1/"+c.signed+"/aws4_request, SignedHeaders=host, Signature=00")
+		if c.target != "" {
+			r.Header.Set("X-Amz-Target", c.target)
+		}
+		call, err := router.Route(r, []byte(c.body))
+		e := aws.AsError(err)
+		if err == nil || call.Protocol != c.protocol || e.Code != c.code || e.Message != c.message {
+			t.Errorf("%s: %s %s: %s", name, call.Protocol, e.Code, e.Message)
+		}
+	}
+}
+
 func TestScope(t *testing.T) {
 	r := post("", "Action=ListUsers")
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AK/20261123/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0")

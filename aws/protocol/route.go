@@ -123,11 +123,13 @@ func (rt *Router) Route(r *http.Request, body []byte) (*Call, error) {
 	if unread != nil {
 		return c, unread // in the protocol that was found out
 	}
-	if err != nil {
+	if c.Service == nil && c.Name == "" && scope.Service != "" {
+		c.guessREST(r, scope.Service)
+	} else if err != nil {
 		return c, err
 	}
 	if c.Service == nil {
-		return c, codecs[c.Protocol].unknown(c)
+		return c, rt.notHere(c, scope.Service)
 	}
 	if c.Operation = c.Service.Operations[c.Name]; c.Operation == nil {
 		if c.Service.Known[c.Name] {
@@ -136,6 +138,28 @@ func (rt *Router) Route(r *http.Request, body []byte) (*Call, error) {
 		return c, codecs[c.Protocol].unknown(c)
 	}
 	return c, nil
+}
+
+// notHere is the error for a request to a service that minato has not, named as
+// its clients sign: an error in their own protocol, which no SDK retries.
+func (rt *Router) notHere(c *Call, signingName string) *aws.Error {
+	e := codecs[c.Protocol].unknown(c)
+	if signingName != "" && rt.bySigning[signingName] == nil {
+		e.Message = signingName + " is a service that minato does not serve (" + c.Name + ")."
+	}
+	return e
+}
+
+// xmlServices are the services of AWS, as they sign, whose REST protocol is of XML.
+var xmlServices = []string{"s3", "route53", "cloudfront"}
+
+// guessREST is for a request to a service that is not here and speaks a REST
+// protocol: the method and path stand for the operation's name.
+func (c *Call) guessREST(r *http.Request, signingName string) {
+	c.Name = r.Method + " " + r.URL.Path
+	if !slices.Contains(xmlServices, signingName) {
+		c.Protocol = aws.JSON11 // an error looks the same in REST's JSON
+	}
 }
 
 // inflate undoes the compression that SDKs apply to large bodies of some
@@ -201,6 +225,8 @@ func (rt *Router) routeForm(c *Call, r *http.Request) error {
 	version := form.Get("Version")
 	if s := rt.byVersion[version]; s != nil {
 		c.Service = s
+	} else if version != "" && c.Service != nil && formProtocol(c.Service) == aws.Query {
+		c.Service = nil // another API under the same name: Classic Load Balancers are
 	}
 	if c.Service != nil && speaksForms(c.Service) {
 		c.Protocol = formProtocol(c.Service)
