@@ -39,6 +39,8 @@ func (r *NetworkInterface) Attribute(name string) ([]string, bool) {
 		return listing.Value(r.Status), true
 	case "interface-type":
 		return listing.Value(r.InterfaceType), true
+	case "source-dest-check":
+		return listing.Bool(r.SourceDestCheck), true
 	case "requester-id":
 		return listing.Value(r.RequesterId), true
 	case "requester-managed":
@@ -55,7 +57,10 @@ func (r *NetworkInterface) Attribute(name string) ([]string, bool) {
 			}
 		}
 		return out, true
-	case "association.public-ip", "addresses.association.public-ip", "association.allocation-id", "association.association-id":
+	case "addresses.primary":
+		return each(r.PrivateIpAddresses, func(a ec2api.NetworkInterfacePrivateIpAddress) *string { return &listing.Bool(a.Primary)[0] })
+	case "association.public-ip", "addresses.association.public-ip", "association.allocation-id", "association.association-id",
+		"association.ip-owner-id", "addresses.association.owner-id", "association.public-dns-name":
 		if r.Association == nil {
 			return nil, true
 		}
@@ -64,9 +69,13 @@ func (r *NetworkInterface) Attribute(name string) ([]string, bool) {
 			return listing.Value(r.Association.PublicIp), true
 		case strings.HasSuffix(name, "allocation-id"):
 			return listing.Value(r.Association.AllocationId), true
+		case strings.HasSuffix(name, "owner-id"):
+			return listing.Value(r.Association.IpOwnerId), true
+		case strings.HasSuffix(name, "dns-name"):
+			return listing.Value(r.Association.PublicDnsName), true
 		}
 		return listing.Value(r.Association.AssociationId), true
-	case "attachment.instance-id", "attachment.status", "attachment.attachment-id":
+	case "attachment.instance-id", "attachment.status", "attachment.attachment-id", "attachment.instance-owner-id", "attachment.delete-on-termination", "attachment.device-index":
 		if r.Attachment == nil {
 			return nil, true
 		}
@@ -75,6 +84,12 @@ func (r *NetworkInterface) Attribute(name string) ([]string, bool) {
 			return listing.Value(r.Attachment.InstanceId), true
 		case "attachment.status":
 			return listing.Value(r.Attachment.Status), true
+		case "attachment.instance-owner-id":
+			return listing.Value(r.Attachment.InstanceOwnerId), true
+		case "attachment.delete-on-termination":
+			return listing.Bool(r.Attachment.DeleteOnTermination), true
+		case "attachment.device-index":
+			return listing.Value(number(r.Attachment.DeviceIndex)), true
 		}
 		return listing.Value(r.Attachment.AttachmentId), true
 	}

@@ -34,6 +34,23 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
+// TestPermissionAttributes: the filters of permissions look at one direction.
+func TestPermissionAttributes(t *testing.T) {
+	g := SecurityGroup{Rules: []ec2api.SecurityGroupRule{
+		{IsEgress: aws.Ptr(false), IpProtocol: aws.Ptr("tcp"), FromPort: aws.Ptr(int32(22)), ToPort: aws.Ptr(int32(23)), CidrIpv6: aws.Ptr("::/0")},
+		{IsEgress: aws.Ptr(true), IpProtocol: aws.Ptr("-1"), FromPort: aws.Ptr(int32(-1)), ReferencedGroupInfo: &ec2api.ReferencedSecurityGroup{UserId: aws.Ptr("000000000000")}},
+	}}
+	for name, want := range map[string]string{
+		"ip-permission.from-port": "22", "ip-permission.to-port": "23", "ip-permission.ipv6-cidr": "::/0", "egress.ip-permission.from-port": "-1",
+		"egress.ip-permission.user-id": "000000000000", "egress.ip-permission.to-port": "", "ip-permission.user-id": "", "ip-permission.cidr": "",
+	} {
+		got, ok := g.Attribute(name)
+		if !ok || len(got) != min(len(want), 1) || want != "" && got[0] != want {
+			t.Errorf("%s is %q %t, want %q", name, got, ok, want)
+		}
+	}
+}
+
 func TestRouteTable(t *testing.T) {
 	r := RouteTable{RouteTable: ec2api.RouteTable{Routes: []ec2api.Route{{DestinationCidrBlock: aws.Ptr("10.0.0.0/16")}, {DestinationCidrBlock: aws.Ptr("0.0.0.0/0")}}}}
 	for destination, want := range map[string]int{"10.0.0.0/16": 0, "10.0.7.7/16": 0, "0.0.0.0/0": 1, "10.0.0.0/8": -1, "nonsense": -1} {

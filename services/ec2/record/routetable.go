@@ -15,20 +15,6 @@ type RouteTable struct{ ec2api.RouteTable }
 
 // Attribute gives the values of a filter of DescribeRouteTables.
 func (r *RouteTable) Attribute(name string) ([]string, bool) {
-	each := func(f func(ec2api.RouteTableAssociation) *string) []string {
-		var out []string
-		for _, a := range r.Associations {
-			out = append(out, listing.Value(f(a))...)
-		}
-		return out
-	}
-	routes := func(f func(ec2api.Route) *string) []string {
-		var out []string
-		for _, x := range r.Routes {
-			out = append(out, listing.Value(f(x))...)
-		}
-		return out
-	}
 	switch name {
 	case "route-table-id":
 		return listing.Value(r.RouteTableId), true
@@ -37,11 +23,13 @@ func (r *RouteTable) Attribute(name string) ([]string, bool) {
 	case "owner-id":
 		return listing.Value(r.OwnerId), true
 	case "association.subnet-id":
-		return each(func(a ec2api.RouteTableAssociation) *string { return a.SubnetId }), true
+		return each(r.Associations, func(a ec2api.RouteTableAssociation) *string { return a.SubnetId })
 	case "association.route-table-association-id":
-		return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableAssociationId }), true
+		return each(r.Associations, func(a ec2api.RouteTableAssociation) *string { return a.RouteTableAssociationId })
 	case "association.route-table-id":
-		return each(func(a ec2api.RouteTableAssociation) *string { return a.RouteTableId }), true
+		return each(r.Associations, func(a ec2api.RouteTableAssociation) *string { return a.RouteTableId })
+	case "association.gateway-id":
+		return each(r.Associations, func(a ec2api.RouteTableAssociation) *string { return a.GatewayId })
 	case "association.main":
 		for _, a := range r.Associations {
 			if aws.Val(a.Main) {
@@ -50,15 +38,27 @@ func (r *RouteTable) Attribute(name string) ([]string, bool) {
 		}
 		return []string{"false"}, true
 	case "route.destination-cidr-block":
-		return routes(func(x ec2api.Route) *string { return x.DestinationCidrBlock }), true
+		return each(r.Routes, func(x ec2api.Route) *string { return x.DestinationCidrBlock })
+	case "route.destination-ipv6-cidr-block":
+		return each(r.Routes, func(x ec2api.Route) *string { return x.DestinationIpv6CidrBlock })
+	case "route.destination-prefix-list-id":
+		return each(r.Routes, func(x ec2api.Route) *string { return x.DestinationPrefixListId })
+	case "route.egress-only-internet-gateway-id":
+		return each(r.Routes, func(x ec2api.Route) *string { return x.EgressOnlyInternetGatewayId })
+	case "route.instance-id":
+		return each(r.Routes, func(x ec2api.Route) *string { return x.InstanceId })
+	case "route.transit-gateway-id":
+		return each(r.Routes, func(x ec2api.Route) *string { return x.TransitGatewayId })
+	case "route.vpc-peering-connection-id":
+		return each(r.Routes, func(x ec2api.Route) *string { return x.VpcPeeringConnectionId })
 	case "route.gateway-id":
-		return routes(func(x ec2api.Route) *string { return x.GatewayId }), true
+		return each(r.Routes, func(x ec2api.Route) *string { return x.GatewayId })
 	case "route.nat-gateway-id":
-		return routes(func(x ec2api.Route) *string { return x.NatGatewayId }), true
+		return each(r.Routes, func(x ec2api.Route) *string { return x.NatGatewayId })
 	case "route.origin":
-		return routes(func(x ec2api.Route) *string { return x.Origin }), true
+		return each(r.Routes, func(x ec2api.Route) *string { return x.Origin })
 	case "route.state":
-		return routes(func(x ec2api.Route) *string { return x.State }), true
+		return each(r.Routes, func(x ec2api.Route) *string { return x.State })
 	}
 	return nil, false
 }

@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"minato/aws"
@@ -19,32 +20,52 @@ type SecurityGroup struct {
 	Rules []ec2api.SecurityGroupRule
 }
 
+// permissionAttributes are what the filters ip-permission.* and
+// egress.ip-permission.* look at in each rule of their direction.
+var permissionAttributes = map[string]func(*ec2api.SecurityGroupRule) *string{
+	"cidr":           func(x *ec2api.SecurityGroupRule) *string { return x.CidrIpv4 },
+	"ipv6-cidr":      func(x *ec2api.SecurityGroupRule) *string { return x.CidrIpv6 },
+	"prefix-list-id": func(x *ec2api.SecurityGroupRule) *string { return x.PrefixListId },
+	"protocol":       func(x *ec2api.SecurityGroupRule) *string { return x.IpProtocol },
+	"from-port":      func(x *ec2api.SecurityGroupRule) *string { return number(x.FromPort) },
+	"to-port":        func(x *ec2api.SecurityGroupRule) *string { return number(x.ToPort) },
+	"group-id": func(x *ec2api.SecurityGroupRule) *string {
+		if x.ReferencedGroupInfo == nil {
+			return nil
+		}
+		return x.ReferencedGroupInfo.GroupId
+	},
+	"user-id": func(x *ec2api.SecurityGroupRule) *string {
+		if x.ReferencedGroupInfo == nil {
+			return nil
+		}
+		return x.ReferencedGroupInfo.UserId
+	},
+}
+
+// number is a number as filters compare it; nil for none.
+func number(n *int32) *string {
+	if n == nil {
+		return nil
+	}
+	return aws.Ptr(strconv.Itoa(int(*n)))
+}
+
 // Attribute gives the values of a filter of DescribeSecurityGroups.
 func (r *SecurityGroup) Attribute(name string) ([]string, bool) {
-	permissions := func(egress bool, f func(ec2api.SecurityGroupRule) *string) ([]string, bool) {
+	rest, egress := strings.CutPrefix(name, "egress.")
+	if rest, ok := strings.CutPrefix(rest, "ip-permission."); ok {
+		of := permissionAttributes[rest]
+		if of == nil {
+			return nil, false
+		}
 		var out []string
 		for _, x := range r.Rules {
 			if aws.Val(x.IsEgress) == egress {
-				out = append(out, listing.Value(f(x))...)
+				out = append(out, listing.Value(of(&x))...)
 			}
 		}
 		return out, true
-	}
-	rest, egress := strings.CutPrefix(name, "egress.")
-	if rest, ok := strings.CutPrefix(rest, "ip-permission."); ok {
-		switch rest {
-		case "cidr":
-			return permissions(egress, func(x ec2api.SecurityGroupRule) *string { return x.CidrIpv4 })
-		case "group-id":
-			return permissions(egress, func(x ec2api.SecurityGroupRule) *string {
-				if x.ReferencedGroupInfo == nil {
-					return nil
-				}
-				return x.ReferencedGroupInfo.GroupId
-			})
-		case "protocol":
-			return permissions(egress, func(x ec2api.SecurityGroupRule) *string { return x.IpProtocol })
-		}
 	}
 	switch name {
 	case "group-id":

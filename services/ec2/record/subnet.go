@@ -52,6 +52,21 @@ func (r *Subnet) Attribute(name string) ([]string, bool) {
 		return listing.Value(r.State), true
 	case "owner-id":
 		return listing.Value(r.OwnerId), true
+	case "available-ip-address-count":
+		return listing.Value(number(r.AvailableIpAddressCount)), true
+	case "ipv6-native":
+		return listing.Bool(r.Ipv6Native), true
+	case "enable-dns64":
+		return listing.Bool(r.EnableDns64), true
+	case "map-customer-owned-ip-on-launch":
+		return listing.Bool(r.MapCustomerOwnedIpOnLaunch), true
+	case "private-dns-name-options-on-launch.hostname-type":
+		if r.PrivateDnsNameOptionsOnLaunch == nil {
+			return nil, true
+		}
+		return listing.Value(r.PrivateDnsNameOptionsOnLaunch.HostnameType), true
+	case "outpost-arn", "customer-owned-ipv4-pool", "ipv6-cidr-block-association.ipv6-cidr-block", "ipv6-cidr-block-association.association-id", "ipv6-cidr-block-association.state":
+		return nil, true // no subnet here has any
 	case "subnet-arn":
 		return listing.Value(r.SubnetArn), true
 	}

@@ -22,6 +22,12 @@ func (r *VPC) Attribute(name string) ([]string, bool) {
 		return listing.Value(r.VpcId), true
 	case "cidr", "cidr-block", "cidrBlock", "cidr-block-association.cidr-block":
 		return listing.Value(r.CidrBlock), true
+	case "cidr-block-association.association-id":
+		return each(r.CidrBlockAssociationSet, func(a ec2api.VpcCidrBlockAssociation) *string { return a.AssociationId })
+	case "cidr-block-association.state":
+		return each(r.CidrBlockAssociationSet, func(a ec2api.VpcCidrBlockAssociation) *string { return a.CidrBlockState.State })
+	case "ipv6-cidr-block-association.ipv6-cidr-block", "ipv6-cidr-block-association.association-id", "ipv6-cidr-block-association.state", "ipv6-cidr-block-association.ipv6-pool":
+		return nil, true // no VPC here has any
 	case "state":
 		return listing.Value(r.State), true
 	case "is-default", "isDefault":
