@@ -8,14 +8,22 @@ import (
 	rdsapi "minato/aws/api/rds"
 )
 
+// longestPage is the greatest MaxRecords of most operations.
+const longestPage = 100
+
 // page cuts a sorted list at MaxRecords; the marker is the key of the last item
 // that was returned.
 func page[T any](all []T, key func(T) string, marker *string, most *int32) ([]T, *string, error) {
-	limit := 100
+	return pageUpTo(longestPage, all, key, marker, most)
+}
+
+// pageUpTo is page for an operation with a greater MaxRecords.
+func pageUpTo[T any](longest int, all []T, key func(T) string, marker *string, most *int32) ([]T, *string, error) {
+	limit := longestPage
 	if most != nil {
 		limit = int(*most)
-		if limit < 20 || limit > 100 {
-			return nil, nil, invalidValue("Invalid value %d for MaxRecords. Must be between 20 and 100", limit)
+		if limit < 20 || limit > longest {
+			return nil, nil, invalidValue("Invalid value %d for MaxRecords. Must be between 20 and %d", limit, longest)
 		}
 	}
 	if after := aws.Val(marker); after != "" {

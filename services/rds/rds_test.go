@@ -416,8 +416,8 @@ func TestVersions(t *testing.T) {
 	if err != nil || len(out.DBEngineVersions) != 1 || *out.DBEngineVersions[0].DBParameterGroupFamily != "mysql8.0" || *out.DBEngineVersions[0].EngineVersion != newestOf("mysql", "8.0") {
 		t.Error(out, err)
 	}
-	options, err := w.DescribeOrderableDBInstanceOptions(w.ctx, &rdsapi.DescribeOrderableDBInstanceOptionsInput{Engine: aws.Ptr("mysql"), EngineVersion: aws.Ptr("8.0.43"), DBInstanceClass: aws.Ptr("db.t3.micro")})
-	if err != nil || len(options.OrderableDBInstanceOptions) != 1 {
+	options, err := w.DescribeOrderableDBInstanceOptions(w.ctx, &rdsapi.DescribeOrderableDBInstanceOptionsInput{Engine: aws.Ptr("mysql"), EngineVersion: aws.Ptr("8.0.43"), DBInstanceClass: aws.Ptr("db.t3.micro"), MaxRecords: aws.Ptr(int32(1000))})
+	if err != nil || len(options.OrderableDBInstanceOptions) != len(storageTypes) {
 		t.Error(options, err)
 	}
 	options, err = w.DescribeOrderableDBInstanceOptions(w.ctx, &rdsapi.DescribeOrderableDBInstanceOptionsInput{Engine: aws.Ptr("mysql"), DBInstanceClass: aws.Ptr("db.t2.micro")})

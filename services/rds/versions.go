@@ -126,15 +126,18 @@ func (s *Service) DescribeOrderableDBInstanceOptions(ctx context.Context, in *rd
 				continue
 			}
 			if _, err := class(engine, v, c, false); err == nil {
-				all = append(all, orderable(engine, v, c, zones))
+				for _, storage := range storageTypes {
+					all = append(all, orderable(engine, v, c, storage, zones))
+				}
 			}
 		}
 	}
 	if all, err = filter(all, in.Filters, nil); err != nil {
 		return nil, err
 	}
-	all, marker, err := page(all, func(o rdsapi.OrderableDBInstanceOption) string {
-		return order4(slices.Index(engines[engine].Versions, *o.EngineVersion)) + *o.DBInstanceClass
+	const longest = 10000
+	all, marker, err := pageUpTo(longest, all, func(o rdsapi.OrderableDBInstanceOption) string {
+		return order4(slices.Index(engines[engine].Versions, *o.EngineVersion)) + *o.DBInstanceClass + " " + order4(slices.Index(storageTypes, *o.StorageType))
 	}, in.Marker, in.MaxRecords)
 	if err != nil {
 		return nil, err
@@ -154,11 +157,11 @@ func (s *Service) zones(ctx context.Context, p arn.Place) ([]rdsapi.Availability
 	return zones, nil
 }
 
-func orderable(engine, v, c string, zones []rdsapi.AvailabilityZone) rdsapi.OrderableDBInstanceOption {
+func orderable(engine, v, c, storage string, zones []rdsapi.AvailabilityZone) rdsapi.OrderableDBInstanceOption {
 	no := aws.Ptr(false)
 	return rdsapi.OrderableDBInstanceOption{
 		Engine: aws.Ptr(engine), EngineVersion: aws.Ptr(v), DBInstanceClass: aws.Ptr(c), LicenseModel: aws.Ptr(licenseModel(engine)), AvailabilityZones: zones,
-		StorageType: aws.Ptr("gp2"), MinStorageSize: aws.Ptr(int32(20)), MaxStorageSize: aws.Ptr(int32(65536)), Vpc: aws.Ptr(true), SupportedEngineModes: []string{"provisioned"},
+		StorageType: aws.Ptr(storage), MinStorageSize: aws.Ptr(int32(20)), MaxStorageSize: aws.Ptr(int32(65536)), Vpc: aws.Ptr(true), SupportedEngineModes: []string{"provisioned"},
 		SupportedNetworkTypes: []string{"IPV4"}, MultiAZCapable: no, ReadReplicaCapable: no, SupportsStorageEncryption: no, SupportsIops: no, SupportsEnhancedMonitoring: no,
 		SupportsIAMDatabaseAuthentication: no, SupportsPerformanceInsights: no, SupportsKerberosAuthentication: no, OutpostCapable: no, SupportsStorageAutoscaling: no,
 		SupportsGlobalDatabases: no, SupportsClusters: no, SupportsDedicatedLogVolume: no, SupportsStorageThroughput: no,
