@@ -165,7 +165,7 @@ func (d *daemon) buildServices() error {
 	if err := d.buildObjects(); err != nil {
 		return err
 	}
-	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log})
+	d.services.logs = logs.New(logs.Deps{Store: d.store, Events: events, Clock: d.clock, Log: d.log, Metrics: cwapi.NewClient(d.gateway)})
 	d.services.ecr = ecr.New(ecr.Deps{
 		Store: d.store, Clock: d.clock, Log: d.log, Account: d.cfg.Account, Region: d.cfg.Region, Authorizer: d.iam, OpenRegistry: d.openRegistry,
 	})

@@ -14,6 +14,7 @@ import (
 type accountRecord struct {
 	AdminMade bool       // the first start has been
 	Deletions []deletion `json:",omitempty"`
+	Alias     string     `json:",omitempty"`
 }
 
 // adminName is the user that the first start makes.
@@ -70,4 +71,50 @@ func (s *Service) EnsureAdmin(ctx context.Context, acct string) (keyID, secret s
 		return s.accounts.TxPut(tx, a, acct, global)
 	})
 	return keyID, secret, err
+}
+
+// CreateAccountAlias gives the account a name; it has one at most.
+func (s *Service) CreateAccountAlias(ctx context.Context, in *iamapi.CreateAccountAliasInput) (*iamapi.CreateAccountAliasOutput, error) {
+	return &iamapi.CreateAccountAliasOutput{}, s.changeAccount(ctx, func(a *accountRecord) error {
+		a.Alias = *in.AccountAlias
+		return nil
+	})
+}
+
+// DeleteAccountAlias takes the account's name away.
+func (s *Service) DeleteAccountAlias(ctx context.Context, in *iamapi.DeleteAccountAliasInput) (*iamapi.DeleteAccountAliasOutput, error) {
+	return &iamapi.DeleteAccountAliasOutput{}, s.changeAccount(ctx, func(a *accountRecord) error {
+		if a.Alias != *in.AccountAlias {
+			return iamapi.NoSuchEntityException("The Account Alias %s cannot be found.", *in.AccountAlias)
+		}
+		a.Alias = ""
+		return nil
+	})
+}
+
+// ListAccountAliases lists the account's name, if it has one.
+func (s *Service) ListAccountAliases(ctx context.Context, _ *iamapi.ListAccountAliasesInput) (*iamapi.ListAccountAliasesOutput, error) {
+	a, _, err := s.accounts.Get(ctx, account(ctx), global)
+	if err != nil {
+		return nil, err
+	}
+	out := &iamapi.ListAccountAliasesOutput{AccountAliases: []string{}, IsTruncated: aws.Ptr(false)}
+	if a.Alias != "" {
+		out.AccountAliases = append(out.AccountAliases, a.Alias)
+	}
+	return out, nil
+}
+
+// changeAccount changes the record of the caller's account.
+func (s *Service) changeAccount(ctx context.Context, f func(*accountRecord) error) error {
+	return s.change(ctx, func(tx *store.Tx) error {
+		a, _, err := s.accounts.TxGet(tx, account(ctx), global)
+		if err == nil {
+			err = f(&a)
+		}
+		if err != nil {
+			return err
+		}
+		return s.accounts.TxPut(tx, a, account(ctx), global)
+	})
 }

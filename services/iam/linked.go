@@ -38,6 +38,7 @@ var houseRights = map[string][]string{
 	"ec2.amazonaws.com":                  {"iam:GetInstanceProfile"},
 	"ecs.amazonaws.com":                  {"ec2:ModifyNetworkInterfaceAttribute", "ecr:DescribeImages", "ecr:DescribeRepositories", "iam:GetRole", "cloudwatch:PutMetricData"},
 	"elasticloadbalancing.amazonaws.com": {"ec2:CreateTags", "ec2:DescribeInstances", "ec2:DescribeRouteTables", "cloudwatch:PutMetricData"},
+	"logs.amazonaws.com":                 {"cloudwatch:PutMetricData"},
 	"rds.amazonaws.com":                  {"ec2:CreateTags", "ec2:DescribeNetworkInterfaces"},
 	"ssm.amazonaws.com":                  {"ec2:DescribeImages"},
 	"sts.amazonaws.com":                  {"iam:GetRole", "iam:GetPolicy", "iam:GetPolicyVersion"},

@@ -144,9 +144,3 @@ func (s *Service) GetAccountSummary(ctx context.Context, _ *iamapi.GetAccountSum
 		"PolicySizeQuota": maxPolicySize, "AssumeRolePolicySizeQuota": maxTrust, "AccountMFAEnabled": 0, "AccountAccessKeysPresent": 0,
 	}}, nil
 }
-
-// ListAccountAliases lists the account's aliases. There are none: nothing here
-// makes one.
-func (s *Service) ListAccountAliases(context.Context, *iamapi.ListAccountAliasesInput) (*iamapi.ListAccountAliasesOutput, error) {
-	return &iamapi.ListAccountAliasesOutput{AccountAliases: []string{}, IsTruncated: aws.Ptr(false)}, nil
-}

@@ -92,12 +92,17 @@ func (s *Service) DeleteLogGroup(ctx context.Context, in *logsapi.DeleteLogGroup
 	return &logsapi.DeleteLogGroupOutput{}, nil
 }
 
-// deleteContents deletes the streams and events of a group that is gone.
+// deleteContents deletes the streams, metric filters and events of a group that is gone.
 func (s *Service) deleteContents(ctx context.Context, p arn.Place, id string) error {
 	keys, err := s.streams.Keys(ctx, p.Account, p.Region, id)
 	if err != nil {
 		return err
 	}
+	filters, err := s.filters.Keys(ctx, p.Account, p.Region, id)
+	if err != nil {
+		return err
+	}
+	keys = append(keys, filters...)
 	for batch := range slices.Chunk(keys, deleteBatch) {
 		if _, err := s.store.Commit(ctx, store.Txn{Deletes: batch}); err != nil {
 			return err

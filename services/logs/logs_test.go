@@ -59,6 +59,7 @@ type fixture struct {
 	service *logs.Service
 	gateway *gateway.Gateway
 	iam     *iam
+	metrics metrics
 	t       *testing.T
 }
 
@@ -70,7 +71,7 @@ func setup(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.events.Close() })
-	f.service = logs.New(logs.Deps{Store: f.store, Events: f.events, Clock: f.clock})
+	f.service = logs.New(logs.Deps{Store: f.store, Events: f.events, Clock: f.clock, Metrics: &f.metrics})
 	f.gateway = gateway.New(gateway.Options{Account: "000000000000", Region: "us-east-1", Clock: clock.Real(1), Authorizer: f.iam, Authenticator: f.iam, Validate: validate.Input})
 	f.gateway.Register(f.service.Registration())
 	f.Client = logsapi.NewClient(f.gateway)

@@ -43,6 +43,7 @@ func (s *Service) PutLogEvents(ctx context.Context, in *logsapi.PutLogEventsInpu
 		if err := s.append(ctx, g, st, now.UnixMilli(), entries); err != nil {
 			return nil, err
 		}
+		s.meterEvents(ctx, g, entries)
 	}
 	return &logsapi.PutLogEventsOutput{
 		NextSequenceToken: aws.Ptr(fmt.Sprintf("%056d", now.UnixNano())), RejectedLogEventsInfo: rejected,

@@ -48,6 +48,10 @@ func (r *retention) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	filters, err := r.filters.Keys(ctx)
+	if err != nil {
+		return err
+	}
 	groups, err := r.groups.List(ctx)
 	if err != nil {
 		return err
@@ -65,6 +69,11 @@ func (r *retention) sweep(ctx context.Context) error {
 	for _, key := range streams {
 		if ids := r.streams.IDs(key); len(ids) == 4 && !alive[ids[2]] {
 			errs = append(errs, r.streams.Delete(ctx, ids...))
+		}
+	}
+	for _, key := range filters {
+		if ids := r.filters.IDs(key); len(ids) == 4 && !alive[ids[2]] {
+			errs = append(errs, r.filters.Delete(ctx, ids...))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minato/aws"
+	cwapi "minato/aws/api/cloudwatch"
 	logsapi "minato/aws/api/logs"
 	"minato/aws/arn"
 	"minato/aws/identity"
@@ -23,6 +24,8 @@ type Deps struct {
 	Events *segments.Set // its own: nothing else is in it
 	Clock  clock.Clock
 	Log    *slog.Logger
+	// Metrics is given what metric filters count.
+	Metrics cwapi.API
 }
 
 // Service implements logsapi.API.
@@ -32,8 +35,11 @@ type Service struct {
 	clock  clock.Clock
 	log    *slog.Logger
 
+	metrics cwapi.API
+
 	groups  store.Table[group]
 	streams store.Table[stream]
+	filters store.Table[metricFilter]
 }
 
 var _ logsapi.API = (*Service)(nil)
@@ -44,9 +50,10 @@ func New(d Deps) *Service {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		store: d.Store, events: d.Events, clock: d.Clock, log: d.Log,
+		store: d.Store, events: d.Events, clock: d.Clock, log: d.Log, metrics: d.Metrics,
 		groups:  store.NewTable[group](d.Store, "logs/group"),
 		streams: store.NewTable[stream](d.Store, "logs/stream"),
+		filters: store.NewTable[metricFilter](d.Store, "logs/metric-filter"),
 	}
 }
 

@@ -90,6 +90,27 @@ func (s *Service) ListTagsForResource(ctx context.Context, in *logsapi.ListTagsF
 	return out, nil
 }
 
+// TagLogGroup is the older TagResource, which names the group.
+func (s *Service) TagLogGroup(ctx context.Context, in *logsapi.TagLogGroupInput) (*logsapi.TagLogGroupOutput, error) {
+	_, err := s.TagResource(ctx, &logsapi.TagResourceInput{ResourceArn: aws.Ptr(place(ctx).LogGroup(aws.Val(in.LogGroupName))), Tags: in.Tags})
+	return &logsapi.TagLogGroupOutput{}, err
+}
+
+// UntagLogGroup is the older UntagResource.
+func (s *Service) UntagLogGroup(ctx context.Context, in *logsapi.UntagLogGroupInput) (*logsapi.UntagLogGroupOutput, error) {
+	_, err := s.UntagResource(ctx, &logsapi.UntagResourceInput{ResourceArn: aws.Ptr(place(ctx).LogGroup(aws.Val(in.LogGroupName))), TagKeys: in.Tags})
+	return &logsapi.UntagLogGroupOutput{}, err
+}
+
+// ListTagsLogGroup is the older ListTagsForResource.
+func (s *Service) ListTagsLogGroup(ctx context.Context, in *logsapi.ListTagsLogGroupInput) (*logsapi.ListTagsLogGroupOutput, error) {
+	out, err := s.ListTagsForResource(ctx, &logsapi.ListTagsForResourceInput{ResourceArn: aws.Ptr(place(ctx).LogGroup(aws.Val(in.LogGroupName)))})
+	if err != nil {
+		return nil, err
+	}
+	return &logsapi.ListTagsLogGroupOutput{Tags: out.Tags}, nil
+}
+
 // enumText writes an enum as AWS's validation does: [1, 3, 5].
 func enumText(values []int32) string {
 	return strings.ReplaceAll(fmt.Sprint(values), " ", ", ")

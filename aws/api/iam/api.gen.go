@@ -13,6 +13,7 @@ type API interface {
 	AttachRolePolicy(ctx context.Context, in *AttachRolePolicyInput) (*AttachRolePolicyOutput, error)
 	AttachUserPolicy(ctx context.Context, in *AttachUserPolicyInput) (*AttachUserPolicyOutput, error)
 	CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) (*CreateAccessKeyOutput, error)
+	CreateAccountAlias(ctx context.Context, in *CreateAccountAliasInput) (*CreateAccountAliasOutput, error)
 	CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error)
 	CreateInstanceProfile(ctx context.Context, in *CreateInstanceProfileInput) (*CreateInstanceProfileOutput, error)
 	CreatePolicy(ctx context.Context, in *CreatePolicyInput) (*CreatePolicyOutput, error)
@@ -21,9 +22,11 @@ type API interface {
 	CreateServiceLinkedRole(ctx context.Context, in *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error)
 	CreateUser(ctx context.Context, in *CreateUserInput) (*CreateUserOutput, error)
 	DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error)
+	DeleteAccountAlias(ctx context.Context, in *DeleteAccountAliasInput) (*DeleteAccountAliasOutput, error)
 	DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error)
 	DeleteGroupPolicy(ctx context.Context, in *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error)
 	DeleteInstanceProfile(ctx context.Context, in *DeleteInstanceProfileInput) (*DeleteInstanceProfileOutput, error)
+	DeleteLoginProfile(ctx context.Context, in *DeleteLoginProfileInput) (*DeleteLoginProfileOutput, error)
 	DeletePolicy(ctx context.Context, in *DeletePolicyInput) (*DeletePolicyOutput, error)
 	DeletePolicyVersion(ctx context.Context, in *DeletePolicyVersionInput) (*DeletePolicyVersionOutput, error)
 	DeleteRole(ctx context.Context, in *DeleteRoleInput) (*DeleteRoleOutput, error)
@@ -41,6 +44,7 @@ type API interface {
 	GetGroup(ctx context.Context, in *GetGroupInput) (*GetGroupOutput, error)
 	GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInput) (*GetGroupPolicyOutput, error)
 	GetInstanceProfile(ctx context.Context, in *GetInstanceProfileInput) (*GetInstanceProfileOutput, error)
+	GetLoginProfile(ctx context.Context, in *GetLoginProfileInput) (*GetLoginProfileOutput, error)
 	GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error)
 	GetPolicyVersion(ctx context.Context, in *GetPolicyVersionInput) (*GetPolicyVersionOutput, error)
 	GetRole(ctx context.Context, in *GetRoleInput) (*GetRoleOutput, error)
@@ -61,14 +65,18 @@ type API interface {
 	ListInstanceProfileTags(ctx context.Context, in *ListInstanceProfileTagsInput) (*ListInstanceProfileTagsOutput, error)
 	ListInstanceProfiles(ctx context.Context, in *ListInstanceProfilesInput) (*ListInstanceProfilesOutput, error)
 	ListInstanceProfilesForRole(ctx context.Context, in *ListInstanceProfilesForRoleInput) (*ListInstanceProfilesForRoleOutput, error)
+	ListMFADevices(ctx context.Context, in *ListMFADevicesInput) (*ListMFADevicesOutput, error)
 	ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error)
 	ListPolicyTags(ctx context.Context, in *ListPolicyTagsInput) (*ListPolicyTagsOutput, error)
 	ListPolicyVersions(ctx context.Context, in *ListPolicyVersionsInput) (*ListPolicyVersionsOutput, error)
 	ListRolePolicies(ctx context.Context, in *ListRolePoliciesInput) (*ListRolePoliciesOutput, error)
 	ListRoleTags(ctx context.Context, in *ListRoleTagsInput) (*ListRoleTagsOutput, error)
 	ListRoles(ctx context.Context, in *ListRolesInput) (*ListRolesOutput, error)
+	ListSSHPublicKeys(ctx context.Context, in *ListSSHPublicKeysInput) (*ListSSHPublicKeysOutput, error)
 	ListServerCertificateTags(ctx context.Context, in *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error)
 	ListServerCertificates(ctx context.Context, in *ListServerCertificatesInput) (*ListServerCertificatesOutput, error)
+	ListServiceSpecificCredentials(ctx context.Context, in *ListServiceSpecificCredentialsInput) (*ListServiceSpecificCredentialsOutput, error)
+	ListSigningCertificates(ctx context.Context, in *ListSigningCertificatesInput) (*ListSigningCertificatesOutput, error)
 	ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error)
 	ListUserTags(ctx context.Context, in *ListUserTagsInput) (*ListUserTagsOutput, error)
 	ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error)
@@ -109,6 +117,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"AttachRolePolicy":                   aws.HandlerOf(api.AttachRolePolicy),
 		"AttachUserPolicy":                   aws.HandlerOf(api.AttachUserPolicy),
 		"CreateAccessKey":                    aws.HandlerOf(api.CreateAccessKey),
+		"CreateAccountAlias":                 aws.HandlerOf(api.CreateAccountAlias),
 		"CreateGroup":                        aws.HandlerOf(api.CreateGroup),
 		"CreateInstanceProfile":              aws.HandlerOf(api.CreateInstanceProfile),
 		"CreatePolicy":                       aws.HandlerOf(api.CreatePolicy),
@@ -117,9 +126,11 @@ func Handlers(api API) map[string]aws.Handler {
 		"CreateServiceLinkedRole":            aws.HandlerOf(api.CreateServiceLinkedRole),
 		"CreateUser":                         aws.HandlerOf(api.CreateUser),
 		"DeleteAccessKey":                    aws.HandlerOf(api.DeleteAccessKey),
+		"DeleteAccountAlias":                 aws.HandlerOf(api.DeleteAccountAlias),
 		"DeleteGroup":                        aws.HandlerOf(api.DeleteGroup),
 		"DeleteGroupPolicy":                  aws.HandlerOf(api.DeleteGroupPolicy),
 		"DeleteInstanceProfile":              aws.HandlerOf(api.DeleteInstanceProfile),
+		"DeleteLoginProfile":                 aws.HandlerOf(api.DeleteLoginProfile),
 		"DeletePolicy":                       aws.HandlerOf(api.DeletePolicy),
 		"DeletePolicyVersion":                aws.HandlerOf(api.DeletePolicyVersion),
 		"DeleteRole":                         aws.HandlerOf(api.DeleteRole),
@@ -137,6 +148,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"GetGroup":                           aws.HandlerOf(api.GetGroup),
 		"GetGroupPolicy":                     aws.HandlerOf(api.GetGroupPolicy),
 		"GetInstanceProfile":                 aws.HandlerOf(api.GetInstanceProfile),
+		"GetLoginProfile":                    aws.HandlerOf(api.GetLoginProfile),
 		"GetPolicy":                          aws.HandlerOf(api.GetPolicy),
 		"GetPolicyVersion":                   aws.HandlerOf(api.GetPolicyVersion),
 		"GetRole":                            aws.HandlerOf(api.GetRole),
@@ -157,14 +169,18 @@ func Handlers(api API) map[string]aws.Handler {
 		"ListInstanceProfileTags":            aws.HandlerOf(api.ListInstanceProfileTags),
 		"ListInstanceProfiles":               aws.HandlerOf(api.ListInstanceProfiles),
 		"ListInstanceProfilesForRole":        aws.HandlerOf(api.ListInstanceProfilesForRole),
+		"ListMFADevices":                     aws.HandlerOf(api.ListMFADevices),
 		"ListPolicies":                       aws.HandlerOf(api.ListPolicies),
 		"ListPolicyTags":                     aws.HandlerOf(api.ListPolicyTags),
 		"ListPolicyVersions":                 aws.HandlerOf(api.ListPolicyVersions),
 		"ListRolePolicies":                   aws.HandlerOf(api.ListRolePolicies),
 		"ListRoleTags":                       aws.HandlerOf(api.ListRoleTags),
 		"ListRoles":                          aws.HandlerOf(api.ListRoles),
+		"ListSSHPublicKeys":                  aws.HandlerOf(api.ListSSHPublicKeys),
 		"ListServerCertificateTags":          aws.HandlerOf(api.ListServerCertificateTags),
 		"ListServerCertificates":             aws.HandlerOf(api.ListServerCertificates),
+		"ListServiceSpecificCredentials":     aws.HandlerOf(api.ListServiceSpecificCredentials),
+		"ListSigningCertificates":            aws.HandlerOf(api.ListSigningCertificates),
 		"ListUserPolicies":                   aws.HandlerOf(api.ListUserPolicies),
 		"ListUserTags":                       aws.HandlerOf(api.ListUserTags),
 		"ListUsers":                          aws.HandlerOf(api.ListUsers),
@@ -235,6 +251,11 @@ func (c *Client) CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) 
 	return aws.Call[CreateAccessKeyOutput](ctx, c.invoker, &opCreateAccessKey, in)
 }
 
+// CreateAccountAlias calls the operation of that name.
+func (c *Client) CreateAccountAlias(ctx context.Context, in *CreateAccountAliasInput) (*CreateAccountAliasOutput, error) {
+	return aws.Call[CreateAccountAliasOutput](ctx, c.invoker, &opCreateAccountAlias, in)
+}
+
 // CreateGroup calls the operation of that name.
 func (c *Client) CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error) {
 	return aws.Call[CreateGroupOutput](ctx, c.invoker, &opCreateGroup, in)
@@ -275,6 +296,11 @@ func (c *Client) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) 
 	return aws.Call[DeleteAccessKeyOutput](ctx, c.invoker, &opDeleteAccessKey, in)
 }
 
+// DeleteAccountAlias calls the operation of that name.
+func (c *Client) DeleteAccountAlias(ctx context.Context, in *DeleteAccountAliasInput) (*DeleteAccountAliasOutput, error) {
+	return aws.Call[DeleteAccountAliasOutput](ctx, c.invoker, &opDeleteAccountAlias, in)
+}
+
 // DeleteGroup calls the operation of that name.
 func (c *Client) DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error) {
 	return aws.Call[DeleteGroupOutput](ctx, c.invoker, &opDeleteGroup, in)
@@ -288,6 +314,11 @@ func (c *Client) DeleteGroupPolicy(ctx context.Context, in *DeleteGroupPolicyInp
 // DeleteInstanceProfile calls the operation of that name.
 func (c *Client) DeleteInstanceProfile(ctx context.Context, in *DeleteInstanceProfileInput) (*DeleteInstanceProfileOutput, error) {
 	return aws.Call[DeleteInstanceProfileOutput](ctx, c.invoker, &opDeleteInstanceProfile, in)
+}
+
+// DeleteLoginProfile calls the operation of that name.
+func (c *Client) DeleteLoginProfile(ctx context.Context, in *DeleteLoginProfileInput) (*DeleteLoginProfileOutput, error) {
+	return aws.Call[DeleteLoginProfileOutput](ctx, c.invoker, &opDeleteLoginProfile, in)
 }
 
 // DeletePolicy calls the operation of that name.
@@ -373,6 +404,11 @@ func (c *Client) GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInput) (*
 // GetInstanceProfile calls the operation of that name.
 func (c *Client) GetInstanceProfile(ctx context.Context, in *GetInstanceProfileInput) (*GetInstanceProfileOutput, error) {
 	return aws.Call[GetInstanceProfileOutput](ctx, c.invoker, &opGetInstanceProfile, in)
+}
+
+// GetLoginProfile calls the operation of that name.
+func (c *Client) GetLoginProfile(ctx context.Context, in *GetLoginProfileInput) (*GetLoginProfileOutput, error) {
+	return aws.Call[GetLoginProfileOutput](ctx, c.invoker, &opGetLoginProfile, in)
 }
 
 // GetPolicy calls the operation of that name.
@@ -475,6 +511,11 @@ func (c *Client) ListInstanceProfilesForRole(ctx context.Context, in *ListInstan
 	return aws.Call[ListInstanceProfilesForRoleOutput](ctx, c.invoker, &opListInstanceProfilesForRole, in)
 }
 
+// ListMFADevices calls the operation of that name.
+func (c *Client) ListMFADevices(ctx context.Context, in *ListMFADevicesInput) (*ListMFADevicesOutput, error) {
+	return aws.Call[ListMFADevicesOutput](ctx, c.invoker, &opListMFADevices, in)
+}
+
 // ListPolicies calls the operation of that name.
 func (c *Client) ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error) {
 	return aws.Call[ListPoliciesOutput](ctx, c.invoker, &opListPolicies, in)
@@ -505,6 +546,11 @@ func (c *Client) ListRoles(ctx context.Context, in *ListRolesInput) (*ListRolesO
 	return aws.Call[ListRolesOutput](ctx, c.invoker, &opListRoles, in)
 }
 
+// ListSSHPublicKeys calls the operation of that name.
+func (c *Client) ListSSHPublicKeys(ctx context.Context, in *ListSSHPublicKeysInput) (*ListSSHPublicKeysOutput, error) {
+	return aws.Call[ListSSHPublicKeysOutput](ctx, c.invoker, &opListSSHPublicKeys, in)
+}
+
 // ListServerCertificateTags calls the operation of that name.
 func (c *Client) ListServerCertificateTags(ctx context.Context, in *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error) {
 	return aws.Call[ListServerCertificateTagsOutput](ctx, c.invoker, &opListServerCertificateTags, in)
@@ -513,6 +559,16 @@ func (c *Client) ListServerCertificateTags(ctx context.Context, in *ListServerCe
 // ListServerCertificates calls the operation of that name.
 func (c *Client) ListServerCertificates(ctx context.Context, in *ListServerCertificatesInput) (*ListServerCertificatesOutput, error) {
 	return aws.Call[ListServerCertificatesOutput](ctx, c.invoker, &opListServerCertificates, in)
+}
+
+// ListServiceSpecificCredentials calls the operation of that name.
+func (c *Client) ListServiceSpecificCredentials(ctx context.Context, in *ListServiceSpecificCredentialsInput) (*ListServiceSpecificCredentialsOutput, error) {
+	return aws.Call[ListServiceSpecificCredentialsOutput](ctx, c.invoker, &opListServiceSpecificCredentials, in)
+}
+
+// ListSigningCertificates calls the operation of that name.
+func (c *Client) ListSigningCertificates(ctx context.Context, in *ListSigningCertificatesInput) (*ListSigningCertificatesOutput, error) {
+	return aws.Call[ListSigningCertificatesOutput](ctx, c.invoker, &opListSigningCertificates, in)
 }
 
 // ListUserPolicies calls the operation of that name.

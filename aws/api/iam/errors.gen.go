@@ -70,6 +70,11 @@ func ServiceFailureException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "ServiceFailure", Message: fmt.Sprintf(format, args...), Status: 500}
 }
 
+// ServiceNotSupportedException makes the error with the code NotSupportedService (HTTP 404).
+func ServiceNotSupportedException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "NotSupportedService", Message: fmt.Sprintf(format, args...), Status: 404}
+}
+
 // UnmodifiableEntityException makes the error with the code UnmodifiableEntity (HTTP 400).
 func UnmodifiableEntityException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "UnmodifiableEntity", Message: fmt.Sprintf(format, args...), Status: 400}

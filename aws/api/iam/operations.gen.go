@@ -26,6 +26,7 @@ var (
 	opAttachRolePolicy                   = aws.Operation{Name: "AttachRolePolicy", Method: "POST", URI: "/", InputShape: &shapeAttachRolePolicyRequest}
 	opAttachUserPolicy                   = aws.Operation{Name: "AttachUserPolicy", Method: "POST", URI: "/", InputShape: &shapeAttachUserPolicyRequest}
 	opCreateAccessKey                    = aws.Operation{Name: "CreateAccessKey", Method: "POST", URI: "/", ResultWrapper: "CreateAccessKeyResult", InputShape: &shapeCreateAccessKeyRequest, OutputShape: &shapeCreateAccessKeyResponse}
+	opCreateAccountAlias                 = aws.Operation{Name: "CreateAccountAlias", Method: "POST", URI: "/", InputShape: &shapeCreateAccountAliasRequest}
 	opCreateGroup                        = aws.Operation{Name: "CreateGroup", Method: "POST", URI: "/", ResultWrapper: "CreateGroupResult", InputShape: &shapeCreateGroupRequest, OutputShape: &shapeCreateGroupResponse}
 	opCreateInstanceProfile              = aws.Operation{Name: "CreateInstanceProfile", Method: "POST", URI: "/", ResultWrapper: "CreateInstanceProfileResult", InputShape: &shapeCreateInstanceProfileRequest, OutputShape: &shapeCreateInstanceProfileResponse}
 	opCreatePolicy                       = aws.Operation{Name: "CreatePolicy", Method: "POST", URI: "/", ResultWrapper: "CreatePolicyResult", InputShape: &shapeCreatePolicyRequest, OutputShape: &shapeCreatePolicyResponse}
@@ -34,9 +35,11 @@ var (
 	opCreateServiceLinkedRole            = aws.Operation{Name: "CreateServiceLinkedRole", Method: "POST", URI: "/", ResultWrapper: "CreateServiceLinkedRoleResult", InputShape: &shapeCreateServiceLinkedRoleRequest, OutputShape: &shapeCreateServiceLinkedRoleResponse}
 	opCreateUser                         = aws.Operation{Name: "CreateUser", Method: "POST", URI: "/", ResultWrapper: "CreateUserResult", InputShape: &shapeCreateUserRequest, OutputShape: &shapeCreateUserResponse}
 	opDeleteAccessKey                    = aws.Operation{Name: "DeleteAccessKey", Method: "POST", URI: "/", InputShape: &shapeDeleteAccessKeyRequest}
+	opDeleteAccountAlias                 = aws.Operation{Name: "DeleteAccountAlias", Method: "POST", URI: "/", InputShape: &shapeDeleteAccountAliasRequest}
 	opDeleteGroup                        = aws.Operation{Name: "DeleteGroup", Method: "POST", URI: "/", InputShape: &shapeDeleteGroupRequest}
 	opDeleteGroupPolicy                  = aws.Operation{Name: "DeleteGroupPolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteGroupPolicyRequest}
 	opDeleteInstanceProfile              = aws.Operation{Name: "DeleteInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeDeleteInstanceProfileRequest}
+	opDeleteLoginProfile                 = aws.Operation{Name: "DeleteLoginProfile", Method: "POST", URI: "/", InputShape: &shapeDeleteLoginProfileRequest}
 	opDeletePolicy                       = aws.Operation{Name: "DeletePolicy", Method: "POST", URI: "/", InputShape: &shapeDeletePolicyRequest}
 	opDeletePolicyVersion                = aws.Operation{Name: "DeletePolicyVersion", Method: "POST", URI: "/", InputShape: &shapeDeletePolicyVersionRequest}
 	opDeleteRole                         = aws.Operation{Name: "DeleteRole", Method: "POST", URI: "/", InputShape: &shapeDeleteRoleRequest}
@@ -54,6 +57,7 @@ var (
 	opGetGroup                           = aws.Operation{Name: "GetGroup", Method: "POST", URI: "/", ResultWrapper: "GetGroupResult", InputShape: &shapeGetGroupRequest, OutputShape: &shapeGetGroupResponse}
 	opGetGroupPolicy                     = aws.Operation{Name: "GetGroupPolicy", Method: "POST", URI: "/", ResultWrapper: "GetGroupPolicyResult", InputShape: &shapeGetGroupPolicyRequest, OutputShape: &shapeGetGroupPolicyResponse}
 	opGetInstanceProfile                 = aws.Operation{Name: "GetInstanceProfile", Method: "POST", URI: "/", ResultWrapper: "GetInstanceProfileResult", InputShape: &shapeGetInstanceProfileRequest, OutputShape: &shapeGetInstanceProfileResponse}
+	opGetLoginProfile                    = aws.Operation{Name: "GetLoginProfile", Method: "POST", URI: "/", ResultWrapper: "GetLoginProfileResult", InputShape: &shapeGetLoginProfileRequest, OutputShape: &shapeGetLoginProfileResponse}
 	opGetPolicy                          = aws.Operation{Name: "GetPolicy", Method: "POST", URI: "/", ResultWrapper: "GetPolicyResult", InputShape: &shapeGetPolicyRequest, OutputShape: &shapeGetPolicyResponse}
 	opGetPolicyVersion                   = aws.Operation{Name: "GetPolicyVersion", Method: "POST", URI: "/", ResultWrapper: "GetPolicyVersionResult", InputShape: &shapeGetPolicyVersionRequest, OutputShape: &shapeGetPolicyVersionResponse}
 	opGetRole                            = aws.Operation{Name: "GetRole", Method: "POST", URI: "/", ResultWrapper: "GetRoleResult", InputShape: &shapeGetRoleRequest, OutputShape: &shapeGetRoleResponse}
@@ -74,14 +78,18 @@ var (
 	opListInstanceProfileTags            = aws.Operation{Name: "ListInstanceProfileTags", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfileTagsResult", InputShape: &shapeListInstanceProfileTagsRequest, OutputShape: &shapeListInstanceProfileTagsResponse}
 	opListInstanceProfiles               = aws.Operation{Name: "ListInstanceProfiles", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfilesResult", InputShape: &shapeListInstanceProfilesRequest, OutputShape: &shapeListInstanceProfilesResponse}
 	opListInstanceProfilesForRole        = aws.Operation{Name: "ListInstanceProfilesForRole", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfilesForRoleResult", InputShape: &shapeListInstanceProfilesForRoleRequest, OutputShape: &shapeListInstanceProfilesForRoleResponse}
+	opListMFADevices                     = aws.Operation{Name: "ListMFADevices", Method: "POST", URI: "/", ResultWrapper: "ListMFADevicesResult", InputShape: &shapeListMFADevicesRequest, OutputShape: &shapeListMFADevicesResponse}
 	opListPolicies                       = aws.Operation{Name: "ListPolicies", Method: "POST", URI: "/", ResultWrapper: "ListPoliciesResult", InputShape: &shapeListPoliciesRequest, OutputShape: &shapeListPoliciesResponse}
 	opListPolicyTags                     = aws.Operation{Name: "ListPolicyTags", Method: "POST", URI: "/", ResultWrapper: "ListPolicyTagsResult", InputShape: &shapeListPolicyTagsRequest, OutputShape: &shapeListPolicyTagsResponse}
 	opListPolicyVersions                 = aws.Operation{Name: "ListPolicyVersions", Method: "POST", URI: "/", ResultWrapper: "ListPolicyVersionsResult", InputShape: &shapeListPolicyVersionsRequest, OutputShape: &shapeListPolicyVersionsResponse}
 	opListRolePolicies                   = aws.Operation{Name: "ListRolePolicies", Method: "POST", URI: "/", ResultWrapper: "ListRolePoliciesResult", InputShape: &shapeListRolePoliciesRequest, OutputShape: &shapeListRolePoliciesResponse}
 	opListRoleTags                       = aws.Operation{Name: "ListRoleTags", Method: "POST", URI: "/", ResultWrapper: "ListRoleTagsResult", InputShape: &shapeListRoleTagsRequest, OutputShape: &shapeListRoleTagsResponse}
 	opListRoles                          = aws.Operation{Name: "ListRoles", Method: "POST", URI: "/", ResultWrapper: "ListRolesResult", InputShape: &shapeListRolesRequest, OutputShape: &shapeListRolesResponse}
+	opListSSHPublicKeys                  = aws.Operation{Name: "ListSSHPublicKeys", Method: "POST", URI: "/", ResultWrapper: "ListSSHPublicKeysResult", InputShape: &shapeListSSHPublicKeysRequest, OutputShape: &shapeListSSHPublicKeysResponse}
 	opListServerCertificateTags          = aws.Operation{Name: "ListServerCertificateTags", Method: "POST", URI: "/", ResultWrapper: "ListServerCertificateTagsResult", InputShape: &shapeListServerCertificateTagsRequest, OutputShape: &shapeListServerCertificateTagsResponse}
 	opListServerCertificates             = aws.Operation{Name: "ListServerCertificates", Method: "POST", URI: "/", ResultWrapper: "ListServerCertificatesResult", InputShape: &shapeListServerCertificatesRequest, OutputShape: &shapeListServerCertificatesResponse}
+	opListServiceSpecificCredentials     = aws.Operation{Name: "ListServiceSpecificCredentials", Method: "POST", URI: "/", ResultWrapper: "ListServiceSpecificCredentialsResult", InputShape: &shapeListServiceSpecificCredentialsRequest, OutputShape: &shapeListServiceSpecificCredentialsResponse}
+	opListSigningCertificates            = aws.Operation{Name: "ListSigningCertificates", Method: "POST", URI: "/", ResultWrapper: "ListSigningCertificatesResult", InputShape: &shapeListSigningCertificatesRequest, OutputShape: &shapeListSigningCertificatesResponse}
 	opListUserPolicies                   = aws.Operation{Name: "ListUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListUserPoliciesResult", InputShape: &shapeListUserPoliciesRequest, OutputShape: &shapeListUserPoliciesResponse}
 	opListUserTags                       = aws.Operation{Name: "ListUserTags", Method: "POST", URI: "/", ResultWrapper: "ListUserTagsResult", InputShape: &shapeListUserTagsRequest, OutputShape: &shapeListUserTagsResponse}
 	opListUsers                          = aws.Operation{Name: "ListUsers", Method: "POST", URI: "/", ResultWrapper: "ListUsersResult", InputShape: &shapeListUsersRequest, OutputShape: &shapeListUsersResponse}
@@ -120,6 +128,7 @@ func init() {
 	aws.Register[AttachRolePolicyInput, AttachRolePolicyOutput](Model, &opAttachRolePolicy)
 	aws.Register[AttachUserPolicyInput, AttachUserPolicyOutput](Model, &opAttachUserPolicy)
 	aws.Register[CreateAccessKeyInput, CreateAccessKeyOutput](Model, &opCreateAccessKey)
+	aws.Register[CreateAccountAliasInput, CreateAccountAliasOutput](Model, &opCreateAccountAlias)
 	aws.Register[CreateGroupInput, CreateGroupOutput](Model, &opCreateGroup)
 	aws.Register[CreateInstanceProfileInput, CreateInstanceProfileOutput](Model, &opCreateInstanceProfile)
 	aws.Register[CreatePolicyInput, CreatePolicyOutput](Model, &opCreatePolicy)
@@ -128,9 +137,11 @@ func init() {
 	aws.Register[CreateServiceLinkedRoleInput, CreateServiceLinkedRoleOutput](Model, &opCreateServiceLinkedRole)
 	aws.Register[CreateUserInput, CreateUserOutput](Model, &opCreateUser)
 	aws.Register[DeleteAccessKeyInput, DeleteAccessKeyOutput](Model, &opDeleteAccessKey)
+	aws.Register[DeleteAccountAliasInput, DeleteAccountAliasOutput](Model, &opDeleteAccountAlias)
 	aws.Register[DeleteGroupInput, DeleteGroupOutput](Model, &opDeleteGroup)
 	aws.Register[DeleteGroupPolicyInput, DeleteGroupPolicyOutput](Model, &opDeleteGroupPolicy)
 	aws.Register[DeleteInstanceProfileInput, DeleteInstanceProfileOutput](Model, &opDeleteInstanceProfile)
+	aws.Register[DeleteLoginProfileInput, DeleteLoginProfileOutput](Model, &opDeleteLoginProfile)
 	aws.Register[DeletePolicyInput, DeletePolicyOutput](Model, &opDeletePolicy)
 	aws.Register[DeletePolicyVersionInput, DeletePolicyVersionOutput](Model, &opDeletePolicyVersion)
 	aws.Register[DeleteRoleInput, DeleteRoleOutput](Model, &opDeleteRole)
@@ -148,6 +159,7 @@ func init() {
 	aws.Register[GetGroupInput, GetGroupOutput](Model, &opGetGroup)
 	aws.Register[GetGroupPolicyInput, GetGroupPolicyOutput](Model, &opGetGroupPolicy)
 	aws.Register[GetInstanceProfileInput, GetInstanceProfileOutput](Model, &opGetInstanceProfile)
+	aws.Register[GetLoginProfileInput, GetLoginProfileOutput](Model, &opGetLoginProfile)
 	aws.Register[GetPolicyInput, GetPolicyOutput](Model, &opGetPolicy)
 	aws.Register[GetPolicyVersionInput, GetPolicyVersionOutput](Model, &opGetPolicyVersion)
 	aws.Register[GetRoleInput, GetRoleOutput](Model, &opGetRole)
@@ -168,14 +180,18 @@ func init() {
 	aws.Register[ListInstanceProfileTagsInput, ListInstanceProfileTagsOutput](Model, &opListInstanceProfileTags)
 	aws.Register[ListInstanceProfilesInput, ListInstanceProfilesOutput](Model, &opListInstanceProfiles)
 	aws.Register[ListInstanceProfilesForRoleInput, ListInstanceProfilesForRoleOutput](Model, &opListInstanceProfilesForRole)
+	aws.Register[ListMFADevicesInput, ListMFADevicesOutput](Model, &opListMFADevices)
 	aws.Register[ListPoliciesInput, ListPoliciesOutput](Model, &opListPolicies)
 	aws.Register[ListPolicyTagsInput, ListPolicyTagsOutput](Model, &opListPolicyTags)
 	aws.Register[ListPolicyVersionsInput, ListPolicyVersionsOutput](Model, &opListPolicyVersions)
 	aws.Register[ListRolePoliciesInput, ListRolePoliciesOutput](Model, &opListRolePolicies)
 	aws.Register[ListRoleTagsInput, ListRoleTagsOutput](Model, &opListRoleTags)
 	aws.Register[ListRolesInput, ListRolesOutput](Model, &opListRoles)
+	aws.Register[ListSSHPublicKeysInput, ListSSHPublicKeysOutput](Model, &opListSSHPublicKeys)
 	aws.Register[ListServerCertificateTagsInput, ListServerCertificateTagsOutput](Model, &opListServerCertificateTags)
 	aws.Register[ListServerCertificatesInput, ListServerCertificatesOutput](Model, &opListServerCertificates)
+	aws.Register[ListServiceSpecificCredentialsInput, ListServiceSpecificCredentialsOutput](Model, &opListServiceSpecificCredentials)
+	aws.Register[ListSigningCertificatesInput, ListSigningCertificatesOutput](Model, &opListSigningCertificates)
 	aws.Register[ListUserPoliciesInput, ListUserPoliciesOutput](Model, &opListUserPolicies)
 	aws.Register[ListUserTagsInput, ListUserTagsOutput](Model, &opListUserTags)
 	aws.Register[ListUsersInput, ListUsersOutput](Model, &opListUsers)

@@ -15,8 +15,10 @@ var (
 	limit16      float64 = 16
 	limit16384   float64 = 16384
 	limit20      float64 = 20
+	limit200     float64 = 200
 	limit2048    float64 = 2048
 	limit2097152 float64 = 2097152
+	limit24      float64 = 24
 	limit256     float64 = 256
 	limit3       float64 = 3
 	limit320     float64 = 320
@@ -27,6 +29,7 @@ var (
 	limit512     float64 = 512
 	limit63      float64 = 63
 	limit64      float64 = 64
+	limit9       float64 = 9
 )
 
 // The tables of the shapes.
@@ -92,6 +95,9 @@ var (
 	}}
 	shapeCreateAccessKeyResponse = aws.Shape{Name: "CreateAccessKeyResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AccessKey", Index: 0, Shape: &shapeAccessKey, WireName: "AccessKey", QueryName: "AccessKey", Required: true},
+	}}
+	shapeCreateAccountAliasRequest = aws.Shape{Name: "CreateAccountAliasRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AccountAlias", Index: 0, Shape: &shapeAccountAliasType, WireName: "AccountAlias", QueryName: "AccountAlias", Required: true},
 	}}
 	shapeCreateGroupRequest = aws.Shape{Name: "CreateGroupRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
@@ -159,6 +165,9 @@ var (
 		{Name: "AccessKeyId", Index: 0, Shape: &shapeAccessKeyIdType, WireName: "AccessKeyId", QueryName: "AccessKeyId", Required: true},
 		{Name: "UserName", Index: 1, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName"},
 	}}
+	shapeDeleteAccountAliasRequest = aws.Shape{Name: "DeleteAccountAliasRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AccountAlias", Index: 0, Shape: &shapeAccountAliasType, WireName: "AccountAlias", QueryName: "AccountAlias", Required: true},
+	}}
 	shapeDeleteGroupPolicyRequest = aws.Shape{Name: "DeleteGroupPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "GroupName", Index: 0, Shape: &shapeGroupNameType, WireName: "GroupName", QueryName: "GroupName", Required: true},
 		{Name: "PolicyName", Index: 1, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName", Required: true},
@@ -168,6 +177,9 @@ var (
 	}}
 	shapeDeleteInstanceProfileRequest = aws.Shape{Name: "DeleteInstanceProfileRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InstanceProfileName", Index: 0, Shape: &shapeInstanceProfileNameType, WireName: "InstanceProfileName", QueryName: "InstanceProfileName", Required: true},
+	}}
+	shapeDeleteLoginProfileRequest = aws.Shape{Name: "DeleteLoginProfileRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "UserName", Index: 0, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName"},
 	}}
 	shapeDeletePolicyRequest = aws.Shape{Name: "DeletePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
@@ -266,6 +278,12 @@ var (
 	}}
 	shapeGetInstanceProfileResponse = aws.Shape{Name: "GetInstanceProfileResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "InstanceProfile", Index: 0, Shape: &shapeInstanceProfile, WireName: "InstanceProfile", QueryName: "InstanceProfile", Required: true},
+	}}
+	shapeGetLoginProfileRequest = aws.Shape{Name: "GetLoginProfileRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "UserName", Index: 0, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName"},
+	}}
+	shapeGetLoginProfileResponse = aws.Shape{Name: "GetLoginProfileResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "LoginProfile", Index: 0, Shape: &shapeLoginProfile, WireName: "LoginProfile", QueryName: "LoginProfile", Required: true},
 	}}
 	shapeGetPolicyRequest = aws.Shape{Name: "GetPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
@@ -467,6 +485,16 @@ var (
 		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
 		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 	}}
+	shapeListMFADevicesRequest = aws.Shape{Name: "ListMFADevicesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "UserName", Index: 2, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName"},
+	}}
+	shapeListMFADevicesResponse = aws.Shape{Name: "ListMFADevicesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "MFADevices", Index: 1, Shape: &shapeMfaDeviceListType, WireName: "MFADevices", QueryName: "MFADevices", Required: true},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+	}}
 	shapeListPoliciesRequest = aws.Shape{Name: "ListPoliciesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
@@ -530,6 +558,16 @@ var (
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "Roles", Index: 2, Shape: &shapeRoleListType, WireName: "Roles", QueryName: "Roles", Required: true},
 	}}
+	shapeListSSHPublicKeysRequest = aws.Shape{Name: "ListSSHPublicKeysRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "UserName", Index: 2, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName"},
+	}}
+	shapeListSSHPublicKeysResponse = aws.Shape{Name: "ListSSHPublicKeysResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "SSHPublicKeys", Index: 2, Shape: &shapeSSHPublicKeyListType, WireName: "SSHPublicKeys", QueryName: "SSHPublicKeys"},
+	}}
 	shapeListServerCertificateTagsRequest = aws.Shape{Name: "ListServerCertificateTagsRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
@@ -549,6 +587,28 @@ var (
 		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "ServerCertificateMetadataList", Index: 2, Shape: &shapeServerCertificateMetadataListType, WireName: "ServerCertificateMetadataList", QueryName: "ServerCertificateMetadataList", Required: true},
+	}}
+	shapeListServiceSpecificCredentialsRequest = aws.Shape{Name: "ListServiceSpecificCredentialsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AllUsers", Index: 0, Shape: &shapeAllUsers, WireName: "AllUsers", QueryName: "AllUsers"},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "ServiceName", Index: 3, Shape: &shapeServiceName, WireName: "ServiceName", QueryName: "ServiceName"},
+		{Name: "UserName", Index: 4, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName"},
+	}}
+	shapeListServiceSpecificCredentialsResponse = aws.Shape{Name: "ListServiceSpecificCredentialsResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "ServiceSpecificCredentials", Index: 2, Shape: &shapeServiceSpecificCredentialsListType, WireName: "ServiceSpecificCredentials", QueryName: "ServiceSpecificCredentials"},
+	}}
+	shapeListSigningCertificatesRequest = aws.Shape{Name: "ListSigningCertificatesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 1, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+		{Name: "UserName", Index: 2, Shape: &shapeExistingUserNameType, WireName: "UserName", QueryName: "UserName"},
+	}}
+	shapeListSigningCertificatesResponse = aws.Shape{Name: "ListSigningCertificatesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Certificates", Index: 0, Shape: &shapeCertificateListType, WireName: "Certificates", QueryName: "Certificates", Required: true},
+		{Name: "IsTruncated", Index: 1, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 2, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 	}}
 	shapeListUserPoliciesRequest = aws.Shape{Name: "ListUserPoliciesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Marker", Index: 0, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
@@ -579,6 +639,16 @@ var (
 		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "Users", Index: 2, Shape: &shapeUserListType, WireName: "Users", QueryName: "Users", Required: true},
+	}}
+	shapeLoginProfile = aws.Shape{Name: "LoginProfile", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CreateDate", Index: 0, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate", Required: true},
+		{Name: "PasswordResetRequired", Index: 1, Shape: &shapeBooleanType, WireName: "PasswordResetRequired", QueryName: "PasswordResetRequired"},
+		{Name: "UserName", Index: 2, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeMFADevice = aws.Shape{Name: "MFADevice", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "EnableDate", Index: 0, Shape: &shapeDateType, WireName: "EnableDate", QueryName: "EnableDate", Required: true},
+		{Name: "SerialNumber", Index: 1, Shape: &shapeSerialNumberType, WireName: "SerialNumber", QueryName: "SerialNumber", Required: true},
+		{Name: "UserName", Index: 2, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
 	}}
 	shapeOrganizationsDecisionDetail = aws.Shape{Name: "OrganizationsDecisionDetail", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AllowedByOrganizations", Index: 0, Shape: &shapeBooleanType, WireName: "AllowedByOrganizations", QueryName: "AllowedByOrganizations"},
@@ -697,6 +767,13 @@ var (
 		{Name: "Region", Index: 0, Shape: &shapeRegionNameType, WireName: "Region", QueryName: "Region"},
 		{Name: "Resources", Index: 1, Shape: &shapeArnListType, WireName: "Resources", QueryName: "Resources"},
 	}}
+	shapeSSHPublicKeyListType = aws.Shape{Name: "SSHPublicKeyListType", Kind: aws.List, Elem: &shapeSSHPublicKeyMetadata, ElemName: "member"}
+	shapeSSHPublicKeyMetadata = aws.Shape{Name: "SSHPublicKeyMetadata", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "SSHPublicKeyId", Index: 0, Shape: &shapePublicKeyIdType, WireName: "SSHPublicKeyId", QueryName: "SSHPublicKeyId", Required: true},
+		{Name: "Status", Index: 1, Shape: &shapeStatusType, WireName: "Status", QueryName: "Status", Required: true},
+		{Name: "UploadDate", Index: 2, Shape: &shapeDateType, WireName: "UploadDate", QueryName: "UploadDate", Required: true},
+		{Name: "UserName", Index: 3, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
 	shapeServerCertificate = aws.Shape{Name: "ServerCertificate", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CertificateBody", Index: 0, Shape: &shapeCertificateBodyType, WireName: "CertificateBody", QueryName: "CertificateBody", Required: true},
 		{Name: "CertificateChain", Index: 1, Shape: &shapeCertificateChainType, WireName: "CertificateChain", QueryName: "CertificateChain"},
@@ -711,9 +788,27 @@ var (
 		{Name: "ServerCertificateName", Index: 4, Shape: &shapeServerCertificateNameType, WireName: "ServerCertificateName", QueryName: "ServerCertificateName", Required: true},
 		{Name: "UploadDate", Index: 5, Shape: &shapeDateType, WireName: "UploadDate", QueryName: "UploadDate"},
 	}}
-	shapeSetDefaultPolicyVersionRequest = aws.Shape{Name: "SetDefaultPolicyVersionRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeServiceSpecificCredentialMetadata = aws.Shape{Name: "ServiceSpecificCredentialMetadata", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CreateDate", Index: 0, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate", Required: true},
+		{Name: "ExpirationDate", Index: 1, Shape: &shapeDateType, WireName: "ExpirationDate", QueryName: "ExpirationDate"},
+		{Name: "ServiceCredentialAlias", Index: 2, Shape: &shapeServiceCredentialAlias, WireName: "ServiceCredentialAlias", QueryName: "ServiceCredentialAlias"},
+		{Name: "ServiceName", Index: 3, Shape: &shapeServiceName, WireName: "ServiceName", QueryName: "ServiceName", Required: true},
+		{Name: "ServiceSpecificCredentialId", Index: 4, Shape: &shapeServiceSpecificCredentialId, WireName: "ServiceSpecificCredentialId", QueryName: "ServiceSpecificCredentialId", Required: true},
+		{Name: "ServiceUserName", Index: 5, Shape: &shapeServiceUserName, WireName: "ServiceUserName", QueryName: "ServiceUserName"},
+		{Name: "Status", Index: 6, Shape: &shapeStatusType, WireName: "Status", QueryName: "Status", Required: true},
+		{Name: "UserName", Index: 7, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
+	}}
+	shapeServiceSpecificCredentialsListType = aws.Shape{Name: "ServiceSpecificCredentialsListType", Kind: aws.List, Elem: &shapeServiceSpecificCredentialMetadata, ElemName: "member"}
+	shapeSetDefaultPolicyVersionRequest     = aws.Shape{Name: "SetDefaultPolicyVersionRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn", Required: true},
 		{Name: "VersionId", Index: 1, Shape: &shapePolicyVersionIdType, WireName: "VersionId", QueryName: "VersionId", Required: true},
+	}}
+	shapeSigningCertificate = aws.Shape{Name: "SigningCertificate", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CertificateBody", Index: 0, Shape: &shapeCertificateBodyType, WireName: "CertificateBody", QueryName: "CertificateBody", Required: true},
+		{Name: "CertificateId", Index: 1, Shape: &shapeCertificateIdType, WireName: "CertificateId", QueryName: "CertificateId", Required: true},
+		{Name: "Status", Index: 2, Shape: &shapeStatusType, WireName: "Status", QueryName: "Status", Required: true},
+		{Name: "UploadDate", Index: 3, Shape: &shapeDateType, WireName: "UploadDate", QueryName: "UploadDate"},
+		{Name: "UserName", Index: 4, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
 	}}
 	shapeSimulatePolicyResponse = aws.Shape{Name: "SimulatePolicyResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "EvaluationResults", Index: 0, Shape: &shapeEvaluationResultsListType, WireName: "EvaluationResults", QueryName: "EvaluationResults"},
@@ -845,12 +940,15 @@ var (
 	shapeAccessKeySecretType               = aws.Shape{Name: "accessKeySecretType", Kind: aws.String, Sensitive: true}
 	shapeAccountAliasListType              = aws.Shape{Name: "accountAliasListType", Kind: aws.List, Elem: &shapeAccountAliasType, ElemName: "member"}
 	shapeAccountAliasType                  = aws.Shape{Name: "accountAliasType", Kind: aws.String, Min: &limit3, Max: &limit63, Pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"}
+	shapeAllUsers                          = aws.Shape{Name: "allUsers", Kind: aws.Boolean}
 	shapeArnType                           = aws.Shape{Name: "arnType", Kind: aws.String, Min: &limit20, Max: &limit2048}
 	shapeAttachedPoliciesListType          = aws.Shape{Name: "attachedPoliciesListType", Kind: aws.List, Elem: &shapeAttachedPolicy, ElemName: "member"}
 	shapeAttachmentCountType               = aws.Shape{Name: "attachmentCountType", Kind: aws.Integer}
 	shapeBooleanType                       = aws.Shape{Name: "booleanType", Kind: aws.Boolean}
 	shapeCertificateBodyType               = aws.Shape{Name: "certificateBodyType", Kind: aws.String, Min: &limit1, Max: &limit16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
 	shapeCertificateChainType              = aws.Shape{Name: "certificateChainType", Kind: aws.String, Min: &limit1, Max: &limit2097152, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"}
+	shapeCertificateIdType                 = aws.Shape{Name: "certificateIdType", Kind: aws.String, Min: &limit24, Max: &limit128, Pattern: "[\\w]+"}
+	shapeCertificateListType               = aws.Shape{Name: "certificateListType", Kind: aws.List, Elem: &shapeSigningCertificate, ElemName: "member"}
 	shapeCustomSuffixType                  = aws.Shape{Name: "customSuffixType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
 	shapeDateType                          = aws.Shape{Name: "dateType", Kind: aws.Timestamp}
 	shapeExistingUserNameType              = aws.Shape{Name: "existingUserNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
@@ -861,6 +959,7 @@ var (
 	shapeInstanceProfileNameType           = aws.Shape{Name: "instanceProfileNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
 	shapeMarkerType                        = aws.Shape{Name: "markerType", Kind: aws.String, Min: &limit1, Max: &limit320, Pattern: "[\\u0020-\\u00FF]+"}
 	shapeMaxItemsType                      = aws.Shape{Name: "maxItemsType", Kind: aws.Integer, Min: &limit1, Max: &limit1000}
+	shapeMfaDeviceListType                 = aws.Shape{Name: "mfaDeviceListType", Kind: aws.List, Elem: &shapeMFADevice, ElemName: "member"}
 	shapePathPrefixType                    = aws.Shape{Name: "pathPrefixType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "\\u002F[\\u0021-\\u007F]*"}
 	shapePathType                          = aws.Shape{Name: "pathType", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"}
 	shapePolicyDescriptionType             = aws.Shape{Name: "policyDescriptionType", Kind: aws.String, Max: &limit1000}
@@ -873,13 +972,19 @@ var (
 	shapePolicyScopeType                   = aws.Shape{Name: "policyScopeType", Kind: aws.String, Enum: []string{"All", "AWS", "Local"}}
 	shapePolicyVersionIdType               = aws.Shape{Name: "policyVersionIdType", Kind: aws.String, Pattern: "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"}
 	shapePrivateKeyType                    = aws.Shape{Name: "privateKeyType", Kind: aws.String, Min: &limit1, Max: &limit16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", Sensitive: true}
+	shapePublicKeyIdType                   = aws.Shape{Name: "publicKeyIdType", Kind: aws.String, Min: &limit20, Max: &limit128, Pattern: "[\\w]+"}
 	shapeResponseMarkerType                = aws.Shape{Name: "responseMarkerType", Kind: aws.String}
 	shapeRoleDescriptionType               = aws.Shape{Name: "roleDescriptionType", Kind: aws.String, Max: &limit1000, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"}
 	shapeRoleListType                      = aws.Shape{Name: "roleListType", Kind: aws.List, Elem: &shapeRole, ElemName: "member"}
 	shapeRoleMaxSessionDurationType        = aws.Shape{Name: "roleMaxSessionDurationType", Kind: aws.Integer, Min: &limit3600, Max: &limit43200}
 	shapeRoleNameType                      = aws.Shape{Name: "roleNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
+	shapeSerialNumberType                  = aws.Shape{Name: "serialNumberType", Kind: aws.String, Min: &limit9, Max: &limit256, Pattern: "[\\w+=/:,.@-]+"}
 	shapeServerCertificateMetadataListType = aws.Shape{Name: "serverCertificateMetadataListType", Kind: aws.List, Elem: &shapeServerCertificateMetadata, ElemName: "member"}
 	shapeServerCertificateNameType         = aws.Shape{Name: "serverCertificateNameType", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "[\\w+=,.@-]+"}
+	shapeServiceCredentialAlias            = aws.Shape{Name: "serviceCredentialAlias", Kind: aws.String, Min: &limit0, Max: &limit200, Pattern: "[\\w+=,.@-]+"}
+	shapeServiceName                       = aws.Shape{Name: "serviceName", Kind: aws.String}
+	shapeServiceSpecificCredentialId       = aws.Shape{Name: "serviceSpecificCredentialId", Kind: aws.String, Min: &limit20, Max: &limit128, Pattern: "[\\w]+"}
+	shapeServiceUserName                   = aws.Shape{Name: "serviceUserName", Kind: aws.String, Min: &limit0, Max: &limit200, Pattern: "[\\w+=,.@-]*"}
 	shapeStatusType                        = aws.Shape{Name: "statusType", Kind: aws.String, Enum: []string{"Active", "Inactive", "Expired"}}
 	shapeStringType                        = aws.Shape{Name: "stringType", Kind: aws.String}
 	shapeSummaryKeyType                    = aws.Shape{Name: "summaryKeyType", Kind: aws.String, Enum: []string{"Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"}}

@@ -64,6 +64,15 @@ type CreateAccessKeyOutput struct {
 	AccessKey *AccessKey `json:"AccessKey,omitempty"`
 }
 
+// CreateAccountAliasInput is the input of CreateAccountAlias.
+type CreateAccountAliasInput struct {
+	AccountAlias *string `json:"AccountAlias,omitempty"`
+}
+
+// CreateAccountAliasOutput is the output of CreateAccountAlias.
+type CreateAccountAliasOutput struct {
+}
+
 // CreateGroupInput is the input of CreateGroup.
 type CreateGroupInput struct {
 	GroupName *string `json:"GroupName,omitempty"`
@@ -164,6 +173,15 @@ type DeleteAccessKeyInput struct {
 type DeleteAccessKeyOutput struct {
 }
 
+// DeleteAccountAliasInput is the input of DeleteAccountAlias.
+type DeleteAccountAliasInput struct {
+	AccountAlias *string `json:"AccountAlias,omitempty"`
+}
+
+// DeleteAccountAliasOutput is the output of DeleteAccountAlias.
+type DeleteAccountAliasOutput struct {
+}
+
 // DeleteGroupInput is the input of DeleteGroup.
 type DeleteGroupInput struct {
 	GroupName *string `json:"GroupName,omitempty"`
@@ -190,6 +208,15 @@ type DeleteInstanceProfileInput struct {
 
 // DeleteInstanceProfileOutput is the output of DeleteInstanceProfile.
 type DeleteInstanceProfileOutput struct {
+}
+
+// DeleteLoginProfileInput is the input of DeleteLoginProfile.
+type DeleteLoginProfileInput struct {
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// DeleteLoginProfileOutput is the output of DeleteLoginProfile.
+type DeleteLoginProfileOutput struct {
 }
 
 // DeletePolicyInput is the input of DeletePolicy.
@@ -361,6 +388,16 @@ type GetInstanceProfileInput struct {
 // GetInstanceProfileOutput is the output of GetInstanceProfile.
 type GetInstanceProfileOutput struct {
 	InstanceProfile *InstanceProfile `json:"InstanceProfile,omitempty"`
+}
+
+// GetLoginProfileInput is the input of GetLoginProfile.
+type GetLoginProfileInput struct {
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// GetLoginProfileOutput is the output of GetLoginProfile.
+type GetLoginProfileOutput struct {
+	LoginProfile *LoginProfile `json:"LoginProfile,omitempty"`
 }
 
 // GetPolicyInput is the input of GetPolicy.
@@ -626,6 +663,20 @@ type ListInstanceProfilesForRoleOutput struct {
 	Marker           *string           `json:"Marker,omitempty"`
 }
 
+// ListMFADevicesInput is the input of ListMFADevices.
+type ListMFADevicesInput struct {
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int32  `json:"MaxItems,omitempty"`
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// ListMFADevicesOutput is the output of ListMFADevices.
+type ListMFADevicesOutput struct {
+	IsTruncated *bool       `json:"IsTruncated,omitempty"`
+	MFADevices  []MFADevice `json:"MFADevices,omitempty"`
+	Marker      *string     `json:"Marker,omitempty"`
+}
+
 // ListPoliciesInput is the input of ListPolicies.
 type ListPoliciesInput struct {
 	Marker            *string `json:"Marker,omitempty"`
@@ -713,6 +764,20 @@ type ListRolesOutput struct {
 	Roles       []Role  `json:"Roles,omitempty"`
 }
 
+// ListSSHPublicKeysInput is the input of ListSSHPublicKeys.
+type ListSSHPublicKeysInput struct {
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int32  `json:"MaxItems,omitempty"`
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// ListSSHPublicKeysOutput is the output of ListSSHPublicKeys.
+type ListSSHPublicKeysOutput struct {
+	IsTruncated   *bool                  `json:"IsTruncated,omitempty"`
+	Marker        *string                `json:"Marker,omitempty"`
+	SSHPublicKeys []SSHPublicKeyMetadata `json:"SSHPublicKeys,omitempty"`
+}
+
 // ListServerCertificateTagsInput is the input of ListServerCertificateTags.
 type ListServerCertificateTagsInput struct {
 	Marker                *string `json:"Marker,omitempty"`
@@ -739,6 +804,36 @@ type ListServerCertificatesOutput struct {
 	IsTruncated                   *bool                       `json:"IsTruncated,omitempty"`
 	Marker                        *string                     `json:"Marker,omitempty"`
 	ServerCertificateMetadataList []ServerCertificateMetadata `json:"ServerCertificateMetadataList,omitempty"`
+}
+
+// ListServiceSpecificCredentialsInput is the input of ListServiceSpecificCredentials.
+type ListServiceSpecificCredentialsInput struct {
+	AllUsers    *bool   `json:"AllUsers,omitempty"`
+	Marker      *string `json:"Marker,omitempty"`
+	MaxItems    *int32  `json:"MaxItems,omitempty"`
+	ServiceName *string `json:"ServiceName,omitempty"`
+	UserName    *string `json:"UserName,omitempty"`
+}
+
+// ListServiceSpecificCredentialsOutput is the output of ListServiceSpecificCredentials.
+type ListServiceSpecificCredentialsOutput struct {
+	IsTruncated                *bool                               `json:"IsTruncated,omitempty"`
+	Marker                     *string                             `json:"Marker,omitempty"`
+	ServiceSpecificCredentials []ServiceSpecificCredentialMetadata `json:"ServiceSpecificCredentials,omitempty"`
+}
+
+// ListSigningCertificatesInput is the input of ListSigningCertificates.
+type ListSigningCertificatesInput struct {
+	Marker   *string `json:"Marker,omitempty"`
+	MaxItems *int32  `json:"MaxItems,omitempty"`
+	UserName *string `json:"UserName,omitempty"`
+}
+
+// ListSigningCertificatesOutput is the output of ListSigningCertificates.
+type ListSigningCertificatesOutput struct {
+	Certificates []SigningCertificate `json:"Certificates,omitempty"`
+	IsTruncated  *bool                `json:"IsTruncated,omitempty"`
+	Marker       *string              `json:"Marker,omitempty"`
 }
 
 // ListUserPoliciesInput is the input of ListUserPolicies.
@@ -1145,6 +1240,20 @@ type InstanceProfile struct {
 	Tags                []Tag      `json:"Tags,omitempty"`
 }
 
+// LoginProfile is the structure LoginProfile of the API.
+type LoginProfile struct {
+	CreateDate            *time.Time `json:"CreateDate,omitempty"`
+	PasswordResetRequired *bool      `json:"PasswordResetRequired,omitempty"`
+	UserName              *string    `json:"UserName,omitempty"`
+}
+
+// MFADevice is the structure MFADevice of the API.
+type MFADevice struct {
+	EnableDate   *time.Time `json:"EnableDate,omitempty"`
+	SerialNumber *string    `json:"SerialNumber,omitempty"`
+	UserName     *string    `json:"UserName,omitempty"`
+}
+
 // OrganizationsDecisionDetail is the structure OrganizationsDecisionDetail of the API.
 type OrganizationsDecisionDetail struct {
 	AllowedByOrganizations *bool `json:"AllowedByOrganizations,omitempty"`
@@ -1240,6 +1349,14 @@ type RoleUsageType struct {
 	Resources []string `json:"Resources,omitempty"`
 }
 
+// SSHPublicKeyMetadata is the structure SSHPublicKeyMetadata of the API.
+type SSHPublicKeyMetadata struct {
+	SSHPublicKeyId *string    `json:"SSHPublicKeyId,omitempty"`
+	Status         *string    `json:"Status,omitempty"`
+	UploadDate     *time.Time `json:"UploadDate,omitempty"`
+	UserName       *string    `json:"UserName,omitempty"`
+}
+
 // ServerCertificate is the structure ServerCertificate of the API.
 type ServerCertificate struct {
 	CertificateBody           *string                    `json:"CertificateBody,omitempty"`
@@ -1256,6 +1373,27 @@ type ServerCertificateMetadata struct {
 	ServerCertificateId   *string    `json:"ServerCertificateId,omitempty"`
 	ServerCertificateName *string    `json:"ServerCertificateName,omitempty"`
 	UploadDate            *time.Time `json:"UploadDate,omitempty"`
+}
+
+// ServiceSpecificCredentialMetadata is the structure ServiceSpecificCredentialMetadata of the API.
+type ServiceSpecificCredentialMetadata struct {
+	CreateDate                  *time.Time `json:"CreateDate,omitempty"`
+	ExpirationDate              *time.Time `json:"ExpirationDate,omitempty"`
+	ServiceCredentialAlias      *string    `json:"ServiceCredentialAlias,omitempty"`
+	ServiceName                 *string    `json:"ServiceName,omitempty"`
+	ServiceSpecificCredentialId *string    `json:"ServiceSpecificCredentialId,omitempty"`
+	ServiceUserName             *string    `json:"ServiceUserName,omitempty"`
+	Status                      *string    `json:"Status,omitempty"`
+	UserName                    *string    `json:"UserName,omitempty"`
+}
+
+// SigningCertificate is the structure SigningCertificate of the API.
+type SigningCertificate struct {
+	CertificateBody *string    `json:"CertificateBody,omitempty"`
+	CertificateId   *string    `json:"CertificateId,omitempty"`
+	Status          *string    `json:"Status,omitempty"`
+	UploadDate      *time.Time `json:"UploadDate,omitempty"`
+	UserName        *string    `json:"UserName,omitempty"`
 }
 
 // Statement is the structure Statement of the API.

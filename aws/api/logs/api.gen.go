@@ -11,15 +11,22 @@ type API interface {
 	CreateLogStream(ctx context.Context, in *CreateLogStreamInput) (*CreateLogStreamOutput, error)
 	DeleteLogGroup(ctx context.Context, in *DeleteLogGroupInput) (*DeleteLogGroupOutput, error)
 	DeleteLogStream(ctx context.Context, in *DeleteLogStreamInput) (*DeleteLogStreamOutput, error)
+	DeleteMetricFilter(ctx context.Context, in *DeleteMetricFilterInput) (*DeleteMetricFilterOutput, error)
 	DeleteRetentionPolicy(ctx context.Context, in *DeleteRetentionPolicyInput) (*DeleteRetentionPolicyOutput, error)
 	DescribeLogGroups(ctx context.Context, in *DescribeLogGroupsInput) (*DescribeLogGroupsOutput, error)
 	DescribeLogStreams(ctx context.Context, in *DescribeLogStreamsInput) (*DescribeLogStreamsOutput, error)
+	DescribeMetricFilters(ctx context.Context, in *DescribeMetricFiltersInput) (*DescribeMetricFiltersOutput, error)
 	FilterLogEvents(ctx context.Context, in *FilterLogEventsInput) (*FilterLogEventsOutput, error)
 	GetLogEvents(ctx context.Context, in *GetLogEventsInput) (*GetLogEventsOutput, error)
 	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
+	ListTagsLogGroup(ctx context.Context, in *ListTagsLogGroupInput) (*ListTagsLogGroupOutput, error)
 	PutLogEvents(ctx context.Context, in *PutLogEventsInput) (*PutLogEventsOutput, error)
+	PutMetricFilter(ctx context.Context, in *PutMetricFilterInput) (*PutMetricFilterOutput, error)
 	PutRetentionPolicy(ctx context.Context, in *PutRetentionPolicyInput) (*PutRetentionPolicyOutput, error)
+	TagLogGroup(ctx context.Context, in *TagLogGroupInput) (*TagLogGroupOutput, error)
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
+	TestMetricFilter(ctx context.Context, in *TestMetricFilterInput) (*TestMetricFilterOutput, error)
+	UntagLogGroup(ctx context.Context, in *UntagLogGroupInput) (*UntagLogGroupOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 }
 
@@ -30,15 +37,22 @@ func Handlers(api API) map[string]aws.Handler {
 		"CreateLogStream":       aws.HandlerOf(api.CreateLogStream),
 		"DeleteLogGroup":        aws.HandlerOf(api.DeleteLogGroup),
 		"DeleteLogStream":       aws.HandlerOf(api.DeleteLogStream),
+		"DeleteMetricFilter":    aws.HandlerOf(api.DeleteMetricFilter),
 		"DeleteRetentionPolicy": aws.HandlerOf(api.DeleteRetentionPolicy),
 		"DescribeLogGroups":     aws.HandlerOf(api.DescribeLogGroups),
 		"DescribeLogStreams":    aws.HandlerOf(api.DescribeLogStreams),
+		"DescribeMetricFilters": aws.HandlerOf(api.DescribeMetricFilters),
 		"FilterLogEvents":       aws.HandlerOf(api.FilterLogEvents),
 		"GetLogEvents":          aws.HandlerOf(api.GetLogEvents),
 		"ListTagsForResource":   aws.HandlerOf(api.ListTagsForResource),
+		"ListTagsLogGroup":      aws.HandlerOf(api.ListTagsLogGroup),
 		"PutLogEvents":          aws.HandlerOf(api.PutLogEvents),
+		"PutMetricFilter":       aws.HandlerOf(api.PutMetricFilter),
 		"PutRetentionPolicy":    aws.HandlerOf(api.PutRetentionPolicy),
+		"TagLogGroup":           aws.HandlerOf(api.TagLogGroup),
 		"TagResource":           aws.HandlerOf(api.TagResource),
+		"TestMetricFilter":      aws.HandlerOf(api.TestMetricFilter),
+		"UntagLogGroup":         aws.HandlerOf(api.UntagLogGroup),
 		"UntagResource":         aws.HandlerOf(api.UntagResource),
 	}
 }
@@ -71,6 +85,11 @@ func (c *Client) DeleteLogStream(ctx context.Context, in *DeleteLogStreamInput) 
 	return aws.Call[DeleteLogStreamOutput](ctx, c.invoker, &opDeleteLogStream, in)
 }
 
+// DeleteMetricFilter calls the operation of that name.
+func (c *Client) DeleteMetricFilter(ctx context.Context, in *DeleteMetricFilterInput) (*DeleteMetricFilterOutput, error) {
+	return aws.Call[DeleteMetricFilterOutput](ctx, c.invoker, &opDeleteMetricFilter, in)
+}
+
 // DeleteRetentionPolicy calls the operation of that name.
 func (c *Client) DeleteRetentionPolicy(ctx context.Context, in *DeleteRetentionPolicyInput) (*DeleteRetentionPolicyOutput, error) {
 	return aws.Call[DeleteRetentionPolicyOutput](ctx, c.invoker, &opDeleteRetentionPolicy, in)
@@ -84,6 +103,11 @@ func (c *Client) DescribeLogGroups(ctx context.Context, in *DescribeLogGroupsInp
 // DescribeLogStreams calls the operation of that name.
 func (c *Client) DescribeLogStreams(ctx context.Context, in *DescribeLogStreamsInput) (*DescribeLogStreamsOutput, error) {
 	return aws.Call[DescribeLogStreamsOutput](ctx, c.invoker, &opDescribeLogStreams, in)
+}
+
+// DescribeMetricFilters calls the operation of that name.
+func (c *Client) DescribeMetricFilters(ctx context.Context, in *DescribeMetricFiltersInput) (*DescribeMetricFiltersOutput, error) {
+	return aws.Call[DescribeMetricFiltersOutput](ctx, c.invoker, &opDescribeMetricFilters, in)
 }
 
 // FilterLogEvents calls the operation of that name.
@@ -101,9 +125,19 @@ func (c *Client) ListTagsForResource(ctx context.Context, in *ListTagsForResourc
 	return aws.Call[ListTagsForResourceOutput](ctx, c.invoker, &opListTagsForResource, in)
 }
 
+// ListTagsLogGroup calls the operation of that name.
+func (c *Client) ListTagsLogGroup(ctx context.Context, in *ListTagsLogGroupInput) (*ListTagsLogGroupOutput, error) {
+	return aws.Call[ListTagsLogGroupOutput](ctx, c.invoker, &opListTagsLogGroup, in)
+}
+
 // PutLogEvents calls the operation of that name.
 func (c *Client) PutLogEvents(ctx context.Context, in *PutLogEventsInput) (*PutLogEventsOutput, error) {
 	return aws.Call[PutLogEventsOutput](ctx, c.invoker, &opPutLogEvents, in)
+}
+
+// PutMetricFilter calls the operation of that name.
+func (c *Client) PutMetricFilter(ctx context.Context, in *PutMetricFilterInput) (*PutMetricFilterOutput, error) {
+	return aws.Call[PutMetricFilterOutput](ctx, c.invoker, &opPutMetricFilter, in)
 }
 
 // PutRetentionPolicy calls the operation of that name.
@@ -111,9 +145,24 @@ func (c *Client) PutRetentionPolicy(ctx context.Context, in *PutRetentionPolicyI
 	return aws.Call[PutRetentionPolicyOutput](ctx, c.invoker, &opPutRetentionPolicy, in)
 }
 
+// TagLogGroup calls the operation of that name.
+func (c *Client) TagLogGroup(ctx context.Context, in *TagLogGroupInput) (*TagLogGroupOutput, error) {
+	return aws.Call[TagLogGroupOutput](ctx, c.invoker, &opTagLogGroup, in)
+}
+
 // TagResource calls the operation of that name.
 func (c *Client) TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error) {
 	return aws.Call[TagResourceOutput](ctx, c.invoker, &opTagResource, in)
+}
+
+// TestMetricFilter calls the operation of that name.
+func (c *Client) TestMetricFilter(ctx context.Context, in *TestMetricFilterInput) (*TestMetricFilterOutput, error) {
+	return aws.Call[TestMetricFilterOutput](ctx, c.invoker, &opTestMetricFilter, in)
+}
+
+// UntagLogGroup calls the operation of that name.
+func (c *Client) UntagLogGroup(ctx context.Context, in *UntagLogGroupInput) (*UntagLogGroupOutput, error) {
+	return aws.Call[UntagLogGroupOutput](ctx, c.invoker, &opUntagLogGroup, in)
 }
 
 // UntagResource calls the operation of that name.

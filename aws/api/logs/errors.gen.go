@@ -10,6 +10,11 @@ func DataAlreadyAcceptedException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "DataAlreadyAcceptedException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// InvalidOperationException makes the error with the code InvalidOperationException (HTTP 400).
+func InvalidOperationException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "InvalidOperationException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // InvalidParameterException makes the error with the code InvalidParameterException (HTTP 400).
 func InvalidParameterException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "InvalidParameterException", Message: fmt.Sprintf(format, args...), Status: 400}

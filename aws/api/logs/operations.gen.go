@@ -24,15 +24,22 @@ var (
 	opCreateLogStream       = aws.Operation{Name: "CreateLogStream", Method: "POST", URI: "/", InputShape: &shapeCreateLogStreamRequest}
 	opDeleteLogGroup        = aws.Operation{Name: "DeleteLogGroup", Method: "POST", URI: "/", InputShape: &shapeDeleteLogGroupRequest}
 	opDeleteLogStream       = aws.Operation{Name: "DeleteLogStream", Method: "POST", URI: "/", InputShape: &shapeDeleteLogStreamRequest}
+	opDeleteMetricFilter    = aws.Operation{Name: "DeleteMetricFilter", Method: "POST", URI: "/", InputShape: &shapeDeleteMetricFilterRequest}
 	opDeleteRetentionPolicy = aws.Operation{Name: "DeleteRetentionPolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteRetentionPolicyRequest}
 	opDescribeLogGroups     = aws.Operation{Name: "DescribeLogGroups", Method: "POST", URI: "/", InputShape: &shapeDescribeLogGroupsRequest, OutputShape: &shapeDescribeLogGroupsResponse}
 	opDescribeLogStreams    = aws.Operation{Name: "DescribeLogStreams", Method: "POST", URI: "/", InputShape: &shapeDescribeLogStreamsRequest, OutputShape: &shapeDescribeLogStreamsResponse}
+	opDescribeMetricFilters = aws.Operation{Name: "DescribeMetricFilters", Method: "POST", URI: "/", InputShape: &shapeDescribeMetricFiltersRequest, OutputShape: &shapeDescribeMetricFiltersResponse}
 	opFilterLogEvents       = aws.Operation{Name: "FilterLogEvents", Method: "POST", URI: "/", InputShape: &shapeFilterLogEventsRequest, OutputShape: &shapeFilterLogEventsResponse}
 	opGetLogEvents          = aws.Operation{Name: "GetLogEvents", Method: "POST", URI: "/", InputShape: &shapeGetLogEventsRequest, OutputShape: &shapeGetLogEventsResponse}
 	opListTagsForResource   = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
+	opListTagsLogGroup      = aws.Operation{Name: "ListTagsLogGroup", Method: "POST", URI: "/", InputShape: &shapeListTagsLogGroupRequest, OutputShape: &shapeListTagsLogGroupResponse}
 	opPutLogEvents          = aws.Operation{Name: "PutLogEvents", Method: "POST", URI: "/", InputShape: &shapePutLogEventsRequest, OutputShape: &shapePutLogEventsResponse}
+	opPutMetricFilter       = aws.Operation{Name: "PutMetricFilter", Method: "POST", URI: "/", InputShape: &shapePutMetricFilterRequest}
 	opPutRetentionPolicy    = aws.Operation{Name: "PutRetentionPolicy", Method: "POST", URI: "/", InputShape: &shapePutRetentionPolicyRequest}
+	opTagLogGroup           = aws.Operation{Name: "TagLogGroup", Method: "POST", URI: "/", InputShape: &shapeTagLogGroupRequest}
 	opTagResource           = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest}
+	opTestMetricFilter      = aws.Operation{Name: "TestMetricFilter", Method: "POST", URI: "/", InputShape: &shapeTestMetricFilterRequest, OutputShape: &shapeTestMetricFilterResponse}
+	opUntagLogGroup         = aws.Operation{Name: "UntagLogGroup", Method: "POST", URI: "/", InputShape: &shapeUntagLogGroupRequest}
 	opUntagResource         = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest}
 )
 
@@ -41,15 +48,22 @@ func init() {
 	aws.Register[CreateLogStreamInput, CreateLogStreamOutput](Model, &opCreateLogStream)
 	aws.Register[DeleteLogGroupInput, DeleteLogGroupOutput](Model, &opDeleteLogGroup)
 	aws.Register[DeleteLogStreamInput, DeleteLogStreamOutput](Model, &opDeleteLogStream)
+	aws.Register[DeleteMetricFilterInput, DeleteMetricFilterOutput](Model, &opDeleteMetricFilter)
 	aws.Register[DeleteRetentionPolicyInput, DeleteRetentionPolicyOutput](Model, &opDeleteRetentionPolicy)
 	aws.Register[DescribeLogGroupsInput, DescribeLogGroupsOutput](Model, &opDescribeLogGroups)
 	aws.Register[DescribeLogStreamsInput, DescribeLogStreamsOutput](Model, &opDescribeLogStreams)
+	aws.Register[DescribeMetricFiltersInput, DescribeMetricFiltersOutput](Model, &opDescribeMetricFilters)
 	aws.Register[FilterLogEventsInput, FilterLogEventsOutput](Model, &opFilterLogEvents)
 	aws.Register[GetLogEventsInput, GetLogEventsOutput](Model, &opGetLogEvents)
 	aws.Register[ListTagsForResourceInput, ListTagsForResourceOutput](Model, &opListTagsForResource)
+	aws.Register[ListTagsLogGroupInput, ListTagsLogGroupOutput](Model, &opListTagsLogGroup)
 	aws.Register[PutLogEventsInput, PutLogEventsOutput](Model, &opPutLogEvents)
+	aws.Register[PutMetricFilterInput, PutMetricFilterOutput](Model, &opPutMetricFilter)
 	aws.Register[PutRetentionPolicyInput, PutRetentionPolicyOutput](Model, &opPutRetentionPolicy)
+	aws.Register[TagLogGroupInput, TagLogGroupOutput](Model, &opTagLogGroup)
 	aws.Register[TagResourceInput, TagResourceOutput](Model, &opTagResource)
+	aws.Register[TestMetricFilterInput, TestMetricFilterOutput](Model, &opTestMetricFilter)
+	aws.Register[UntagLogGroupInput, UntagLogGroupOutput](Model, &opUntagLogGroup)
 	aws.Register[UntagResourceInput, UntagResourceOutput](Model, &opUntagResource)
 	Model.Know(known)
 }

@@ -17,7 +17,9 @@ var (
 	limit128   float64 = 128
 	limit2     float64 = 2
 	limit20    float64 = 20
+	limit2000  float64 = 2000
 	limit2048  float64 = 2048
+	limit255   float64 = 255
 	limit256   float64 = 256
 	limit32    float64 = 32
 	limit4     float64 = 4
@@ -30,6 +32,7 @@ var (
 	shapeAccountId                        = aws.Shape{Name: "AccountId", Kind: aws.String, Min: &limit12, Max: &limit12, Pattern: "^\\d{12}$"}
 	shapeAccountIds                       = aws.Shape{Name: "AccountIds", Kind: aws.List, Elem: &shapeAccountId, ElemName: "member", Min: &limit0, Max: &limit20}
 	shapeAmazonResourceName               = aws.Shape{Name: "AmazonResourceName", Kind: aws.String, Min: &limit1, Max: &limit1011, Pattern: "[\\w+=/:,.@-]*"}
+	shapeApplyOnTransformedLogs           = aws.Shape{Name: "ApplyOnTransformedLogs", Kind: aws.Boolean}
 	shapeArn                              = aws.Shape{Name: "Arn", Kind: aws.String}
 	shapeBearerTokenAuthenticationEnabled = aws.Shape{Name: "BearerTokenAuthenticationEnabled", Kind: aws.Boolean}
 	shapeCreateLogGroupRequest            = aws.Shape{Name: "CreateLogGroupRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -45,12 +48,17 @@ var (
 	}}
 	shapeDataProtectionStatus  = aws.Shape{Name: "DataProtectionStatus", Kind: aws.String, Enum: []string{"ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"}}
 	shapeDays                  = aws.Shape{Name: "Days", Kind: aws.Integer}
+	shapeDefaultValue          = aws.Shape{Name: "DefaultValue", Kind: aws.Double}
 	shapeDeleteLogGroupRequest = aws.Shape{Name: "DeleteLogGroupRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
 	}}
 	shapeDeleteLogStreamRequest = aws.Shape{Name: "DeleteLogStreamRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
 		{Name: "logStreamName", Index: 1, Shape: &shapeLogStreamName, WireName: "logStreamName", QueryName: "LogStreamName", Required: true},
+	}}
+	shapeDeleteMetricFilterRequest = aws.Shape{Name: "DeleteMetricFilterRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "filterName", Index: 0, Shape: &shapeFilterName, WireName: "filterName", QueryName: "FilterName", Required: true},
+		{Name: "logGroupName", Index: 1, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
 	}}
 	shapeDeleteRetentionPolicyRequest = aws.Shape{Name: "DeleteRetentionPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
@@ -86,7 +94,23 @@ var (
 		{Name: "logStreams", Index: 0, Shape: &shapeLogStreams, WireName: "logStreams", QueryName: "LogStreams"},
 		{Name: "nextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
 	}}
-	shapeEntity = aws.Shape{Name: "Entity", Kind: aws.Structure, Members: []aws.Member{
+	shapeDescribeMetricFiltersRequest = aws.Shape{Name: "DescribeMetricFiltersRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "filterNamePrefix", Index: 0, Shape: &shapeFilterName, WireName: "filterNamePrefix", QueryName: "FilterNamePrefix"},
+		{Name: "limit", Index: 1, Shape: &shapeDescribeLimit, WireName: "limit", QueryName: "Limit"},
+		{Name: "logGroupName", Index: 2, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName"},
+		{Name: "metricName", Index: 3, Shape: &shapeMetricName, WireName: "metricName", QueryName: "MetricName"},
+		{Name: "metricNamespace", Index: 4, Shape: &shapeMetricNamespace, WireName: "metricNamespace", QueryName: "MetricNamespace"},
+		{Name: "nextToken", Index: 5, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribeMetricFiltersResponse = aws.Shape{Name: "DescribeMetricFiltersResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "metricFilters", Index: 0, Shape: &shapeMetricFilters, WireName: "metricFilters", QueryName: "MetricFilters"},
+		{Name: "nextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDimensions       = aws.Shape{Name: "Dimensions", Kind: aws.Map, Key: &shapeDimensionsKey, Elem: &shapeDimensionsValue, KeyName: "key", ValueName: "value"}
+	shapeDimensionsKey    = aws.Shape{Name: "DimensionsKey", Kind: aws.String, Max: &limit255}
+	shapeDimensionsValue  = aws.Shape{Name: "DimensionsValue", Kind: aws.String, Max: &limit255}
+	shapeEmitSystemFields = aws.Shape{Name: "EmitSystemFields", Kind: aws.List, Elem: &shapeSystemField, ElemName: "member"}
+	shapeEntity           = aws.Shape{Name: "Entity", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "attributes", Index: 0, Shape: &shapeEntityAttributes, WireName: "attributes", QueryName: "Attributes"},
 		{Name: "keyAttributes", Index: 1, Shape: &shapeEntityKeyAttributes, WireName: "keyAttributes", QueryName: "KeyAttributes"},
 	}}
@@ -99,7 +123,10 @@ var (
 	shapeEntityRejectionErrorType = aws.Shape{Name: "EntityRejectionErrorType", Kind: aws.String, Enum: []string{"InvalidEntity", "InvalidTypeValue", "InvalidKeyAttributes", "InvalidAttributes", "EntitySizeTooLarge", "UnsupportedLogGroupType", "MissingRequiredFields"}}
 	shapeEventId                  = aws.Shape{Name: "EventId", Kind: aws.String}
 	shapeEventMessage             = aws.Shape{Name: "EventMessage", Kind: aws.String, Min: &limit1}
+	shapeEventNumber              = aws.Shape{Name: "EventNumber", Kind: aws.Long}
 	shapeEventsLimit              = aws.Shape{Name: "EventsLimit", Kind: aws.Integer, Min: &limit1, Max: &limit10000}
+	shapeExtractedValues          = aws.Shape{Name: "ExtractedValues", Kind: aws.Map, Key: &shapeToken, Elem: &shapeValue, KeyName: "key", ValueName: "value"}
+	shapeFieldSelectionCriteria   = aws.Shape{Name: "FieldSelectionCriteria", Kind: aws.String, Min: &limit0, Max: &limit2000}
 	shapeFilterCount              = aws.Shape{Name: "FilterCount", Kind: aws.Integer}
 	shapeFilterLogEventsRequest   = aws.Shape{Name: "FilterLogEventsRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "endTime", Index: 0, Shape: &shapeTimestamp, WireName: "endTime", QueryName: "EndTime"},
@@ -119,6 +146,7 @@ var (
 		{Name: "nextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
 		{Name: "searchedLogStreams", Index: 2, Shape: &shapeSearchedLogStreams, WireName: "searchedLogStreams", QueryName: "SearchedLogStreams"},
 	}}
+	shapeFilterName       = aws.Shape{Name: "FilterName", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "[^:*]*"}
 	shapeFilterPattern    = aws.Shape{Name: "FilterPattern", Kind: aws.String, Min: &limit0, Max: &limit1024}
 	shapeFilteredLogEvent = aws.Shape{Name: "FilteredLogEvent", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "eventId", Index: 0, Shape: &shapeEventId, WireName: "eventId", QueryName: "EventId"},
@@ -161,6 +189,12 @@ var (
 	shapeListTagsForResourceResponse = aws.Shape{Name: "ListTagsForResourceResponse", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "tags", Index: 0, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
 	}}
+	shapeListTagsLogGroupRequest = aws.Shape{Name: "ListTagsLogGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
+	}}
+	shapeListTagsLogGroupResponse = aws.Shape{Name: "ListTagsLogGroupResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "tags", Index: 0, Shape: &shapeTags, WireName: "tags", QueryName: "Tags"},
+	}}
 	shapeLogEventIndex = aws.Shape{Name: "LogEventIndex", Kind: aws.Integer}
 	shapeLogGroup      = aws.Shape{Name: "LogGroup", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "arn", Index: 0, Shape: &shapeArn, WireName: "arn", QueryName: "Arn"},
@@ -195,9 +229,38 @@ var (
 	shapeLogStreamName               = aws.Shape{Name: "LogStreamName", Kind: aws.String, Min: &limit1, Max: &limit512, Pattern: "[^:*]*"}
 	shapeLogStreamSearchedCompletely = aws.Shape{Name: "LogStreamSearchedCompletely", Kind: aws.Boolean}
 	shapeLogStreams                  = aws.Shape{Name: "LogStreams", Kind: aws.List, Elem: &shapeLogStream, ElemName: "member"}
-	shapeNextToken                   = aws.Shape{Name: "NextToken", Kind: aws.String, Min: &limit1}
-	shapeOrderBy                     = aws.Shape{Name: "OrderBy", Kind: aws.String, Enum: []string{"LogStreamName", "LastEventTime"}}
-	shapeOutputLogEvent              = aws.Shape{Name: "OutputLogEvent", Kind: aws.Structure, Members: []aws.Member{
+	shapeMetricFilter                = aws.Shape{Name: "MetricFilter", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "applyOnTransformedLogs", Index: 0, Shape: &shapeApplyOnTransformedLogs, WireName: "applyOnTransformedLogs", QueryName: "ApplyOnTransformedLogs"},
+		{Name: "creationTime", Index: 1, Shape: &shapeTimestamp, WireName: "creationTime", QueryName: "CreationTime"},
+		{Name: "emitSystemFieldDimensions", Index: 2, Shape: &shapeEmitSystemFields, WireName: "emitSystemFieldDimensions", QueryName: "EmitSystemFieldDimensions"},
+		{Name: "fieldSelectionCriteria", Index: 3, Shape: &shapeFieldSelectionCriteria, WireName: "fieldSelectionCriteria", QueryName: "FieldSelectionCriteria"},
+		{Name: "filterName", Index: 4, Shape: &shapeFilterName, WireName: "filterName", QueryName: "FilterName"},
+		{Name: "filterPattern", Index: 5, Shape: &shapeFilterPattern, WireName: "filterPattern", QueryName: "FilterPattern"},
+		{Name: "logGroupName", Index: 6, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName"},
+		{Name: "metricTransformations", Index: 7, Shape: &shapeMetricTransformations, WireName: "metricTransformations", QueryName: "MetricTransformations"},
+	}}
+	shapeMetricFilterMatchRecord = aws.Shape{Name: "MetricFilterMatchRecord", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "eventMessage", Index: 0, Shape: &shapeEventMessage, WireName: "eventMessage", QueryName: "EventMessage"},
+		{Name: "eventNumber", Index: 1, Shape: &shapeEventNumber, WireName: "eventNumber", QueryName: "EventNumber"},
+		{Name: "extractedValues", Index: 2, Shape: &shapeExtractedValues, WireName: "extractedValues", QueryName: "ExtractedValues"},
+	}}
+	shapeMetricFilterMatches  = aws.Shape{Name: "MetricFilterMatches", Kind: aws.List, Elem: &shapeMetricFilterMatchRecord, ElemName: "member"}
+	shapeMetricFilters        = aws.Shape{Name: "MetricFilters", Kind: aws.List, Elem: &shapeMetricFilter, ElemName: "member"}
+	shapeMetricName           = aws.Shape{Name: "MetricName", Kind: aws.String, Max: &limit255, Pattern: "[^:*$]*"}
+	shapeMetricNamespace      = aws.Shape{Name: "MetricNamespace", Kind: aws.String, Max: &limit255, Pattern: "[^:*$]*"}
+	shapeMetricTransformation = aws.Shape{Name: "MetricTransformation", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "defaultValue", Index: 0, Shape: &shapeDefaultValue, WireName: "defaultValue", QueryName: "DefaultValue"},
+		{Name: "dimensions", Index: 1, Shape: &shapeDimensions, WireName: "dimensions", QueryName: "Dimensions"},
+		{Name: "metricName", Index: 2, Shape: &shapeMetricName, WireName: "metricName", QueryName: "MetricName", Required: true},
+		{Name: "metricNamespace", Index: 3, Shape: &shapeMetricNamespace, WireName: "metricNamespace", QueryName: "MetricNamespace", Required: true},
+		{Name: "metricValue", Index: 4, Shape: &shapeMetricValue, WireName: "metricValue", QueryName: "MetricValue", Required: true},
+		{Name: "unit", Index: 5, Shape: &shapeStandardUnit, WireName: "unit", QueryName: "Unit"},
+	}}
+	shapeMetricTransformations = aws.Shape{Name: "MetricTransformations", Kind: aws.List, Elem: &shapeMetricTransformation, ElemName: "member", Min: &limit1, Max: &limit1}
+	shapeMetricValue           = aws.Shape{Name: "MetricValue", Kind: aws.String, Max: &limit100}
+	shapeNextToken             = aws.Shape{Name: "NextToken", Kind: aws.String, Min: &limit1}
+	shapeOrderBy               = aws.Shape{Name: "OrderBy", Kind: aws.String, Enum: []string{"LogStreamName", "LastEventTime"}}
+	shapeOutputLogEvent        = aws.Shape{Name: "OutputLogEvent", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ingestionTime", Index: 0, Shape: &shapeTimestamp, WireName: "ingestionTime", QueryName: "IngestionTime"},
 		{Name: "message", Index: 1, Shape: &shapeEventMessage, WireName: "message", QueryName: "Message"},
 		{Name: "timestamp", Index: 2, Shape: &shapeTimestamp, WireName: "timestamp", QueryName: "Timestamp"},
@@ -214,6 +277,15 @@ var (
 		{Name: "nextSequenceToken", Index: 0, Shape: &shapeSequenceToken, WireName: "nextSequenceToken", QueryName: "NextSequenceToken"},
 		{Name: "rejectedEntityInfo", Index: 1, Shape: &shapeRejectedEntityInfo, WireName: "rejectedEntityInfo", QueryName: "RejectedEntityInfo"},
 		{Name: "rejectedLogEventsInfo", Index: 2, Shape: &shapeRejectedLogEventsInfo, WireName: "rejectedLogEventsInfo", QueryName: "RejectedLogEventsInfo"},
+	}}
+	shapePutMetricFilterRequest = aws.Shape{Name: "PutMetricFilterRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "applyOnTransformedLogs", Index: 0, Shape: &shapeApplyOnTransformedLogs, WireName: "applyOnTransformedLogs", QueryName: "ApplyOnTransformedLogs"},
+		{Name: "emitSystemFieldDimensions", Index: 1, Shape: &shapeEmitSystemFields, WireName: "emitSystemFieldDimensions", QueryName: "EmitSystemFieldDimensions"},
+		{Name: "fieldSelectionCriteria", Index: 2, Shape: &shapeFieldSelectionCriteria, WireName: "fieldSelectionCriteria", QueryName: "FieldSelectionCriteria"},
+		{Name: "filterName", Index: 3, Shape: &shapeFilterName, WireName: "filterName", QueryName: "FilterName", Required: true},
+		{Name: "filterPattern", Index: 4, Shape: &shapeFilterPattern, WireName: "filterPattern", QueryName: "FilterPattern", Required: true},
+		{Name: "logGroupName", Index: 5, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
+		{Name: "metricTransformations", Index: 6, Shape: &shapeMetricTransformations, WireName: "metricTransformations", QueryName: "MetricTransformations", Required: true},
 	}}
 	shapePutRetentionPolicyRequest = aws.Shape{Name: "PutRetentionPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
@@ -233,20 +305,41 @@ var (
 	}}
 	shapeSearchedLogStreams = aws.Shape{Name: "SearchedLogStreams", Kind: aws.List, Elem: &shapeSearchedLogStream, ElemName: "member"}
 	shapeSequenceToken      = aws.Shape{Name: "SequenceToken", Kind: aws.String, Min: &limit1}
+	shapeStandardUnit       = aws.Shape{Name: "StandardUnit", Kind: aws.String, Enum: []string{"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"}}
 	shapeStartFromHead      = aws.Shape{Name: "StartFromHead", Kind: aws.Boolean}
 	shapeStoredBytes        = aws.Shape{Name: "StoredBytes", Kind: aws.Long, Min: &limit0}
+	shapeSystemField        = aws.Shape{Name: "SystemField", Kind: aws.String}
 	shapeTagKey             = aws.Shape{Name: "TagKey", Kind: aws.String, Min: &limit1, Max: &limit128, Pattern: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$"}
 	shapeTagKeyList         = aws.Shape{Name: "TagKeyList", Kind: aws.List, Elem: &shapeTagKey, ElemName: "member", Min: &limit0, Max: &limit50}
+	shapeTagList            = aws.Shape{Name: "TagList", Kind: aws.List, Elem: &shapeTagKey, ElemName: "member", Min: &limit1}
+	shapeTagLogGroupRequest = aws.Shape{Name: "TagLogGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
+		{Name: "tags", Index: 1, Shape: &shapeTags, WireName: "tags", QueryName: "Tags", Required: true},
+	}}
 	shapeTagResourceRequest = aws.Shape{Name: "TagResourceRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "resourceArn", Index: 0, Shape: &shapeAmazonResourceName, WireName: "resourceArn", QueryName: "ResourceArn", Required: true},
 		{Name: "tags", Index: 1, Shape: &shapeTags, WireName: "tags", QueryName: "Tags", Required: true},
 	}}
-	shapeTagValue             = aws.Shape{Name: "TagValue", Kind: aws.String, Max: &limit256, Pattern: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"}
-	shapeTags                 = aws.Shape{Name: "Tags", Kind: aws.Map, Key: &shapeTagKey, Elem: &shapeTagValue, KeyName: "key", ValueName: "value", Min: &limit1, Max: &limit50}
+	shapeTagValue                = aws.Shape{Name: "TagValue", Kind: aws.String, Max: &limit256, Pattern: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"}
+	shapeTags                    = aws.Shape{Name: "Tags", Kind: aws.Map, Key: &shapeTagKey, Elem: &shapeTagValue, KeyName: "key", ValueName: "value", Min: &limit1, Max: &limit50}
+	shapeTestEventMessages       = aws.Shape{Name: "TestEventMessages", Kind: aws.List, Elem: &shapeEventMessage, ElemName: "member", Min: &limit1, Max: &limit50}
+	shapeTestMetricFilterRequest = aws.Shape{Name: "TestMetricFilterRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "filterPattern", Index: 0, Shape: &shapeFilterPattern, WireName: "filterPattern", QueryName: "FilterPattern", Required: true},
+		{Name: "logEventMessages", Index: 1, Shape: &shapeTestEventMessages, WireName: "logEventMessages", QueryName: "LogEventMessages", Required: true},
+	}}
+	shapeTestMetricFilterResponse = aws.Shape{Name: "TestMetricFilterResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "matches", Index: 0, Shape: &shapeMetricFilterMatches, WireName: "matches", QueryName: "Matches"},
+	}}
 	shapeTimestamp            = aws.Shape{Name: "Timestamp", Kind: aws.Long, Min: &limit0}
+	shapeToken                = aws.Shape{Name: "Token", Kind: aws.String}
 	shapeUnmask               = aws.Shape{Name: "Unmask", Kind: aws.Boolean}
+	shapeUntagLogGroupRequest = aws.Shape{Name: "UntagLogGroupRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "logGroupName", Index: 0, Shape: &shapeLogGroupName, WireName: "logGroupName", QueryName: "LogGroupName", Required: true},
+		{Name: "tags", Index: 1, Shape: &shapeTagList, WireName: "tags", QueryName: "Tags", Required: true},
+	}}
 	shapeUntagResourceRequest = aws.Shape{Name: "UntagResourceRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "resourceArn", Index: 0, Shape: &shapeAmazonResourceName, WireName: "resourceArn", QueryName: "ResourceArn", Required: true},
 		{Name: "tagKeys", Index: 1, Shape: &shapeTagKeyList, WireName: "tagKeys", QueryName: "TagKeys", Required: true},
 	}}
+	shapeValue = aws.Shape{Name: "Value", Kind: aws.String}
 )

@@ -44,6 +44,16 @@ type DeleteLogStreamInput struct {
 type DeleteLogStreamOutput struct {
 }
 
+// DeleteMetricFilterInput is the input of DeleteMetricFilter.
+type DeleteMetricFilterInput struct {
+	FilterName   *string `json:"filterName,omitempty"`
+	LogGroupName *string `json:"logGroupName,omitempty"`
+}
+
+// DeleteMetricFilterOutput is the output of DeleteMetricFilter.
+type DeleteMetricFilterOutput struct {
+}
+
 // DeleteRetentionPolicyInput is the input of DeleteRetentionPolicy.
 type DeleteRetentionPolicyInput struct {
 	LogGroupName *string `json:"logGroupName,omitempty"`
@@ -86,6 +96,22 @@ type DescribeLogStreamsInput struct {
 type DescribeLogStreamsOutput struct {
 	LogStreams []LogStream `json:"logStreams,omitempty"`
 	NextToken  *string     `json:"nextToken,omitempty"`
+}
+
+// DescribeMetricFiltersInput is the input of DescribeMetricFilters.
+type DescribeMetricFiltersInput struct {
+	FilterNamePrefix *string `json:"filterNamePrefix,omitempty"`
+	Limit            *int32  `json:"limit,omitempty"`
+	LogGroupName     *string `json:"logGroupName,omitempty"`
+	MetricName       *string `json:"metricName,omitempty"`
+	MetricNamespace  *string `json:"metricNamespace,omitempty"`
+	NextToken        *string `json:"nextToken,omitempty"`
+}
+
+// DescribeMetricFiltersOutput is the output of DescribeMetricFilters.
+type DescribeMetricFiltersOutput struct {
+	MetricFilters []MetricFilter `json:"metricFilters,omitempty"`
+	NextToken     *string        `json:"nextToken,omitempty"`
 }
 
 // FilterLogEventsInput is the input of FilterLogEvents.
@@ -140,6 +166,16 @@ type ListTagsForResourceOutput struct {
 	Tags map[string]string `json:"tags,omitempty"`
 }
 
+// ListTagsLogGroupInput is the input of ListTagsLogGroup.
+type ListTagsLogGroupInput struct {
+	LogGroupName *string `json:"logGroupName,omitempty"`
+}
+
+// ListTagsLogGroupOutput is the output of ListTagsLogGroup.
+type ListTagsLogGroupOutput struct {
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
 // PutLogEventsInput is the input of PutLogEvents.
 type PutLogEventsInput struct {
 	Entity        *Entity         `json:"entity,omitempty"`
@@ -156,6 +192,21 @@ type PutLogEventsOutput struct {
 	RejectedLogEventsInfo *RejectedLogEventsInfo `json:"rejectedLogEventsInfo,omitempty"`
 }
 
+// PutMetricFilterInput is the input of PutMetricFilter.
+type PutMetricFilterInput struct {
+	ApplyOnTransformedLogs    *bool                  `json:"applyOnTransformedLogs,omitempty"`
+	EmitSystemFieldDimensions []string               `json:"emitSystemFieldDimensions,omitempty"`
+	FieldSelectionCriteria    *string                `json:"fieldSelectionCriteria,omitempty"`
+	FilterName                *string                `json:"filterName,omitempty"`
+	FilterPattern             *string                `json:"filterPattern,omitempty"`
+	LogGroupName              *string                `json:"logGroupName,omitempty"`
+	MetricTransformations     []MetricTransformation `json:"metricTransformations,omitempty"`
+}
+
+// PutMetricFilterOutput is the output of PutMetricFilter.
+type PutMetricFilterOutput struct {
+}
+
 // PutRetentionPolicyInput is the input of PutRetentionPolicy.
 type PutRetentionPolicyInput struct {
 	LogGroupName    *string `json:"logGroupName,omitempty"`
@@ -166,6 +217,16 @@ type PutRetentionPolicyInput struct {
 type PutRetentionPolicyOutput struct {
 }
 
+// TagLogGroupInput is the input of TagLogGroup.
+type TagLogGroupInput struct {
+	LogGroupName *string           `json:"logGroupName,omitempty"`
+	Tags         map[string]string `json:"tags,omitempty"`
+}
+
+// TagLogGroupOutput is the output of TagLogGroup.
+type TagLogGroupOutput struct {
+}
+
 // TagResourceInput is the input of TagResource.
 type TagResourceInput struct {
 	ResourceArn *string           `json:"resourceArn,omitempty"`
@@ -174,6 +235,27 @@ type TagResourceInput struct {
 
 // TagResourceOutput is the output of TagResource.
 type TagResourceOutput struct {
+}
+
+// TestMetricFilterInput is the input of TestMetricFilter.
+type TestMetricFilterInput struct {
+	FilterPattern    *string  `json:"filterPattern,omitempty"`
+	LogEventMessages []string `json:"logEventMessages,omitempty"`
+}
+
+// TestMetricFilterOutput is the output of TestMetricFilter.
+type TestMetricFilterOutput struct {
+	Matches []MetricFilterMatchRecord `json:"matches,omitempty"`
+}
+
+// UntagLogGroupInput is the input of UntagLogGroup.
+type UntagLogGroupInput struct {
+	LogGroupName *string  `json:"logGroupName,omitempty"`
+	Tags         []string `json:"tags,omitempty"`
+}
+
+// UntagLogGroupOutput is the output of UntagLogGroup.
+type UntagLogGroupOutput struct {
 }
 
 // UntagResourceInput is the input of UntagResource.
@@ -234,6 +316,35 @@ type LogStream struct {
 	LogStreamName       *string `json:"logStreamName,omitempty"`
 	StoredBytes         *int64  `json:"storedBytes,omitempty"`
 	UploadSequenceToken *string `json:"uploadSequenceToken,omitempty"`
+}
+
+// MetricFilter is the structure MetricFilter of the API.
+type MetricFilter struct {
+	ApplyOnTransformedLogs    *bool                  `json:"applyOnTransformedLogs,omitempty"`
+	CreationTime              *int64                 `json:"creationTime,omitempty"`
+	EmitSystemFieldDimensions []string               `json:"emitSystemFieldDimensions,omitempty"`
+	FieldSelectionCriteria    *string                `json:"fieldSelectionCriteria,omitempty"`
+	FilterName                *string                `json:"filterName,omitempty"`
+	FilterPattern             *string                `json:"filterPattern,omitempty"`
+	LogGroupName              *string                `json:"logGroupName,omitempty"`
+	MetricTransformations     []MetricTransformation `json:"metricTransformations,omitempty"`
+}
+
+// MetricFilterMatchRecord is the structure MetricFilterMatchRecord of the API.
+type MetricFilterMatchRecord struct {
+	EventMessage    *string           `json:"eventMessage,omitempty"`
+	EventNumber     *int64            `json:"eventNumber,omitempty"`
+	ExtractedValues map[string]string `json:"extractedValues,omitempty"`
+}
+
+// MetricTransformation is the structure MetricTransformation of the API.
+type MetricTransformation struct {
+	DefaultValue    *float64          `json:"defaultValue,omitempty"`
+	Dimensions      map[string]string `json:"dimensions,omitempty"`
+	MetricName      *string           `json:"metricName,omitempty"`
+	MetricNamespace *string           `json:"metricNamespace,omitempty"`
+	MetricValue     *string           `json:"metricValue,omitempty"`
+	Unit            *string           `json:"unit,omitempty"`
 }
 
 // OutputLogEvent is the structure OutputLogEvent of the API.

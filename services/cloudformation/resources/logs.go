@@ -15,8 +15,9 @@ type logsResources struct{ api logs.API }
 func logsTypes(inv aws.Invoker) map[string]Type {
 	v := logsResources{logs.NewClient(inv)}
 	return map[string]Type{
-		"AWS::Logs::LogGroup":  {Create: v.create, Ready: v.ready, Update: v.update, Delete: v.delete, Named: "LogGroupName"},
-		"AWS::Logs::LogStream": {Create: v.createStream, Delete: v.deleteStream, Named: "LogStreamName"},
+		"AWS::Logs::LogGroup":     {Create: v.create, Ready: v.ready, Update: v.update, Delete: v.delete, Named: "LogGroupName"},
+		"AWS::Logs::LogStream":    {Create: v.createStream, Delete: v.deleteStream, Named: "LogStreamName"},
+		"AWS::Logs::MetricFilter": {Create: v.createFilter, Update: v.putFilter, Delete: v.deleteFilter, Named: "FilterName"},
 	}
 }
 
@@ -88,5 +89,44 @@ func (v logsResources) createStream(ctx context.Context, r *Request) (string, er
 
 func (v logsResources) deleteStream(ctx context.Context, r *Request) error {
 	_, err := v.api.DeleteLogStream(ctx, &logs.DeleteLogStreamInput{LogGroupName: r.ptr("LogGroupName"), LogStreamName: &r.PhysicalID})
+	return gone(err, "ResourceNotFoundException")
+}
+
+func (v logsResources) createFilter(ctx context.Context, r *Request) (string, error) {
+	r.PhysicalID = r.name("FilterName", 512)
+	return r.PhysicalID, v.putFilter(ctx, r)
+}
+
+// putFilter makes or changes a metric filter. The registry has the dimensions as a
+// list of keys and values, the API as a map.
+func (v logsResources) putFilter(ctx context.Context, r *Request) error {
+	in, err := into(without(r.Properties, "MetricTransformations"), new(logs.PutMetricFilterInput))
+	if err != nil {
+		return err
+	}
+	transformations, _ := r.Properties["MetricTransformations"].([]any)
+	for _, t := range transformations {
+		properties, _ := t.(map[string]any)
+		to, err := into(without(properties, "Dimensions"), new(logs.MetricTransformation))
+		if err != nil {
+			return err
+		}
+		dimensions, _ := properties["Dimensions"].([]any)
+		for _, d := range dimensions {
+			if to.Dimensions == nil {
+				to.Dimensions = map[string]string{}
+			}
+			pair, _ := d.(map[string]any)
+			to.Dimensions[text(pair["Key"])] = text(pair["Value"])
+		}
+		in.MetricTransformations = append(in.MetricTransformations, *to)
+	}
+	in.FilterName = &r.PhysicalID
+	_, err = v.api.PutMetricFilter(ctx, in)
+	return err
+}
+
+func (v logsResources) deleteFilter(ctx context.Context, r *Request) error {
+	_, err := v.api.DeleteMetricFilter(ctx, &logs.DeleteMetricFilterInput{LogGroupName: r.ptr("LogGroupName"), FilterName: &r.PhysicalID})
 	return gone(err, "ResourceNotFoundException")
 }

@@ -284,6 +284,14 @@ func TestTypes(t *testing.T) {
 			`CreateLogStream {"logGroupName":"g","logStreamName":"s-R-X"}`, ``, `DeleteLogStream {"logGroupName":"g","logStreamName":"s-R-X"}`,
 		},
 		{
+			"AWS::Logs::MetricFilter",
+			`{"LogGroupName":"g","FilterPattern":"","MetricTransformations":[{"MetricName":"m","MetricNamespace":"n","MetricValue":"$.ms","Dimensions":[{"Key":"path","Value":"$.path"}]}]}`,
+			`{"LogGroupName":"g","FilterPattern":"ERROR","MetricTransformations":[{"MetricName":"m","MetricNamespace":"n","MetricValue":"1","DefaultValue":0}]}`, "s-R-X",
+			`PutMetricFilter {"filterName":"s-R-X","filterPattern":"","logGroupName":"g","metricTransformations":[{"dimensions":{"path":"$.path"},"metricName":"m","metricNamespace":"n","metricValue":"$.ms"}]}`,
+			`PutMetricFilter {"filterName":"s-R-X","filterPattern":"ERROR","logGroupName":"g","metricTransformations":[{"defaultValue":0,"metricName":"m","metricNamespace":"n","metricValue":"1"}]}`,
+			`DeleteMetricFilter {"filterName":"s-R-X","logGroupName":"g"}`,
+		},
+		{
 			"AWS::Logs::LogGroup", `{"RetentionInDays":"7"}`, `{}`, "s-R-X",
 			"CreateLogGroup {\"logGroupName\":\"s-R-X\"}\n" + `PutRetentionPolicy {"logGroupName":"s-R-X","retentionInDays":7}`, `DeleteRetentionPolicy {"logGroupName":"s-R-X"}`, `DeleteLogGroup {"logGroupName":"s-R-X"}`,
 		},

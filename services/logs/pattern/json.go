@@ -35,6 +35,47 @@ func compileJSON(text string) (Pattern, error) {
 	}}, nil
 }
 
+// Selector reads what a selector such as $.latency or $.a[0]["b c"] names in the
+// JSON of an event; false when it names nothing there, or an object.
+type Selector struct{ walk func(v any, f func(any)) }
+
+// CompileSelector reads a selector.
+func CompileSelector(text string) (Selector, error) {
+	p := &parser{text: strings.TrimSpace(text)}
+	walk, err := p.selector()
+	if err != nil {
+		return Selector{}, err
+	}
+	if p.text != "" {
+		return Selector{}, p.unexpected()
+	}
+	return Selector{walk}, nil
+}
+
+// Value is the first value that the selector names in an event, as text.
+func (s Selector) Value(message string) (value string, found bool) {
+	d := json.NewDecoder(strings.NewReader(message))
+	d.UseNumber()
+	var event any
+	if d.Decode(&event) != nil || d.More() {
+		return "", false
+	}
+	s.walk(event, func(v any) {
+		if found {
+			return
+		}
+		switch v := v.(type) {
+		case string:
+			value, found = v, true
+		case json.Number:
+			value, found = v.String(), true
+		case bool:
+			value, found = strconv.FormatBool(v), true
+		}
+	})
+	return value, found
+}
+
 // parser reads conditions by recursive descent: or = and ("||" and)*, and =
 // one ("&&" one)*, one = "(" or ")" | selector comparison.
 type parser struct{ text string }
