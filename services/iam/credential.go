@@ -64,3 +64,8 @@ func (s *Service) ListServiceSpecificCredentials(ctx context.Context, in *iamapi
 	_, err := s.owner(ctx, in.UserName)
 	return &iamapi.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []iamapi.ServiceSpecificCredentialMetadata{}}, err
 }
+
+// ListVirtualMFADevices lists the account's virtual MFA devices: none.
+func (s *Service) ListVirtualMFADevices(context.Context, *iamapi.ListVirtualMFADevicesInput) (*iamapi.ListVirtualMFADevicesOutput, error) {
+	return &iamapi.ListVirtualMFADevicesOutput{VirtualMFADevices: []iamapi.VirtualMFADevice{}, IsTruncated: aws.Ptr(false)}, nil
+}

@@ -80,6 +80,7 @@ type API interface {
 	ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error)
 	ListUserTags(ctx context.Context, in *ListUserTagsInput) (*ListUserTagsOutput, error)
 	ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error)
+	ListVirtualMFADevices(ctx context.Context, in *ListVirtualMFADevicesInput) (*ListVirtualMFADevicesOutput, error)
 	PutGroupPolicy(ctx context.Context, in *PutGroupPolicyInput) (*PutGroupPolicyOutput, error)
 	PutRolePermissionsBoundary(ctx context.Context, in *PutRolePermissionsBoundaryInput) (*PutRolePermissionsBoundaryOutput, error)
 	PutRolePolicy(ctx context.Context, in *PutRolePolicyInput) (*PutRolePolicyOutput, error)
@@ -184,6 +185,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"ListUserPolicies":                   aws.HandlerOf(api.ListUserPolicies),
 		"ListUserTags":                       aws.HandlerOf(api.ListUserTags),
 		"ListUsers":                          aws.HandlerOf(api.ListUsers),
+		"ListVirtualMFADevices":              aws.HandlerOf(api.ListVirtualMFADevices),
 		"PutGroupPolicy":                     aws.HandlerOf(api.PutGroupPolicy),
 		"PutRolePermissionsBoundary":         aws.HandlerOf(api.PutRolePermissionsBoundary),
 		"PutRolePolicy":                      aws.HandlerOf(api.PutRolePolicy),
@@ -584,6 +586,11 @@ func (c *Client) ListUserTags(ctx context.Context, in *ListUserTagsInput) (*List
 // ListUsers calls the operation of that name.
 func (c *Client) ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error) {
 	return aws.Call[ListUsersOutput](ctx, c.invoker, &opListUsers, in)
+}
+
+// ListVirtualMFADevices calls the operation of that name.
+func (c *Client) ListVirtualMFADevices(ctx context.Context, in *ListVirtualMFADevicesInput) (*ListVirtualMFADevicesOutput, error) {
+	return aws.Call[ListVirtualMFADevicesOutput](ctx, c.invoker, &opListVirtualMFADevices, in)
 }
 
 // PutGroupPolicy calls the operation of that name.

@@ -64,6 +64,13 @@ const (
 	PolicyUsageTypePermissionsBoundary = "PermissionsBoundary"
 )
 
+// The values of assignmentStatusType.
+const (
+	AssignmentStatusTypeAssigned   = "Assigned"
+	AssignmentStatusTypeUnassigned = "Unassigned"
+	AssignmentStatusTypeAny        = "Any"
+)
+
 // The values of policyScopeType.
 const (
 	PolicyScopeTypeAll   = "All"

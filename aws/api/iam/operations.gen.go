@@ -93,6 +93,7 @@ var (
 	opListUserPolicies                   = aws.Operation{Name: "ListUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListUserPoliciesResult", InputShape: &shapeListUserPoliciesRequest, OutputShape: &shapeListUserPoliciesResponse}
 	opListUserTags                       = aws.Operation{Name: "ListUserTags", Method: "POST", URI: "/", ResultWrapper: "ListUserTagsResult", InputShape: &shapeListUserTagsRequest, OutputShape: &shapeListUserTagsResponse}
 	opListUsers                          = aws.Operation{Name: "ListUsers", Method: "POST", URI: "/", ResultWrapper: "ListUsersResult", InputShape: &shapeListUsersRequest, OutputShape: &shapeListUsersResponse}
+	opListVirtualMFADevices              = aws.Operation{Name: "ListVirtualMFADevices", Method: "POST", URI: "/", ResultWrapper: "ListVirtualMFADevicesResult", InputShape: &shapeListVirtualMFADevicesRequest, OutputShape: &shapeListVirtualMFADevicesResponse}
 	opPutGroupPolicy                     = aws.Operation{Name: "PutGroupPolicy", Method: "POST", URI: "/", InputShape: &shapePutGroupPolicyRequest}
 	opPutRolePermissionsBoundary         = aws.Operation{Name: "PutRolePermissionsBoundary", Method: "POST", URI: "/", InputShape: &shapePutRolePermissionsBoundaryRequest}
 	opPutRolePolicy                      = aws.Operation{Name: "PutRolePolicy", Method: "POST", URI: "/", InputShape: &shapePutRolePolicyRequest}
@@ -195,6 +196,7 @@ func init() {
 	aws.Register[ListUserPoliciesInput, ListUserPoliciesOutput](Model, &opListUserPolicies)
 	aws.Register[ListUserTagsInput, ListUserTagsOutput](Model, &opListUserTags)
 	aws.Register[ListUsersInput, ListUsersOutput](Model, &opListUsers)
+	aws.Register[ListVirtualMFADevicesInput, ListVirtualMFADevicesOutput](Model, &opListVirtualMFADevices)
 	aws.Register[PutGroupPolicyInput, PutGroupPolicyOutput](Model, &opPutGroupPolicy)
 	aws.Register[PutRolePermissionsBoundaryInput, PutRolePermissionsBoundaryOutput](Model, &opPutRolePermissionsBoundary)
 	aws.Register[PutRolePolicyInput, PutRolePolicyOutput](Model, &opPutRolePolicy)

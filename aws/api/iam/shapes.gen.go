@@ -78,8 +78,9 @@ var (
 		{Name: "PolicyArn", Index: 0, Shape: &shapeArnType, WireName: "PolicyArn", QueryName: "PolicyArn"},
 		{Name: "PolicyName", Index: 1, Shape: &shapePolicyNameType, WireName: "PolicyName", QueryName: "PolicyName"},
 	}}
-	shapeColumnNumber = aws.Shape{Name: "ColumnNumber", Kind: aws.Integer}
-	shapeContextEntry = aws.Shape{Name: "ContextEntry", Kind: aws.Structure, Members: []aws.Member{
+	shapeBootstrapDatum = aws.Shape{Name: "BootstrapDatum", Kind: aws.Blob, Sensitive: true}
+	shapeColumnNumber   = aws.Shape{Name: "ColumnNumber", Kind: aws.Integer}
+	shapeContextEntry   = aws.Shape{Name: "ContextEntry", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "ContextKeyName", Index: 0, Shape: &shapeContextKeyNameType, WireName: "ContextKeyName", QueryName: "ContextKeyName"},
 		{Name: "ContextKeyType", Index: 1, Shape: &shapeContextKeyTypeEnum, WireName: "ContextKeyType", QueryName: "ContextKeyType"},
 		{Name: "ContextKeyValues", Index: 2, Shape: &shapeContextKeyValueListType, WireName: "ContextKeyValues", QueryName: "ContextKeyValues"},
@@ -640,6 +641,16 @@ var (
 		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
 		{Name: "Users", Index: 2, Shape: &shapeUserListType, WireName: "Users", QueryName: "Users", Required: true},
 	}}
+	shapeListVirtualMFADevicesRequest = aws.Shape{Name: "ListVirtualMFADevicesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AssignmentStatus", Index: 0, Shape: &shapeAssignmentStatusType, WireName: "AssignmentStatus", QueryName: "AssignmentStatus"},
+		{Name: "Marker", Index: 1, Shape: &shapeMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "MaxItems", Index: 2, Shape: &shapeMaxItemsType, WireName: "MaxItems", QueryName: "MaxItems"},
+	}}
+	shapeListVirtualMFADevicesResponse = aws.Shape{Name: "ListVirtualMFADevicesResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IsTruncated", Index: 0, Shape: &shapeBooleanType, WireName: "IsTruncated", QueryName: "IsTruncated"},
+		{Name: "Marker", Index: 1, Shape: &shapeResponseMarkerType, WireName: "Marker", QueryName: "Marker"},
+		{Name: "VirtualMFADevices", Index: 2, Shape: &shapeVirtualMFADeviceListType, WireName: "VirtualMFADevices", QueryName: "VirtualMFADevices", Required: true},
+	}}
 	shapeLoginProfile = aws.Shape{Name: "LoginProfile", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CreateDate", Index: 0, Shape: &shapeDateType, WireName: "CreateDate", QueryName: "CreateDate", Required: true},
 		{Name: "PasswordResetRequired", Index: 1, Shape: &shapeBooleanType, WireName: "PasswordResetRequired", QueryName: "PasswordResetRequired"},
@@ -935,6 +946,14 @@ var (
 		{Name: "UserId", Index: 6, Shape: &shapeIdType, WireName: "UserId", QueryName: "UserId", Required: true},
 		{Name: "UserName", Index: 7, Shape: &shapeUserNameType, WireName: "UserName", QueryName: "UserName", Required: true},
 	}}
+	shapeVirtualMFADevice = aws.Shape{Name: "VirtualMFADevice", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Base32StringSeed", Index: 0, Shape: &shapeBootstrapDatum, WireName: "Base32StringSeed", QueryName: "Base32StringSeed"},
+		{Name: "EnableDate", Index: 1, Shape: &shapeDateType, WireName: "EnableDate", QueryName: "EnableDate"},
+		{Name: "QRCodePNG", Index: 2, Shape: &shapeBootstrapDatum, WireName: "QRCodePNG", QueryName: "QRCodePNG"},
+		{Name: "SerialNumber", Index: 3, Shape: &shapeSerialNumberType, WireName: "SerialNumber", QueryName: "SerialNumber", Required: true},
+		{Name: "Tags", Index: 4, Shape: &shapeTagListType, WireName: "Tags", QueryName: "Tags"},
+		{Name: "User", Index: 5, Shape: &shapeUser, WireName: "User", QueryName: "User"},
+	}}
 	shapeAccessKeyIdType                   = aws.Shape{Name: "accessKeyIdType", Kind: aws.String, Min: &limit16, Max: &limit128, Pattern: "[\\w]+"}
 	shapeAccessKeyMetadataListType         = aws.Shape{Name: "accessKeyMetadataListType", Kind: aws.List, Elem: &shapeAccessKeyMetadata, ElemName: "member"}
 	shapeAccessKeySecretType               = aws.Shape{Name: "accessKeySecretType", Kind: aws.String, Sensitive: true}
@@ -942,6 +961,7 @@ var (
 	shapeAccountAliasType                  = aws.Shape{Name: "accountAliasType", Kind: aws.String, Min: &limit3, Max: &limit63, Pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"}
 	shapeAllUsers                          = aws.Shape{Name: "allUsers", Kind: aws.Boolean}
 	shapeArnType                           = aws.Shape{Name: "arnType", Kind: aws.String, Min: &limit20, Max: &limit2048}
+	shapeAssignmentStatusType              = aws.Shape{Name: "assignmentStatusType", Kind: aws.String, Enum: []string{"Assigned", "Unassigned", "Any"}}
 	shapeAttachedPoliciesListType          = aws.Shape{Name: "attachedPoliciesListType", Kind: aws.List, Elem: &shapeAttachedPolicy, ElemName: "member"}
 	shapeAttachmentCountType               = aws.Shape{Name: "attachmentCountType", Kind: aws.Integer}
 	shapeBooleanType                       = aws.Shape{Name: "booleanType", Kind: aws.Boolean}
@@ -996,4 +1016,5 @@ var (
 	shapeTagValueType                      = aws.Shape{Name: "tagValueType", Kind: aws.String, Min: &limit0, Max: &limit256, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"}
 	shapeUserListType                      = aws.Shape{Name: "userListType", Kind: aws.List, Elem: &shapeUser, ElemName: "member"}
 	shapeUserNameType                      = aws.Shape{Name: "userNameType", Kind: aws.String, Min: &limit1, Max: &limit64, Pattern: "[\\w+=,.@-]+"}
+	shapeVirtualMFADeviceListType          = aws.Shape{Name: "virtualMFADeviceListType", Kind: aws.List, Elem: &shapeVirtualMFADevice, ElemName: "member"}
 )

@@ -878,6 +878,20 @@ type ListUsersOutput struct {
 	Users       []User  `json:"Users,omitempty"`
 }
 
+// ListVirtualMFADevicesInput is the input of ListVirtualMFADevices.
+type ListVirtualMFADevicesInput struct {
+	AssignmentStatus *string `json:"AssignmentStatus,omitempty"`
+	Marker           *string `json:"Marker,omitempty"`
+	MaxItems         *int32  `json:"MaxItems,omitempty"`
+}
+
+// ListVirtualMFADevicesOutput is the output of ListVirtualMFADevices.
+type ListVirtualMFADevicesOutput struct {
+	IsTruncated       *bool              `json:"IsTruncated,omitempty"`
+	Marker            *string            `json:"Marker,omitempty"`
+	VirtualMFADevices []VirtualMFADevice `json:"VirtualMFADevices,omitempty"`
+}
+
 // PutGroupPolicyInput is the input of PutGroupPolicy.
 type PutGroupPolicyInput struct {
 	GroupName      *string `json:"GroupName,omitempty"`
@@ -1420,4 +1434,14 @@ type User struct {
 	Tags                []Tag                        `json:"Tags,omitempty"`
 	UserId              *string                      `json:"UserId,omitempty"`
 	UserName            *string                      `json:"UserName,omitempty"`
+}
+
+// VirtualMFADevice is the structure VirtualMFADevice of the API.
+type VirtualMFADevice struct {
+	Base32StringSeed []byte     `json:"Base32StringSeed,omitempty"`
+	EnableDate       *time.Time `json:"EnableDate,omitempty"`
+	QRCodePNG        []byte     `json:"QRCodePNG,omitempty"`
+	SerialNumber     *string    `json:"SerialNumber,omitempty"`
+	Tags             []Tag      `json:"Tags,omitempty"`
+	User             *User      `json:"User,omitempty"`
 }
