@@ -38,11 +38,18 @@ func (s *socket) admit(l *lane, fd int, remote netip.AddrPort) {
 	s.count.Conns.Add(1)
 	s.count.Active.Add(1)
 	since := time.Now()
-	if t := s.table.Load(); t.tls != nil || t.stream {
+	t := s.table.Load()
+	if t.stream {
 		s.adopt(adopted{fd: fd, since: since, fresh: true})
 		return
 	}
+	config := s.tls
+	if t.tls == nil {
+		config = nil
+	}
 	c := &fastClient{lane: l, visit: visit{s: s, node: s.at.Addr(), remote: remote}, since: since}
-	c.greet(since, nil)
-	c.begin(fd)
+	if config == nil {
+		c.greet(since, nil)
+	}
+	c.begin(fd, config)
 }

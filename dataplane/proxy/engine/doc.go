@@ -7,10 +7,11 @@
 // forwarded to a target that speaks plain HTTP/1.1 - is served by lanes: an event
 // loop per processor (dataplane/proxy/loop) with its own connections to targets
 // (lane.go, fast_client.go, fast_target.go). No goroutine wakes another for a
-// request, and nothing is allocated. Clients' TLS is crypto/tls there as anywhere;
-// below it lies memory instead of a socket (fast_tls.go).
+// request, and nothing is allocated. Lanes accept their connections themselves
+// (accept.go). Clients' TLS is crypto/tls there as anywhere, handshakes included;
+// below it lies memory instead of a socket (fast_tls.go, dataplane/proxy/secure).
 //
-// All else is a goroutine's: handshakes, streams, uploads, WebSockets,
+// All else is a goroutine's: streams, uploads, WebSockets,
 // answers of the load balancer's own, requests with faults, second tries on other
 // targets, errors. A lane that meets one of these gives the connection away, with
 // the bytes it has read; the goroutine begins with that request anew and keeps

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/loop"
@@ -28,6 +29,7 @@ type Engine struct {
 	laneOptions loop.Options
 	noLanes     bool
 	lanes       []*lane
+	greetTime   time.Duration // how long a client's handshake may take
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -60,7 +62,7 @@ func (b *balancer) zone(name string) *tally.Counters {
 
 // New makes an engine that does nothing yet.
 func New(s proxy.Sockets, c clock.Clock, log *slog.Logger, options ...Option) *Engine {
-	e := &Engine{sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*group{}}
+	e := &Engine{greetTime: handshakeTime, sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*group{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.news = news.New()
 	for _, o := range options {

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/tls"
+	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -10,20 +13,21 @@ import (
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
-	"minato/dataplane/proxy/multiplex"
+	"minato/dataplane/proxy/secure"
 )
 
 // fastState is what a client's connection in a lane is busy with.
 type fastState uint8
 
 const (
-	fastResting  fastState = iota // between requests, or within a head
-	fastBody                      // the head is here, the body not yet
-	fastWaiting                   // for the target: to be dialled, or to answer
-	fastAnswer                    // the answer is being passed on
-	fastLast                      // what there is to send is sent, then it ends
-	fastLingers                   // our side has ended; see client.flush
-	fastReleased                  // closed, or a goroutine's
+	fastResting   fastState = iota // between requests, or within a head
+	fastHandshake                  // the handshake is not over
+	fastBody                       // the head is here, the body not yet
+	fastWaiting                    // for the target: to be dialled, or to answer
+	fastAnswer                     // the answer is being passed on
+	fastLast                       // what there is to send is sent, then it ends
+	fastLingers                    // our side has ended; see client.flush
+	fastReleased                   // closed, or a goroutine's
 )
 
 const (
@@ -45,7 +49,8 @@ type fastClient struct {
 	conn  *loop.Conn
 	// Where the client speaks TLS: TLS, and what lies below it.
 	secure *tls.Conn
-	below  *multiplex.Pipe
+	below  *secure.Pipe
+	hello  *secure.Handshake // while it lasts
 	since  time.Time
 	state  fastState
 	held   []byte // the present request, and what came after it
@@ -69,8 +74,9 @@ type fastClient struct {
 	eof     bool // the client sends no more
 }
 
-// begin is the first that the lane does.
-func (c *fastClient) begin(fd int) {
+// begin is the first that the lane does. With a config the client is to begin with
+// TLS.
+func (c *fastClient) begin(fd int, config *tls.Config) {
 	conn, err := c.lane.loop.Add(fd, c)
 	if err != nil {
 		c.s.count.Active.Add(-1)
@@ -83,6 +89,15 @@ func (c *fastClient) begin(fd int) {
 		c.close()
 		return
 	}
+	if config != nil {
+		c.handshake(config)
+	} else {
+		c.start()
+	}
+}
+
+// start is the first before requests.
+func (c *fastClient) start() {
 	c.rest()
 	if c.s.ctx.Err() != nil {
 		c.leave() // after its first request
@@ -100,6 +115,10 @@ func (c *fastClient) forget() {
 	c.lane.giveFields(c.req.Fields)
 	c.lane.loop.Recycle(c.held)
 	c.req, c.held = http1.Request{}, nil
+	if c.hello != nil {
+		c.hello.Abort()
+		c.hello = nil
+	}
 	c.s.leaveLane(c)
 }
 
@@ -197,6 +216,9 @@ func (c *fastClient) rest() {
 func (c *fastClient) Received(p []byte) {
 	switch c.state {
 	case fastReleased, fastLast:
+		return
+	case fastHandshake:
+		c.shake(p)
 		return
 	case fastLingers:
 		if c.got += uint64(len(p)); c.got < flushBytes {
@@ -396,6 +418,8 @@ func (c *fastClient) Sent() {
 func (c *fastClient) Ended(err error) {
 	c.eof = true
 	switch {
+	case c.state == fastHandshake:
+		c.noHandshake(cmp.Or(err, io.EOF))
 	case err == nil && c.state == fastWaiting:
 		c.touch()
 	case err == nil && (c.state == fastAnswer || c.state == fastLast || c.conn.Pending() > 0):
@@ -423,6 +447,8 @@ func (c *fastClient) Expired() {
 		} else {
 			c.last()
 		}
+	case fastHandshake:
+		c.noHandshake(os.ErrDeadlineExceeded)
 	case fastBody:
 		c.handOver(0, false)
 	case fastWaiting:

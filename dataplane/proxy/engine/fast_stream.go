@@ -11,8 +11,10 @@ import (
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/http2"
+	"minato/dataplane/proxy/loop"
 	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/page"
+	"minato/dataplane/proxy/secure"
 )
 
 // fastStream is a request over HTTP/2 that a lane serves.
@@ -43,10 +45,10 @@ type fastHTTP2 struct {
 }
 
 // begin is the first that the lane does.
-func (c *fastHTTP2) begin(fd int, since time.Time, secure *tls.Conn, below *multiplex.Pipe) {
+func (c *fastHTTP2) begin(conn *loop.Conn, since time.Time, secure *tls.Conn, below *secure.Pipe) {
 	s := c.of.s
 	opts := &s.table.Load().opts
-	multiplex.Begin(fd, multiplex.Config{
+	multiplex.Begin(conn, multiplex.Config{
 		Loop: c.lane.loop, Secure: secure, Below: below, Scratch: c.lane.scratch(), In: &s.count.In, Out: &s.count.Out,
 		Idle: opts.IdleTimeout, Life: opts.ClientKeepAlive - time.Since(since),
 		Enter: func(m *multiplex.Conn) bool {

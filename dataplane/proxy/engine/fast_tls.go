@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minato/dataplane/proxy/loop"
-	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/note"
+	"minato/dataplane/proxy/secure"
 )
 
 // toLane gives a connection whose handshake is done to a lane. It reports false
@@ -22,7 +22,7 @@ func (c *client) toLane() bool {
 	if l == nil || !ok {
 		return false
 	}
-	below := conn.NetConn().(*multiplex.Pipe)
+	below := conn.NetConn().(*secure.Pipe)
 	fd, err := loop.SocketOf(c.tcp)
 	if err != nil {
 		return false
@@ -31,9 +31,17 @@ func (c *client) toLane() bool {
 	var begin func(fd int)
 	if c.tls.NegotiatedProtocol == "h2" {
 		v.connection = cmp.Or(c.connection, note.Connection())
-		begin = func(fd int) { (&fastHTTP2{of: v, lane: l}).begin(fd, c.since, conn, below) }
+		begin = func(fd int) {
+			if to, err := l.loop.Add(fd, nil); err == nil {
+				below.To = to
+				(&fastHTTP2{of: v, lane: l}).begin(to, c.since, conn, below)
+			} else {
+				v.s.count.Active.Add(-1)
+			}
+		}
 	} else {
-		begin = (&fastClient{lane: l, visit: v, since: c.since, secure: conn, below: below}).begin
+		f := &fastClient{lane: l, visit: v, since: c.since, secure: conn, below: below}
+		begin = func(fd int) { f.begin(fd, nil) }
 	}
 	below.Conn = nil
 	c.tcp.Close()
@@ -46,6 +54,54 @@ func (c *client) toLane() bool {
 	return true
 }
 
+// handshake begins with TLS.
+func (c *fastClient) handshake(config *tls.Config) {
+	c.state = fastHandshake
+	c.below = &secure.Pipe{To: c.conn}
+	c.hello = c.lane.greeter.New(config, c.below)
+	c.conn.SetDeadline(int64(c.lane.loop.Now() + c.s.e.greetTime))
+	c.conn.Read()
+}
+
+// shake goes on with the handshake, and then with what the client chose.
+func (c *fastClient) shake(p []byte) {
+	over, err := c.hello.Received(p)
+	switch {
+	case err != nil:
+		c.s.count.TLSErrors.Add(1)
+		c.greet(c.since, err)
+		c.hello, c.state = nil, fastLast // an alert says why
+		c.conn.SetDeadline(int64(c.lane.loop.Now() + flushTime))
+		if c.conn.Flush(); c.conn.Pending() == 0 {
+			c.Sent()
+		}
+		return
+	case !over:
+		c.conn.Flush()
+		c.conn.Read()
+		return
+	}
+	state := c.hello.Conn.ConnectionState()
+	c.secure, c.tls, c.hello = c.hello.Conn, &state, nil
+	c.greet(c.since, nil)
+	if state.NegotiatedProtocol != "h2" {
+		c.start() // tickets go with what is sent next
+		return
+	}
+	h2 := &fastHTTP2{of: visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls, connection: cmp.Or(c.connection, note.Connection())}, lane: c.lane}
+	conn, since, secure, below := c.conn, c.since, c.secure, c.below
+	c.forget()
+	conn.SetDeadline(0)
+	h2.begin(conn, since, secure, below)
+}
+
+// noHandshake ends a connection that did not get through its handshake.
+func (c *fastClient) noHandshake(err error) {
+	c.s.count.TLSErrors.Add(1)
+	c.greet(c.since, err)
+	c.close()
+}
+
 // decrypt takes from TLS what the bytes that came make.
 func (c *fastClient) decrypt() {
 	before := len(c.held)
@@ -56,7 +112,6 @@ func (c *fastClient) decrypt() {
 		n, err = c.secure.Read(c.held[len(c.held):cap(c.held)])
 		c.held = c.held[:len(c.held)+n]
 	}
-	c.conn.Flush() // what TLS itself has to say
 	n := len(c.held) - before
 	c.s.count.In.Add(uint64(n))
 	if len(c.held) == 0 {
@@ -68,6 +123,9 @@ func (c *fastClient) decrypt() {
 	}
 	if c.state == fastReleased {
 		return
+	}
+	if c.state != fastWaiting {
+		c.conn.Flush() // what TLS itself has to say; else it goes with the answer
 	}
 	switch ne, temporary := err.(net.Error); {
 	case temporary && ne.Timeout():

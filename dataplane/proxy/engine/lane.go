@@ -10,7 +10,7 @@ import (
 
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
-	"minato/dataplane/proxy/multiplex"
+	"minato/dataplane/proxy/secure"
 )
 
 // Option changes how an Engine works.
@@ -33,6 +33,8 @@ type lane struct {
 	// At rest, to be used again.
 	fields [][]http1.Field
 	opened []byte // see scratch
+
+	greeter secure.Greeter
 }
 
 // maxLanes is how many event loops there are at most.
@@ -59,6 +61,7 @@ func (e *Engine) openLanes() {
 // closeLanes ends the event loops and with them all their connections.
 func (e *Engine) closeLanes() {
 	for _, l := range e.lanes {
+		l.loop.Do(l.greeter.Close)
 		l.loop.Close()
 	}
 }
@@ -149,7 +152,7 @@ func (s *socket) adopt(a adopted) {
 		c := newClient(s, conn)
 		c.since, c.verdict, c.late, c.connection = a.since, a.verdict, a.late, a.connection
 		if a.secure != nil {
-			a.secure.NetConn().(*multiplex.Pipe).Conn = conn
+			a.secure.NetConn().(*secure.Pipe).Conn = conn
 			c.Conn, c.tls = a.secure, a.tls
 		}
 		if len(a.prefix) > 0 {

@@ -7,8 +7,8 @@ import (
 	"net"
 
 	"minato/dataplane/proxy"
-	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/proxyprotocol"
+	"minato/dataplane/proxy/secure"
 )
 
 // passThrough gives the connection to one target and passes bytes both ways: a
@@ -51,7 +51,7 @@ func (c *client) told() {
 	c.meet(c.t, c.since, c.handshook, nil, func(x *proxy.Connection) {
 		x.Target, x.BytesIn, x.BytesOut = c.joined, c.nread, c.nwritten
 		if t, ok := c.Conn.(*tls.Conn); ok {
-			x.Offered = t.NetConn().(*multiplex.Pipe).Offered
+			x.Offered = t.NetConn().(*secure.Pipe).Offered
 		}
 	})
 }

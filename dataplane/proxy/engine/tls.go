@@ -7,10 +7,9 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
-	"minato/dataplane/proxy/multiplex"
+	"minato/dataplane/proxy/secure"
 )
 
-// handshakeTime is how long a client's handshake may take.
 const handshakeTime = 10 * time.Second
 
 // tlsConfig makes a listener's TLS ready; nil for a plain one. Only lanes speak
@@ -40,7 +39,7 @@ func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener, lanes bool) *tls.Confi
 func (s *socket) baseTLS() *tls.Config {
 	return &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		if t := s.table.Load(); t.tls != nil {
-			if p, ok := h.Conn.(*multiplex.Pipe); ok && t.stream {
+			if p, ok := h.Conn.(*secure.Pipe); ok && t.stream {
 				p.Offered = h.SupportedProtos
 			}
 			return t.tls, nil
@@ -51,9 +50,9 @@ func (s *socket) baseTLS() *tls.Config {
 
 // handshake ends the client's TLS here; it reports whether that worked.
 func (c *client) handshake() bool {
-	ctx, cancel := context.WithTimeout(c.s.e.ctx, handshakeTime)
+	ctx, cancel := context.WithTimeout(c.s.e.ctx, c.s.e.greetTime)
 	defer cancel()
-	conn := tls.Server(&multiplex.Pipe{Conn: c.tcp}, c.s.tls)
+	conn := tls.Server(&secure.Pipe{Conn: c.tcp}, c.s.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		c.s.count.TLSErrors.Add(1)
 		c.greet(c.since, err)

@@ -67,6 +67,9 @@ func (l *Loop) Add(fd int, h Handler) (*Conn, error) {
 	return c, nil
 }
 
+// Serve gives the connection another Handler.
+func (c *Conn) Serve(h Handler) { c.h = h }
+
 // FD is the socket.
 func (c *Conn) FD() int { return c.fd }
 

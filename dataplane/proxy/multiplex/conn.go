@@ -8,6 +8,7 @@ import (
 
 	"minato/dataplane/proxy/http2"
 	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/secure"
 )
 
 const (
@@ -23,9 +24,9 @@ const (
 // Config is what a connection is begun with.
 type Config struct {
 	Loop    *loop.Loop
-	Secure  *tls.Conn // its handshake is done
-	Below   *Pipe     // what lies below it
-	Scratch []byte    // the thread's: records are decrypted into it
+	Secure  *tls.Conn    // its handshake is done
+	Below   *secure.Pipe // what lies below it
+	Scratch []byte       // the thread's: records are decrypted into it
 	Idle    time.Duration
 	Life    time.Duration  // how long requests are taken
 	In, Out *atomic.Uint64 // bytes
@@ -66,16 +67,10 @@ type Stream interface {
 	Room()
 }
 
-// Begin begins with a connected socket, on the loop's thread.
-func Begin(fd int, config Config) {
-	c := &Conn{Config: config}
-	conn, err := c.Loop.Add(fd, c)
-	if err != nil {
-		c.closed = true
-		c.Config.Ended()
-		return
-	}
-	c.conn, c.Below.To = conn, conn
+// Begin begins with a connection of the loop, on its thread.
+func Begin(conn *loop.Conn, config Config) {
+	c := &Conn{Config: config, conn: conn}
+	conn.Serve(c)
 	c.flushes = c.flush
 	c.until = c.Loop.Now() + c.Life
 	c.srv = http2.NewServer((*events)(c))
@@ -85,7 +80,7 @@ func Begin(fd int, config Config) {
 	}
 	c.rearm()
 	c.Later()
-	c.Received(nil) // what came with the handshake
+	c.Received(c.Below.In) // what came with the handshake
 }
 
 // Close ends the connection at once.

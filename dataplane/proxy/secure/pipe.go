@@ -1,4 +1,4 @@
-package multiplex
+package secure
 
 import (
 	"net"
@@ -7,15 +7,16 @@ import (
 	"minato/dataplane/proxy/loop"
 )
 
-// Pipe is what lies below a client's TLS: the socket while a goroutine serves the
-// client (it does all handshakes), memory in a lane, where the loop receives and
-// sends. A read that finds nothing there fails for now only: crypto/tls keeps
-// what it has of a record and goes on the next time.
+// Pipe is what lies below a client's TLS: memory in a loop, which receives and
+// sends; the socket while a goroutine serves the client.
 type Pipe struct {
-	net.Conn            // nil in a lane
-	To       *loop.Conn // in a lane
+	net.Conn            // nil in a loop
+	To       *loop.Conn // in a loop
 	In       []byte     // received, and not read yet
 	Offered  []string   // by ALPN, where somebody may want to know
+
+	wait func() // of a handshake: until there is more in In
+	shut bool   // there will not be
 }
 
 // notYet is the error of a read that finds nothing.
@@ -32,15 +33,21 @@ func (notYet) Temporary() bool { return true }
 
 // Read implements net.Conn.
 func (p *Pipe) Read(b []byte) (int, error) {
-	switch {
-	case len(p.In) > 0:
-		n := copy(b, p.In)
-		p.In = p.In[n:]
-		return n, nil
-	case p.Conn != nil:
+	if p.Conn != nil && len(p.In) == 0 {
 		return p.Conn.Read(b)
 	}
-	return 0, notYet{}
+	for len(p.In) == 0 {
+		switch {
+		case p.shut:
+			return 0, net.ErrClosed
+		case p.wait == nil:
+			return 0, notYet{}
+		}
+		p.wait()
+	}
+	n := copy(b, p.In)
+	p.In = p.In[n:]
+	return n, nil
 }
 
 // Write implements net.Conn.
@@ -52,7 +59,7 @@ func (p *Pipe) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Close implements net.Conn. A lane closes by itself.
+// Close implements net.Conn. A loop closes by itself.
 func (p *Pipe) Close() error {
 	if p.Conn != nil {
 		return p.Conn.Close()
@@ -60,7 +67,7 @@ func (p *Pipe) Close() error {
 	return nil
 }
 
-// SetDeadline implements net.Conn. Times in a lane are the loop's.
+// SetDeadline implements net.Conn. Times in a loop are its own.
 func (p *Pipe) SetDeadline(t time.Time) error {
 	if p.Conn != nil {
 		return p.Conn.SetDeadline(t)
