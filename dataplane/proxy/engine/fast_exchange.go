@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
 )
 
@@ -35,7 +36,7 @@ func (c *fastClient) answer(u *fastUpstream, r *http1.Response) {
 	c.answered(c.target, r.Status, c.lane.loop.Now()-c.sentAt)
 	c.note.Answered(r.Status)
 	chunked := r.Framing == http1.UntilClose || r.Framing == http1.Chunked
-	cookies := c.cookies(c.a, c.target, func(name string) bool { return setsCookie(r.Fields, name) })
+	cookies := c.cookies(c.a, c.target, func(name string) bool { return cookie.Sets(r.Fields, name) })
 	c.put(c.appendResponse(c.writer(), r, c.keep, chunked, cookies))
 	c.state = fastAnswer
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/http2"
 	"minato/dataplane/proxy/loop"
@@ -284,7 +285,7 @@ func (x *fastStream) answer(_ *fastUpstream, r *http1.Response) {
 	for i := range x.t.set {
 		b = multiplex.AppendText(b, x.t.set[i].Name, x.t.set[i].Value)
 	}
-	for _, v := range x.cookies(x.a, x.target, func(name string) bool { return setsCookie(r.Fields, name) }) {
+	for _, v := range x.cookies(x.a, x.target, func(name string) bool { return cookie.Sets(r.Fields, name) }) {
 		b = multiplex.AppendText(b, "set-cookie", v)
 	}
 	x.c.fields = b

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
 )
 
@@ -203,7 +204,7 @@ func (c *client) respond(a *action, u *upstream, up *upload) bool {
 	}
 	reuse := !c.resp.Close && !c.suspect
 	keep := c.keep
-	cookies := c.cookies(a, u.pool.t, func(name string) bool { return setsCookie(c.resp.Fields, name) })
+	cookies := c.cookies(a, u.pool.t, func(name string) bool { return cookie.Sets(c.resp.Fields, name) })
 	c.out = c.appendResponse(c.out[:0], &c.resp, c.keep, chunked, cookies)
 	if c.resp.Status == 101 {
 		c.tunnel(u)

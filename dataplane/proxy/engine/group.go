@@ -9,6 +9,7 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/check"
+	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/tally"
 )
 
@@ -30,7 +31,7 @@ type group struct {
 }
 
 func newGroup(e *Engine, id string) *group {
-	return &group{e: e, id: id, token: token(id), tallies: map[string]*tally.Tally{}}
+	return &group{e: e, id: id, token: cookie.Token(id), tallies: map[string]*tally.Tally{}}
 }
 
 // target is one target of a group.
@@ -76,7 +77,7 @@ func (g *group) set(tg *proxy.TargetGroup, u *proxy.User) {
 		delete(old, want.Address)
 		fresh := t == nil
 		if fresh {
-			t = &target{g: g, addr: want.Address, token: token(g.id, want.Address.String()), idle: make([]idler, len(g.e.lanes)), wake: make(chan struct{}, 1)}
+			t = &target{g: g, addr: want.Address, token: cookie.Token(g.id, want.Address.String()), idle: make([]idler, len(g.e.lanes)), wake: make(chan struct{}, 1)}
 			t.track.Start(now, want.Last)
 			t.pool.init(t)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/page"
 )
@@ -282,7 +283,7 @@ func (x *stream2) respond(a *action, u *upstream) error {
 			h[name] = append(h[name], string(f.Value))
 		}
 	}
-	for _, c := range x.cookies(a, u.pool.t, func(name string) bool { return setsCookie(x.resp.Fields, name) }) {
+	for _, c := range x.cookies(a, u.pool.t, func(name string) bool { return cookie.Sets(x.resp.Fields, name) }) {
 		h.Add("Set-Cookie", c)
 	}
 	x.setHeaders(h)

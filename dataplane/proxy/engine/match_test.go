@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/match"
 )
@@ -37,7 +38,7 @@ func FuzzMatch(f *testing.F) {
 		for i := range conditions {
 			match.All(match.Compile(conditions[i:i+1]), &v.req, v.remote.Addr())
 		}
-		v.cookie(key)
+		cookie.Find(v.req.Fields, key)
 		v.location(&proxy.Redirect{Status: 301, Path: "/#{path}", Query: "#{query}"})
 		std, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(in[:n])))
 		if err != nil {
