@@ -12,6 +12,7 @@ import (
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/loop"
 	"minato/dataplane/proxy/news"
+	"minato/dataplane/proxy/secure"
 	"minato/dataplane/proxy/tally"
 	"minato/internal/clock"
 )
@@ -127,7 +128,7 @@ func (e *Engine) setBalancers(c *proxy.Config) {
 		open := map[netip.AddrPort]bool{}
 		for j := range lb.Listeners {
 			t := compile(b, lb, &lb.Listeners[j], e.groups)
-			t.tls = tlsConfig(lb, &lb.Listeners[j], len(e.lanes) > 0)
+			t.tls = secure.Config(&lb.Listeners[j], !lb.Options.NoHTTP2 && len(e.lanes) > 0)
 			for _, node := range lb.Nodes {
 				at := netip.AddrPortFrom(node.Addr, lb.Listeners[j].Port)
 				open[at] = true

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"minato/dataplane/proxy/secure"
+
 	"minato/dataplane/proxy/http1"
 )
 
@@ -188,7 +190,7 @@ func (c *carriers) dial(ctx context.Context, t *target, network string, node net
 	defer cancel()
 	conn, err := t.g.e.sockets.Dial(ctx, network, node, t.addr)
 	if err == nil && t.g.settings.Load().TLS {
-		conn, err = toTarget(ctx, conn, "h2")
+		conn, err = secure.ToTarget(ctx, conn, "h2")
 	}
 	if err != nil {
 		return nil, &dialError{err}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"minato/dataplane/proxy/secure"
 )
 
 // pool holds the connections to one target: those at rest, for the next
@@ -85,7 +87,7 @@ func (p *pool) dial(ctx context.Context, network string, node netip.Addr) (*upst
 	u := &upstream{pool: p, node: node}
 	u.Conn = conn
 	if p.t.g.settings.Load().TLS {
-		if u.Conn, err = toTarget(ctx, conn); err != nil {
+		if u.Conn, err = secure.ToTarget(ctx, conn); err != nil {
 			p.t.tally.TLSErrors.Add(1)
 			return nil, err
 		}

@@ -6,33 +6,11 @@ import (
 	"net"
 	"time"
 
-	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/secure"
 )
 
+// handshakeTime is how long a client may take for its handshake.
 const handshakeTime = 10 * time.Second
-
-// tlsConfig makes a listener's TLS ready; nil for a plain one. Only lanes speak
-// HTTP/2: without any it is not offered.
-func tlsConfig(lb *proxy.LoadBalancer, l *proxy.Listener, lanes bool) *tls.Config {
-	if l.TLS == nil {
-		return nil
-	}
-	// Records of full size from the first on, as other proxies send them.
-	c := &tls.Config{DynamicRecordSizingDisabled: true, MinVersion: l.TLS.MinVersion, MaxVersion: l.TLS.MaxVersion, CipherSuites: l.TLS.CipherSuites, CurvePreferences: l.TLS.Curves}
-	for _, cert := range l.TLS.Certificates {
-		c.Certificates = append(c.Certificates, *cert)
-	}
-	switch {
-	case l.Stream:
-		c.NextProtos = l.TLS.ALPN
-	case lb.Options.NoHTTP2 || !lanes:
-		c.NextProtos = []string{"http/1.1"}
-	default:
-		c.NextProtos = []string{"h2", "http/1.1"}
-	}
-	return c
-}
 
 // baseTLS is a socket's: the keys of its session tickets are in it and outlive
 // every Set, what else counts is the table's at the time.
@@ -62,15 +40,4 @@ func (c *client) handshake() bool {
 	c.Conn, c.tls, c.handshook = conn, &state, time.Since(c.since)
 	c.greet(c.since, nil)
 	return true
-}
-
-// toTarget begins TLS with a target. Its certificate is not verified: the
-// network says who it is.
-func toTarget(ctx context.Context, conn net.Conn, alpn ...string) (net.Conn, error) {
-	t := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, NextProtos: alpn})
-	if err := t.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return t, nil
 }
