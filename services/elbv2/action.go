@@ -31,8 +31,33 @@ func checkActions(in []elbapi.Action) ([]elbapi.Action, error) {
 	if len(in) > 1 {
 		return nil, elbapi.InvalidLoadBalancerActionException("You cannot specify multiple actions of type 'forward', 'redirect' or 'fixed-response'")
 	}
+	if err := onlyItsConfig(&in[0]); err != nil {
+		return nil, err
+	}
 	a, err := checkAction(in[0])
 	return []elbapi.Action{a}, err
+}
+
+// onlyItsConfig refuses what an action of another type would have.
+func onlyItsConfig(a *elbapi.Action) error {
+	t := aws.Val(a.Type)
+	for _, m := range []struct {
+		of, name string
+		given    bool
+	}{
+		{elbapi.ActionTypeEnumForward, "TargetGroupArn", a.TargetGroupArn != nil},
+		{elbapi.ActionTypeEnumForward, "ForwardConfig", a.ForwardConfig != nil},
+		{elbapi.ActionTypeEnumRedirect, "RedirectConfig", a.RedirectConfig != nil},
+		{elbapi.ActionTypeEnumFixedResponse, "FixedResponseConfig", a.FixedResponseConfig != nil},
+		{elbapi.ActionTypeEnumAuthenticateOidc, "AuthenticateOidcConfig", a.AuthenticateOidcConfig != nil},
+		{elbapi.ActionTypeEnumAuthenticateCognito, "AuthenticateCognitoConfig", a.AuthenticateCognitoConfig != nil},
+		{elbapi.ActionTypeEnumJwtValidation, "JwtValidationConfig", a.JwtValidationConfig != nil},
+	} {
+		if m.given && m.of != t {
+			return elbapi.InvalidLoadBalancerActionException("'%s' cannot be specified for an action of type '%s'", m.name, t)
+		}
+	}
+	return nil
 }
 
 func checkAction(a elbapi.Action) (elbapi.Action, error) {

@@ -58,6 +58,9 @@ func (s *Service) ModifyCapacityReservation(ctx context.Context, in *elbapi.Modi
 	if in.MinimumLoadBalancerCapacity != nil {
 		return nil, notServed("Reserved capacity")
 	}
+	if !aws.Val(in.ResetCapacityReservation) {
+		return nil, invalid("Either 'MinimumLoadBalancerCapacity' or 'ResetCapacityReservation' must be specified")
+	}
 	_, err := s.readBalancer(ctx, in.LoadBalancerArn, balancersGone)
 	return &elbapi.ModifyCapacityReservationOutput{CapacityReservationState: []elbapi.ZonalCapacityReservationState{}}, err
 }

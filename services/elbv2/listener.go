@@ -68,8 +68,13 @@ func (s *Service) CreateListener(ctx context.Context, in *elbapi.CreateListenerI
 
 // servedMutual refuses mutual TLS.
 func servedMutual(m *elbapi.MutualAuthenticationAttributes) error {
-	if m != nil && setting(m.Mode, "off") != "off" {
+	switch {
+	case m == nil:
+		return nil
+	case setting(m.Mode, "off") != "off":
 		return notServed("Mutual authentication")
+	case m.TrustStoreArn != nil || m.TrustStoreAssociationStatus != nil || aws.Val(m.IgnoreClientCertificateExpiry) || setting(m.AdvertiseTrustStoreCaNames, "off") != "off":
+		return invalid("Trust store settings cannot be specified when the mutual authentication mode is 'off'")
 	}
 	return nil
 }

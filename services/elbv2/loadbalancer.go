@@ -327,8 +327,11 @@ func (s *Service) SetSubnets(ctx context.Context, in *elbapi.SetSubnetsInput) (*
 	if err != nil {
 		return nil, err
 	}
-	if setting(in.IpAddressType, elbapi.IpAddressTypeIpv4) != elbapi.IpAddressTypeIpv4 {
+	switch {
+	case setting(in.IpAddressType, elbapi.IpAddressTypeIpv4) != elbapi.IpAddressTypeIpv4:
 		return nil, notServed("The IP address type '" + *in.IpAddressType + "'")
+	case setting(in.EnablePrefixForIpv6SourceNat, "off") != "off":
+		return nil, notServed("Source NAT for IPv6")
 	}
 	zones, vpc, err := s.zones(ctx, kindOf(aws.Val(b.Type)), in.Subnets, in.SubnetMappings, aws.Val(b.Scheme))
 	if err != nil {

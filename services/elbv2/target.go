@@ -59,6 +59,9 @@ func (s *Service) RegisterTargets(ctx context.Context, in *elbapi.RegisterTarget
 // resolve reads a target description. The address of an instance is not known
 // from it.
 func (g *group) resolve(d *elbapi.TargetDescription) (target, error) {
+	if d.QuicServerId != nil {
+		return target{}, notServed("QUIC server IDs")
+	}
 	port := uint16(setting(d.Port, aws.Val(g.Port)))
 	if aws.Val(g.TargetType) == elbapi.TargetTypeEnumInstance {
 		if !strings.HasPrefix(aws.Val(d.Id), "i-") {

@@ -15,6 +15,9 @@ import (
 // DescribeTargetHealth shows how the targets are, in AWS's words, from what the
 // data plane sees now.
 func (s *Service) DescribeTargetHealth(ctx context.Context, in *elbapi.DescribeTargetHealthInput) (*elbapi.DescribeTargetHealthOutput, error) {
+	if len(in.Include) > 0 {
+		return nil, notServed("Anomaly detection")
+	}
 	g, err := s.readGroup(ctx, in.TargetGroupArn)
 	if err != nil {
 		return nil, err
