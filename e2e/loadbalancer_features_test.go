@@ -53,6 +53,7 @@ func (e *edge) features() {
 		{"slow start", (*front).slowStart},
 		{"clients that leave", (*front).clientsLeave},
 		{"regular expressions and transforms", (*front).transforms},
+		{"metrics by zone and group", (*front).metered},
 		{"draining", (*front).drains},
 		{"changes under load", (*front).changesUnderLoad},
 	} {
