@@ -281,6 +281,7 @@ const (
 	Ended
 )
 
+// String is the state in a word.
 func (s State) String() string { return [...]string{"created", "running", "ended"}[s] }
 
 // Status is what a container is doing.

@@ -22,6 +22,7 @@ type Problem struct {
 	Mend string
 }
 
+// Error implements error.
 func (p Problem) Error() string { return p.What + "\n  " + p.Mend }
 
 // Needs is what Preflight looks for.

@@ -31,6 +31,7 @@ func (r *Address) Attribute(name string) ([]string, bool) {
 	return nil, false
 }
 
+// Dissociate notes that no interface has the address.
 func (r *Address) Dissociate() {
 	r.AssociationId, r.NetworkInterfaceId, r.NetworkInterfaceOwnerId, r.PrivateIpAddress, r.InstanceId = nil, nil, nil, nil, nil
 }

@@ -26,6 +26,7 @@ func (r *Subnet) ACLAssociationID() string {
 	return "aclassoc-" + (*r.SubnetId)[len("subnet-"):]
 }
 
+// CIDR is the subnet's block.
 func (r *Subnet) CIDR() netip.Prefix {
 	p, _ := netip.ParsePrefix(aws.Val(r.CidrBlock)) // checked when it was made
 	return p
