@@ -205,8 +205,22 @@ func (f fakeCFN) DescribeStacks(context.Context, *cfnapi.DescribeStacksInput) (*
 	return &cfnapi.DescribeStacksOutput{Stacks: f.stacks}, nil
 }
 
-func (f fakeCFN) DescribeStackEvents(context.Context, *cfnapi.DescribeStackEventsInput) (*cfnapi.DescribeStackEventsOutput, error) {
-	return &cfnapi.DescribeStackEventsOutput{StackEvents: f.events}, nil
+func (f fakeCFN) DescribeStackEvents(_ context.Context, in *cfnapi.DescribeStackEventsInput) (*cfnapi.DescribeStackEventsOutput, error) {
+	out := &cfnapi.DescribeStackEventsOutput{}
+	for _, e := range f.events {
+		if aws.Val(e.StackId) == *in.StackName {
+			out.StackEvents = append(out.StackEvents, e)
+		}
+	}
+	return out, nil
+}
+
+// of gives events the stack that they are of.
+func of(id, name string, events ...cfnapi.StackEvent) []cfnapi.StackEvent {
+	for i := range events {
+		events[i].StackId, events[i].StackName = &id, &name
+	}
+	return events
 }
 
 type fakeLogs struct {
@@ -399,13 +413,24 @@ func TestCauses(t *testing.T) {
 		},
 		{
 			name: "a retired version", ask: "arn:aws:cloudformation:us-east-1:000000000000:stack/chat/x",
-			world: world{stacks: []cfnapi.Stack{{StackName: aws.Ptr("chat"), StackId: aws.Ptr("id"), StackStatus: aws.Ptr("ROLLBACK_COMPLETE")}}, events: []cfnapi.StackEvent{
-				{LogicalResourceId: aws.Ptr("Database"), ResourceType: aws.Ptr("AWS::RDS::DBInstance"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr(`Resource handler returned message: "Cannot find version 5.7.22 for mysql (Service: Rds …)"`)},
-				{LogicalResourceId: aws.Ptr("Other"), ResourceType: aws.Ptr("AWS::EC2::VPC"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr("Resource creation cancelled")},
-				{LogicalResourceId: aws.Ptr("chat"), ResourceType: aws.Ptr("AWS::CloudFormation::Stack"), ResourceStatus: aws.Ptr("CREATE_IN_PROGRESS")},
-				{LogicalResourceId: aws.Ptr("Ancient"), ResourceType: aws.Ptr("AWS::EC2::VPC"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr("of an earlier operation")},
-			}},
+			world: world{stacks: []cfnapi.Stack{{StackName: aws.Ptr("chat"), StackId: aws.Ptr("id"), StackStatus: aws.Ptr("ROLLBACK_COMPLETE")}}, events: of("id", "chat",
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("Database"), ResourceType: aws.Ptr("AWS::RDS::DBInstance"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr(`Resource handler returned message: "Cannot find version 5.7.22 for mysql (Service: Rds …)"`)},
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("Other"), ResourceType: aws.Ptr("AWS::EC2::VPC"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr("Resource creation cancelled")},
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("chat"), ResourceType: aws.Ptr("AWS::CloudFormation::Stack"), ResourceStatus: aws.Ptr("CREATE_IN_PROGRESS")},
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("Ancient"), ResourceType: aws.Ptr("AWS::EC2::VPC"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr("of an earlier operation")},
+			)},
 			want: []string{"RDS has retired mysql 5.7.22", "8.0.43", "delete-stack --stack-name chat"}, not: "Ancient",
+		},
+		{
+			name: "a stack in a stack", ask: "arn:aws:cloudformation:us-east-1:000000000000:stack/chat/x",
+			world: world{stacks: []cfnapi.Stack{{StackName: aws.Ptr("chat"), StackId: aws.Ptr("id"), StackStatus: aws.Ptr("ROLLBACK_COMPLETE")}}, events: append(of("id", "chat",
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("Data"), ResourceType: aws.Ptr("AWS::CloudFormation::Stack"), PhysicalResourceId: aws.Ptr("inner"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr("Embedded stack inner was not successfully created: The following resource(s) failed to create: [Database].")},
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("chat"), ResourceType: aws.Ptr("AWS::CloudFormation::Stack"), ResourceStatus: aws.Ptr("CREATE_IN_PROGRESS")},
+			), of("inner", "chat-Data",
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("chat-Data"), ResourceType: aws.Ptr("AWS::CloudFormation::Stack"), ResourceStatus: aws.Ptr("DELETE_IN_PROGRESS")},
+				cfnapi.StackEvent{LogicalResourceId: aws.Ptr("Database"), ResourceType: aws.Ptr("AWS::RDS::DBInstance"), ResourceStatus: aws.Ptr("CREATE_FAILED"), ResourceStatusReason: aws.Ptr(`Resource handler returned message: "Cannot find version 5.7.22 for mysql (Service: Rds …)"`)},
+			)...)},
+			want: []string{"Data / Database (AWS::RDS::DBInstance): RDS has retired mysql 5.7.22"}, not: "nothing is wrong",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,22 +23,11 @@ func (q *inquiry) stack(name string) (*Explanation, error) {
 	}
 	s := out.Stacks[0]
 	status := aws.Val(s.StackStatus)
-	events, err := q.CloudFormation.DescribeStackEvents(q.ctx, &cloudformation.DescribeStackEventsInput{StackName: s.StackId})
+	f, err := q.stackFindings(aws.Val(s.StackId), false)
 	if err != nil {
 		return nil, err
 	}
-	f := cause.Findings{Proof: []string{"the stack is " + status}}
-	settled := map[string]bool{} // resources whose last event was seen
-	for _, ev := range events.StackEvents {
-		if aws.Val(ev.LogicalResourceId) == aws.Val(s.StackName) && begins(aws.Val(ev.ResourceStatus)) {
-			break // the operation before this one is history
-		}
-		part, err := q.stackEvent(ev, settled)
-		if err != nil {
-			return nil, err
-		}
-		f.Add(part)
-	}
+	f.Proof = append(f.Proof, "the stack is "+status)
 	if reason := aws.Val(s.StackStatusReason); status == "DELETE_FAILED" && len(f.Causes) == 0 && reason != "" {
 		c, known := cause.OfText(reason, "", []string{aws.Val(s.StackName)}, cause.Facts{})
 		if !known {
@@ -62,17 +51,41 @@ func (q *inquiry) stack(name string) (*Explanation, error) {
 	return e.conclude(f, "the stack is "+status), nil
 }
 
+// stackFindings reads a stack's events: those of its last operation, or all, of a
+// stack within another, which may have been removed since it failed.
+func (q *inquiry) stackFindings(id string, all bool) (f cause.Findings, err error) {
+	out, err := q.CloudFormation.DescribeStackEvents(q.ctx, &cloudformation.DescribeStackEventsInput{StackName: &id})
+	if err != nil {
+		return f, err
+	}
+	settled := map[string]bool{} // resources whose last event was seen
+	for _, ev := range out.StackEvents {
+		if aws.Val(ev.LogicalResourceId) == aws.Val(ev.StackName) {
+			if !all && begins(aws.Val(ev.ResourceStatus)) {
+				break // the operation before this one is history
+			}
+			continue
+		}
+		part, err := q.stackEvent(ev, settled)
+		if err != nil {
+			return f, err
+		}
+		f.Add(part)
+	}
+	return f, nil
+}
+
 // begins tells whether a status of the stack itself opens an operation.
 func begins(status string) bool {
 	return status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS" || status == "DELETE_IN_PROGRESS"
 }
 
+// nested is the type of stacks within stacks.
+const nested = "AWS::CloudFormation::Stack"
+
 // stackEvent reads one event of a resource; events come the newest first.
 func (q *inquiry) stackEvent(ev cloudformation.StackEvent, settled map[string]bool) (f cause.Findings, err error) {
 	id, kind, status, reason := aws.Val(ev.LogicalResourceId), aws.Val(ev.ResourceType), aws.Val(ev.ResourceStatus), aws.Val(ev.ResourceStatusReason)
-	if kind == "AWS::CloudFormation::Stack" {
-		return f, nil
-	}
 	newest := !settled[id]
 	settled[id] = true
 	if newest && strings.HasSuffix(status, "_IN_PROGRESS") {
@@ -80,6 +93,15 @@ func (q *inquiry) stackEvent(ev cloudformation.StackEvent, settled map[string]bo
 	}
 	if !strings.HasSuffix(status, "_FAILED") || strings.Contains(reason, "cancelled") {
 		return f, nil
+	}
+	if kind == nested && aws.Val(ev.PhysicalResourceId) != "" {
+		// Its own events know more than that it failed.
+		if f, err = q.stackFindings(aws.Val(ev.PhysicalResourceId), true); err != nil || len(f.Causes) > 0 {
+			for i := range f.Causes {
+				f.Causes[i].What = id + " / " + f.Causes[i].What
+			}
+			return cause.Findings{Causes: f.Causes}, err
+		}
 	}
 	facts, err := q.facts(reason)
 	if err != nil {
@@ -108,6 +130,13 @@ func (q *inquiry) stackEvent(ev cloudformation.StackEvent, settled map[string]bo
 func (q *inquiry) underWay(ev cloudformation.StackEvent) (f cause.Findings, err error) {
 	id, kind := aws.Val(ev.LogicalResourceId), aws.Val(ev.ResourceType)
 	f.Waits = []string{fmt.Sprintf("%s (%s) is %s since %s", id, kind, aws.Val(ev.ResourceStatus), aws.Val(ev.Timestamp).Local().Format("15:04:05"))}
+	if kind == nested && aws.Val(ev.PhysicalResourceId) != "" {
+		below, err := q.stackFindings(aws.Val(ev.PhysicalResourceId), false)
+		if err != nil {
+			return f, err
+		}
+		f.Causes, f.Waits = below.Causes, append(f.Waits, below.Waits...)
+	}
 	if kind == "AWS::ECS::Service" {
 		below, err := q.serviceOf(aws.Val(ev.PhysicalResourceId))
 		if err != nil {

@@ -71,7 +71,7 @@ func (v nestedResources) stack(ctx context.Context, id string) (*cfn.Stack, erro
 func (v nestedResources) ready(ctx context.Context, r *Request) (map[string]any, bool, error) {
 	st, err := v.stack(ctx, r.PhysicalID)
 	if err == nil && st == nil {
-		err = NotStabilized("Embedded stack %s does not exist", r.PhysicalID)
+		err = embedded("Embedded stack %s does not exist", r.PhysicalID)
 	}
 	if err != nil {
 		return nil, false, err
@@ -86,7 +86,7 @@ func (v nestedResources) ready(ctx context.Context, r *Request) (map[string]any,
 			return nil, false, err
 		}
 		if !r.Back && why != "" {
-			return nil, false, NotStabilized("Embedded stack %s was not successfully updated: %s", r.PhysicalID, why)
+			return nil, false, embedded("Embedded stack %s was not successfully updated: %s", r.PhysicalID, why)
 		}
 	case cfn.StackStatusCreateFailed, cfn.StackStatusRollbackComplete, cfn.StackStatusRollbackFailed, cfn.StackStatusUpdateFailed, cfn.StackStatusUpdateRollbackFailed,
 		cfn.StackStatusDeleteInProgress, cfn.StackStatusDeleteComplete, cfn.StackStatusDeleteFailed:
@@ -98,7 +98,7 @@ func (v nestedResources) ready(ctx context.Context, r *Request) (map[string]any,
 		if strings.HasPrefix(status, "UPDATE") {
 			done = "updated"
 		}
-		return nil, false, NotStabilized("Embedded stack %s was not successfully %s: %s", r.PhysicalID, done, why)
+		return nil, false, embedded("Embedded stack %s was not successfully %s: %s", r.PhysicalID, done, why)
 	default:
 		return nil, false, nil
 	}
@@ -107,6 +107,11 @@ func (v nestedResources) ready(ctx context.Context, r *Request) (map[string]any,
 		attributes[NestedOutputs+aws.Val(o.OutputKey)] = aws.Val(o.OutputValue)
 	}
 	return attributes, true, nil
+}
+
+// embedded is a failure of a stack within a stack: events show it as it is.
+func embedded(format string, args ...any) error {
+	return aws.Errorf("ValidationError", format, args...)
 }
 
 // failure is why the stack's operation for this step went wrong, in the words of
@@ -179,7 +184,7 @@ func (v nestedResources) gone(ctx context.Context, r *Request) (bool, error) {
 		return err == nil, err
 	}
 	if aws.Val(st.StackStatus) == cfn.StackStatusDeleteFailed {
-		return false, NotStabilized("Embedded stack %s was not successfully deleted: %s", r.PhysicalID, aws.Val(st.StackStatusReason))
+		return false, embedded("Embedded stack %s was not successfully deleted: %s", r.PhysicalID, aws.Val(st.StackStatusReason))
 	}
 	return false, nil
 }
