@@ -92,6 +92,10 @@ func target(ctx context.Context, in any) (arn.Place, []string) {
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.DeleteRepositoryPolicyInput:
 		return one(in.RegistryId, in.RepositoryName)
+	case *ecrapi.StartLifecyclePolicyPreviewInput:
+		return one(in.RegistryId, in.RepositoryName)
+	case *ecrapi.GetLifecyclePolicyPreviewInput:
+		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.DescribeImagesInput:
 		return one(in.RegistryId, in.RepositoryName)
 	case *ecrapi.DescribeRepositoriesInput:

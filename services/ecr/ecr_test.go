@@ -495,7 +495,7 @@ func TestTags(t *testing.T) {
 
 func TestEveryOperationHasATarget(t *testing.T) {
 	for name, op := range ecrapi.Model.Operations {
-		if _, names := target(as(t, "admin"), op.NewInput()); names == nil && name != "GetAuthorizationToken" {
+		if _, names := target(as(t, "admin"), op.NewInput()); names == nil && !slices.Contains([]string{"GetAuthorizationToken", "DescribeRegistry", "GetRegistryScanningConfiguration"}, name) {
 			t.Errorf("%s is authorized without its repository", name)
 		}
 	}
@@ -522,10 +522,60 @@ func TestPlanExpiry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := planExpiry(rules, images, now); !slices.Equal(got, c.want) {
+			var got []digest.Digest
+			for _, e := range planExpiry(rules, images, now) {
+				got = append(got, e.image)
+			}
+			if !slices.Equal(got, c.want) {
 				t.Errorf("over are %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// A preview says what a policy would do and does nothing.
+func TestLifecyclePreview(t *testing.T) {
+	w, ctx, chat := open(t), as(t, "admin"), aws.Ptr("chat")
+	w.create("chat")
+	w.push("chat", "one", "v1")
+	w.push("chat", "two", "v2")
+	policy := `{"rules":[{"rulePriority":3,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
+	code := func(_ any, err error) string {
+		if err == nil {
+			return ""
+		}
+		return aws.AsError(err).Code
+	}
+	get := &ecrapi.GetLifecyclePolicyPreviewInput{RepositoryName: chat}
+	if got := code(w.GetLifecyclePolicyPreview(ctx, get)); got != "LifecyclePolicyPreviewNotFoundException" {
+		t.Error(got)
+	}
+	if got := code(w.StartLifecyclePolicyPreview(ctx, &ecrapi.StartLifecyclePolicyPreviewInput{RepositoryName: chat})); got != "LifecyclePolicyNotFoundException" {
+		t.Error(got)
+	}
+	if got := code(w.StartLifecyclePolicyPreview(ctx, &ecrapi.StartLifecyclePolicyPreviewInput{RepositoryName: chat, LifecyclePolicyText: aws.Ptr(`{"rules":[]}`)})); got != "InvalidParameterException" {
+		t.Error(got)
+	}
+	if got := code(w.StartLifecyclePolicyPreview(ctx, &ecrapi.StartLifecyclePolicyPreviewInput{RepositoryName: chat, LifecyclePolicyText: &policy})); got != "" {
+		t.Fatal(got)
+	}
+	out, err := w.GetLifecyclePolicyPreview(ctx, get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.PreviewResults) != 1 || *out.PreviewResults[0].AppliedRulePriority != 3 || *out.Summary.ExpiringImageTotalCount != 1 || *out.Status != "COMPLETE" {
+		t.Errorf("%+v", out)
+	}
+	get.Filter = &ecrapi.LifecyclePolicyPreviewFilter{TagStatus: aws.Ptr("UNTAGGED")}
+	if out, err := w.GetLifecyclePolicyPreview(ctx, get); err != nil || len(out.PreviewResults) != 0 {
+		t.Errorf("%+v %v", out, err)
+	}
+	all, err := w.DescribeImages(ctx, &ecrapi.DescribeImagesInput{RepositoryName: chat})
+	if err != nil || len(all.ImageDetails) != 2 {
+		t.Errorf("%+v %v", all, err)
+	}
+	if got := code(w.PutImage(ctx, &ecrapi.PutImageInput{RepositoryName: chat, ImageManifest: aws.Ptr("{}"), ImageTag: aws.Ptr("-x")})); got != "InvalidParameterException" {
+		t.Error(got)
 	}
 }
 
@@ -573,7 +623,8 @@ func FuzzLifecycle(f *testing.F) {
 		}
 		byCount := slices.ContainsFunc(rules, func(r rule) bool { return r.Selection.CountType == countMoreThan })
 		seen := map[digest.Digest]bool{}
-		for _, d := range planExpiry(rules, images, now) {
+		for _, e := range planExpiry(rules, images, now) {
+			d := e.image
 			if seen[d] || !byCount {
 				t.Fatalf("%s expires: twice %v, by count %v", d, seen[d], byCount)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -264,12 +265,18 @@ func (s *Service) deleteImage(ctx context.Context, place arn.Place, name string,
 	return deleted, failure, err
 }
 
+// imageTag is what a tag may be.
+var imageTag = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+
 // PutImage adds a manifest whose layers are there, or tags one.
 func (s *Service) PutImage(ctx context.Context, in *ecrapi.PutImageInput) (*ecrapi.PutImageOutput, error) {
 	place := registryOf(ctx, in.RegistryId)
 	repo, err := s.get(ctx, place, in.RepositoryName)
 	if err != nil {
 		return nil, err
+	}
+	if in.ImageTag != nil && !imageTag.MatchString(*in.ImageTag) {
+		return nil, ecrapi.InvalidParameterException("Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '%s''", imageTag)
 	}
 	body := []byte(aws.Val(in.ImageManifest))
 	d := digest.FromBytes(body)

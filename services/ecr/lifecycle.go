@@ -13,11 +13,19 @@ func noLifecycle(r *repository) error {
 	return ecrapi.LifecyclePolicyNotFoundException("Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'", r.name(), aws.Val(r.RegistryId))
 }
 
+// checkLifecycle refuses a policy that cannot be read, in ECR's words.
+func checkLifecycle(text string) error {
+	if _, err := parseLifecycle(text); err != nil {
+		return ecrapi.InvalidParameterException("Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure: %v'", err)
+	}
+	return nil
+}
+
 // PutLifecyclePolicy gives a repository its lifecycle policy; Sweep applies it.
 func (s *Service) PutLifecyclePolicy(ctx context.Context, in *ecrapi.PutLifecyclePolicyInput) (*ecrapi.PutLifecyclePolicyOutput, error) {
 	text := aws.Val(in.LifecyclePolicyText)
-	if _, err := parseLifecycle(text); err != nil {
-		return nil, ecrapi.InvalidParameterException("Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure: %v'", err)
+	if err := checkLifecycle(text); err != nil {
+		return nil, err
 	}
 	r, err := s.change(ctx, registryOf(ctx, in.RegistryId), in.RepositoryName, func(r *repository) error {
 		r.Lifecycle, r.Evaluated = text, nil
@@ -91,7 +99,8 @@ func (s *Service) applyLifecycle(ctx context.Context, r repository) error {
 		return err
 	}
 	now := s.clock.Now().UTC().Truncate(time.Second)
-	for _, d := range planExpiry(rules, images, now) {
+	for _, e := range planExpiry(rules, images, now) {
+		d := e.image
 		_, failure, err := s.deleteImage(ctx, place, r.name(), ecrapi.ImageIdentifier{ImageDigest: aws.Ptr(d.String())})
 		if err != nil {
 			return err

@@ -116,11 +116,17 @@ func (r *rule) matches(i image) bool {
 	return true
 }
 
+// expiry is an image that is over, and the priority of the rule that says so.
+type expiry struct {
+	image digest.Digest
+	rule  int
+}
+
 // planExpiry says which images are over. An image that meets the tagging
 // requirements of a rule is decided by it: no rule of a lower priority expires
 // it, though it is still counted there. Images that an index lists stay as long
 // as the index does.
-func planExpiry(rules []rule, images []image, now time.Time) []digest.Digest {
+func planExpiry(rules []rule, images []image, now time.Time) []expiry {
 	listed := map[digest.Digest]bool{}
 	for _, i := range images {
 		for _, child := range i.Manifests {
@@ -130,7 +136,7 @@ func planExpiry(rules []rule, images []image, now time.Time) []digest.Digest {
 	newest := slices.Clone(images)
 	slices.SortStableFunc(newest, func(a, b image) int { return b.PushedAt.Compare(a.PushedAt) })
 	decided := map[digest.Digest]bool{}
-	var over []digest.Digest
+	var over []expiry
 	for _, r := range rules {
 		count := 0
 		var mine []digest.Digest
@@ -145,7 +151,7 @@ func planExpiry(rules []rule, images []image, now time.Time) []digest.Digest {
 				expired = now.Sub(i.PushedAt).Hours() > 24*float64(r.Selection.CountNumber) // the days of a Duration are few
 			}
 			if expired && !decided[i.Digest] && !listed[i.Digest] {
-				over = append(over, i.Digest)
+				over = append(over, expiry{i.Digest, r.Priority})
 			}
 		}
 		for _, d := range mine {

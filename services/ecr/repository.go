@@ -22,6 +22,7 @@ type repository struct {
 	Policy    string     `json:",omitempty"`
 	Lifecycle string     `json:",omitempty"`
 	Evaluated *time.Time `json:",omitempty"` // when Lifecycle was last applied
+	Preview   string     `json:",omitempty"` // the lifecycle policy that is only to be tried
 	Tags      []ecrapi.Tag
 }
 

@@ -67,6 +67,8 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 		return nil, err
 	}
 	p := at(ctx)
+	// What is on for new clusters is an account setting.
+	insights := []ecsapi.ClusterSetting{{Name: aws.Ptr(ecsapi.ClusterSettingNameContainerInsights), Value: aws.Ptr(s.accountSetting(ctx, p, ecsapi.ClusterSettingNameContainerInsights))}}
 	var c record.Cluster
 	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		var found bool
@@ -80,7 +82,7 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 		c = record.Cluster{Cluster: ecsapi.Cluster{
 			ClusterArn: aws.Ptr(p.ECSCluster(name)), ClusterName: &name, Status: aws.Ptr(statusActive), Tags: in.Tags,
 			CapacityProviders: in.CapacityProviders, DefaultCapacityProviderStrategy: in.DefaultCapacityProviderStrategy,
-			Settings: clusterconfig.Settings(nil, in.Settings), Configuration: in.Configuration,
+			Settings: clusterconfig.Settings(insights, in.Settings), Configuration: in.Configuration,
 		}}
 		return s.clusters.TxPut(tx, c, p.Account, p.Region, name)
 	})

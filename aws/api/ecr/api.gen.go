@@ -16,10 +16,13 @@ type API interface {
 	DeleteRepository(ctx context.Context, in *DeleteRepositoryInput) (*DeleteRepositoryOutput, error)
 	DeleteRepositoryPolicy(ctx context.Context, in *DeleteRepositoryPolicyInput) (*DeleteRepositoryPolicyOutput, error)
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
+	DescribeRegistry(ctx context.Context, in *DescribeRegistryInput) (*DescribeRegistryOutput, error)
 	DescribeRepositories(ctx context.Context, in *DescribeRepositoriesInput) (*DescribeRepositoriesOutput, error)
 	GetAuthorizationToken(ctx context.Context, in *GetAuthorizationTokenInput) (*GetAuthorizationTokenOutput, error)
 	GetDownloadUrlForLayer(ctx context.Context, in *GetDownloadUrlForLayerInput) (*GetDownloadUrlForLayerOutput, error)
 	GetLifecyclePolicy(ctx context.Context, in *GetLifecyclePolicyInput) (*GetLifecyclePolicyOutput, error)
+	GetLifecyclePolicyPreview(ctx context.Context, in *GetLifecyclePolicyPreviewInput) (*GetLifecyclePolicyPreviewOutput, error)
+	GetRegistryScanningConfiguration(ctx context.Context, in *GetRegistryScanningConfigurationInput) (*GetRegistryScanningConfigurationOutput, error)
 	GetRepositoryPolicy(ctx context.Context, in *GetRepositoryPolicyInput) (*GetRepositoryPolicyOutput, error)
 	InitiateLayerUpload(ctx context.Context, in *InitiateLayerUploadInput) (*InitiateLayerUploadOutput, error)
 	ListImages(ctx context.Context, in *ListImagesInput) (*ListImagesOutput, error)
@@ -29,6 +32,7 @@ type API interface {
 	PutImageTagMutability(ctx context.Context, in *PutImageTagMutabilityInput) (*PutImageTagMutabilityOutput, error)
 	PutLifecyclePolicy(ctx context.Context, in *PutLifecyclePolicyInput) (*PutLifecyclePolicyOutput, error)
 	SetRepositoryPolicy(ctx context.Context, in *SetRepositoryPolicyInput) (*SetRepositoryPolicyOutput, error)
+	StartLifecyclePolicyPreview(ctx context.Context, in *StartLifecyclePolicyPreviewInput) (*StartLifecyclePolicyPreviewOutput, error)
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 	UploadLayerPart(ctx context.Context, in *UploadLayerPartInput) (*UploadLayerPartOutput, error)
@@ -37,31 +41,35 @@ type API interface {
 // Handlers returns the operations of api by name, as the gateway takes them.
 func Handlers(api API) map[string]aws.Handler {
 	return map[string]aws.Handler{
-		"BatchCheckLayerAvailability":   aws.HandlerOf(api.BatchCheckLayerAvailability),
-		"BatchDeleteImage":              aws.HandlerOf(api.BatchDeleteImage),
-		"BatchGetImage":                 aws.HandlerOf(api.BatchGetImage),
-		"CompleteLayerUpload":           aws.HandlerOf(api.CompleteLayerUpload),
-		"CreateRepository":              aws.HandlerOf(api.CreateRepository),
-		"DeleteLifecyclePolicy":         aws.HandlerOf(api.DeleteLifecyclePolicy),
-		"DeleteRepository":              aws.HandlerOf(api.DeleteRepository),
-		"DeleteRepositoryPolicy":        aws.HandlerOf(api.DeleteRepositoryPolicy),
-		"DescribeImages":                aws.HandlerOf(api.DescribeImages),
-		"DescribeRepositories":          aws.HandlerOf(api.DescribeRepositories),
-		"GetAuthorizationToken":         aws.HandlerOf(api.GetAuthorizationToken),
-		"GetDownloadUrlForLayer":        aws.HandlerOf(api.GetDownloadUrlForLayer),
-		"GetLifecyclePolicy":            aws.HandlerOf(api.GetLifecyclePolicy),
-		"GetRepositoryPolicy":           aws.HandlerOf(api.GetRepositoryPolicy),
-		"InitiateLayerUpload":           aws.HandlerOf(api.InitiateLayerUpload),
-		"ListImages":                    aws.HandlerOf(api.ListImages),
-		"ListTagsForResource":           aws.HandlerOf(api.ListTagsForResource),
-		"PutImage":                      aws.HandlerOf(api.PutImage),
-		"PutImageScanningConfiguration": aws.HandlerOf(api.PutImageScanningConfiguration),
-		"PutImageTagMutability":         aws.HandlerOf(api.PutImageTagMutability),
-		"PutLifecyclePolicy":            aws.HandlerOf(api.PutLifecyclePolicy),
-		"SetRepositoryPolicy":           aws.HandlerOf(api.SetRepositoryPolicy),
-		"TagResource":                   aws.HandlerOf(api.TagResource),
-		"UntagResource":                 aws.HandlerOf(api.UntagResource),
-		"UploadLayerPart":               aws.HandlerOf(api.UploadLayerPart),
+		"BatchCheckLayerAvailability":      aws.HandlerOf(api.BatchCheckLayerAvailability),
+		"BatchDeleteImage":                 aws.HandlerOf(api.BatchDeleteImage),
+		"BatchGetImage":                    aws.HandlerOf(api.BatchGetImage),
+		"CompleteLayerUpload":              aws.HandlerOf(api.CompleteLayerUpload),
+		"CreateRepository":                 aws.HandlerOf(api.CreateRepository),
+		"DeleteLifecyclePolicy":            aws.HandlerOf(api.DeleteLifecyclePolicy),
+		"DeleteRepository":                 aws.HandlerOf(api.DeleteRepository),
+		"DeleteRepositoryPolicy":           aws.HandlerOf(api.DeleteRepositoryPolicy),
+		"DescribeImages":                   aws.HandlerOf(api.DescribeImages),
+		"DescribeRegistry":                 aws.HandlerOf(api.DescribeRegistry),
+		"DescribeRepositories":             aws.HandlerOf(api.DescribeRepositories),
+		"GetAuthorizationToken":            aws.HandlerOf(api.GetAuthorizationToken),
+		"GetDownloadUrlForLayer":           aws.HandlerOf(api.GetDownloadUrlForLayer),
+		"GetLifecyclePolicy":               aws.HandlerOf(api.GetLifecyclePolicy),
+		"GetLifecyclePolicyPreview":        aws.HandlerOf(api.GetLifecyclePolicyPreview),
+		"GetRegistryScanningConfiguration": aws.HandlerOf(api.GetRegistryScanningConfiguration),
+		"GetRepositoryPolicy":              aws.HandlerOf(api.GetRepositoryPolicy),
+		"InitiateLayerUpload":              aws.HandlerOf(api.InitiateLayerUpload),
+		"ListImages":                       aws.HandlerOf(api.ListImages),
+		"ListTagsForResource":              aws.HandlerOf(api.ListTagsForResource),
+		"PutImage":                         aws.HandlerOf(api.PutImage),
+		"PutImageScanningConfiguration":    aws.HandlerOf(api.PutImageScanningConfiguration),
+		"PutImageTagMutability":            aws.HandlerOf(api.PutImageTagMutability),
+		"PutLifecyclePolicy":               aws.HandlerOf(api.PutLifecyclePolicy),
+		"SetRepositoryPolicy":              aws.HandlerOf(api.SetRepositoryPolicy),
+		"StartLifecyclePolicyPreview":      aws.HandlerOf(api.StartLifecyclePolicyPreview),
+		"TagResource":                      aws.HandlerOf(api.TagResource),
+		"UntagResource":                    aws.HandlerOf(api.UntagResource),
+		"UploadLayerPart":                  aws.HandlerOf(api.UploadLayerPart),
 	}
 }
 
@@ -118,6 +126,11 @@ func (c *Client) DescribeImages(ctx context.Context, in *DescribeImagesInput) (*
 	return aws.Call[DescribeImagesOutput](ctx, c.invoker, &opDescribeImages, in)
 }
 
+// DescribeRegistry calls the operation of that name.
+func (c *Client) DescribeRegistry(ctx context.Context, in *DescribeRegistryInput) (*DescribeRegistryOutput, error) {
+	return aws.Call[DescribeRegistryOutput](ctx, c.invoker, &opDescribeRegistry, in)
+}
+
 // DescribeRepositories calls the operation of that name.
 func (c *Client) DescribeRepositories(ctx context.Context, in *DescribeRepositoriesInput) (*DescribeRepositoriesOutput, error) {
 	return aws.Call[DescribeRepositoriesOutput](ctx, c.invoker, &opDescribeRepositories, in)
@@ -136,6 +149,16 @@ func (c *Client) GetDownloadUrlForLayer(ctx context.Context, in *GetDownloadUrlF
 // GetLifecyclePolicy calls the operation of that name.
 func (c *Client) GetLifecyclePolicy(ctx context.Context, in *GetLifecyclePolicyInput) (*GetLifecyclePolicyOutput, error) {
 	return aws.Call[GetLifecyclePolicyOutput](ctx, c.invoker, &opGetLifecyclePolicy, in)
+}
+
+// GetLifecyclePolicyPreview calls the operation of that name.
+func (c *Client) GetLifecyclePolicyPreview(ctx context.Context, in *GetLifecyclePolicyPreviewInput) (*GetLifecyclePolicyPreviewOutput, error) {
+	return aws.Call[GetLifecyclePolicyPreviewOutput](ctx, c.invoker, &opGetLifecyclePolicyPreview, in)
+}
+
+// GetRegistryScanningConfiguration calls the operation of that name.
+func (c *Client) GetRegistryScanningConfiguration(ctx context.Context, in *GetRegistryScanningConfigurationInput) (*GetRegistryScanningConfigurationOutput, error) {
+	return aws.Call[GetRegistryScanningConfigurationOutput](ctx, c.invoker, &opGetRegistryScanningConfiguration, in)
 }
 
 // GetRepositoryPolicy calls the operation of that name.
@@ -181,6 +204,11 @@ func (c *Client) PutLifecyclePolicy(ctx context.Context, in *PutLifecyclePolicyI
 // SetRepositoryPolicy calls the operation of that name.
 func (c *Client) SetRepositoryPolicy(ctx context.Context, in *SetRepositoryPolicyInput) (*SetRepositoryPolicyOutput, error) {
 	return aws.Call[SetRepositoryPolicyOutput](ctx, c.invoker, &opSetRepositoryPolicy, in)
+}
+
+// StartLifecyclePolicyPreview calls the operation of that name.
+func (c *Client) StartLifecyclePolicyPreview(ctx context.Context, in *StartLifecyclePolicyPreviewInput) (*StartLifecyclePolicyPreviewOutput, error) {
+	return aws.Call[StartLifecyclePolicyPreviewOutput](ctx, c.invoker, &opStartLifecyclePolicyPreview, in)
 }
 
 // TagResource calls the operation of that name.

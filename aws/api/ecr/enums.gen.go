@@ -19,6 +19,12 @@ const (
 	FindingSeverityUndefined     = "UNDEFINED"
 )
 
+// The values of ImageActionType.
+const (
+	ImageActionTypeExpire     = "EXPIRE"
+	ImageActionTypeTransition = "TRANSITION"
+)
+
 // The values of ImageFailureCode.
 const (
 	ImageFailureCodeInvalidImageDigest            = "InvalidImageDigest"
@@ -75,6 +81,37 @@ const (
 	LayerFailureCodeMissingLayerDigest = "MissingLayerDigest"
 )
 
+// The values of LifecyclePolicyPreviewStatus.
+const (
+	LifecyclePolicyPreviewStatusInProgress = "IN_PROGRESS"
+	LifecyclePolicyPreviewStatusComplete   = "COMPLETE"
+	LifecyclePolicyPreviewStatusExpired    = "EXPIRED"
+	LifecyclePolicyPreviewStatusFailed     = "FAILED"
+)
+
+// The values of LifecyclePolicyStorageClass.
+const (
+	LifecyclePolicyStorageClassArchive  = "ARCHIVE"
+	LifecyclePolicyStorageClassStandard = "STANDARD"
+)
+
+// The values of LifecyclePolicyTargetStorageClass.
+const (
+	LifecyclePolicyTargetStorageClassArchive = "ARCHIVE"
+)
+
+// The values of RepositoryFilterType.
+const (
+	RepositoryFilterTypePrefixMatch = "PREFIX_MATCH"
+)
+
+// The values of ScanFrequency.
+const (
+	ScanFrequencyScanOnPush     = "SCAN_ON_PUSH"
+	ScanFrequencyContinuousScan = "CONTINUOUS_SCAN"
+	ScanFrequencyManual         = "MANUAL"
+)
+
 // The values of ScanStatus.
 const (
 	ScanStatusInProgress             = "IN_PROGRESS"
@@ -87,6 +124,17 @@ const (
 	ScanStatusFindingsUnavailable    = "FINDINGS_UNAVAILABLE"
 	ScanStatusLimitExceeded          = "LIMIT_EXCEEDED"
 	ScanStatusImageArchived          = "IMAGE_ARCHIVED"
+)
+
+// The values of ScanType.
+const (
+	ScanTypeBasic    = "BASIC"
+	ScanTypeEnhanced = "ENHANCED"
+)
+
+// The values of ScanningRepositoryFilterType.
+const (
+	ScanningRepositoryFilterTypeWildcard = "WILDCARD"
 )
 
 // The values of TagStatus.

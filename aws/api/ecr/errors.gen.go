@@ -80,6 +80,16 @@ func LifecyclePolicyNotFoundException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "LifecyclePolicyNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
+// LifecyclePolicyPreviewInProgressException makes the error with the code LifecyclePolicyPreviewInProgressException (HTTP 400).
+func LifecyclePolicyPreviewInProgressException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "LifecyclePolicyPreviewInProgressException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
+// LifecyclePolicyPreviewNotFoundException makes the error with the code LifecyclePolicyPreviewNotFoundException (HTTP 400).
+func LifecyclePolicyPreviewNotFoundException(format string, args ...any) *aws.Error {
+	return &aws.Error{Code: "LifecyclePolicyPreviewNotFoundException", Message: fmt.Sprintf(format, args...), Status: 400}
+}
+
 // LimitExceededException makes the error with the code LimitExceededException (HTTP 400).
 func LimitExceededException(format string, args ...any) *aws.Error {
 	return &aws.Error{Code: "LimitExceededException", Message: fmt.Sprintf(format, args...), Status: 400}

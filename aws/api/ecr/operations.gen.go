@@ -20,31 +20,35 @@ var Model = &aws.Service{
 
 // The operations that minato serves.
 var (
-	opBatchCheckLayerAvailability   = aws.Operation{Name: "BatchCheckLayerAvailability", Method: "POST", URI: "/", InputShape: &shapeBatchCheckLayerAvailabilityRequest, OutputShape: &shapeBatchCheckLayerAvailabilityResponse}
-	opBatchDeleteImage              = aws.Operation{Name: "BatchDeleteImage", Method: "POST", URI: "/", InputShape: &shapeBatchDeleteImageRequest, OutputShape: &shapeBatchDeleteImageResponse}
-	opBatchGetImage                 = aws.Operation{Name: "BatchGetImage", Method: "POST", URI: "/", InputShape: &shapeBatchGetImageRequest, OutputShape: &shapeBatchGetImageResponse}
-	opCompleteLayerUpload           = aws.Operation{Name: "CompleteLayerUpload", Method: "POST", URI: "/", InputShape: &shapeCompleteLayerUploadRequest, OutputShape: &shapeCompleteLayerUploadResponse}
-	opCreateRepository              = aws.Operation{Name: "CreateRepository", Method: "POST", URI: "/", InputShape: &shapeCreateRepositoryRequest, OutputShape: &shapeCreateRepositoryResponse}
-	opDeleteLifecyclePolicy         = aws.Operation{Name: "DeleteLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteLifecyclePolicyRequest, OutputShape: &shapeDeleteLifecyclePolicyResponse}
-	opDeleteRepository              = aws.Operation{Name: "DeleteRepository", Method: "POST", URI: "/", InputShape: &shapeDeleteRepositoryRequest, OutputShape: &shapeDeleteRepositoryResponse}
-	opDeleteRepositoryPolicy        = aws.Operation{Name: "DeleteRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteRepositoryPolicyRequest, OutputShape: &shapeDeleteRepositoryPolicyResponse}
-	opDescribeImages                = aws.Operation{Name: "DescribeImages", Method: "POST", URI: "/", InputShape: &shapeDescribeImagesRequest, OutputShape: &shapeDescribeImagesResponse}
-	opDescribeRepositories          = aws.Operation{Name: "DescribeRepositories", Method: "POST", URI: "/", InputShape: &shapeDescribeRepositoriesRequest, OutputShape: &shapeDescribeRepositoriesResponse}
-	opGetAuthorizationToken         = aws.Operation{Name: "GetAuthorizationToken", Method: "POST", URI: "/", InputShape: &shapeGetAuthorizationTokenRequest, OutputShape: &shapeGetAuthorizationTokenResponse}
-	opGetDownloadUrlForLayer        = aws.Operation{Name: "GetDownloadUrlForLayer", Method: "POST", URI: "/", InputShape: &shapeGetDownloadUrlForLayerRequest, OutputShape: &shapeGetDownloadUrlForLayerResponse}
-	opGetLifecyclePolicy            = aws.Operation{Name: "GetLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapeGetLifecyclePolicyRequest, OutputShape: &shapeGetLifecyclePolicyResponse}
-	opGetRepositoryPolicy           = aws.Operation{Name: "GetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeGetRepositoryPolicyRequest, OutputShape: &shapeGetRepositoryPolicyResponse}
-	opInitiateLayerUpload           = aws.Operation{Name: "InitiateLayerUpload", Method: "POST", URI: "/", InputShape: &shapeInitiateLayerUploadRequest, OutputShape: &shapeInitiateLayerUploadResponse}
-	opListImages                    = aws.Operation{Name: "ListImages", Method: "POST", URI: "/", InputShape: &shapeListImagesRequest, OutputShape: &shapeListImagesResponse}
-	opListTagsForResource           = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
-	opPutImage                      = aws.Operation{Name: "PutImage", Method: "POST", URI: "/", InputShape: &shapePutImageRequest, OutputShape: &shapePutImageResponse}
-	opPutImageScanningConfiguration = aws.Operation{Name: "PutImageScanningConfiguration", Method: "POST", URI: "/", InputShape: &shapePutImageScanningConfigurationRequest, OutputShape: &shapePutImageScanningConfigurationResponse}
-	opPutImageTagMutability         = aws.Operation{Name: "PutImageTagMutability", Method: "POST", URI: "/", InputShape: &shapePutImageTagMutabilityRequest, OutputShape: &shapePutImageTagMutabilityResponse}
-	opPutLifecyclePolicy            = aws.Operation{Name: "PutLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapePutLifecyclePolicyRequest, OutputShape: &shapePutLifecyclePolicyResponse}
-	opSetRepositoryPolicy           = aws.Operation{Name: "SetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeSetRepositoryPolicyRequest, OutputShape: &shapeSetRepositoryPolicyResponse}
-	opTagResource                   = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
-	opUntagResource                 = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
-	opUploadLayerPart               = aws.Operation{Name: "UploadLayerPart", Method: "POST", URI: "/", InputShape: &shapeUploadLayerPartRequest, OutputShape: &shapeUploadLayerPartResponse}
+	opBatchCheckLayerAvailability      = aws.Operation{Name: "BatchCheckLayerAvailability", Method: "POST", URI: "/", InputShape: &shapeBatchCheckLayerAvailabilityRequest, OutputShape: &shapeBatchCheckLayerAvailabilityResponse}
+	opBatchDeleteImage                 = aws.Operation{Name: "BatchDeleteImage", Method: "POST", URI: "/", InputShape: &shapeBatchDeleteImageRequest, OutputShape: &shapeBatchDeleteImageResponse}
+	opBatchGetImage                    = aws.Operation{Name: "BatchGetImage", Method: "POST", URI: "/", InputShape: &shapeBatchGetImageRequest, OutputShape: &shapeBatchGetImageResponse}
+	opCompleteLayerUpload              = aws.Operation{Name: "CompleteLayerUpload", Method: "POST", URI: "/", InputShape: &shapeCompleteLayerUploadRequest, OutputShape: &shapeCompleteLayerUploadResponse}
+	opCreateRepository                 = aws.Operation{Name: "CreateRepository", Method: "POST", URI: "/", InputShape: &shapeCreateRepositoryRequest, OutputShape: &shapeCreateRepositoryResponse}
+	opDeleteLifecyclePolicy            = aws.Operation{Name: "DeleteLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteLifecyclePolicyRequest, OutputShape: &shapeDeleteLifecyclePolicyResponse}
+	opDeleteRepository                 = aws.Operation{Name: "DeleteRepository", Method: "POST", URI: "/", InputShape: &shapeDeleteRepositoryRequest, OutputShape: &shapeDeleteRepositoryResponse}
+	opDeleteRepositoryPolicy           = aws.Operation{Name: "DeleteRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeDeleteRepositoryPolicyRequest, OutputShape: &shapeDeleteRepositoryPolicyResponse}
+	opDescribeImages                   = aws.Operation{Name: "DescribeImages", Method: "POST", URI: "/", InputShape: &shapeDescribeImagesRequest, OutputShape: &shapeDescribeImagesResponse}
+	opDescribeRegistry                 = aws.Operation{Name: "DescribeRegistry", Method: "POST", URI: "/", InputShape: &shapeDescribeRegistryRequest, OutputShape: &shapeDescribeRegistryResponse}
+	opDescribeRepositories             = aws.Operation{Name: "DescribeRepositories", Method: "POST", URI: "/", InputShape: &shapeDescribeRepositoriesRequest, OutputShape: &shapeDescribeRepositoriesResponse}
+	opGetAuthorizationToken            = aws.Operation{Name: "GetAuthorizationToken", Method: "POST", URI: "/", InputShape: &shapeGetAuthorizationTokenRequest, OutputShape: &shapeGetAuthorizationTokenResponse}
+	opGetDownloadUrlForLayer           = aws.Operation{Name: "GetDownloadUrlForLayer", Method: "POST", URI: "/", InputShape: &shapeGetDownloadUrlForLayerRequest, OutputShape: &shapeGetDownloadUrlForLayerResponse}
+	opGetLifecyclePolicy               = aws.Operation{Name: "GetLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapeGetLifecyclePolicyRequest, OutputShape: &shapeGetLifecyclePolicyResponse}
+	opGetLifecyclePolicyPreview        = aws.Operation{Name: "GetLifecyclePolicyPreview", Method: "POST", URI: "/", InputShape: &shapeGetLifecyclePolicyPreviewRequest, OutputShape: &shapeGetLifecyclePolicyPreviewResponse}
+	opGetRegistryScanningConfiguration = aws.Operation{Name: "GetRegistryScanningConfiguration", Method: "POST", URI: "/", InputShape: &shapeGetRegistryScanningConfigurationRequest, OutputShape: &shapeGetRegistryScanningConfigurationResponse}
+	opGetRepositoryPolicy              = aws.Operation{Name: "GetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeGetRepositoryPolicyRequest, OutputShape: &shapeGetRepositoryPolicyResponse}
+	opInitiateLayerUpload              = aws.Operation{Name: "InitiateLayerUpload", Method: "POST", URI: "/", InputShape: &shapeInitiateLayerUploadRequest, OutputShape: &shapeInitiateLayerUploadResponse}
+	opListImages                       = aws.Operation{Name: "ListImages", Method: "POST", URI: "/", InputShape: &shapeListImagesRequest, OutputShape: &shapeListImagesResponse}
+	opListTagsForResource              = aws.Operation{Name: "ListTagsForResource", Method: "POST", URI: "/", InputShape: &shapeListTagsForResourceRequest, OutputShape: &shapeListTagsForResourceResponse}
+	opPutImage                         = aws.Operation{Name: "PutImage", Method: "POST", URI: "/", InputShape: &shapePutImageRequest, OutputShape: &shapePutImageResponse}
+	opPutImageScanningConfiguration    = aws.Operation{Name: "PutImageScanningConfiguration", Method: "POST", URI: "/", InputShape: &shapePutImageScanningConfigurationRequest, OutputShape: &shapePutImageScanningConfigurationResponse}
+	opPutImageTagMutability            = aws.Operation{Name: "PutImageTagMutability", Method: "POST", URI: "/", InputShape: &shapePutImageTagMutabilityRequest, OutputShape: &shapePutImageTagMutabilityResponse}
+	opPutLifecyclePolicy               = aws.Operation{Name: "PutLifecyclePolicy", Method: "POST", URI: "/", InputShape: &shapePutLifecyclePolicyRequest, OutputShape: &shapePutLifecyclePolicyResponse}
+	opSetRepositoryPolicy              = aws.Operation{Name: "SetRepositoryPolicy", Method: "POST", URI: "/", InputShape: &shapeSetRepositoryPolicyRequest, OutputShape: &shapeSetRepositoryPolicyResponse}
+	opStartLifecyclePolicyPreview      = aws.Operation{Name: "StartLifecyclePolicyPreview", Method: "POST", URI: "/", InputShape: &shapeStartLifecyclePolicyPreviewRequest, OutputShape: &shapeStartLifecyclePolicyPreviewResponse}
+	opTagResource                      = aws.Operation{Name: "TagResource", Method: "POST", URI: "/", InputShape: &shapeTagResourceRequest, OutputShape: &shapeTagResourceResponse}
+	opUntagResource                    = aws.Operation{Name: "UntagResource", Method: "POST", URI: "/", InputShape: &shapeUntagResourceRequest, OutputShape: &shapeUntagResourceResponse}
+	opUploadLayerPart                  = aws.Operation{Name: "UploadLayerPart", Method: "POST", URI: "/", InputShape: &shapeUploadLayerPartRequest, OutputShape: &shapeUploadLayerPartResponse}
 )
 
 func init() {
@@ -57,10 +61,13 @@ func init() {
 	aws.Register[DeleteRepositoryInput, DeleteRepositoryOutput](Model, &opDeleteRepository)
 	aws.Register[DeleteRepositoryPolicyInput, DeleteRepositoryPolicyOutput](Model, &opDeleteRepositoryPolicy)
 	aws.Register[DescribeImagesInput, DescribeImagesOutput](Model, &opDescribeImages)
+	aws.Register[DescribeRegistryInput, DescribeRegistryOutput](Model, &opDescribeRegistry)
 	aws.Register[DescribeRepositoriesInput, DescribeRepositoriesOutput](Model, &opDescribeRepositories)
 	aws.Register[GetAuthorizationTokenInput, GetAuthorizationTokenOutput](Model, &opGetAuthorizationToken)
 	aws.Register[GetDownloadUrlForLayerInput, GetDownloadUrlForLayerOutput](Model, &opGetDownloadUrlForLayer)
 	aws.Register[GetLifecyclePolicyInput, GetLifecyclePolicyOutput](Model, &opGetLifecyclePolicy)
+	aws.Register[GetLifecyclePolicyPreviewInput, GetLifecyclePolicyPreviewOutput](Model, &opGetLifecyclePolicyPreview)
+	aws.Register[GetRegistryScanningConfigurationInput, GetRegistryScanningConfigurationOutput](Model, &opGetRegistryScanningConfiguration)
 	aws.Register[GetRepositoryPolicyInput, GetRepositoryPolicyOutput](Model, &opGetRepositoryPolicy)
 	aws.Register[InitiateLayerUploadInput, InitiateLayerUploadOutput](Model, &opInitiateLayerUpload)
 	aws.Register[ListImagesInput, ListImagesOutput](Model, &opListImages)
@@ -70,6 +77,7 @@ func init() {
 	aws.Register[PutImageTagMutabilityInput, PutImageTagMutabilityOutput](Model, &opPutImageTagMutability)
 	aws.Register[PutLifecyclePolicyInput, PutLifecyclePolicyOutput](Model, &opPutLifecyclePolicy)
 	aws.Register[SetRepositoryPolicyInput, SetRepositoryPolicyOutput](Model, &opSetRepositoryPolicy)
+	aws.Register[StartLifecyclePolicyPreviewInput, StartLifecyclePolicyPreviewOutput](Model, &opStartLifecyclePolicyPreview)
 	aws.Register[TagResourceInput, TagResourceOutput](Model, &opTagResource)
 	aws.Register[UntagResourceInput, UntagResourceOutput](Model, &opUntagResource)
 	aws.Register[UploadLayerPartInput, UploadLayerPartOutput](Model, &opUploadLayerPart)

@@ -16,6 +16,8 @@ var (
 	limit2        float64 = 2
 	limit2048     float64 = 2048
 	limit20971520 float64 = 20971520
+	limit25       float64 = 25
+	limit255      float64 = 255
 	limit256      float64 = 256
 	limit300      float64 = 300
 	limit30720    float64 = 30720
@@ -131,6 +133,11 @@ var (
 		{Name: "imageDetails", Index: 0, Shape: &shapeImageDetailList, WireName: "imageDetails", QueryName: "ImageDetails"},
 		{Name: "nextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
 	}}
+	shapeDescribeRegistryRequest  = aws.Shape{Name: "DescribeRegistryRequest", Kind: aws.Structure}
+	shapeDescribeRegistryResponse = aws.Shape{Name: "DescribeRegistryResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "registryId", Index: 0, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "replicationConfiguration", Index: 1, Shape: &shapeReplicationConfiguration, WireName: "replicationConfiguration", QueryName: "ReplicationConfiguration"},
+	}}
 	shapeDescribeRepositoriesRequest = aws.Shape{Name: "DescribeRepositoriesRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "maxResults", Index: 0, Shape: &shapeMaxResults, WireName: "maxResults", QueryName: "MaxResults"},
 		{Name: "nextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
@@ -167,6 +174,23 @@ var (
 		{Name: "downloadUrl", Index: 0, Shape: &shapeUrl, WireName: "downloadUrl", QueryName: "DownloadUrl"},
 		{Name: "layerDigest", Index: 1, Shape: &shapeLayerDigest, WireName: "layerDigest", QueryName: "LayerDigest"},
 	}}
+	shapeGetLifecyclePolicyPreviewRequest = aws.Shape{Name: "GetLifecyclePolicyPreviewRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "filter", Index: 0, Shape: &shapeLifecyclePolicyPreviewFilter, WireName: "filter", QueryName: "Filter"},
+		{Name: "imageIds", Index: 1, Shape: &shapeImageIdentifierList, WireName: "imageIds", QueryName: "ImageIds"},
+		{Name: "maxResults", Index: 2, Shape: &shapeLifecyclePreviewMaxResults, WireName: "maxResults", QueryName: "MaxResults"},
+		{Name: "nextToken", Index: 3, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "registryId", Index: 4, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 5, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+	}}
+	shapeGetLifecyclePolicyPreviewResponse = aws.Shape{Name: "GetLifecyclePolicyPreviewResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "lifecyclePolicyText", Index: 0, Shape: &shapeLifecyclePolicyText, WireName: "lifecyclePolicyText", QueryName: "LifecyclePolicyText"},
+		{Name: "nextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "previewResults", Index: 2, Shape: &shapeLifecyclePolicyPreviewResultList, WireName: "previewResults", QueryName: "PreviewResults"},
+		{Name: "registryId", Index: 3, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 4, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
+		{Name: "status", Index: 5, Shape: &shapeLifecyclePolicyPreviewStatus, WireName: "status", QueryName: "Status"},
+		{Name: "summary", Index: 6, Shape: &shapeLifecyclePolicyPreviewSummary, WireName: "summary", QueryName: "Summary"},
+	}}
 	shapeGetLifecyclePolicyRequest = aws.Shape{Name: "GetLifecyclePolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "registryId", Index: 0, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
 		{Name: "repositoryName", Index: 1, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
@@ -176,6 +200,11 @@ var (
 		{Name: "lifecyclePolicyText", Index: 1, Shape: &shapeLifecyclePolicyText, WireName: "lifecyclePolicyText", QueryName: "LifecyclePolicyText"},
 		{Name: "registryId", Index: 2, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
 		{Name: "repositoryName", Index: 3, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
+	}}
+	shapeGetRegistryScanningConfigurationRequest  = aws.Shape{Name: "GetRegistryScanningConfigurationRequest", Kind: aws.Structure}
+	shapeGetRegistryScanningConfigurationResponse = aws.Shape{Name: "GetRegistryScanningConfigurationResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "registryId", Index: 0, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "scanningConfiguration", Index: 1, Shape: &shapeRegistryScanningConfiguration, WireName: "scanningConfiguration", QueryName: "ScanningConfiguration"},
 	}}
 	shapeGetRepositoryPolicyRequest = aws.Shape{Name: "GetRepositoryPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "registryId", Index: 0, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
@@ -193,7 +222,9 @@ var (
 		{Name: "registryId", Index: 3, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
 		{Name: "repositoryName", Index: 4, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
 	}}
-	shapeImageDetail = aws.Shape{Name: "ImageDetail", Kind: aws.Structure, Members: []aws.Member{
+	shapeImageActionType = aws.Shape{Name: "ImageActionType", Kind: aws.String, Enum: []string{"EXPIRE", "TRANSITION"}}
+	shapeImageCount      = aws.Shape{Name: "ImageCount", Kind: aws.Integer, Min: &limit0}
+	shapeImageDetail     = aws.Shape{Name: "ImageDetail", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "artifactMediaType", Index: 0, Shape: &shapeMediaType, WireName: "artifactMediaType", QueryName: "ArtifactMediaType"},
 		{Name: "imageDigest", Index: 1, Shape: &shapeImageDigest, WireName: "imageDigest", QueryName: "ImageDigest"},
 		{Name: "imageManifestMediaType", Index: 2, Shape: &shapeMediaType, WireName: "imageManifestMediaType", QueryName: "ImageManifestMediaType"},
@@ -277,14 +308,39 @@ var (
 		{Name: "failureReason", Index: 1, Shape: &shapeLayerFailureReason, WireName: "failureReason", QueryName: "FailureReason"},
 		{Name: "layerDigest", Index: 2, Shape: &shapeBatchedOperationLayerDigest, WireName: "layerDigest", QueryName: "LayerDigest"},
 	}}
-	shapeLayerFailureCode    = aws.Shape{Name: "LayerFailureCode", Kind: aws.String, Enum: []string{"InvalidLayerDigest", "MissingLayerDigest"}}
-	shapeLayerFailureList    = aws.Shape{Name: "LayerFailureList", Kind: aws.List, Elem: &shapeLayerFailure, ElemName: "member"}
-	shapeLayerFailureReason  = aws.Shape{Name: "LayerFailureReason", Kind: aws.String}
-	shapeLayerList           = aws.Shape{Name: "LayerList", Kind: aws.List, Elem: &shapeLayer, ElemName: "member"}
-	shapeLayerPartBlob       = aws.Shape{Name: "LayerPartBlob", Kind: aws.Blob, Min: &limit0, Max: &limit20971520}
-	shapeLayerSizeInBytes    = aws.Shape{Name: "LayerSizeInBytes", Kind: aws.Long}
-	shapeLifecyclePolicyText = aws.Shape{Name: "LifecyclePolicyText", Kind: aws.String, Min: &limit100, Max: &limit30720}
-	shapeListImagesFilter    = aws.Shape{Name: "ListImagesFilter", Kind: aws.Structure, Members: []aws.Member{
+	shapeLayerFailureCode             = aws.Shape{Name: "LayerFailureCode", Kind: aws.String, Enum: []string{"InvalidLayerDigest", "MissingLayerDigest"}}
+	shapeLayerFailureList             = aws.Shape{Name: "LayerFailureList", Kind: aws.List, Elem: &shapeLayerFailure, ElemName: "member"}
+	shapeLayerFailureReason           = aws.Shape{Name: "LayerFailureReason", Kind: aws.String}
+	shapeLayerList                    = aws.Shape{Name: "LayerList", Kind: aws.List, Elem: &shapeLayer, ElemName: "member"}
+	shapeLayerPartBlob                = aws.Shape{Name: "LayerPartBlob", Kind: aws.Blob, Min: &limit0, Max: &limit20971520}
+	shapeLayerSizeInBytes             = aws.Shape{Name: "LayerSizeInBytes", Kind: aws.Long}
+	shapeLifecyclePolicyPreviewFilter = aws.Shape{Name: "LifecyclePolicyPreviewFilter", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "tagStatus", Index: 0, Shape: &shapeTagStatus, WireName: "tagStatus", QueryName: "TagStatus"},
+	}}
+	shapeLifecyclePolicyPreviewResult = aws.Shape{Name: "LifecyclePolicyPreviewResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "action", Index: 0, Shape: &shapeLifecyclePolicyRuleAction, WireName: "action", QueryName: "Action"},
+		{Name: "appliedRulePriority", Index: 1, Shape: &shapeLifecyclePolicyRulePriority, WireName: "appliedRulePriority", QueryName: "AppliedRulePriority"},
+		{Name: "imageDigest", Index: 2, Shape: &shapeImageDigest, WireName: "imageDigest", QueryName: "ImageDigest"},
+		{Name: "imagePushedAt", Index: 3, Shape: &shapePushTimestamp, WireName: "imagePushedAt", QueryName: "ImagePushedAt"},
+		{Name: "imageTags", Index: 4, Shape: &shapeImageTagList, WireName: "imageTags", QueryName: "ImageTags"},
+		{Name: "storageClass", Index: 5, Shape: &shapeLifecyclePolicyStorageClass, WireName: "storageClass", QueryName: "StorageClass"},
+	}}
+	shapeLifecyclePolicyPreviewResultList = aws.Shape{Name: "LifecyclePolicyPreviewResultList", Kind: aws.List, Elem: &shapeLifecyclePolicyPreviewResult, ElemName: "member"}
+	shapeLifecyclePolicyPreviewStatus     = aws.Shape{Name: "LifecyclePolicyPreviewStatus", Kind: aws.String, Enum: []string{"IN_PROGRESS", "COMPLETE", "EXPIRED", "FAILED"}}
+	shapeLifecyclePolicyPreviewSummary    = aws.Shape{Name: "LifecyclePolicyPreviewSummary", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "expiringImageTotalCount", Index: 0, Shape: &shapeImageCount, WireName: "expiringImageTotalCount", QueryName: "ExpiringImageTotalCount"},
+		{Name: "transitioningImageTotalCounts", Index: 1, Shape: &shapeTransitioningImageTotalCounts, WireName: "transitioningImageTotalCounts", QueryName: "TransitioningImageTotalCounts"},
+	}}
+	shapeLifecyclePolicyRuleAction = aws.Shape{Name: "LifecyclePolicyRuleAction", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "targetStorageClass", Index: 0, Shape: &shapeLifecyclePolicyTargetStorageClass, WireName: "targetStorageClass", QueryName: "TargetStorageClass"},
+		{Name: "type", Index: 1, Shape: &shapeImageActionType, WireName: "type", QueryName: "Type"},
+	}}
+	shapeLifecyclePolicyRulePriority       = aws.Shape{Name: "LifecyclePolicyRulePriority", Kind: aws.Integer, Min: &limit1}
+	shapeLifecyclePolicyStorageClass       = aws.Shape{Name: "LifecyclePolicyStorageClass", Kind: aws.String, Enum: []string{"ARCHIVE", "STANDARD"}}
+	shapeLifecyclePolicyTargetStorageClass = aws.Shape{Name: "LifecyclePolicyTargetStorageClass", Kind: aws.String, Enum: []string{"ARCHIVE"}}
+	shapeLifecyclePolicyText               = aws.Shape{Name: "LifecyclePolicyText", Kind: aws.String, Min: &limit100, Max: &limit30720}
+	shapeLifecyclePreviewMaxResults        = aws.Shape{Name: "LifecyclePreviewMaxResults", Kind: aws.Integer, Min: &limit1, Max: &limit100}
+	shapeListImagesFilter                  = aws.Shape{Name: "ListImagesFilter", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "imageStatus", Index: 0, Shape: &shapeImageStatusFilter, WireName: "imageStatus", QueryName: "ImageStatus"},
 		{Name: "tagStatus", Index: 1, Shape: &shapeTagStatus, WireName: "tagStatus", QueryName: "TagStatus"},
 	}}
@@ -355,9 +411,32 @@ var (
 		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
 		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
 	}}
-	shapeRecordedPullTimestamp = aws.Shape{Name: "RecordedPullTimestamp", Kind: aws.Timestamp}
-	shapeRegistryId            = aws.Shape{Name: "RegistryId", Kind: aws.String, Pattern: "[0-9]{12}"}
-	shapeRepository            = aws.Shape{Name: "Repository", Kind: aws.Structure, Members: []aws.Member{
+	shapeRecordedPullTimestamp         = aws.Shape{Name: "RecordedPullTimestamp", Kind: aws.Timestamp}
+	shapeRegion                        = aws.Shape{Name: "Region", Kind: aws.String, Min: &limit2, Max: &limit25, Pattern: "[0-9a-z-]{2,25}"}
+	shapeRegistryId                    = aws.Shape{Name: "RegistryId", Kind: aws.String, Pattern: "[0-9]{12}"}
+	shapeRegistryScanningConfiguration = aws.Shape{Name: "RegistryScanningConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "rules", Index: 0, Shape: &shapeRegistryScanningRuleList, WireName: "rules", QueryName: "Rules"},
+		{Name: "scanType", Index: 1, Shape: &shapeScanType, WireName: "scanType", QueryName: "ScanType"},
+	}}
+	shapeRegistryScanningRule = aws.Shape{Name: "RegistryScanningRule", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "repositoryFilters", Index: 0, Shape: &shapeScanningRepositoryFilterList, WireName: "repositoryFilters", QueryName: "RepositoryFilters", Required: true},
+		{Name: "scanFrequency", Index: 1, Shape: &shapeScanFrequency, WireName: "scanFrequency", QueryName: "ScanFrequency", Required: true},
+	}}
+	shapeRegistryScanningRuleList = aws.Shape{Name: "RegistryScanningRuleList", Kind: aws.List, Elem: &shapeRegistryScanningRule, ElemName: "member", Min: &limit0, Max: &limit2}
+	shapeReplicationConfiguration = aws.Shape{Name: "ReplicationConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "rules", Index: 0, Shape: &shapeReplicationRuleList, WireName: "rules", QueryName: "Rules", Required: true},
+	}}
+	shapeReplicationDestination = aws.Shape{Name: "ReplicationDestination", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "region", Index: 0, Shape: &shapeRegion, WireName: "region", QueryName: "Region", Required: true},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId", Required: true},
+	}}
+	shapeReplicationDestinationList = aws.Shape{Name: "ReplicationDestinationList", Kind: aws.List, Elem: &shapeReplicationDestination, ElemName: "member", Min: &limit0, Max: &limit100}
+	shapeReplicationRule            = aws.Shape{Name: "ReplicationRule", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "destinations", Index: 0, Shape: &shapeReplicationDestinationList, WireName: "destinations", QueryName: "Destinations", Required: true},
+		{Name: "repositoryFilters", Index: 1, Shape: &shapeRepositoryFilterList, WireName: "repositoryFilters", QueryName: "RepositoryFilters"},
+	}}
+	shapeReplicationRuleList = aws.Shape{Name: "ReplicationRuleList", Kind: aws.List, Elem: &shapeReplicationRule, ElemName: "member", Min: &limit0, Max: &limit10}
+	shapeRepository          = aws.Shape{Name: "Repository", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "createdAt", Index: 0, Shape: &shapeCreationTimestamp, WireName: "createdAt", QueryName: "CreatedAt"},
 		{Name: "encryptionConfiguration", Index: 1, Shape: &shapeEncryptionConfiguration, WireName: "encryptionConfiguration", QueryName: "EncryptionConfiguration"},
 		{Name: "imageScanningConfiguration", Index: 2, Shape: &shapeImageScanningConfiguration, WireName: "imageScanningConfiguration", QueryName: "ImageScanningConfiguration"},
@@ -368,15 +447,31 @@ var (
 		{Name: "repositoryName", Index: 7, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
 		{Name: "repositoryUri", Index: 8, Shape: &shapeUrl, WireName: "repositoryUri", QueryName: "RepositoryUri"},
 	}}
-	shapeRepositoryList             = aws.Shape{Name: "RepositoryList", Kind: aws.List, Elem: &shapeRepository, ElemName: "member"}
-	shapeRepositoryName             = aws.Shape{Name: "RepositoryName", Kind: aws.String, Min: &limit2, Max: &limit256, Pattern: "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*"}
-	shapeRepositoryNameList         = aws.Shape{Name: "RepositoryNameList", Kind: aws.List, Elem: &shapeRepositoryName, ElemName: "member", Min: &limit1, Max: &limit100}
-	shapeRepositoryPolicyText       = aws.Shape{Name: "RepositoryPolicyText", Kind: aws.String, Min: &limit0, Max: &limit10240}
-	shapeScanOnPushFlag             = aws.Shape{Name: "ScanOnPushFlag", Kind: aws.Boolean}
-	shapeScanStatus                 = aws.Shape{Name: "ScanStatus", Kind: aws.String, Enum: []string{"IN_PROGRESS", "COMPLETE", "FAILED", "UNSUPPORTED_IMAGE", "ACTIVE", "PENDING", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "LIMIT_EXCEEDED", "IMAGE_ARCHIVED"}}
-	shapeScanStatusDescription      = aws.Shape{Name: "ScanStatusDescription", Kind: aws.String}
-	shapeScanTimestamp              = aws.Shape{Name: "ScanTimestamp", Kind: aws.Timestamp}
-	shapeSetRepositoryPolicyRequest = aws.Shape{Name: "SetRepositoryPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeRepositoryFilter = aws.Shape{Name: "RepositoryFilter", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "filter", Index: 0, Shape: &shapeRepositoryFilterValue, WireName: "filter", QueryName: "Filter", Required: true},
+		{Name: "filterType", Index: 1, Shape: &shapeRepositoryFilterType, WireName: "filterType", QueryName: "FilterType", Required: true},
+	}}
+	shapeRepositoryFilterList     = aws.Shape{Name: "RepositoryFilterList", Kind: aws.List, Elem: &shapeRepositoryFilter, ElemName: "member", Min: &limit1, Max: &limit100}
+	shapeRepositoryFilterType     = aws.Shape{Name: "RepositoryFilterType", Kind: aws.String, Enum: []string{"PREFIX_MATCH"}}
+	shapeRepositoryFilterValue    = aws.Shape{Name: "RepositoryFilterValue", Kind: aws.String, Min: &limit2, Max: &limit256, Pattern: "^(?:[a-z0-9]+(?:[._-][a-z0-9]*)*/)*[a-z0-9]*(?:[._-][a-z0-9]*)*$"}
+	shapeRepositoryList           = aws.Shape{Name: "RepositoryList", Kind: aws.List, Elem: &shapeRepository, ElemName: "member"}
+	shapeRepositoryName           = aws.Shape{Name: "RepositoryName", Kind: aws.String, Min: &limit2, Max: &limit256, Pattern: "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*"}
+	shapeRepositoryNameList       = aws.Shape{Name: "RepositoryNameList", Kind: aws.List, Elem: &shapeRepositoryName, ElemName: "member", Min: &limit1, Max: &limit100}
+	shapeRepositoryPolicyText     = aws.Shape{Name: "RepositoryPolicyText", Kind: aws.String, Min: &limit0, Max: &limit10240}
+	shapeScanFrequency            = aws.Shape{Name: "ScanFrequency", Kind: aws.String, Enum: []string{"SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL"}}
+	shapeScanOnPushFlag           = aws.Shape{Name: "ScanOnPushFlag", Kind: aws.Boolean}
+	shapeScanStatus               = aws.Shape{Name: "ScanStatus", Kind: aws.String, Enum: []string{"IN_PROGRESS", "COMPLETE", "FAILED", "UNSUPPORTED_IMAGE", "ACTIVE", "PENDING", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "LIMIT_EXCEEDED", "IMAGE_ARCHIVED"}}
+	shapeScanStatusDescription    = aws.Shape{Name: "ScanStatusDescription", Kind: aws.String}
+	shapeScanTimestamp            = aws.Shape{Name: "ScanTimestamp", Kind: aws.Timestamp}
+	shapeScanType                 = aws.Shape{Name: "ScanType", Kind: aws.String, Enum: []string{"BASIC", "ENHANCED"}}
+	shapeScanningRepositoryFilter = aws.Shape{Name: "ScanningRepositoryFilter", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "filter", Index: 0, Shape: &shapeScanningRepositoryFilterValue, WireName: "filter", QueryName: "Filter", Required: true},
+		{Name: "filterType", Index: 1, Shape: &shapeScanningRepositoryFilterType, WireName: "filterType", QueryName: "FilterType", Required: true},
+	}}
+	shapeScanningRepositoryFilterList  = aws.Shape{Name: "ScanningRepositoryFilterList", Kind: aws.List, Elem: &shapeScanningRepositoryFilter, ElemName: "member", Min: &limit0, Max: &limit100}
+	shapeScanningRepositoryFilterType  = aws.Shape{Name: "ScanningRepositoryFilterType", Kind: aws.String, Enum: []string{"WILDCARD"}}
+	shapeScanningRepositoryFilterValue = aws.Shape{Name: "ScanningRepositoryFilterValue", Kind: aws.String, Min: &limit1, Max: &limit255, Pattern: "^[a-z0-9*](?:[._\\-/a-z0-9*]?[a-z0-9*]+)*$"}
+	shapeSetRepositoryPolicyRequest    = aws.Shape{Name: "SetRepositoryPolicyRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "force", Index: 0, Shape: &shapeForceFlag, WireName: "force", QueryName: "Force"},
 		{Name: "policyText", Index: 1, Shape: &shapeRepositoryPolicyText, WireName: "policyText", QueryName: "PolicyText", Required: true},
 		{Name: "registryId", Index: 2, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
@@ -387,8 +482,19 @@ var (
 		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
 		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
 	}}
-	shapeSeverityCount = aws.Shape{Name: "SeverityCount", Kind: aws.Integer, Min: &limit0}
-	shapeTag           = aws.Shape{Name: "Tag", Kind: aws.Structure, Members: []aws.Member{
+	shapeSeverityCount                      = aws.Shape{Name: "SeverityCount", Kind: aws.Integer, Min: &limit0}
+	shapeStartLifecyclePolicyPreviewRequest = aws.Shape{Name: "StartLifecyclePolicyPreviewRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "lifecyclePolicyText", Index: 0, Shape: &shapeLifecyclePolicyText, WireName: "lifecyclePolicyText", QueryName: "LifecyclePolicyText"},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName", Required: true},
+	}}
+	shapeStartLifecyclePolicyPreviewResponse = aws.Shape{Name: "StartLifecyclePolicyPreviewResponse", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "lifecyclePolicyText", Index: 0, Shape: &shapeLifecyclePolicyText, WireName: "lifecyclePolicyText", QueryName: "LifecyclePolicyText"},
+		{Name: "registryId", Index: 1, Shape: &shapeRegistryId, WireName: "registryId", QueryName: "RegistryId"},
+		{Name: "repositoryName", Index: 2, Shape: &shapeRepositoryName, WireName: "repositoryName", QueryName: "RepositoryName"},
+		{Name: "status", Index: 3, Shape: &shapeLifecyclePolicyPreviewStatus, WireName: "status", QueryName: "Status"},
+	}}
+	shapeTag = aws.Shape{Name: "Tag", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Key", Index: 0, Shape: &shapeTagKey, WireName: "Key", QueryName: "Key", Required: true},
 		{Name: "Value", Index: 1, Shape: &shapeTagValue, WireName: "Value", QueryName: "Value", Required: true},
 	}}
@@ -399,10 +505,15 @@ var (
 		{Name: "resourceArn", Index: 0, Shape: &shapeArn, WireName: "resourceArn", QueryName: "ResourceArn", Required: true},
 		{Name: "tags", Index: 1, Shape: &shapeTagList, WireName: "tags", QueryName: "Tags", Required: true},
 	}}
-	shapeTagResourceResponse  = aws.Shape{Name: "TagResourceResponse", Kind: aws.Structure}
-	shapeTagStatus            = aws.Shape{Name: "TagStatus", Kind: aws.String, Enum: []string{"TAGGED", "UNTAGGED", "ANY"}}
-	shapeTagValue             = aws.Shape{Name: "TagValue", Kind: aws.String}
-	shapeUntagResourceRequest = aws.Shape{Name: "UntagResourceRequest", Kind: aws.Structure, Members: []aws.Member{
+	shapeTagResourceResponse          = aws.Shape{Name: "TagResourceResponse", Kind: aws.Structure}
+	shapeTagStatus                    = aws.Shape{Name: "TagStatus", Kind: aws.String, Enum: []string{"TAGGED", "UNTAGGED", "ANY"}}
+	shapeTagValue                     = aws.Shape{Name: "TagValue", Kind: aws.String}
+	shapeTransitioningImageTotalCount = aws.Shape{Name: "TransitioningImageTotalCount", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "imageTotalCount", Index: 0, Shape: &shapeImageCount, WireName: "imageTotalCount", QueryName: "ImageTotalCount"},
+		{Name: "targetStorageClass", Index: 1, Shape: &shapeLifecyclePolicyTargetStorageClass, WireName: "targetStorageClass", QueryName: "TargetStorageClass"},
+	}}
+	shapeTransitioningImageTotalCounts = aws.Shape{Name: "TransitioningImageTotalCounts", Kind: aws.List, Elem: &shapeTransitioningImageTotalCount, ElemName: "member"}
+	shapeUntagResourceRequest          = aws.Shape{Name: "UntagResourceRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "resourceArn", Index: 0, Shape: &shapeArn, WireName: "resourceArn", QueryName: "ResourceArn", Required: true},
 		{Name: "tagKeys", Index: 1, Shape: &shapeTagKeyList, WireName: "tagKeys", QueryName: "TagKeys", Required: true},
 	}}

@@ -131,6 +131,16 @@ type DescribeImagesOutput struct {
 	NextToken    *string       `json:"nextToken,omitempty"`
 }
 
+// DescribeRegistryInput is the input of DescribeRegistry.
+type DescribeRegistryInput struct {
+}
+
+// DescribeRegistryOutput is the output of DescribeRegistry.
+type DescribeRegistryOutput struct {
+	RegistryId               *string                   `json:"registryId,omitempty"`
+	ReplicationConfiguration *ReplicationConfiguration `json:"replicationConfiguration,omitempty"`
+}
+
 // DescribeRepositoriesInput is the input of DescribeRepositories.
 type DescribeRepositoriesInput struct {
 	MaxResults      *int32   `json:"maxResults,omitempty"`
@@ -180,6 +190,37 @@ type GetLifecyclePolicyOutput struct {
 	LifecyclePolicyText *string    `json:"lifecyclePolicyText,omitempty"`
 	RegistryId          *string    `json:"registryId,omitempty"`
 	RepositoryName      *string    `json:"repositoryName,omitempty"`
+}
+
+// GetLifecyclePolicyPreviewInput is the input of GetLifecyclePolicyPreview.
+type GetLifecyclePolicyPreviewInput struct {
+	Filter         *LifecyclePolicyPreviewFilter `json:"filter,omitempty"`
+	ImageIds       []ImageIdentifier             `json:"imageIds,omitempty"`
+	MaxResults     *int32                        `json:"maxResults,omitempty"`
+	NextToken      *string                       `json:"nextToken,omitempty"`
+	RegistryId     *string                       `json:"registryId,omitempty"`
+	RepositoryName *string                       `json:"repositoryName,omitempty"`
+}
+
+// GetLifecyclePolicyPreviewOutput is the output of GetLifecyclePolicyPreview.
+type GetLifecyclePolicyPreviewOutput struct {
+	LifecyclePolicyText *string                        `json:"lifecyclePolicyText,omitempty"`
+	NextToken           *string                        `json:"nextToken,omitempty"`
+	PreviewResults      []LifecyclePolicyPreviewResult `json:"previewResults,omitempty"`
+	RegistryId          *string                        `json:"registryId,omitempty"`
+	RepositoryName      *string                        `json:"repositoryName,omitempty"`
+	Status              *string                        `json:"status,omitempty"`
+	Summary             *LifecyclePolicyPreviewSummary `json:"summary,omitempty"`
+}
+
+// GetRegistryScanningConfigurationInput is the input of GetRegistryScanningConfiguration.
+type GetRegistryScanningConfigurationInput struct {
+}
+
+// GetRegistryScanningConfigurationOutput is the output of GetRegistryScanningConfiguration.
+type GetRegistryScanningConfigurationOutput struct {
+	RegistryId            *string                        `json:"registryId,omitempty"`
+	ScanningConfiguration *RegistryScanningConfiguration `json:"scanningConfiguration,omitempty"`
 }
 
 // GetRepositoryPolicyInput is the input of GetRepositoryPolicy.
@@ -304,6 +345,21 @@ type SetRepositoryPolicyOutput struct {
 	PolicyText     *string `json:"policyText,omitempty"`
 	RegistryId     *string `json:"registryId,omitempty"`
 	RepositoryName *string `json:"repositoryName,omitempty"`
+}
+
+// StartLifecyclePolicyPreviewInput is the input of StartLifecyclePolicyPreview.
+type StartLifecyclePolicyPreviewInput struct {
+	LifecyclePolicyText *string `json:"lifecyclePolicyText,omitempty"`
+	RegistryId          *string `json:"registryId,omitempty"`
+	RepositoryName      *string `json:"repositoryName,omitempty"`
+}
+
+// StartLifecyclePolicyPreviewOutput is the output of StartLifecyclePolicyPreview.
+type StartLifecyclePolicyPreviewOutput struct {
+	LifecyclePolicyText *string `json:"lifecyclePolicyText,omitempty"`
+	RegistryId          *string `json:"registryId,omitempty"`
+	RepositoryName      *string `json:"repositoryName,omitempty"`
+	Status              *string `json:"status,omitempty"`
 }
 
 // TagResourceInput is the input of TagResource.
@@ -443,10 +499,66 @@ type LayerFailure struct {
 	LayerDigest   *string `json:"layerDigest,omitempty"`
 }
 
+// LifecyclePolicyPreviewFilter is the structure LifecyclePolicyPreviewFilter of the API.
+type LifecyclePolicyPreviewFilter struct {
+	TagStatus *string `json:"tagStatus,omitempty"`
+}
+
+// LifecyclePolicyPreviewResult is the structure LifecyclePolicyPreviewResult of the API.
+type LifecyclePolicyPreviewResult struct {
+	Action              *LifecyclePolicyRuleAction `json:"action,omitempty"`
+	AppliedRulePriority *int32                     `json:"appliedRulePriority,omitempty"`
+	ImageDigest         *string                    `json:"imageDigest,omitempty"`
+	ImagePushedAt       *time.Time                 `json:"imagePushedAt,omitempty"`
+	ImageTags           []string                   `json:"imageTags,omitempty"`
+	StorageClass        *string                    `json:"storageClass,omitempty"`
+}
+
+// LifecyclePolicyPreviewSummary is the structure LifecyclePolicyPreviewSummary of the API.
+type LifecyclePolicyPreviewSummary struct {
+	ExpiringImageTotalCount       *int32                         `json:"expiringImageTotalCount,omitempty"`
+	TransitioningImageTotalCounts []TransitioningImageTotalCount `json:"transitioningImageTotalCounts,omitempty"`
+}
+
+// LifecyclePolicyRuleAction is the structure LifecyclePolicyRuleAction of the API.
+type LifecyclePolicyRuleAction struct {
+	TargetStorageClass *string `json:"targetStorageClass,omitempty"`
+	Type               *string `json:"type,omitempty"`
+}
+
 // ListImagesFilter is the structure ListImagesFilter of the API.
 type ListImagesFilter struct {
 	ImageStatus *string `json:"imageStatus,omitempty"`
 	TagStatus   *string `json:"tagStatus,omitempty"`
+}
+
+// RegistryScanningConfiguration is the structure RegistryScanningConfiguration of the API.
+type RegistryScanningConfiguration struct {
+	Rules    []RegistryScanningRule `json:"rules,omitempty"`
+	ScanType *string                `json:"scanType,omitempty"`
+}
+
+// RegistryScanningRule is the structure RegistryScanningRule of the API.
+type RegistryScanningRule struct {
+	RepositoryFilters []ScanningRepositoryFilter `json:"repositoryFilters,omitempty"`
+	ScanFrequency     *string                    `json:"scanFrequency,omitempty"`
+}
+
+// ReplicationConfiguration is the structure ReplicationConfiguration of the API.
+type ReplicationConfiguration struct {
+	Rules []ReplicationRule `json:"rules,omitempty"`
+}
+
+// ReplicationDestination is the structure ReplicationDestination of the API.
+type ReplicationDestination struct {
+	Region     *string `json:"region,omitempty"`
+	RegistryId *string `json:"registryId,omitempty"`
+}
+
+// ReplicationRule is the structure ReplicationRule of the API.
+type ReplicationRule struct {
+	Destinations      []ReplicationDestination `json:"destinations,omitempty"`
+	RepositoryFilters []RepositoryFilter       `json:"repositoryFilters,omitempty"`
 }
 
 // Repository is the structure Repository of the API.
@@ -462,8 +574,26 @@ type Repository struct {
 	RepositoryUri                      *string                             `json:"repositoryUri,omitempty"`
 }
 
+// RepositoryFilter is the structure RepositoryFilter of the API.
+type RepositoryFilter struct {
+	Filter     *string `json:"filter,omitempty"`
+	FilterType *string `json:"filterType,omitempty"`
+}
+
+// ScanningRepositoryFilter is the structure ScanningRepositoryFilter of the API.
+type ScanningRepositoryFilter struct {
+	Filter     *string `json:"filter,omitempty"`
+	FilterType *string `json:"filterType,omitempty"`
+}
+
 // Tag is the structure Tag of the API.
 type Tag struct {
 	Key   *string `json:"Key,omitempty"`
 	Value *string `json:"Value,omitempty"`
+}
+
+// TransitioningImageTotalCount is the structure TransitioningImageTotalCount of the API.
+type TransitioningImageTotalCount struct {
+	ImageTotalCount    *int32  `json:"imageTotalCount,omitempty"`
+	TargetStorageClass *string `json:"targetStorageClass,omitempty"`
 }
