@@ -86,12 +86,16 @@ func TestScripts(t *testing.T) {
 			"named": cmdNamed,
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "terraform" {
-				return false, fmt.Errorf("no condition %q", name)
+			switch name {
+			case "terraform":
+				_, err := exec.LookPath("terraform")
+				_, missing := os.Stat(filepath.Join(terraformPlugins, "registry.terraform.io/hashicorp/aws"))
+				return err == nil && missing == nil, nil
+			case "ecspresso":
+				there, err := ecspresso()
+				return there, err
 			}
-			_, err := exec.LookPath("terraform")
-			_, missing := os.Stat(filepath.Join(terraformPlugins, "registry.terraform.io/hashicorp/aws"))
-			return err == nil && missing == nil, nil
+			return false, fmt.Errorf("no condition %q", name)
 		},
 	})
 }
@@ -108,6 +112,25 @@ var (
 		return buildTool("program", "minato/dataplane/container/containertest/program/cmd")
 	})
 )
+
+// ecspressoPath is where ecspresso builds the program of that name.
+func ecspressoPath() string { return filepath.Join(scratch, "ecspresso") }
+
+// ecspresso builds ecspresso, once; false: its modules could not be fetched.
+var ecspresso = sync.OnceValues(func() (there bool, err error) {
+	dir := filepath.Join(root(), "e2e", "ecspresso")
+	fetch := exec.Command("go", "mod", "download")
+	fetch.Dir = dir
+	if fetch.Run() != nil {
+		return false, nil
+	}
+	build := exec.Command("go", "build", "-o", ecspressoPath(), "github.com/kayac/ecspresso/cmd/ecspresso")
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		return false, fmt.Errorf("ecspresso: %w\n%s", err, out)
+	}
+	return true, nil
+})
 
 func buildTool(name, pkg string) (string, error) {
 	path := filepath.Join(scratch, name)
@@ -147,6 +170,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("SERVER", server)
 	env.Setenv("TF_PLUGINS", terraformPlugins)
+	env.Setenv("ECSPRESSO", ecspressoPath())
 	program, err := testProgram()
 	if err != nil {
 		return err
