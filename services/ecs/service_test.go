@@ -327,7 +327,7 @@ func TestAServiceComesUpAndIsRolled(t *testing.T) {
 	}
 	expect(t, y.events(),
 		"(service web) has started 2 tasks: (task ID) (task ID).",
-		"(service web) registered 2 targets in "+g+".",
+		"(service web) registered 2 targets in "+g,
 		"(service web) (deployment ecs-svc/N) deployment completed.",
 		"(service web) has reached a steady state.",
 	)
@@ -361,8 +361,8 @@ func TestAServiceComesUpAndIsRolled(t *testing.T) {
 	}
 	expect(t, y.events()[before:],
 		"(service web) has started 2 tasks: (task ID) (task ID).",
-		"(service web) registered 2 targets in "+g+".",
-		"(service web) deregistered 2 targets in "+g+".",
+		"(service web) registered 2 targets in "+g,
+		"(service web) deregistered 2 targets in "+g,
 		"(service web) has begun draining connections on 2 tasks.",
 		"(service web) has stopped 2 running tasks: (task ID) (task ID).",
 		"(service web) (deployment ecs-svc/N) deployment completed.",

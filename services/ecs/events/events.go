@@ -63,14 +63,14 @@ func Unplaced(reason string) string {
 	return "was unable to place a task. Reason: " + strings.TrimSuffix(reason, ".") + "."
 }
 
-// Registered tells of new targets in a target group.
+// Registered tells of new targets in a target group; the text has no full stop.
 func Registered(n int, group string) string {
-	return fmt.Sprintf("registered %d targets in (target-group %s).", n, group)
+	return fmt.Sprintf("registered %d targets in (target-group %s)", n, group)
 }
 
-// Deregistered tells of targets taken out of a target group.
+// Deregistered tells of targets taken out of one.
 func Deregistered(n int, group string) string {
-	return fmt.Sprintf("deregistered %d targets in (target-group %s).", n, group)
+	return fmt.Sprintf("deregistered %d targets in (target-group %s)", n, group)
 }
 
 // Draining tells that requests in flight are waited for.

@@ -6,8 +6,8 @@ func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		Started([]string{"a"}, ""):                     "has started 1 tasks: (task a).",
 		Stopped([]string{"a", "b"}, ""):                "has stopped 2 running tasks: (task a) (task b).",
-		Registered(1, "arn"):                           "registered 1 targets in (target-group arn).",
-		Deregistered(2, "arn"):                         "deregistered 2 targets in (target-group arn).",
+		Registered(1, "arn"):                           "registered 1 targets in (target-group arn)",
+		Deregistered(2, "arn"):                         "deregistered 2 targets in (target-group arn)",
 		Draining(1):                                    "has begun draining connections on 1 tasks.",
 		Unhealthy(80, "arn", "No answer."):             "(port 80) is unhealthy in (target-group arn) due to (reason No answer).",
 		Started([]string{"a"}, "z1"):                   "has started 1 tasks in z1 to AZ Rebalance: (task a).",
