@@ -59,8 +59,15 @@ func TestEveryAttributeCounts(t *testing.T) {
 	values := []string{"true", "false", "off", "on", "1", "2", "30", "61", "75", "120", "monitor", "strictest", "preserve", "remove", "app_cookie", "least_outstanding_requests", "weighted_random", "availability_zone_affinity", "nosniff", "X-Name"}
 	// What other attributes have to be for one to count.
 	contexts := []map[string]string{
-		{}, {stickyKey: "true"}, {stickyKey: "true", stickyType: "app_cookie"}, {stickyKey: "true", stickyType: "app_cookie", appCookieKey: "SESSION"}, {stickyKey: "true", appCookieKey: "SESSION"}, {crossZoneKey: "false"},
-		{"access_logs.s3.enabled": "true", "access_logs.s3.bucket": "logs"}, {"connection_logs.s3.enabled": "true", "connection_logs.s3.bucket": "logs"}, {"health_check_logs.s3.enabled": "true", "health_check_logs.s3.bucket": "logs"},
+		{},
+		{stickyKey: "true"},
+		{stickyKey: "true", stickyType: "app_cookie"},
+		{stickyKey: "true", stickyType: "app_cookie", appCookieKey: "SESSION"},
+		{stickyKey: "true", appCookieKey: "SESSION"},
+		{crossZoneKey: "false"},
+		{"access_logs.s3.enabled": "true", "access_logs.s3.bucket": "logs"},
+		{"connection_logs.s3.enabled": "true", "connection_logs.s3.bucket": "logs"},
+		{"health_check_logs.s3.enabled": "true", "health_check_logs.s3.bucket": "logs"},
 	}
 	// Counts elsewhere: DeleteLoadBalancer asks it.
 	elsewhere := []string{"deletion_protection.enabled"}

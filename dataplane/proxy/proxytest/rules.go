@@ -123,6 +123,8 @@ func conditions(e *env) {
 // rewrites has requests changed before targets get them: by every way that they may
 // come, and those that stay as they are.
 func rewrites(e *env) {
+	told := make(chan *proxy.Exchange, 100)
+	e.p.OnExchange(func(x *proxy.Exchange) { told <- x })
 	e.secure("a.example")
 	seen := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -168,6 +170,23 @@ func rewrites(e *env) {
 	}
 	if _, got := e.fetch(e.client("a.example", true), "GET", "https://a.example/two/b09", ""); got != "internal.a.test /product?id=b09& " {
 		e.t.Errorf("to a target that speaks HTTP/2: %q", got)
+	}
+	e.lb.Options.Recorded = true
+	e.set()
+	for _, h2 := range []bool{false, true} {
+		c := e.client("a.example", h2)
+		e.fetch(c, "GET", "https://a.example/dp/b09?x=1", "")
+		if x := next(e, "a request", told); x.URI != "/dp/b09?x=1" || x.Host != "a.example" || x.NewHost != "internal.a.test" || x.NewURI != "/product?id=b09&x=1" || x.Transformed != "TransformSuccess" {
+			e.t.Errorf("HTTP/2 %v: told of %+v", h2, x)
+		}
+		e.fetch(c, "GET", "https://a.example/bad/x", "")
+		if x := next(e, "a request", told); x.Status != 500 || x.TargetStatus != 0 || x.NewURI != "" || x.Transformed != "TransformInvalidPath" {
+			e.t.Errorf("HTTP/2 %v: told of %+v", h2, x)
+		}
+		e.fetch(c, "GET", "https://a.example/else", "")
+		if x := next(e, "a request", told); x.NewHost != "" || x.NewURI != "" || x.Transformed != "" {
+			e.t.Errorf("HTTP/2 %v: told of %+v", h2, x)
+		}
 	}
 }
 
