@@ -37,19 +37,18 @@ func (s *socket) crowded(err error) {
 func (s *socket) admit(l *lane, fd int, remote netip.AddrPort) {
 	s.count.Conns.Add(1)
 	s.count.Active.Add(1)
-	since := time.Now()
 	t := s.table.Load()
 	if t.stream {
-		s.adopt(adopted{fd: fd, since: since, fresh: true})
+		s.adopt(adopted{fd: fd, since: time.Now(), fresh: true})
 		return
 	}
 	config := s.tls
 	if t.tls == nil {
 		config = nil
 	}
-	c := &fastClient{lane: l, visit: visit{s: s, node: s.at.Addr(), remote: remote}, since: since}
+	c := &fastClient{lane: l, visit: visit{s: s, remote: remote}, since: l.loop.Now()}
 	if config == nil {
-		c.greet(since, nil)
+		c.greet(loop.Time(c.since), nil)
 	}
 	c.begin(fd, config)
 }

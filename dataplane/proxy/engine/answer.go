@@ -97,7 +97,7 @@ func (c *client) redirect(r *proxy.Redirect) bool {
 // location fills the placeholders of a redirect. What comes from the request
 // holds no control characters: the parser refused them.
 func (v *visit) location(r *proxy.Redirect) string {
-	req := &v.req
+	req := v.req
 	fill := strings.NewReplacer(
 		"#{protocol}", v.scheme(),
 		"#{host}", string(match.Hostname(req.Host)),

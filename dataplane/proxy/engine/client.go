@@ -44,7 +44,7 @@ type client struct {
 }
 
 func newClient(s *socket, conn net.Conn) *client {
-	c := &client{visit: visit{s: s, node: s.at.Addr()}, tcp: conn, since: time.Now()}
+	c := &client{visit: visit{s: s, req: &http1.Request{}}, tcp: conn, since: time.Now()}
 	c.Conn = conn
 	c.in, c.stream.out = &s.count.In, &s.count.Out
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {

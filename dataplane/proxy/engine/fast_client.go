@@ -51,22 +51,21 @@ type fastClient struct {
 	secure *tls.Conn
 	below  *secure.Pipe
 	hello  *secure.Handshake // while it lasts
-	since  time.Time
-	state  fastState
-	held   []byte // the present request, and what came after it
-	seen   int    // of held, without finding a head's end
-	size   int    // of the present request, in held
-	got    uint64 // bytes that came while lingering
+	since  time.Duration     // as the loop counts
+	held   []byte            // the present request, and what came after it
+	seen   int               // of held, without finding a head's end
+	size   int               // of the present request, in held
 
 	a       *action
 	target  *target // the request is in flight there
 	up      *fastUpstream
-	dials   uint32 // the dial that is waited for
 	sentAt  time.Duration
-	wrote   int64 // of the answer
+	wrote   int64  // of the answer
+	dials   uint32 // the dial that is waited for
+	got     uint32 // bytes that came while lingering
+	state   fastState
 	resent  bool
 	isHead  bool
-	safe    bool
 	keep    bool
 	leaving bool
 	served  bool // a request
@@ -85,7 +84,7 @@ func (c *fastClient) begin(fd int, config *tls.Config) {
 	if c.conn = conn; c.below != nil {
 		c.below.To = conn
 	}
-	if !c.s.enterLane(c) {
+	if c.s.e.ctx.Err() != nil {
 		c.close()
 		return
 	}
@@ -101,6 +100,7 @@ func (c *fastClient) start() {
 	c.rest()
 	if c.s.ctx.Err() != nil {
 		c.leave() // after its first request
+		time.AfterFunc(finishWithin, func() { c.lane.loop.Do(c.close) })
 	}
 	if c.secure != nil && c.state == fastResting {
 		c.decrypt() // what came behind the handshake
@@ -112,18 +112,14 @@ func (c *fastClient) forget() {
 	c.state = fastReleased
 	c.tellNote(int64(c.size), c.wrote)
 	c.drop()
-	c.lane.giveFields(c.req.Fields)
+	c.lane.giveRequest(c.req)
 	c.lane.loop.Recycle(c.held)
-	c.req, c.held = http1.Request{}, nil
+	c.req, c.held = nil, nil
 	if c.hello != nil {
 		c.hello.Abort()
 		c.hello = nil
 	}
-	c.s.leaveLane(c)
 }
-
-// do has f run on the lane's thread.
-func (c *fastClient) do(f func()) error { return c.lane.loop.Do(f) }
 
 // close ends the connection at once.
 func (c *fastClient) close() {
@@ -151,7 +147,7 @@ func (c *fastClient) drop() {
 // begins with the present request anew; verdict and late are those of adopted.
 func (c *fastClient) handOver(verdict int, late bool) {
 	c.note = nil // the goroutine's is told
-	a := adopted{since: c.since, connection: c.connection, verdict: verdict, late: late, prefix: slices.Clone(c.held), secure: c.secure, tls: c.tls}
+	a := adopted{since: loop.Time(c.since), connection: c.connection, verdict: verdict, late: late, prefix: slices.Clone(c.held), secure: c.secure, tls: c.tls}
 	c.forget()
 	c.conn.SetDeadline(0)
 	c.conn.Detach(func(fd int, rest []byte, err error) {
@@ -196,7 +192,7 @@ func (c *fastClient) last() {
 func (c *fastClient) rest() {
 	opts := &c.s.table.Load().opts
 	c.state, c.seen = fastResting, 0
-	if c.leaving || c.eof && len(c.held) == 0 || time.Since(c.since) > opts.ClientKeepAlive {
+	if c.leaving || c.eof && len(c.held) == 0 || c.lane.loop.Now()-c.since > opts.ClientKeepAlive {
 		c.last()
 		return
 	}
@@ -221,7 +217,7 @@ func (c *fastClient) Received(p []byte) {
 		c.shake(p)
 		return
 	case fastLingers:
-		if c.got += uint64(len(p)); c.got < flushBytes {
+		if c.got += uint32(len(p)); c.got < flushBytes {
 			c.conn.Read()
 		} else {
 			c.close()
@@ -284,8 +280,8 @@ func (c *fastClient) look() {
 		return
 	}
 	c.t = c.s.table.Load()
-	if c.req.Fields == nil {
-		c.req.Fields = c.lane.takeFields()
+	if c.req == nil {
+		c.req = c.lane.takeRequest()
 	}
 	if !c.simple(n) {
 		c.handOver(0, false)
@@ -311,7 +307,7 @@ func (c *fastClient) look() {
 // simple reads the head, which is so long, and reports whether the request is one
 // that a lane can serve.
 func (c *fastClient) simple(head int) bool {
-	r := &c.req
+	r := c.req
 	if r.Parse(c.held[:head]) != nil || r.Class != http1.Compliant || r.Minor != 1 || r.Expect || r.Upgrade {
 		return false
 	}
@@ -349,13 +345,13 @@ func (c *fastClient) forward() {
 		c.handOver(0, false)
 		return
 	}
-	c.isHead, c.safe, c.keep, c.resent = string(c.req.Method) == "HEAD", c.req.Safe(), !c.req.Close && !c.leaving, false
+	c.isHead, c.keep, c.resent = string(c.req.Method) == "HEAD", !c.req.Close && !c.leaving, false
 	c.state = fastWaiting
 	c.touch()
 	if len(c.held) < maxHeld {
 		c.conn.Read() // so that it shows when the client leaves
 	}
-	if u := c.lane.take(c.target, c.node); u != nil {
+	if u := c.lane.take(c.target, c.node()); u != nil {
 		c.send(u)
 	} else {
 		c.dial()
@@ -505,8 +501,8 @@ func (c *fastClient) done() {
 	c.target.inflight.Add(-1)
 	c.target, c.a, c.picked, c.wrote, c.served = nil, nil, nil, 0, true
 	c.quits = (c.req.Close || c.eof) && len(c.held) == c.size
-	c.lane.giveFields(c.req.Fields)
-	c.req = http1.Request{}
+	c.lane.giveRequest(c.req)
+	c.req = nil
 	c.held = c.held[:copy(c.held, c.held[c.size:])]
 	if !c.keep {
 		c.last()

@@ -12,7 +12,7 @@ import (
 func (c *fastClient) dial() {
 	c.dials++
 	number := c.dials
-	c.lane.dial(c.s, c.target, c.node, func(u *fastUpstream, err error) bool {
+	c.lane.dial(c.s, c.target, c.node(), func(u *fastUpstream, err error) bool {
 		waited := c.state == fastWaiting && c.dials == number
 		switch {
 		case !waited:
@@ -79,7 +79,7 @@ func (c *fastClient) cut() {
 // failed implements asker.
 func (c *fastClient) failed(stale, refused bool) {
 	c.up = nil
-	if stale && !c.resent && (c.safe || refused) {
+	if stale && !c.resent && (c.req.Safe() || refused) {
 		c.s.count.Retries.Add(1)
 		c.resent = true
 		c.dial()

@@ -46,26 +46,29 @@ type fastHTTP2 struct {
 }
 
 // begin is the first that the lane does.
-func (c *fastHTTP2) begin(conn *loop.Conn, since time.Time, secure *tls.Conn, below *secure.Pipe) {
+func (c *fastHTTP2) begin(conn *loop.Conn, since time.Duration, secure *tls.Conn, below *secure.Pipe) {
 	s := c.of.s
 	opts := &s.table.Load().opts
 	multiplex.Begin(conn, multiplex.Config{
-		Loop: c.lane.loop, Secure: secure, Below: below, Scratch: c.lane.scratch(), In: &s.count.In, Out: &s.count.Out,
-		Idle: opts.IdleTimeout, Life: opts.ClientKeepAlive - time.Since(since),
+		Loop: c.lane.loop, Secure: secure, Below: below, Scratch: c.lane.scratch(), In: &s.count.In, Out: &s.count.Out, Owner: c,
+		Idle: opts.IdleTimeout, Life: opts.ClientKeepAlive - (c.lane.loop.Now() - since),
 		Enter: func(m *multiplex.Conn) bool {
 			c.Conn = m
-			return s.enterLane(c)
+			return s.e.ctx.Err() == nil
 		},
 		Ended: func() {
-			s.leaveLane(c)
 			s.count.Active.Add(-1)
 		},
 		Request: func(st *http2.Stream, h *http2.Head, end bool) { c.take(st).request(h, end) },
 	})
+	if s.ctx.Err() != nil {
+		c.leave()
+		time.AfterFunc(finishWithin, func() { c.lane.loop.Do(c.close) })
+	}
 }
 
-// do has f run on the lane's thread.
-func (c *fastHTTP2) do(f func()) error { return c.lane.loop.Do(f) }
+// socket implements inLane.
+func (c *fastHTTP2) socket() *socket { return c.of.s }
 
 // leave ends the connection when its requests are answered.
 func (c *fastHTTP2) leave() { c.Leave() }
@@ -84,7 +87,7 @@ func (c *fastHTTP2) take(st *http2.Stream) *fastStream {
 	}
 	x.visit = c.of
 	x.t = c.of.s.table.Load()
-	x.req.Fields = c.lane.takeFields()
+	x.req = c.lane.takeRequest()
 	x.st, st.Owner = st, x
 	return x
 }
@@ -94,7 +97,7 @@ func (x *fastStream) give() {
 	c := x.c
 	x.drop()
 	x.st.Owner = nil
-	c.lane.giveFields(x.req.Fields)
+	c.lane.giveRequest(x.req)
 	*x = fastStream{c: c, dials: x.dials}
 	if len(c.free) < 16 {
 		c.free = append(c.free, x)
@@ -180,7 +183,7 @@ func (x *fastStream) forward() {
 		return
 	}
 	x.safe = x.req.Safe()
-	if u := x.c.lane.take(x.target, x.node); u != nil {
+	if u := x.c.lane.take(x.target, x.node()); u != nil {
 		x.send(u)
 	} else {
 		x.dial()
@@ -200,7 +203,7 @@ func (x *fastStream) send(u *fastUpstream) {
 func (x *fastStream) dial() {
 	x.dials++
 	number := x.dials
-	x.c.lane.dial(x.s, x.target, x.node, func(u *fastUpstream, err error) bool {
+	x.c.lane.dial(x.s, x.target, x.node(), func(u *fastUpstream, err error) bool {
 		waited := x.target != nil && x.dials == number
 		switch {
 		case !waited:

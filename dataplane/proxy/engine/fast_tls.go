@@ -27,20 +27,20 @@ func (c *client) toLane() bool {
 	if err != nil {
 		return false
 	}
-	v := visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls, connection: c.connection}
+	v := visit{s: c.s, remote: c.remote, tls: c.tls, connection: c.connection}
 	var begin func(fd int)
 	if c.tls.NegotiatedProtocol == "h2" {
 		v.connection = cmp.Or(c.connection, note.Connection())
 		begin = func(fd int) {
 			if to, err := l.loop.Add(fd, nil); err == nil {
 				below.To = to
-				(&fastHTTP2{of: v, lane: l}).begin(to, c.since, conn, below)
+				(&fastHTTP2{of: v, lane: l}).begin(to, loop.Since(c.since), conn, below)
 			} else {
 				v.s.count.Active.Add(-1)
 			}
 		}
 	} else {
-		f := &fastClient{lane: l, visit: v, since: c.since, secure: conn, below: below}
+		f := &fastClient{lane: l, visit: v, since: loop.Since(c.since), secure: conn, below: below}
 		begin = func(fd int) { f.begin(fd, nil) }
 	}
 	below.Conn = nil
@@ -69,7 +69,7 @@ func (c *fastClient) shake(p []byte) {
 	switch {
 	case err != nil:
 		c.s.count.TLSErrors.Add(1)
-		c.greet(c.since, err)
+		c.greet(loop.Time(c.since), err)
 		c.hello, c.state = nil, fastLast // an alert says why
 		c.conn.SetDeadline(int64(c.lane.loop.Now() + flushTime))
 		if c.conn.Flush(); c.conn.Pending() == 0 {
@@ -83,12 +83,12 @@ func (c *fastClient) shake(p []byte) {
 	}
 	state := c.hello.Conn.ConnectionState()
 	c.secure, c.tls, c.hello = c.hello.Conn, &state, nil
-	c.greet(c.since, nil)
+	c.greet(loop.Time(c.since), nil)
 	if state.NegotiatedProtocol != "h2" {
 		c.start() // tickets go with what is sent next
 		return
 	}
-	h2 := &fastHTTP2{of: visit{s: c.s, node: c.node, remote: c.remote, tls: c.tls, connection: cmp.Or(c.connection, note.Connection())}, lane: c.lane}
+	h2 := &fastHTTP2{of: visit{s: c.s, remote: c.remote, tls: c.tls, connection: cmp.Or(c.connection, note.Connection())}, lane: c.lane}
 	conn, since, secure, below := c.conn, c.since, c.secure, c.below
 	c.forget()
 	conn.SetDeadline(0)
@@ -98,7 +98,7 @@ func (c *fastClient) shake(p []byte) {
 // noHandshake ends a connection that did not get through its handshake.
 func (c *fastClient) noHandshake(err error) {
 	c.s.count.TLSErrors.Add(1)
-	c.greet(c.since, err)
+	c.greet(loop.Time(c.since), err)
 	c.close()
 }
 

@@ -85,11 +85,11 @@ func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 	for {
 		var u *upstream
 		if !fresh {
-			u = t.pool.take(c.node)
+			u = t.pool.take(c.node())
 		}
 		if u == nil {
 			var err error
-			if u, err = t.pool.dial(c.s.e.ctx, c.s.b.network, c.node); err != nil {
+			if u, err = t.pool.dial(c.s.e.ctx, c.s.b.network, c.node()); err != nil {
 				c.s.count.ConnErrors.Add(1)
 				t.tally.ConnErrors.Add(1)
 				if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {

@@ -28,7 +28,7 @@ func (c *client) websocket() bool {
 
 // appendRequest writes the head for the target.
 func (v *visit) appendRequest(out []byte, websocket bool) []byte {
-	r, opts := &v.req, &v.t.opts
+	r, opts := v.req, &v.t.opts
 	out = append(out, r.Method...)
 	out = append(out, ' ')
 	out = append(out, r.Path...)
@@ -48,7 +48,7 @@ func (v *visit) appendRequest(out []byte, websocket bool) []byte {
 	if len(r.Host) > 0 {
 		out = append(out, r.Host...)
 	} else {
-		out = v.node.AppendTo(out) // HTTP/1.0 knows no Host; targets need one
+		out = v.node().AppendTo(out) // HTTP/1.0 knows no Host; targets need one
 	}
 	out = append(out, "\r\n"...)
 	out = v.appendTraceID(out)

@@ -28,15 +28,16 @@ type stream2 struct {
 	begun  bool // the answer's head was sent
 }
 
-var streams2 = sync.Pool{New: func() any { return new(stream2) }}
+var streams2 = sync.Pool{New: func() any { return &stream2{visit: visit{req: &http1.Request{}}} }}
 
 // serveStream has one request answered; v is what is known before it is read.
 func serveStream(v visit, w http.ResponseWriter, r *http.Request) {
 	x := streams2.Get().(*stream2)
-	fields := x.req.Fields
-	x.visit = v
+	req, fields := x.req, x.req.Fields[:0]
+	*req = http1.Request{}
+	req.Fields = fields
+	x.visit, x.req = v, req
 	x.t = v.s.table.Load()
-	x.req.Fields = fields
 	x.w, x.r, x.begun, x.body = w, r, false, r.ContentLength != 0
 	x.flush = w.(http.Flusher).Flush
 	x.s.count.Requests.Add(1)
@@ -180,11 +181,11 @@ func (x *stream2) overHTTP1(a *action, t *target) outcome {
 	for fresh := x.body; ; fresh = true {
 		var u *upstream
 		if !fresh {
-			u = t.pool.take(x.node)
+			u = t.pool.take(x.node())
 		}
 		if u == nil {
 			var err error
-			if u, err = t.pool.dial(x.s.e.ctx, x.s.b.network, x.node); err != nil {
+			if u, err = t.pool.dial(x.s.e.ctx, x.s.b.network, x.node()); err != nil {
 				return x.noConnection(t, err)
 			}
 		}

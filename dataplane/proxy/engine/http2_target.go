@@ -31,7 +31,7 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 	}
 	begun := time.Now()
 	x.note.Sending(t.addr, t.g.id)
-	resp, err := t.http2.of(t, x.s.b.network, x.node).RoundTrip(req)
+	resp, err := t.http2.of(t, x.s.b.network, x.node()).RoundTrip(req)
 	if err != nil {
 		var d *dialError
 		switch {

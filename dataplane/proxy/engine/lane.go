@@ -10,6 +10,7 @@ import (
 
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/secure"
 )
 
@@ -31,8 +32,8 @@ type lane struct {
 	resp  http1.Response // of the answer whose head is being read
 	plain []byte         // what is to be encrypted; empty between turns
 	// At rest, to be used again.
-	fields [][]http1.Field
-	opened []byte // see scratch
+	requests []*http1.Request
+	opened   []byte // see scratch
 
 	greeter secure.Greeter
 }
@@ -85,18 +86,25 @@ func (l *lane) scratch() []byte {
 	return l.opened
 }
 
-func (l *lane) takeFields() []http1.Field {
-	if n := len(l.fields); n > 0 {
-		f := l.fields[n-1]
-		l.fields = l.fields[:n-1]
-		return f
+// takeRequest is for a request to be read into; a connection at rest has none.
+func (l *lane) takeRequest() *http1.Request {
+	if n := len(l.requests); n > 0 {
+		r := l.requests[n-1]
+		l.requests = l.requests[:n-1]
+		return r
 	}
-	return make([]http1.Field, 0, 16)
+	r := &http1.Request{}
+	r.Fields = make([]http1.Field, 0, 16)
+	return r
 }
 
-func (l *lane) giveFields(f []http1.Field) {
-	if cap(f) > 0 && cap(f) <= 128 && len(l.fields) < 256 {
-		l.fields = append(l.fields, f[:0])
+// giveRequest takes one back, if it is one.
+func (l *lane) giveRequest(r *http1.Request) {
+	if r != nil && cap(r.Fields) <= 128 && len(l.requests) < 256 {
+		fields := r.Fields[:0]
+		*r = http1.Request{}
+		r.Fields = fields
+		l.requests = append(l.requests, r)
 	}
 }
 
@@ -174,29 +182,27 @@ func (s *socket) adopt(a adopted) {
 
 // inLane is a client's connection that a lane serves.
 type inLane interface {
-	do(f func()) error
+	socket() *socket
 	leave()
 	close()
 }
 
-// enterLane notes a client that a lane serves; it reports false when all ends.
-func (s *socket) enterLane(c inLane) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.e.ctx.Err() != nil {
-		return false
+// eachInLane has f called with each of the socket's connections that lanes serve, on
+// their lane's thread.
+func (s *socket) eachInLane(f func(inLane)) {
+	for _, l := range s.e.lanes {
+		l.loop.Do(func() {
+			l.loop.Each(func(h loop.Handler) {
+				of := any(h)
+				if m, ok := of.(*multiplex.Conn); ok {
+					of = m.Owner
+				}
+				if c, ok := of.(inLane); ok && c.socket() == s {
+					f(c)
+				}
+			})
+		})
 	}
-	s.fast[c] = struct{}{}
-	if s.ctx.Err() != nil {
-		time.AfterFunc(finishWithin, func() { c.do(c.close) })
-	}
-	return true
-}
-
-func (s *socket) leaveLane(c inLane) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.fast, c)
 }
 
 // enter notes a client; it reports false when all ends.

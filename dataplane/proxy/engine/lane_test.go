@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"minato/dataplane/proxy"
+	"minato/dataplane/proxy/loop"
 	"minato/dataplane/proxy/proxytest"
 	"minato/internal/clock"
 )
@@ -118,13 +119,18 @@ func answerOf(t *testing.T, r *bufio.Reader) string {
 
 // inLanes counts the clients that lanes serve.
 func (v *laneEnv) inLanes() int {
-	v.e.mu.Lock()
-	defer v.e.mu.Unlock()
 	n := 0
-	for _, s := range v.e.balancers["lb"].sockets {
-		s.mu.Lock()
-		n += len(s.fast)
-		s.mu.Unlock()
+	for _, l := range v.e.lanes {
+		done := make(chan bool)
+		l.loop.Do(func() {
+			l.loop.Each(func(h loop.Handler) {
+				if _, client := h.(*fastClient); client {
+					n++
+				}
+			})
+			close(done)
+		})
+		<-done
 	}
 	return n
 }

@@ -22,7 +22,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add([]byte("GET http://h/ HTTP/1.1\r\nHost: a\r\n\r\n"), "/", "h", "", "*")
 	f.Fuzz(func(t *testing.T, in []byte, path, host, key, value string) {
 		n := http1.HeadEnd(in, 0)
-		var v visit
+		v := visit{req: &http1.Request{}}
 		if n == 0 || v.req.Parse(in[:n]) != nil {
 			return
 		}
@@ -36,7 +36,7 @@ func FuzzMatch(f *testing.F) {
 			{Field: proxy.SourceIP},
 		}
 		for i := range conditions {
-			match.All(match.Compile(conditions[i:i+1]), &v.req, v.remote.Addr())
+			match.All(match.Compile(conditions[i:i+1]), v.req, v.remote.Addr())
 		}
 		cookie.Find(v.req.Fields, key)
 		v.location(&proxy.Redirect{Status: 301, Path: "/#{path}", Query: "#{query}"})
@@ -81,7 +81,7 @@ func TestWrittenAnew(t *testing.T) {
 			length = -1
 			head += "Transfer-Encoding: chunked\r\n"
 		}
-		v := visit{t: &table{}}
+		v := visit{t: &table{}, req: &http1.Request{}}
 		if err := v.req.Parse([]byte(head + "\r\n")); err != nil {
 			t.Fatalf("%q: %v", head, err)
 		}

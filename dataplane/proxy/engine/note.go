@@ -35,7 +35,7 @@ func (v *visit) meet(t *table, accepted time.Time, handshake time.Duration, err 
 		v.connection = note.Connection()
 	}
 	c := &proxy.Connection{
-		LoadBalancer: t.b.id, Listener: t.id, Port: t.port, Stream: t.stream, Node: v.node, Client: v.remote, Name: v.connection,
+		LoadBalancer: t.b.id, Listener: t.id, Port: t.port, Stream: t.stream, Node: v.node(), Client: v.remote, Name: v.connection,
 		Accepted: accepted, At: time.Now(), Secure: t.tls != nil, TLS: v.tls, Handshake: handshake, Alert: note.Alert(err),
 	}
 	if fill != nil {
@@ -60,7 +60,7 @@ func (v *visit) startNote() {
 	if v.connection == "" {
 		v.connection = note.Connection()
 	}
-	v.note = note.New(proxy.Exchange{LoadBalancer: v.t.b.id, Listener: v.t.id, Port: v.t.port, Node: v.node, Client: v.remote, Connection: v.connection, TLS: v.tls})
+	v.note = note.New(proxy.Exchange{LoadBalancer: v.t.b.id, Listener: v.t.id, Port: v.t.port, Node: v.node(), Client: v.remote, Connection: v.connection, TLS: v.tls})
 }
 
 // noteHead notes the head.
@@ -68,7 +68,7 @@ func (v *visit) noteHead(http2 bool) {
 	if v.note == nil {
 		return
 	}
-	v.note.Head(&v.req)
+	v.note.Head(v.req)
 	if http2 {
 		v.note.HTTP2(v.isGRPC())
 	}

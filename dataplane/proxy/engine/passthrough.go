@@ -30,7 +30,7 @@ func (c *client) passThrough() {
 		if t == nil {
 			break
 		}
-		u, err := t.pool.dial(c.s.e.ctx, c.s.b.network, c.node)
+		u, err := t.pool.dial(c.s.e.ctx, c.s.b.network, c.node())
 		if err == nil {
 			t.tally.Requests.Add(1)
 			c.joined = t.addr

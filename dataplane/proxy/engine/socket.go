@@ -37,11 +37,10 @@ type socket struct {
 	mu      sync.Mutex
 	err     error
 	clients map[*client]struct{}
-	fast    map[inLane]struct{}
 }
 
 func (e *Engine) open(b *balancer, at netip.AddrPort, t *table) *socket {
-	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}, fast: map[inLane]struct{}{}}
+	s := &socket{e: e, b: b, at: at, count: b.zone(t.zones[at.Addr()]), err: errOpening, clients: map[*client]struct{}{}}
 	s.table.Store(t)
 	s.tls = s.baseTLS()
 	s.ctx, s.cancel = context.WithCancel(e.ctx)
@@ -133,12 +132,9 @@ func (s *socket) close() {
 	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.fast {
-		if s.e.ctx.Err() != nil {
-			break // the loops end with all their connections
-		}
-		c.do(c.leave)
-		time.AfterFunc(finishWithin, func() { c.do(c.close) })
+	if s.e.ctx.Err() == nil { // else the loops end with all their connections
+		s.eachInLane(inLane.leave)
+		time.AfterFunc(finishWithin, func() { s.eachInLane(inLane.close) })
 	}
 	for c := range s.clients {
 		// The connection below TLS: the client itself may be in its handshake.

@@ -17,14 +17,19 @@ type visit struct {
 	s      *socket
 	t      *table
 	remote netip.AddrPort
-	node   netip.Addr           // the address it came to
 	tls    *tls.ConnectionState // nil: plain
-	req    http1.Request
+	req    *http1.Request
 	picked *share // the group that was chosen for a sticky action
 
 	note       *note.Note // of load balancers that are recorded
 	connection string     // its name in them
 }
+
+// socket is where the request came in.
+func (v *visit) socket() *socket { return v.s }
+
+// node is the address that it came to.
+func (v *visit) node() netip.Addr { return v.s.at.Addr() }
 
 // route finds what is done with the request, or why nothing is: a status of the
 // load balancer's own.
@@ -37,7 +42,7 @@ func (v *visit) route() (*action, int) {
 	case v.tooManyForwarded():
 		return nil, 463
 	}
-	return v.t.match(&v.req, v.remote.Addr()), 0
+	return v.t.match(v.req, v.remote.Addr()), 0
 }
 
 // rewrite makes of the request what the rule wants targets to get; it reports false
@@ -46,9 +51,9 @@ func (v *visit) rewrite(a *action) bool {
 	if a.rewrite == nil {
 		return true
 	}
-	host, uri := string(v.req.Host), note.URI(&v.req)
-	status := a.rewrite.Do(&v.req)
-	v.note.Rewritten(host, uri, &v.req, status)
+	host, uri := string(v.req.Host), note.URI(v.req)
+	status := a.rewrite.Do(v.req)
+	v.note.Rewritten(host, uri, v.req, status)
 	return status == "" || status == rewrite.Success
 }
 
@@ -95,7 +100,7 @@ func (v *visit) fits(p proxy.Protocol, http2 bool) bool {
 }
 
 // zone is where the node stands that took the request.
-func (v *visit) zone() string { return v.t.zones[v.node] }
+func (v *visit) zone() string { return v.t.zones[v.node()] }
 
 // answered counts a request that a target answered after so long.
 func (v *visit) answered(t *target, status int, after time.Duration) {

@@ -27,27 +27,28 @@ type Conn struct {
 	// Out is what goes with the next Flush.
 	Out []byte
 
-	l  *Loop
-	fd int
-	h  Handler
+	l *Loop
+	h Handler
 
-	sending    []byte // with the kernel; Out comes after it
-	whole      []byte // the buffer that sending lies in
-	into       []byte // what is being received into; nil: one of the poller's
-	from       []byte // what was received into, for Take
-	receiving  bool   // or connecting
+	sending []byte         // with the kernel; Out comes after it
+	into    *[BigSize]byte // what is being received into; nil: one of the poller's
+	from    *[BigSize]byte // what was received into, for Take
+	detach  *detachment
+
+	deadline, scheduled int64 // deadline 0: none
+
+	fd    int32
+	taken int32  // of sending, by the kernel
+	index int32  // in the heap of timers, from 1; 0: not in it
+	key   uint32 // of the poller
+
+	receiving  bool // or connecting
 	connecting bool
 	ended      bool
 	failed     bool
 	closed     bool
-	detach     func(fd int, rest []byte, err error)
-	rest       []byte // received while it is being detached
-	why        error  // how it ended while it was being detached
+	gone       bool // from the loop
 
-	deadline, scheduled int64 // deadline 0: none
-	index               int   // in the heap of timers, from 1; 0: not in it
-
-	key      uint32 // of the poller
 	canceled bool
 	readable bool // of epoll: a receive need not wait
 	writable bool
@@ -55,14 +56,20 @@ type Conn struct {
 	queued   bool
 }
 
+// detachment is what becomes of a connection that leaves its loop.
+type detachment struct {
+	to   func(fd int, rest []byte, err error)
+	rest []byte // received meanwhile
+	why  error  // how it ended meanwhile
+}
+
 // Add gives a connected non-blocking socket to the loop, which owns it then.
 func (l *Loop) Add(fd int, h Handler) (*Conn, error) {
-	c := &Conn{l: l, fd: fd, h: h}
+	c := &Conn{l: l, fd: int32(fd), h: h}
 	if err := l.p.add(c); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	l.conns[c] = struct{}{}
 	l.count.Add(1)
 	return c, nil
 }
@@ -71,7 +78,7 @@ func (l *Loop) Add(fd int, h Handler) (*Conn, error) {
 func (c *Conn) Serve(h Handler) { c.h = h }
 
 // FD is the socket.
-func (c *Conn) FD() int { return c.fd }
+func (c *Conn) FD() int { return int(c.fd) }
 
 // Read asks for one Received, or Ended.
 func (c *Conn) Read() {
@@ -84,7 +91,9 @@ func (c *Conn) Read() {
 // ReadBig is Read for much at once, if there is a big buffer to be had.
 func (c *Conn) ReadBig() {
 	if !c.receiving && !c.ended && !c.over() {
-		c.into = c.l.takeBig()
+		if big := c.l.takeBig(); big != nil {
+			c.into = (*[BigSize]byte)(big)
+		}
 		c.Read()
 	}
 }
@@ -110,7 +119,7 @@ func (c *Conn) Writer() []byte {
 // Flush sends Out.
 func (c *Conn) Flush() {
 	if len(c.sending) == 0 && len(c.Out) > 0 && !c.closed && !c.failed {
-		c.sending, c.whole, c.Out = c.Out, c.Out, nil
+		c.sending, c.taken, c.Out = c.Out, 0, nil
 		c.l.p.send(c)
 	}
 }
@@ -121,7 +130,7 @@ func (c *Conn) CloseWrite() {
 }
 
 // Pending is how many bytes wait to be sent.
-func (c *Conn) Pending() int { return len(c.sending) + len(c.Out) }
+func (c *Conn) Pending() int { return len(c.sending) - int(c.taken) + len(c.Out) }
 
 // SetDeadline has Expired called at a time of the loop; zero is never.
 func (c *Conn) SetDeadline(at int64) {
@@ -147,7 +156,7 @@ func (c *Conn) Detach(f func(fd int, rest []byte, err error)) {
 		return
 	}
 	c.Flush()
-	c.detach = f
+	c.detach = &detachment{to: f}
 	c.finish()
 }
 
@@ -162,10 +171,10 @@ func (c *Conn) finish() {
 		return
 	}
 	l := c.l
-	if _, there := l.conns[c]; !there {
+	if c.gone {
 		return
 	}
-	delete(l.conns, c)
+	c.gone = true
 	l.count.Add(-1)
 	l.timers.drop(c)
 	l.p.remove(c)
@@ -176,7 +185,7 @@ func (c *Conn) finish() {
 		return
 	}
 	c.closed = true
-	c.detach(c.fd, c.rest, c.why)
+	c.detach.to(int(c.fd), c.detach.rest, c.detach.why)
 }
 
 // received is called by the poller.
@@ -188,7 +197,7 @@ func (c *Conn) received(p []byte) {
 	case c.closed:
 		c.finish()
 	case c.detach != nil:
-		c.rest = append([]byte(nil), p...)
+		c.detach.rest = append([]byte(nil), p...)
 		c.finish()
 	default:
 		c.h.Received(p)
@@ -206,7 +215,7 @@ func (c *Conn) end(err error) {
 // spare takes back what was received into and not taken.
 func (c *Conn) spare() {
 	if c.from != nil {
-		c.l.Recycle(c.from)
+		c.l.Recycle(c.from[:])
 		c.from = nil
 	}
 }
@@ -214,8 +223,8 @@ func (c *Conn) spare() {
 func (c *Conn) fail(err error) {
 	switch {
 	case c.over():
-		if !errors.Is(err, unix.ECANCELED) {
-			c.why = err
+		if c.detach != nil && !errors.Is(err, unix.ECANCELED) {
+			c.detach.why = err
 		}
 		c.finish()
 	case c.failed || c.ended && err == nil:
@@ -233,8 +242,7 @@ func (c *Conn) sent(n int, err error) {
 		c.fail(os.NewSyscallError("send", err))
 		return
 	}
-	if n < len(c.sending) && !c.closed {
-		c.sending = c.sending[n:]
+	if c.taken += int32(n); int(c.taken) < len(c.sending) && !c.closed {
 		c.l.p.send(c)
 		return
 	}
@@ -251,6 +259,6 @@ func (c *Conn) sent(n int, err error) {
 
 // took is called when nothing is being sent any more.
 func (c *Conn) took() {
-	c.l.Recycle(c.whole)
-	c.sending, c.whole = nil, nil
+	c.l.Recycle(c.sending)
+	c.sending, c.taken = nil, 0
 }

@@ -20,13 +20,12 @@ func (l *Loop) Connect(fd int, to netip.AddrPort, within time.Duration, h Handle
 		fail(os.NewSyscallError("connect", err))
 		return
 	}
-	c := &Conn{l: l, fd: fd, connecting: true, receiving: true}
+	c := &Conn{l: l, fd: int32(fd), connecting: true, receiving: true}
 	c.h = &connecting{c: c, h: h, f: f}
 	if err := l.p.add(c); err != nil {
 		fail(err)
 		return
 	}
-	l.conns[c] = struct{}{}
 	l.count.Add(1)
 	c.SetDeadline(int64(l.Now() + within))
 	l.p.connect(c)
@@ -49,7 +48,7 @@ func (c *Conn) connected(err error) {
 	}
 	if err == nil {
 		var code int
-		if code, err = unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code != 0 {
+		if code, err = unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code != 0 {
 			err = unix.Errno(code)
 		}
 	}

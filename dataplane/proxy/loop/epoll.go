@@ -47,10 +47,10 @@ func newEpoll(l *Loop) (*epoll, error) {
 
 func (p *epoll) add(c *Conn) error {
 	const edge = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
-	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: edge, Fd: int32(c.fd)}); err != nil {
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(c.fd), &unix.EpollEvent{Events: edge, Fd: c.fd}); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
-	for c.fd >= len(p.conns) {
+	for int(c.fd) >= len(p.conns) {
 		p.conns = append(p.conns, make([]*Conn, max(64, len(p.conns)))...)
 	}
 	p.conns[c.fd] = c
@@ -59,8 +59,16 @@ func (p *epoll) add(c *Conn) error {
 }
 
 func (p *epoll) remove(c *Conn) {
-	unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, c.fd, nil)
+	unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(c.fd), nil)
 	p.conns[c.fd] = nil
+}
+
+func (p *epoll) each(f func(*Conn)) {
+	for _, c := range p.conns {
+		if c != nil {
+			f(c)
+		}
+	}
 }
 
 func (p *epoll) look(c *Conn) {
@@ -197,7 +205,7 @@ func (p *epoll) work(c *Conn) {
 	case c.closed:
 		c.sent(0, unix.ECANCELED)
 	default:
-		switch n, errno := raw(unix.SYS_SENDTO, c.fd, c.sending, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT); errno {
+		switch n, errno := raw(unix.SYS_SENDTO, c.fd, c.sending[c.taken:], unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT); errno {
 		case 0:
 			c.sent(n, nil)
 		case unix.EAGAIN:
@@ -226,7 +234,7 @@ func (p *epoll) work(c *Conn) {
 	}
 	space := p.space
 	if c.into != nil {
-		space = c.into
+		space = c.into[:]
 	}
 	switch n, errno := raw(unix.SYS_RECVFROM, c.fd, space, unix.MSG_DONTWAIT); {
 	case errno == unix.EAGAIN:
@@ -244,7 +252,7 @@ func (p *epoll) work(c *Conn) {
 	}
 }
 
-func raw(call uintptr, fd int, b []byte, flags uintptr) (int, syscall.Errno) {
+func raw(call uintptr, fd int32, b []byte, flags uintptr) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
 	return int(n), errno
 }

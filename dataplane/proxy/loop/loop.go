@@ -28,7 +28,6 @@ type Loop struct {
 	closed bool
 
 	// The thread's own.
-	conns     map[*Conn]struct{}
 	listeners map[*Listener]struct{}
 	timers    timers
 	now       int64
@@ -45,6 +44,7 @@ type poller interface {
 	// add and remove begin and end with a connection that has nothing going on.
 	add(*Conn) error
 	remove(*Conn)
+	each(func(*Conn))
 	// connect brings connected.
 	connect(*Conn)
 	// receive brings one received or ended.
@@ -70,7 +70,7 @@ var ErrClosed = errors.New("loop: closed")
 
 // New starts a loop.
 func New(o Options) (*Loop, error) {
-	l := &Loop{done: make(chan struct{}), conns: map[*Conn]struct{}{}, listeners: map[*Listener]struct{}{}}
+	l := &Loop{done: make(chan struct{}), listeners: map[*Listener]struct{}{}}
 	started := make(chan error)
 	go func() {
 		// Never unlocked: the thread, with its scheduling policy, ends with the loop.
@@ -119,6 +119,15 @@ func (l *Loop) URing() bool { _, ok := l.p.(*uring); return ok }
 // Len is the number of connections.
 func (l *Loop) Len() int { return int(l.count.Load()) }
 
+// Each calls f with the Handler of each connection. Only on the loop's thread.
+func (l *Loop) Each(f func(Handler)) {
+	l.p.each(func(c *Conn) {
+		if !c.over() {
+			f(c.h)
+		}
+	})
+}
+
 // Do has f run on the loop's thread, soon. After Close it is not run, which Do
 // reports.
 func (l *Loop) Do(f func()) error {
@@ -163,6 +172,12 @@ var begun = time.Now()
 // Only on the loop's thread.
 func (l *Loop) Now() time.Duration { return time.Duration(l.now) }
 
+// Time is a time of loops as others know it; Since is the other way round.
+func Time(at time.Duration) time.Time { return begun.Add(at) }
+
+// Since is a time as loops know it.
+func Since(t time.Time) time.Duration { return t.Sub(begun) }
+
 func (l *Loop) tick() { l.now = int64(time.Since(begun)) }
 
 // longest bounds a wait.
@@ -197,15 +212,13 @@ func (l *Loop) run() {
 			yielded = l.now
 		}
 	}
-	for c := range l.conns {
-		c.Close()
-	}
+	l.p.each((*Conn).Close)
 	for li := range l.listeners {
 		if !li.closed {
 			li.Close(func() {})
 		}
 	}
-	for len(l.conns)+len(l.listeners) > 0 {
+	for l.Len()+len(l.listeners) > 0 {
 		if l.p.turn(longest) != nil {
 			break
 		}

@@ -11,14 +11,14 @@ func (t timers) Len() int           { return len(t) }
 func (t timers) Less(i, j int) bool { return t[i].scheduled < t[j].scheduled }
 func (t timers) Swap(i, j int) {
 	t[i], t[j] = t[j], t[i]
-	t[i].index, t[j].index = i+1, j+1
+	t[i].index, t[j].index = int32(i+1), int32(j+1)
 }
 
 // Push implements heap.Interface.
 func (t *timers) Push(x any) {
 	c := x.(*Conn)
 	*t = append(*t, c)
-	c.index = len(*t)
+	c.index = int32(len(*t))
 }
 
 // Pop implements heap.Interface.
@@ -36,13 +36,13 @@ func (t *timers) schedule(c *Conn, at int64) {
 	if c.index == 0 {
 		heap.Push(t, c)
 	} else {
-		heap.Fix(t, c.index-1)
+		heap.Fix(t, int(c.index)-1)
 	}
 }
 
 func (t *timers) drop(c *Conn) {
 	if c.index > 0 {
-		heap.Remove(t, c.index-1)
+		heap.Remove(t, int(c.index)-1)
 	}
 }
 

@@ -261,11 +261,19 @@ func (u *uring) remove(c *Conn) {
 }
 
 func (u *uring) connect(c *Conn) {
-	u.next(opPollAdd, c.fd, kindConnect, c.key).opFlags = unix.POLLOUT
+	u.next(opPollAdd, int(c.fd), kindConnect, c.key).opFlags = unix.POLLOUT
+}
+
+func (u *uring) each(f func(*Conn)) {
+	for _, c := range u.conns {
+		if c != nil {
+			f(c)
+		}
+	}
 }
 
 func (u *uring) receive(c *Conn) {
-	s := u.next(opRecv, c.fd, kindRecv, c.key)
+	s := u.next(opRecv, int(c.fd), kindRecv, c.key)
 	s.ioprio = recvPollFirst
 	if c.into != nil {
 		s.addr, s.length = uint64(uintptr(unsafe.Pointer(&c.into[0]))), uint32(len(c.into))
@@ -275,12 +283,12 @@ func (u *uring) receive(c *Conn) {
 }
 
 func (u *uring) send(c *Conn) {
-	s := u.next(opSend, c.fd, kindSend, c.key)
-	s.addr, s.length, s.opFlags = uint64(uintptr(unsafe.Pointer(&c.sending[0]))), uint32(len(c.sending)), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
+	s := u.next(opSend, int(c.fd), kindSend, c.key)
+	s.addr, s.length, s.opFlags = uint64(uintptr(unsafe.Pointer(&c.sending[c.taken]))), uint32(len(c.sending)-int(c.taken)), unix.MSG_NOSIGNAL|unix.MSG_WAITALL
 }
 
 func (u *uring) cancel(c *Conn) {
-	s := u.next(opAsyncCancel, c.fd, kindNone, 0)
+	s := u.next(opAsyncCancel, int(c.fd), kindNone, 0)
 	if c.closed {
 		s.opFlags = cancelFD | cancelAll
 	} else { // what is being sent goes on

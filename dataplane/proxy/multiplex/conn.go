@@ -30,6 +30,7 @@ type Config struct {
 	Idle    time.Duration
 	Life    time.Duration  // how long requests are taken
 	In, Out *atomic.Uint64 // bytes
+	Owner   any            // whose it is
 	// Enter is called at the beginning; if it reports false the connection ends.
 	Enter func(*Conn) bool
 	// Ended is called when the connection is.
