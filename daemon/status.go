@@ -54,11 +54,11 @@ func (d *daemon) ecsItems(ctx context.Context) ([]control.Item, error) {
 	var out []control.Item
 	for _, cluster := range clusters.ClusterArns {
 		name := lastPart(cluster)
-		list, err := api.ListServices(ctx, &ecsapi.ListServicesInput{Cluster: &cluster})
+		services, err := allServices(ctx, api, cluster)
 		if err != nil {
 			return nil, err
 		}
-		for _, arn := range list.ServiceArns {
+		for _, arn := range services {
 			got, err := api.DescribeServices(ctx, &ecsapi.DescribeServicesInput{Cluster: &cluster, Services: []string{arn}})
 			if err != nil {
 				return nil, err
@@ -83,6 +83,21 @@ func (d *daemon) ecsItems(ctx context.Context) ([]control.Item, error) {
 		}
 	}
 	return out, nil
+}
+
+// allServices are the ARNs of a cluster's services, of which ECS lists ten at a
+// time.
+func allServices(ctx context.Context, api ecsapi.API, cluster string) (arns []string, err error) {
+	for in := (&ecsapi.ListServicesInput{Cluster: &cluster}); ; {
+		list, err := api.ListServices(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		arns = append(arns, list.ServiceArns...)
+		if in.NextToken = list.NextToken; in.NextToken == nil {
+			return arns, nil
+		}
+	}
 }
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
