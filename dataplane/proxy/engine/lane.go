@@ -45,8 +45,12 @@ const maxLanes = 16
 // all connections, and none that speak HTTP/2.
 func (e *Engine) openLanes() {
 	var all []*lane
+	o := e.laneOptions
+	o.Mended = func(err error) {
+		e.log.Error("load balancer's event loop failed: its connections were ended, it goes on with epoll", "error", err)
+	}
 	for n := range min(runtime.GOMAXPROCS(0), maxLanes) {
-		l, err := loop.New(e.laneOptions)
+		l, err := loop.New(o)
 		if err != nil {
 			e.log.Warn("load balancer has no event loop", "error", err)
 			break

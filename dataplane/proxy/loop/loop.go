@@ -14,6 +14,9 @@ import (
 // Options choose how a loop works.
 type Options struct {
 	Epoll bool // do not use io_uring, even if it is there
+	// Mended is told, on the loop's thread, of an error of the kernel's interface, not
+	// of a connection: all connections were ended by it, and the loop goes on with epoll.
+	Mended func(error)
 }
 
 // Loop is a thread and the connections it serves.
@@ -33,6 +36,8 @@ type Loop struct {
 	now       int64
 	free      [][]byte
 	big       [][]byte
+	lost      [][]byte // see lose
+	mended    func(error)
 	bigOut    int // big buffers that are in use
 	spare     []func()
 	later     []func()
@@ -70,7 +75,7 @@ var ErrClosed = errors.New("loop: closed")
 
 // New starts a loop.
 func New(o Options) (*Loop, error) {
-	l := &Loop{done: make(chan struct{}), listeners: map[*Listener]struct{}{}}
+	l := &Loop{mended: o.Mended, done: make(chan struct{}), listeners: map[*Listener]struct{}{}}
 	started := make(chan error)
 	go func() {
 		// Never unlocked: the thread, with its scheduling policy, ends with the loop.
@@ -203,7 +208,7 @@ func (l *Loop) run() {
 			wait = min(max(time.Duration(next-l.now), 0), longest)
 		}
 		if err := l.p.turn(wait); err != nil {
-			panic("loop: " + err.Error()) // of the kernel's interface, not of a connection
+			l.mend(err)
 		}
 		l.tick()
 		l.expire()

@@ -131,6 +131,9 @@ type uring struct {
 	cqes                   []cqe
 	tail                   uint32 // of the submission queue, not published yet
 	begun                  uint32 // of it, not submitted yet
+	spilled                []sqe  // had no room in the queue
+	fault                  error  // met outside of a turn
+	dead                   bool   // the kernel is not asked any more
 
 	buffers    []bufferEntry
 	bufferTail uint16
@@ -228,14 +231,37 @@ func (u *uring) giveBack(id uint16) {
 
 // next is a free entry of the submission queue.
 func (u *uring) next(op uint8, fd int, kind uint64, key uint32) *sqe {
-	if u.begun == uint32(len(u.sqes)) {
-		u.enter(0)
+	if u.full() && !u.dead && u.fault == nil {
+		u.fault = u.enter(0)
 	}
+	blank := sqe{op: op, fd: int32(fd), userData: uint64(key)<<kindBits | kind}
+	if u.dead || u.full() || len(u.spilled) > 0 { // no room, or it is never submitted
+		u.spilled = append(u.spilled, blank)
+		return &u.spilled[len(u.spilled)-1]
+	}
+	s := u.last()
+	*s = blank
+	return s
+}
+
+// full reports whether the submission queue has no room.
+func (u *uring) full() bool { return u.begun == uint32(len(u.sqes)) }
+
+// last makes room for one entry at the queue's end.
+func (u *uring) last() *sqe {
 	s := &u.sqes[u.tail&uint32(len(u.sqes)-1)]
-	*s = sqe{op: op, fd: int32(fd), userData: uint64(key)<<kindBits | kind}
 	u.tail++
 	u.begun++
 	return s
+}
+
+// refill moves to the queue what had no room there.
+func (u *uring) refill() {
+	n := 0
+	for ; n < len(u.spilled) && !u.full(); n++ {
+		*u.last() = u.spilled[n]
+	}
+	u.spilled = u.spilled[:copy(u.spilled, u.spilled[n:])]
 }
 
 func (u *uring) awaitWake() {
@@ -362,6 +388,14 @@ func (u *uring) enter(wait time.Duration) error {
 }
 
 func (u *uring) turn(wait time.Duration) error {
+	if u.fault != nil {
+		return u.fault
+	}
+	if len(u.spilled) > 0 {
+		if u.refill(); len(u.spilled) > 0 {
+			wait = 0
+		}
+	}
 	head := *u.cqHead
 	empty := func() bool { return atomic.LoadUint32(u.cqTail) == head }
 	if u.begun > 0 || empty() {
@@ -379,13 +413,19 @@ func (u *uring) turn(wait time.Duration) error {
 		}
 		u.l.tick()
 	}
+	u.reap()
+	return nil
+}
+
+// reap handles what has happened.
+func (u *uring) reap() {
+	head := *u.cqHead
 	for tail := atomic.LoadUint32(u.cqTail); head != tail; {
 		c := u.cqes[head&uint32(len(u.cqes)-1)]
 		head++
 		atomic.StoreUint32(u.cqHead, head)
 		u.completed(c)
 	}
-	return nil
 }
 
 func (u *uring) completed(c cqe) {
