@@ -10,8 +10,10 @@ import (
 )
 
 // watchAfter is how long an answer may take before somebody looks whether the
-// client is still there. Most answers are quicker and cost a timer only.
-const watchAfter = 50 * time.Millisecond
+// client is still there. Most answers are quicker and cost a timer only. A client
+// that only said that it asks no more looks like one that left, and hears answers
+// for so long: on a busy machine a twentieth of a second was too short for that.
+const watchAfter = time.Second
 
 // lookAgain is how often the end of a connection is looked for behind bytes.
 const lookAgain = 100 * time.Millisecond
