@@ -18,6 +18,6 @@
 // table that leads there. A service's interfaces are made through this API too,
 // under the service's own identity, and are requester-managed.
 //
-// Not here: IPv6, peering, transit gateways, VPNs, prefix lists. Their
-// operations answer an error.
+// Not here: IPv6, peering, transit gateways, VPNs, VPC endpoints, prefix lists.
+// Their operations answer an error.
 package ec2

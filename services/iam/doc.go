@@ -23,7 +23,7 @@
 // its service-linked role, which is made when it is first needed, as ECS, ELB
 // and RDS do it. linked.go says what our services need beyond that.
 //
-// Not here: passwords and MFA, SAML and OIDC providers, server certificates,
-// SSH keys, reports, organizations. Those operations answer that they are not
-// served.
+// Not here: passwords and MFA, SAML and OIDC providers, SSH keys, reports,
+// organizations. Those operations answer that they are not served; those that
+// list a user's credentials answer that there are none.
 package iam

@@ -413,10 +413,10 @@ func TestSimulation(t *testing.T) {
 	h := newHouse(t)
 	h.user("a")
 	ok(t, second(h.api.AttachUserPolicy(h.admin, &iamapi.AttachUserPolicyInput{UserName: aws.Ptr("a"), PolicyArn: aws.Ptr("arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly")})))
-	out, err := h.api.SimulatePrincipalPolicy(h.admin, &iamapi.SimulatePrincipalPolicyInput{PolicySourceArn: aws.Ptr("arn:aws:iam::000000000000:user/a"), ActionNames: []string{"ecr:GetAuthorizationToken", "ecr:PutImage"}})
+	out, err := h.api.SimulatePrincipalPolicy(h.admin, &iamapi.SimulatePrincipalPolicyInput{PolicySourceArn: aws.Ptr("arn:aws:iam::000000000000:user/a"), ActionNames: []string{"ecr:PutImage", "ecr:GetAuthorizationToken"}})
 	ok(t, err)
-	b, _ := json.Marshal(out.EvaluationResults)
-	if *out.EvaluationResults[0].EvalDecision != "allowed" || *out.EvaluationResults[0].MatchedStatements[0].SourcePolicyId != "AmazonEC2ContainerRegistryReadOnly" || *out.EvaluationResults[1].EvalDecision != "implicitDeny" {
+	b, _ := json.Marshal(out.EvaluationResults) // in the order they were asked in
+	if *out.EvaluationResults[1].EvalDecision != "allowed" || *out.EvaluationResults[1].MatchedStatements[0].SourcePolicyId != "AmazonEC2ContainerRegistryReadOnly" || *out.EvaluationResults[0].EvalDecision != "implicitDeny" {
 		t.Errorf("%s", b)
 	}
 }

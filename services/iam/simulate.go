@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"fmt"
 
 	"minato/aws"
 	iamapi "minato/aws/api/iam"
@@ -12,7 +13,10 @@ import (
 )
 
 // simulation is one action on one resource.
-type simulation struct{ action, resource string }
+type simulation struct {
+	action, resource string
+	place            string // where it was asked, which is the order of the answer
+}
 
 // SimulatePrincipalPolicy decides actions for a user or role as the gateway
 // would, without doing them.
@@ -43,11 +47,11 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *iamapi.Simula
 	var list []simulation
 	for _, a := range in.ActionNames {
 		for _, r := range resources {
-			list = append(list, simulation{a, r})
+			list = append(list, simulation{a, r, fmt.Sprintf("%06d", len(list))})
 		}
 	}
 	out := &iamapi.SimulatePrincipalPolicyOutput{EvaluationResults: []iamapi.EvaluationResult{}}
-	list, out.Marker, out.IsTruncated, err = page(list, func(x *simulation) string { return x.action + " " + x.resource }, in.Marker, in.MaxItems)
+	list, out.Marker, out.IsTruncated, err = page(list, func(x *simulation) string { return x.place }, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

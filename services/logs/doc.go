@@ -18,6 +18,10 @@
 // The ECS log driver has no private way in: it calls CreateLogStream and
 // PutLogEvents as anybody does, under the task's execution role.
 //
-// Not here: Logs Insights queries, metric and subscription filters, exports,
-// live tail, KMS keys, log classes other than STANDARD, deletion protection.
+// Metric filters count the events of a batch once it is stored, and give
+// CloudWatch the values as logs.amazonaws.com; a crash in between loses them, and
+// nothing counts an event twice.
+//
+// Not here: Logs Insights queries, subscription filters, exports, live tail,
+// KMS keys, log classes other than STANDARD, deletion protection.
 package logs
