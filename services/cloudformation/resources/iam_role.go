@@ -50,39 +50,26 @@ func (v roleResources) create(ctx context.Context, r *Request) (string, error) {
 	return name, v.policies(ctx, r, nil)
 }
 
-// policies attaches, detaches, puts and deletes what differs.
 func (v roleResources) policies(ctx context.Context, r *Request, before map[string]any) error {
-	had, want := list(before, "ManagedPolicyArns"), list(r.Properties, "ManagedPolicyArns")
-	for _, p := range want {
-		if !slices.Contains(had, p) {
-			if _, err := v.api.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: &r.PhysicalID, PolicyArn: aws.Ptr(p)}); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range had {
-		if !slices.Contains(want, p) {
-			if _, err := v.api.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: &r.PhysicalID, PolicyArn: aws.Ptr(p)}); gone(err, "NoSuchEntity") != nil {
-				return err
-			}
-		}
-	}
-	old, now := inline(before), inline(r.Properties)
-	for _, p := range sorted(now) {
-		if old[p] != now[p] {
-			if _, err := v.api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &r.PhysicalID, PolicyName: aws.Ptr(p), PolicyDocument: aws.Ptr(now[p])}); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range sorted(old) {
-		if _, ok := now[p]; !ok {
-			if _, err := v.api.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &r.PhysicalID, PolicyName: aws.Ptr(p)}); gone(err, "NoSuchEntity") != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	name := &r.PhysicalID
+	return changePolicies(before, r.Properties, policyCalls{
+		attach: func(p string) error {
+			_, err := v.api.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: name, PolicyArn: &p})
+			return err
+		},
+		detach: func(p string) error {
+			_, err := v.api.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: name, PolicyArn: &p})
+			return err
+		},
+		put: func(p, document string) error {
+			_, err := v.api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &p, PolicyDocument: &document})
+			return err
+		},
+		remove: func(p string) error {
+			_, err := v.api.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: name, PolicyName: &p})
+			return err
+		},
+	})
 }
 
 func (v roleResources) ready(ctx context.Context, r *Request) (map[string]any, bool, error) {

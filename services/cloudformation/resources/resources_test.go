@@ -233,6 +233,19 @@ func TestTypes(t *testing.T) {
 			"DetachRolePolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"RoleName\":\"s-R-X\"}\nDeleteRolePolicy {\"PolicyName\":\"p\",\"RoleName\":\"s-R-X\"}\n" + `DeleteRole {"RoleName":"s-R-X"}`,
 		},
 		{
+			"AWS::IAM::User", `{"Groups":["a"],"ManagedPolicyArns":["arn:aws:iam::aws:policy/A"],"Path":"/x/"}`, `{"Groups":["b"],"Policies":[{"PolicyName":"p","PolicyDocument":{"b":2}}],"PermissionsBoundary":"arn:aws:iam::aws:policy/ReadOnlyAccess"}`, "s-R-X",
+			"CreateUser {\"Path\":\"/x/\",\"UserName\":\"s-R-X\"}\nAttachUserPolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"UserName\":\"s-R-X\"}\n" + `AddUserToGroup {"GroupName":"a","UserName":"s-R-X"}`,
+			"UpdateUser {\"NewPath\":\"/\",\"UserName\":\"s-R-X\"}\nPutUserPermissionsBoundary {\"PermissionsBoundary\":\"arn:aws:iam::aws:policy/ReadOnlyAccess\",\"UserName\":\"s-R-X\"}\nDetachUserPolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"UserName\":\"s-R-X\"}\n" +
+				"PutUserPolicy {\"PolicyDocument\":\"{\\\"b\\\":2}\",\"PolicyName\":\"p\",\"UserName\":\"s-R-X\"}\nAddUserToGroup {\"GroupName\":\"b\",\"UserName\":\"s-R-X\"}\n" + `RemoveUserFromGroup {"GroupName":"a","UserName":"s-R-X"}`,
+			"DetachUserPolicy {\"PolicyArn\":\"arn:aws:iam::aws:policy/A\",\"UserName\":\"s-R-X\"}\nRemoveUserFromGroup {\"GroupName\":\"a\",\"UserName\":\"s-R-X\"}\n" + `DeleteUser {"UserName":"s-R-X"}`,
+		},
+		{
+			"AWS::IAM::Group", `{"ManagedPolicyArns":["arn:aws:iam::aws:policy/A"]}`, `{"Policies":[{"PolicyName":"p","PolicyDocument":{"b":2}}]}`, "s-R-X",
+			"CreateGroup {\"GroupName\":\"s-R-X\"}\n" + `AttachGroupPolicy {"GroupName":"s-R-X","PolicyArn":"arn:aws:iam::aws:policy/A"}`,
+			"DetachGroupPolicy {\"GroupName\":\"s-R-X\",\"PolicyArn\":\"arn:aws:iam::aws:policy/A\"}\n" + `PutGroupPolicy {"GroupName":"s-R-X","PolicyDocument":"{\"b\":2}","PolicyName":"p"}`,
+			"DetachGroupPolicy {\"GroupName\":\"s-R-X\",\"PolicyArn\":\"arn:aws:iam::aws:policy/A\"}\n" + `DeleteGroup {"GroupName":"s-R-X"}`,
+		},
+		{
 			"AWS::IAM::Policy", `{"PolicyName":"p","PolicyDocument":{"a":1},"Roles":["r"],"Users":["u"]}`, `{"PolicyName":"p","PolicyDocument":{"a":1},"Groups":["g"],"Roles":["r"]}`, "s-R-X",
 			"PutRolePolicy {\"PolicyDocument\":\"{\\\"a\\\":1}\",\"PolicyName\":\"p\",\"RoleName\":\"r\"}\n" + `PutUserPolicy {"PolicyDocument":"{\"a\":1}","PolicyName":"p","UserName":"u"}`,
 			"PutRolePolicy {\"PolicyDocument\":\"{\\\"a\\\":1}\",\"PolicyName\":\"p\",\"RoleName\":\"r\"}\nPutGroupPolicy {\"GroupName\":\"g\",\"PolicyDocument\":\"{\\\"a\\\":1}\",\"PolicyName\":\"p\"}\n" + `DeleteUserPolicy {"PolicyName":"p","UserName":"u"}`,
