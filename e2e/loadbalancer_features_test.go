@@ -211,6 +211,15 @@ func (f *front) headers() {
 	}
 	f.attributes(f.lb, map[string]string{"routing.http.desync_mitigation_mode": "strictest"})
 	f.soon("the strictest mode", func() bool { return f.code("/digest", "-X", "GET", "-d", "x") == "400" })
+	// What targets are told of the client's TLS, by a name of the listener's own.
+	f.attributes(f.lb, map[string]string{"routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "true"})
+	f.attributes(f.out["Secure"], map[string]string{"routing.http.request.x_amzn_tls_version.header_name": "X-Client-Tls"})
+	f.soon("the fields about TLS", func() bool {
+		got := f.curl("https://www.harbour.test/headers")
+		return strings.HasPrefix(line(got, "X-Client-Tls"), "TLSv1.") && line(got, "X-Amzn-Tls-Version") == "" && line(got, "X-Amzn-Tls-Cipher-Suite") != ""
+	})
+	f.attributes(f.out["Secure"], map[string]string{"routing.http.request.x_amzn_tls_version.header_name": ""})
+	f.attributes(f.lb, map[string]string{"routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false"})
 	// Of the listener: what is set and what is hidden in answers.
 	f.attributes(f.listener, map[string]string{"routing.http.response.server.enabled": "false", "routing.http.response.strict_transport_security.header_value": "max-age=31536000"})
 	f.soon("the answers' headers", func() bool {

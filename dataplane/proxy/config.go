@@ -35,7 +35,6 @@ type Options struct {
 	DropInvalidHeaders bool          // drop header fields whose names are not made of letters, digits and hyphens
 	XForwardedFor      ForwardedMode // what to do with X-Forwarded-For
 	ClientPort         bool          // put the client's port into X-Forwarded-For too
-	PreserveHost       bool          // leave Host exactly as sent (a port the client gave is kept either way)
 	Desync             DesyncMode    // what to do with requests that two readers could read differently
 	TLSHeaders         bool          // tell targets the client's TLS version and cipher suite
 	NoHTTP2            bool          // do not offer HTTP/2 to clients

@@ -69,8 +69,9 @@ func TestEveryAttributeCounts(t *testing.T) {
 		{"connection_logs.s3.enabled": "true", "connection_logs.s3.bucket": "logs"},
 		{"health_check_logs.s3.enabled": "true", "health_check_logs.s3.bucket": "logs"},
 	}
-	// Counts elsewhere: DeleteLoadBalancer asks it.
-	elsewhere := []string{"deletion_protection.enabled"}
+	// The first counts elsewhere, DeleteLoadBalancer asks it. Of the second everything is
+	// as if it were true: docs/load-balancer.md says so.
+	elsewhere := []string{"deletion_protection.enabled", "routing.http.preserve_host_header.enabled"}
 	for _, c := range []struct {
 		kind, scheme, protocol string
 	}{{appKind, "internet-facing", "HTTP"}, {appKind, "internal", "HTTPS"}, {networkKind, "internet-facing", "TCP"}, {networkKind, "internal", "TLS"}} {

@@ -119,7 +119,7 @@ func planBalancer(b *balancer, seen nodes, certificates map[string]*tls.Certific
 		lb.Options = proxy.Options{
 			IdleTimeout: duration(b.attribute("idle_timeout.timeout_seconds")), ClientKeepAlive: duration(b.attribute("client_keep_alive.seconds")),
 			DropInvalidHeaders: is("routing.http.drop_invalid_header_fields.enabled"), ClientPort: is("routing.http.xff_client_port.enabled"),
-			PreserveHost: is("routing.http.preserve_host_header.enabled"), TLSHeaders: is("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+			TLSHeaders:    is("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
 			NoHTTP2:       !is("routing.http2.enabled"),
 			Recorded:      b.logs(accesslog.Access),
 			Desync:        map[string]proxy.DesyncMode{"monitor": proxy.Monitor, "strictest": proxy.Strictest}[b.attribute("routing.http.desync_mitigation_mode")],
