@@ -32,8 +32,17 @@ var (
 // and what POSIX can print.
 var surrogates = strings.NewReplacer(`\uD800\uDC00-\uDBFF\uDFFF`, `\x{10000}-\x{10FFFF}`, `\p{Print}`, `[ -~]`)
 
+// otherwise are patterns with a lookahead, which Go has not, and others that with the
+// model's limits of length mean the same.
+var otherwise = map[string]string{
+	`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`: `[a-z0-9](?:-?[a-z0-9])+`, // an account's alias
+}
+
 // compile translates a Java pattern; AWS matches the whole value, anchored or not.
 func compile(pattern string) *regexp.Regexp {
+	if p, ok := otherwise[pattern]; ok {
+		pattern = p
+	}
 	p := surrogates.Replace(pattern)
 	p = astral.ReplaceAllString(p, `\x{$1}`)
 	p = unicode.ReplaceAllString(p, `\x{$1}`)

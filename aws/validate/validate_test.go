@@ -107,7 +107,10 @@ func TestMatches(t *testing.T) {
 		{`[\u0020-\u00FF]+`, "é", true},                 // Java's escapes
 		{`[\u0020-\u00FF]+`, "あ", false},                //
 		{`[\uE000-\uFFFD\u10000-\u10FFFF]+`, "😀", true}, // beyond the basic plane
-		{`(?=x)y`, "anything", true},                    // what Go cannot say is let through
+		{`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`, "my-har-bour", true},
+		{`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`, "my--harbour", false},
+		{`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`, "harbour-", false},
+		{`(?=x)y`, "anything", true}, // what Go cannot say is let through
 		{`^\d{12}$`, "000000000000", true},
 		{`[\s\S]*`, "a\nb", true},
 	} {
