@@ -395,8 +395,11 @@ func (c *fastClient) Sent() {
 			c.up.more()
 		}
 	case fastResting:
-		if len(c.held) > 0 && c.seen == 0 {
+		switch {
+		case len(c.held) > 0 && c.seen == 0:
 			c.look()
+		case c.eof: // it left while the answer was being sent
+			c.last()
 		}
 	case fastLast:
 		if c.quits {
