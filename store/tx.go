@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,18 +30,24 @@ const maxAttempts = 64
 // Update runs f and commits what it wrote, if nothing that it read changed
 // meanwhile; otherwise it runs f again. So f must do nothing but read and write
 // through tx. An error of f ends Update without a write and is returned as it
-// is. Records that f wrote as it read them are not written.
+// is; it, and that there is nothing to write, count only if what f read was there
+// at one and the same moment. Records that f wrote as it read them are not written.
 func Update(ctx context.Context, s Store, f func(tx *Tx) error) error {
 	for attempt := 0; ; attempt++ {
 		tx := &Tx{ctx: ctx, store: s, reads: map[string]Record{}, writes: map[string][]byte{}}
-		if err := f(tx); err != nil {
-			return err
+		err := f(tx)
+		if txn := tx.txn(); err != nil || len(txn.Puts)+len(txn.Deletes) == 0 {
+			torn, unread := tx.torn()
+			switch {
+			case unread != nil:
+				return cmp.Or(err, unread)
+			case !torn || attempt == maxAttempts && err != nil:
+				return err
+			}
+			err = ErrConflict
+		} else {
+			_, err = s.Commit(ctx, txn)
 		}
-		txn := tx.txn()
-		if len(txn.Puts)+len(txn.Deletes) == 0 {
-			return nil
-		}
-		_, err := s.Commit(ctx, txn)
 		if err == nil || !errors.Is(err, ErrConflict) || attempt == maxAttempts {
 			return err
 		}
@@ -53,6 +60,25 @@ func Update(ctx context.Context, s Store, f func(tx *Tx) error) error {
 			}
 		}
 	}
+}
+
+// torn reports whether the records that were read may never have been there at
+// once: one of them is another now. If none is, all were there when the last was
+// read.
+func (tx *Tx) torn() (bool, error) {
+	if len(tx.reads) < 2 {
+		return false, nil
+	}
+	for key, read := range tx.reads {
+		rec, _, err := tx.store.Get(tx.ctx, key)
+		if err != nil {
+			return false, err
+		}
+		if rec.Revision != read.Revision {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // txn is the transaction in a settled order. Writes that change nothing are

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"NeighboursOfAConflictAreWritten", neighbours},
 		{"UpdateRetriesUntilItWins", update},
 		{"UpdateSkipsWhatDidNotChange", unchanged},
+		{"UpdateSeesOneMoment", moment},
 		{"WatchTellsEveryChangeOnce", watch},
 		{"WatchFromAnOldRevision", watchOld},
 		{"ListIsASnapshot", snapshot},
@@ -302,6 +303,41 @@ func next(t *testing.T, w store.Watcher, n int) []store.Event {
 		all = append(all, events...)
 	}
 	return all
+}
+
+// moment: a record moves from one key to another between the two reads of a
+// transaction that finds it at neither. That nothing is to be written, or an error
+// that says so, must not come of it.
+func moment(t *testing.T, s store.Store) {
+	missing := errors.New("at neither")
+	for _, none := range []error{nil, missing} {
+		commit(t, s, store.Txn{Puts: []store.Put{{Key: "here", Value: []byte("x")}}, Deletes: []string{"there"}})
+		runs, removed := 0, false
+		err := store.Update(ctx, s, func(tx *store.Tx) error {
+			removed = false
+			for _, key := range []string{"there", "here"} {
+				if runs++; runs == 2 {
+					commit(t, s, store.Txn{Puts: []store.Put{{Key: "there", Value: []byte("x")}}, Deletes: []string{"here"}})
+				}
+				if _, found, err := tx.Get(key); err != nil {
+					return err
+				} else if found {
+					tx.Delete(key)
+					removed = true
+					return nil
+				}
+			}
+			return none
+		})
+		if err != nil || !removed {
+			t.Errorf("what had moved was not found: %v", err)
+		}
+		for _, key := range []string{"here", "there"} {
+			if _, found, err := s.Get(ctx, key); found || err != nil {
+				t.Errorf("%s is there: %v", key, err)
+			}
+		}
+	}
 }
 
 func watch(t *testing.T, s store.Store) {

@@ -22,7 +22,7 @@ func TestCookies(t *testing.T) {
 	if !Sets(fields, "session") || Sets(fields, "AWSALB") || Sets(fields, "sess") {
 		t.Error("what the answer sets was not seen")
 	}
-	if Token("a", "b") != Token("a", "b") || Token("a", "b") == Token("ab") {
+	if again := Token("a", "b"); again != Token("a", "b") || again == Token("ab") {
 		t.Error("tokens are not their names'")
 	}
 	all := Append(nil, Target, "v", time.Hour, true)
