@@ -173,6 +173,9 @@ func (r *run) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return closing(shutdownText)
 		}
+		if ctx.Err() != nil {
+			return closing(shutdownText) // the command's end, or a fault, came of it
+		}
 		if err != nil {
 			return err
 		}
@@ -359,7 +362,8 @@ func (r *run) send(ctx context.Context, t PayloadType, payload []byte) error {
 }
 
 func (r *run) write(ctx context.Context, frame []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	// A write that is broken off breaks the connection, as a read does.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
 	if err := r.conn.Write(ctx, websocket.MessageBinary, frame); err != nil {
 		return fmt.Errorf("%w: %w", errEnded, err)
