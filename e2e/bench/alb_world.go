@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -200,8 +201,11 @@ func (w *albWorld) fill(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// start runs a peer, or the engine, in the VPC's namespace.
+// start runs a peer, or the engine, in the VPC's namespace, and in a session of its
+// own, as the daemon is: the kernel gives each session its share of the processors
+// (autogroups), and a peer in ours would share that of client and targets.
 func (w *albWorld) start(ctx context.Context, p *candidate, cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stop, err := w.background(cmd)
 	if err != nil {
 		return err
