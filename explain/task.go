@@ -287,6 +287,11 @@ func (q *inquiry) imageInfo(image string) (*cause.Image, error) {
 		return nil, err
 	}
 	info.Exists = true
+	_, err = q.ECR.DescribeImages(q.ctx, &ecr.DescribeImagesInput{RegistryId: &m[1], RepositoryName: &m[2], ImageIds: []ecr.ImageIdentifier{{ImageTag: &info.Tag}}})
+	info.Pushed = err == nil
+	if err != nil && !aws.IsCode(err, "ImageNotFoundException") {
+		return nil, err
+	}
 	for _, i := range out.ImageDetails {
 		info.Tags = append(info.Tags, i.ImageTags...)
 	}

@@ -187,6 +187,9 @@ func TestOfTask(t *testing.T) {
 		{"no such tag", stopped("CannotPullContainerError: … failed to resolve ref "+image+": "+image+": not found", func(x *Task) {
 			x.Containers[0].ImageInfo = &Image{Repository: "web", Tag: "2", Exists: true, Tags: []string{"1", "latest"}}
 		}), 1, []string{"has no image with the tag 2", "tags in web: 1, latest", "docker push " + image}, "nothing was pushed"},
+		{"pushed meanwhile", stopped("CannotPullContainerError: … not found", func(x *Task) {
+			x.Containers[0].ImageInfo = &Image{Repository: "web", Tag: "2", Exists: true, Pushed: true, Tags: []string{"2"}}
+		}), 1, []string{"had no image with the tag 2 when the task started; now it has", "start the task again"}, "docker push"},
 		{"nothing was pushed", stopped("CannotPullContainerError: … not found", func(x *Task) { x.Containers[0].ImageInfo = &Image{Repository: "web", Tag: "2", Exists: true} }), 1, []string{"nothing was pushed to it"}, ""},
 		{"another processor", stopped("CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/amd64'.", nil), 1, []string{"is not made for linux/amd64", "docker build --platform linux/amd64"}, ""},
 		{"another processor, found out when it ran", essential(255, "exec /server: exec format error"), 1, []string{"built for another processor", image}, "exited with"},

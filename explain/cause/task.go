@@ -46,6 +46,7 @@ type Container struct {
 type Image struct {
 	Repository, Tag string
 	Exists          bool     // the repository
+	Pushed          bool     // the tag is there now
 	Tags            []string // that it has
 }
 
@@ -337,6 +338,9 @@ func (t Task) unpulled(whole string, evidence []string) Cause {
 		return because(evidence, "there is no repository %s, which the image %s names", info.Repository, image).
 			mend("aws ecr create-repository --repository-name %s # and push the image", info.Repository).
 			mend("or correct the image in the task definition %s", t.Definition)
+	case strings.Contains(whole, "not found") && info != nil && info.Pushed:
+		return because(evidence, "the repository %s had no image with the tag %s when the task started; now it has", info.Repository, info.Tag).
+			mend("start the task again; a service does by itself, or at once: aws ecs update-service --force-new-deployment …")
 	case strings.Contains(whole, "not found") && info != nil:
 		c := because(evidence, "the repository %s has no image with the tag %s", info.Repository, info.Tag)
 		if len(info.Tags) > 0 {
