@@ -142,7 +142,7 @@ func (b *bench) run(ctx context.Context, temp, set string, match *regexp.Regexp)
 			continue
 		}
 		b.say("%s (load average %s)", m.name, loadAverage())
-		limit, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		limit, cancel := context.WithTimeout(ctx, 20*time.Minute) // all rows of alb take nine
 		err := m.run(b, limit)
 		cancel()
 		if ctx.Err() != nil {
