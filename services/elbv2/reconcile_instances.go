@@ -3,7 +3,6 @@ package elbv2
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -36,11 +35,10 @@ func (r *instanceReconciler) Keys(ctx context.Context) ([]string, error) {
 
 // Reconcile implements controller.Reconciler.
 func (r *instanceReconciler) Reconcile(ctx context.Context, key string) (controller.Result, error) {
-	parts := store.Parts(key)
-	if len(parts) != 2 {
-		return controller.Result{}, fmt.Errorf("key %q is no place", key)
+	p, err := placeIn(key)
+	if err != nil {
+		return controller.Result{}, err
 	}
-	p := arn.In(parts[1], parts[0])
 	ctx = own(ctx, p)
 	groups, err := r.s.groups.List(ctx, p.Account, p.Region)
 	if err != nil {

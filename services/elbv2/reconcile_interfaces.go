@@ -36,13 +36,21 @@ func (r *interfaceReconciler) Keys(ctx context.Context) ([]string, error) {
 	return keys, err
 }
 
-// Reconcile implements controller.Reconciler.
-func (r *interfaceReconciler) Reconcile(ctx context.Context, key string) (controller.Result, error) {
+// placeIn reads the key of a reconciler that looks after a place.
+func placeIn(key string) (arn.Place, error) {
 	parts := store.Parts(key)
 	if len(parts) != 2 {
-		return controller.Result{}, fmt.Errorf("key %q is no place", key)
+		return arn.Place{}, fmt.Errorf("key %q is no place", key)
 	}
-	p := arn.In(parts[1], parts[0])
+	return arn.In(parts[1], parts[0]), nil
+}
+
+// Reconcile implements controller.Reconciler.
+func (r *interfaceReconciler) Reconcile(ctx context.Context, key string) (controller.Result, error) {
+	p, err := placeIn(key)
+	if err != nil {
+		return controller.Result{}, err
+	}
 	ctx = own(ctx, p)
 	balancers, err := r.s.balancers.List(ctx, p.Account, p.Region)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"minato/aws"
 	cwapi "minato/aws/api/cloudwatch"
 	logsapi "minato/aws/api/logs"
+	"minato/aws/arn"
 	"minato/services/logs/pattern"
 	"minato/store"
 )
@@ -42,15 +43,7 @@ func (s *Service) PutMetricFilter(ctx context.Context, in *logsapi.PutMetricFilt
 		CreationTime: aws.Ptr(s.nowMillis()),
 	}}
 	err = store.Update(ctx, s.store, func(tx *store.Tx) error {
-		// The group is written again, so that a deletion at the same time is met.
-		g, found, err := s.groups.TxGet(tx, p.Account, p.Region, aws.Val(g.LogGroupName))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return noGroup()
-		}
-		have, err := s.filters.TxList(tx, p.Account, p.Region, g.ID)
+		g, have, err := s.filtersOf(tx, p, aws.Val(g.LogGroupName))
 		if err != nil {
 			return err
 		}
@@ -72,18 +65,25 @@ func (s *Service) PutMetricFilter(ctx context.Context, in *logsapi.PutMetricFilt
 	return &logsapi.PutMetricFilterOutput{}, nil
 }
 
+// filtersOf reads a group and its metric filters. Whoever changes these writes the
+// group again, so that its deletion at the same time, and other changes, are met.
+func (s *Service) filtersOf(tx *store.Tx, p arn.Place, name string) (group, []metricFilter, error) {
+	g, found, err := s.groups.TxGet(tx, p.Account, p.Region, name)
+	if err != nil {
+		return g, nil, err
+	}
+	if !found {
+		return g, nil, noGroup()
+	}
+	have, err := s.filters.TxList(tx, p.Account, p.Region, g.ID)
+	return g, have, err
+}
+
 // DeleteMetricFilter removes a metric filter.
 func (s *Service) DeleteMetricFilter(ctx context.Context, in *logsapi.DeleteMetricFilterInput) (*logsapi.DeleteMetricFilterOutput, error) {
 	p := place(ctx)
 	err := store.Update(ctx, s.store, func(tx *store.Tx) error {
-		g, found, err := s.groups.TxGet(tx, p.Account, p.Region, aws.Val(in.LogGroupName))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return noGroup()
-		}
-		have, err := s.filters.TxList(tx, p.Account, p.Region, g.ID)
+		g, have, err := s.filtersOf(tx, p, aws.Val(in.LogGroupName))
 		if err != nil {
 			return err
 		}

@@ -32,15 +32,7 @@ func openHall(t *testing.T, o Options) *hall {
 	}
 	h := &hall{addr: ln.Addr().String(), ended: make(chan error, 1)}
 	for range h.got {
-		l, err := New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(l.Close)
-		if l.URing() == o.Epoll {
-			t.Skip("this kernel has no io_uring")
-		}
-		h.loops = append(h.loops, l)
+		h.loops = append(h.loops, open(t, o))
 	}
 	shared := Shared{Loops: h.loops, Refused: func(error) { h.refused.Add(1) }, Admit: func(n, fd int, from netip.AddrPort) {
 		if !from.Addr().IsLoopback() || from.Port() == 0 {

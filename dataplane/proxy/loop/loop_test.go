@@ -18,17 +18,23 @@ import (
 func both(t *testing.T, test func(t *testing.T, l *Loop)) {
 	for name, o := range map[string]Options{"io_uring": {}, "epoll": {Epoll: true}} {
 		t.Run(name, func(t *testing.T) {
-			l, err := New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(l.Close)
-			if l.URing() == o.Epoll {
-				t.Skip("this kernel has no io_uring")
-			}
-			test(t, l)
+			test(t, open(t, o))
 		})
 	}
+}
+
+// open starts a loop; where the kernel cannot be asked so, the test is skipped.
+func open(t *testing.T, o Options) *Loop {
+	t.Helper()
+	l, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	if l.URing() == o.Epoll {
+		t.Skip("this kernel has no io_uring")
+	}
+	return l
 }
 
 // pair is a socket for the loop and the connection at its other end.
