@@ -4,7 +4,8 @@
 //
 // The engine that does the work is dataplane/proxy/engine; proxytest is the
 // suite that every engine must pass. loop is the event loop that it uses, http1, http2
-// and multiplex its protocols, match its rules.
+// and multiplex its protocols, match its rules, targets whom it chooses from, stream what its
+// goroutines read and write.
 //
 // # How it is used
 //

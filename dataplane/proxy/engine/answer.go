@@ -9,6 +9,7 @@ import (
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/match"
 	"minato/dataplane/proxy/page"
+	"minato/dataplane/proxy/stream"
 )
 
 // fail answers with an error page.
@@ -45,7 +46,7 @@ func (c *client) answer(status int, contentType, content, location string) bool 
 		out = append(out, content...)
 	}
 	c.out = out
-	return c.send(out) == nil && keep
+	return c.Send(out) == nil && keep
 }
 
 func appendConnection(out []byte, keep bool) []byte {
@@ -60,16 +61,16 @@ const maxSkip = 64 << 10
 
 // skipBody reads a body nobody wants, if that is cheap.
 func (c *client) skipBody() bool {
-	if c.body.done() {
+	if c.body.Done() {
 		return true
 	}
-	if c.req.Expect || c.body.framing == http1.Length && c.body.left > maxSkip {
+	if c.req.Expect || c.body.Framing == http1.Length && c.body.Left > maxSkip {
 		return false
 	}
-	scratch := getBuffer()
-	defer putBuffer(scratch)
-	for n := 0; !c.body.done(); {
-		p, err := c.body.next(scratch)
+	scratch := stream.GetBuffer()
+	defer stream.PutBuffer(scratch)
+	for n := 0; !c.body.Done(); {
+		p, err := c.body.Next(scratch)
 		if n += len(p); err != nil || n > maxSkip {
 			return false
 		}

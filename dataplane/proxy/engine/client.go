@@ -9,23 +9,24 @@ import (
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/stream"
 )
 
 // client is a connection from a client and the request it is busy with.
 type client struct {
-	stream
+	stream.Stream
 	visit // the present request; its slices are valid until the body is read
 	tcp   net.Conn
 	since time.Time
 	// handshook is how long the handshake took.
 	handshook time.Duration
 	joined    netip.AddrPort // the target of a stream
-	active    activity
+	active    stream.Activity
 	watch     watcher
 
 	// Of the present request.
 	resp    http1.Response
-	body    body
+	body    stream.Body
 	out     []byte
 	isHead  bool
 	safe    bool // the method may be sent twice
@@ -46,7 +47,7 @@ type client struct {
 func newClient(s *socket, conn net.Conn) *client {
 	c := &client{visit: visit{s: s, req: &http1.Request{}}, tcp: conn, since: time.Now()}
 	c.Conn = conn
-	c.in, c.stream.out = &s.count.In, &s.count.Out
+	c.In, c.Stream.Out = &s.count.In, &s.count.Out
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		ap := a.AddrPort()
 		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -59,7 +60,7 @@ func newClient(s *socket, conn net.Conn) *client {
 // begun with a request.
 func (c *client) serve(fresh bool) {
 	if !fresh {
-		c.idle = c.s.table.Load().opts.IdleTimeout
+		c.Idle = c.s.table.Load().opts.IdleTimeout
 		if c.request() {
 			c.requests()
 		}
@@ -98,7 +99,7 @@ func (c *client) finish() {
 		c.flush()
 	}
 	c.Close()
-	c.release()
+	c.Release()
 }
 
 // leave ends the connection, at once when it rests, else after the request.
@@ -107,7 +108,7 @@ func (c *client) leave() {
 	defer c.mu.Unlock()
 	c.leaving = true
 	if c.resting {
-		c.interrupt()
+		c.Interrupt()
 	}
 }
 
@@ -124,14 +125,14 @@ func (c *client) rest() bool {
 	if leaving {
 		return false
 	}
-	c.idle, c.busy = opts.IdleTimeout, nil
+	c.Idle, c.Busy = opts.IdleTimeout, nil
 	var err error
-	if c.r == c.w {
-		err = c.fill()
+	if c.Empty() {
+		err = c.Fill()
 	}
 	c.mu.Lock()
 	c.resting = false
-	c.resume()
+	c.Resume()
 	c.mu.Unlock()
 	return err == nil
 }
@@ -151,18 +152,18 @@ func (c *client) request() bool {
 
 func (c *client) answerOne() bool {
 	c.isHead, c.keep, c.linger = false, false, true
-	c.body.start(&c.stream, http1.NoBody, 0)
-	c.end = time.Now().Add(c.idle) // the whole head, drop by drop or not
+	c.body.Start(&c.Stream, http1.NoBody, 0)
+	c.End = time.Now().Add(c.Idle) // the whole head, drop by drop or not
 	if c.late {
-		c.end, c.late = time.Now(), false
+		c.End, c.late = time.Now(), false
 	}
-	head, err := c.head()
-	c.end = time.Time{}
+	head, err := c.Head()
+	c.End = time.Time{}
 	switch {
-	case err == errTooLong:
+	case err == stream.ErrTooLong:
 		c.s.count.Requests.Add(1)
 		return c.fail(400)
-	case err != nil && isTimeout(err):
+	case err != nil && stream.IsTimeout(err):
 		c.s.count.Requests.Add(1)
 		return c.fail(408)
 	case err != nil:
@@ -173,7 +174,7 @@ func (c *client) answerOne() bool {
 		c.note.Severe()
 		return c.fail(badStatus(err))
 	}
-	c.body.start(&c.stream, c.req.Framing, c.req.Length)
+	c.body.Start(&c.Stream, c.req.Framing, c.req.Length)
 	c.isHead, c.safe = string(c.req.Method) == "HEAD", c.req.Safe()
 	c.mu.Lock()
 	c.keep = !c.req.Close && !c.leaving
@@ -220,8 +221,8 @@ func (c *client) flush() {
 		return
 	}
 	c.SetReadDeadline(time.Now().Add(flushTime))
-	p := getBuffer()
-	defer putBuffer(p)
+	p := stream.GetBuffer()
+	defer stream.PutBuffer(p)
 	for n := 0; n < flushBytes; {
 		k, err := c.Conn.Read(p)
 		if err != nil {

@@ -25,10 +25,10 @@
 //
 //	read head (client.go) -> rules (table.go) -> own answer (answer.go)
 //	                                          -> target (forward.go):
-//	    choose (group.go) -> idle connection or dial (pool.go)
+//	    choose -> idle connection or dial (package targets)
 //	    -> head, with the body if it is here already, in one write
 //	    -> the answer's head and what came with it, in one write
-//	    -> pieces as they come (body.go), never gathered
+//	    -> pieces as they come (stream.Body), never gathered
 //
 // A second goroutine exists only while a request's body is still coming in
 // (upload.go) or a connection has become a tunnel (tunnel.go). Heads are slices
@@ -56,7 +56,7 @@
 // missing hand-overs, made almost six times as many requests as net/http's server did.
 //
 // Rules, choice of target, heads and counting are the same code everywhere (visit.go,
-// sticky.go, roster.go). Targets that speak HTTP/2, gRPC among them, are reached by
+// sticky.go, package targets). Targets that speak HTTP/2, gRPC among them, are reached by
 // http.Transport; all others by the pools above. A listener of streams gives each
 // connection to one target (passthrough.go).
 package engine

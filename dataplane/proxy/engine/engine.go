@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -14,7 +15,14 @@ import (
 	"minato/dataplane/proxy/news"
 	"minato/dataplane/proxy/secure"
 	"minato/dataplane/proxy/tally"
+	"minato/dataplane/proxy/targets"
 	"minato/internal/clock"
+)
+
+const (
+	defaultIdle      = time.Minute
+	defaultKeepAlive = time.Hour
+	sweepEvery       = 5 * time.Second
 )
 
 // Engine implements proxy.Proxy.
@@ -30,6 +38,7 @@ type Engine struct {
 	laneOptions loop.Options
 	noLanes     bool
 	lanes       []*lane
+	targets     *targets.Env
 	greetTime   time.Duration // how long a client's handshake may take
 
 	ctx    context.Context // until Close
@@ -38,7 +47,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	balancers map[string]*balancer
-	groups    map[string]*group
+	groups    map[string]*targets.Group
 }
 
 var _ proxy.Proxy = (*Engine)(nil)
@@ -63,13 +72,17 @@ func (b *balancer) zone(name string) *tally.Counters {
 
 // New makes an engine that does nothing yet.
 func New(s proxy.Sockets, c clock.Clock, log *slog.Logger, options ...Option) *Engine {
-	e := &Engine{greetTime: handshakeTime, sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*group{}}
+	e := &Engine{greetTime: handshakeTime, sockets: s, clock: c, log: log, balancers: map[string]*balancer{}, groups: map[string]*targets.Group{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.news = news.New()
 	for _, o := range options {
 		o(e)
 	}
 	e.openLanes()
+	e.targets = &targets.Env{Context: e.ctx, Work: &e.work, Sockets: s, Clock: c, News: e.news, Checked: e.checked}
+	for _, l := range e.lanes {
+		e.targets.Loops = append(e.targets.Loops, l.loop)
+	}
 	e.work.Go(func() { e.news.Run(e.ctx) })
 	e.work.Go(e.sweep)
 	return e
@@ -95,16 +108,16 @@ func (e *Engine) Set(_ context.Context, c *proxy.Config) error {
 		wanted[tg.ID] = true
 		g := e.groups[tg.ID]
 		if g == nil {
-			g = newGroup(e, tg.ID)
+			g = targets.NewGroup(e.targets, tg.ID)
 			e.groups[tg.ID] = g
 		}
-		g.set(tg, users[tg.ID])
+		g.Set(tg, users[tg.ID])
 	}
 	e.setBalancers(c)
 	// Last, so that no rule leads to a group that is gone.
 	for id, g := range e.groups {
 		if !wanted[id] {
-			g.set(&proxy.TargetGroup{ID: id}, nil)
+			g.Set(&proxy.TargetGroup{ID: id}, nil)
 			delete(e.groups, id)
 		}
 	}
@@ -168,7 +181,7 @@ func (e *Engine) Health(id string) ([]proxy.TargetHealth, bool) {
 	if g == nil {
 		return nil, false
 	}
-	return g.health(), true
+	return g.Health(), true
 }
 
 // Listeners implements proxy.Proxy.
@@ -213,9 +226,28 @@ func (e *Engine) Account() proxy.Account {
 		a.LoadBalancers[id] = zones
 	}
 	for id, g := range e.groups {
-		a.TargetGroups[id] = g.account()
+		a.TargetGroups[id] = g.Account()
 	}
 	return a
+}
+
+// sweep tidies the connections to targets now and then.
+func (e *Engine) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.ctx.Done():
+			return
+		case now := <-tick.C:
+			e.mu.Lock()
+			all := slices.Collect(maps.Values(e.groups))
+			e.mu.Unlock()
+			for _, g := range all {
+				g.Sweep(now)
+			}
+		}
+	}
 }
 
 // Close implements proxy.Proxy.
@@ -227,7 +259,7 @@ func (e *Engine) Close() error {
 		delete(e.balancers, id)
 	}
 	for id, g := range e.groups {
-		g.set(&proxy.TargetGroup{ID: id}, nil)
+		g.Set(&proxy.TargetGroup{ID: id}, nil)
 		delete(e.groups, id)
 	}
 	e.mu.Unlock()

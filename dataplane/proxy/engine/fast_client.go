@@ -14,6 +14,8 @@ import (
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
 	"minato/dataplane/proxy/secure"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // fastState is what a client's connection in a lane is busy with.
@@ -36,9 +38,9 @@ const (
 	bodyGrace = 2 * time.Millisecond
 	// maxHeld is how much of a client's bytes is held: a request that is longer
 	// goes to a goroutine.
-	maxHeld = bufferSize
+	maxHeld = stream.BufferSize
 	// maxAhead is how much of an answer may wait for the client to take it.
-	maxAhead = 4 * bufferSize
+	maxAhead = 4 * stream.BufferSize
 )
 
 // fastClient is a client's connection that a lane serves. It is only ever
@@ -57,7 +59,7 @@ type fastClient struct {
 	size   int               // of the present request, in held
 
 	a       *action
-	target  *target // the request is in flight there
+	target  *targets.Target // the request is in flight there
 	up      *fastUpstream
 	sentAt  time.Duration
 	wrote   int64  // of the answer
@@ -135,10 +137,10 @@ func (c *fastClient) drop() {
 	c.dials++
 	if u := c.up; u != nil {
 		c.up, u.c = nil, nil
-		u.close()
+		u.Close()
 	}
 	if c.target != nil {
-		c.target.inflight.Add(-1)
+		c.target.InFlight.Add(-1)
 		c.target = nil
 	}
 }
@@ -337,7 +339,7 @@ func (c *fastClient) forward() {
 		c.handOver(0, false)
 		return
 	}
-	if s := g.settings.Load(); s.Protocol != proxy.HTTP1 || s.TLS {
+	if s := g.Settings.Load(); s.Protocol != proxy.HTTP1 || s.TLS {
 		c.handOver(0, false)
 		return
 	}
@@ -381,7 +383,7 @@ func (c *fastClient) send(u *fastUpstream) {
 	u.conn.Flush()
 	if c.note != nil {
 		c.note.Trace(out)
-		c.note.Sending(c.target.addr, c.target.g.id)
+		c.note.Sending(c.target.Addr, c.target.Group.ID)
 	}
 	c.sentAt = c.lane.loop.Now()
 }
@@ -501,7 +503,7 @@ func (c *fastClient) done() {
 	c.flush()
 	c.up = nil
 	c.tellNote(int64(c.size), c.wrote)
-	c.target.inflight.Add(-1)
+	c.target.InFlight.Add(-1)
 	c.target, c.a, c.picked, c.wrote, c.served = nil, nil, nil, 0, true
 	c.quits = (c.req.Close || c.eof) && len(c.held) == c.size
 	c.lane.giveRequest(c.req)

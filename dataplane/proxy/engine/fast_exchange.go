@@ -6,6 +6,7 @@ import (
 
 	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/stream"
 )
 
 // dial opens a connection to the client's target.
@@ -19,7 +20,7 @@ func (c *fastClient) dial() {
 		case err == nil:
 			c.touch()
 			c.send(u)
-		case isTimeout(err) || errors.Is(err, context.DeadlineExceeded):
+		case stream.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded):
 			c.handOver(504, false)
 		default:
 			c.handOver(0, false) // there may be other targets

@@ -16,6 +16,8 @@ import (
 	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/page"
 	"minato/dataplane/proxy/secure"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // fastStream is a request over HTTP/2 that a lane serves.
@@ -24,7 +26,7 @@ type fastStream struct {
 	c      *fastHTTP2
 	st     *http2.Stream
 	a      *action
-	target *target
+	target *targets.Target
 	up     *fastUpstream
 	dials  uint32 // the dial that is waited for
 	sentAt time.Duration
@@ -109,10 +111,10 @@ func (x *fastStream) drop() {
 	x.dials++
 	if u := x.up; u != nil {
 		x.up, u.c = nil, nil
-		u.close()
+		u.Close()
 	}
 	if x.target != nil {
-		x.target.inflight.Add(-1)
+		x.target.InFlight.Add(-1)
 		x.target = nil
 	}
 }
@@ -169,7 +171,7 @@ func (x *fastStream) forward() {
 		x.fail(503)
 		return
 	}
-	s := g.settings.Load()
+	s := g.Settings.Load()
 	switch {
 	case !x.fits(s.Protocol, true):
 		x.fail(464)
@@ -209,7 +211,7 @@ func (x *fastStream) dial() {
 		case !waited:
 		case err == nil:
 			x.send(u)
-		case isTimeout(err) || errors.Is(err, context.DeadlineExceeded):
+		case stream.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded):
 			x.fail(504)
 		default:
 			x.handOver(0) // there may be other targets

@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/loop"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // fastUpstream is a connection of a lane to a target. It is only ever touched
 // by the lane's thread.
 type fastUpstream struct {
 	lane   *lane
-	pool   *pool
+	target *targets.Target
 	node   netip.Addr
 	conn   *loop.Conn
 	c      asker // whose request it has; nil: at rest
@@ -62,15 +63,11 @@ type asker interface {
 }
 
 // take returns a connection at rest to the target, or nil.
-func (l *lane) take(t *target, node netip.Addr) *fastUpstream {
-	idle := t.idle[l.n].of(node)
-	n := len(idle.all) - 1
-	if n < 0 {
+func (l *lane) take(t *targets.Target, node netip.Addr) *fastUpstream {
+	u, _ := t.AtRest[l.n].Take(node).(*fastUpstream)
+	if u == nil {
 		return nil
 	}
-	u := idle.all[n]
-	idle.all[n] = nil
-	idle.all = idle.all[:n]
 	u.reused = true
 	u.begin()
 	return u
@@ -84,8 +81,8 @@ func (u *fastUpstream) begin() {
 
 // dial opens a connection to a target. f is called later with what came of it and
 // reports whether it takes the connection; it is asleep.
-func (l *lane) dial(s *socket, t *target, node netip.Addr, f func(u *fastUpstream, err error) bool) {
-	u := &fastUpstream{lane: l, pool: &t.pool, node: node}
+func (l *lane) dial(s *socket, t *targets.Target, node netip.Addr, f func(u *fastUpstream, err error) bool) {
+	u := &fastUpstream{lane: l, target: t, node: node}
 	done := func(conn *loop.Conn, err error) {
 		u.conn = conn
 		l.dialled(s, t, u, err, f)
@@ -96,19 +93,19 @@ func (l *lane) dial(s *socket, t *target, node netip.Addr, f func(u *fastUpstrea
 		return
 	}
 	loop.Prepare(fd)
-	l.loop.Connect(fd, t.addr, connectTimeout, u, done)
+	l.loop.Connect(fd, t.Addr, targets.ConnectTimeout, u, done)
 }
 
 // dialled is called with what came of a dial.
-func (l *lane) dialled(s *socket, t *target, u *fastUpstream, err error, f func(u *fastUpstream, err error) bool) {
+func (l *lane) dialled(s *socket, t *targets.Target, u *fastUpstream, err error, f func(u *fastUpstream, err error) bool) {
 	if err != nil {
 		s.count.ConnErrors.Add(1)
-		t.tally.ConnErrors.Add(1)
+		t.Tally.ConnErrors.Add(1)
 		f(nil, err)
 		return
 	}
-	t.tally.NewConns.Add(1)
-	if !t.pool.join(u) {
+	t.Tally.NewConns.Add(1)
+	if !t.Pool.Join(u) {
 		u.conn.Close()
 		f(nil, context.Canceled)
 		return
@@ -120,43 +117,38 @@ func (l *lane) dialled(s *socket, t *target, u *fastUpstream, err error, f func(
 	}
 }
 
-// idle is where the connection rests.
-func (u *fastUpstream) idle() *resting { return u.pool.t.idle[u.lane.n].of(u.node) }
-
 // rest lays the connection to rest.
 func (u *fastUpstream) rest() {
-	idle := u.idle()
-	if u.pool.shut.Load() || len(idle.all) >= maxIdle {
-		u.close()
+	u.c = nil
+	if u.target.Pool.Shut() || !u.target.AtRest[u.lane.n].Put(u.node, u) {
+		u.Close()
 		return
 	}
-	u.c = nil
-	idle.all = append(idle.all, u)
-	u.conn.SetDeadline(int64(u.lane.loop.Now() + maxRest))
+	u.conn.SetDeadline(int64(u.lane.loop.Now() + targets.MaxRest))
 }
 
-// close closes the connection; it is at rest or nobody's.
-func (u *fastUpstream) close() {
+// Close implements targets.InLoop: it is at rest or nobody's.
+func (u *fastUpstream) Close() {
 	if u.closed {
 		return
 	}
 	u.closed = true
-	idle := u.idle()
-	if i := slices.Index(idle.all, u); i >= 0 {
-		idle.all = slices.Delete(idle.all, i, i+1)
-	}
+	u.target.AtRest[u.lane.n].Remove(u.node, u)
 	u.lane.loop.Recycle(u.held)
 	u.held = nil
 	u.conn.Close()
-	u.pool.part(u)
+	u.target.Pool.Part(u)
 }
+
+// Sever implements targets.InLoop.
+func (u *fastUpstream) Sever() { u.lane.loop.Do(u.cut) }
 
 // cut closes the connection whatever it does: the target is gone.
 func (u *fastUpstream) cut() {
 	if u.c != nil {
 		u.fail(context.Canceled)
 	} else {
-		u.close()
+		u.Close()
 	}
 }
 
@@ -166,7 +158,7 @@ func (u *fastUpstream) Sent() {}
 // Expired implements loop.Handler: it rested for too long.
 func (u *fastUpstream) Expired() {
 	if u.c == nil {
-		u.close()
+		u.Close()
 	} else {
 		u.c.expired()
 	}
@@ -177,7 +169,7 @@ func (u *fastUpstream) Ended(err error) {
 	switch {
 	case u.closed:
 	case u.c == nil:
-		u.close()
+		u.Close()
 	case err == nil && u.body && u.framing == http1.UntilClose:
 		u.framing = http1.NoBody
 		u.c.trailers(nil)
@@ -194,7 +186,7 @@ func (u *fastUpstream) fail(err error) {
 	c := u.c
 	if u.body {
 		u.c = nil
-		u.close()
+		u.Close()
 		c.cut()
 		return
 	}
@@ -205,7 +197,7 @@ func (u *fastUpstream) fail(err error) {
 		refused = err == nil && code != 0
 	}
 	u.c = nil
-	u.close()
+	u.Close()
 	c.failed(u.reused && !u.heard, refused)
 }
 
@@ -216,7 +208,7 @@ func (u *fastUpstream) Received(p []byte) {
 		return
 	}
 	if c == nil {
-		u.close() // nobody asked
+		u.Close() // nobody asked
 		return
 	}
 	u.heard = true
@@ -255,7 +247,7 @@ func (u *fastUpstream) Received(p []byte) {
 // await waits for the rest of a head.
 func (u *fastUpstream) await(p []byte) {
 	if len(p) >= http1.MaxHead {
-		u.fail(errTooLong)
+		u.fail(stream.ErrTooLong)
 		return
 	}
 	if len(u.held) == 0 {
@@ -327,7 +319,7 @@ func (u *fastUpstream) pass(p []byte) {
 
 // more asks for the next piece of the body.
 func (u *fastUpstream) more() {
-	if c, ok := u.c.(*fastClient); ok && c.secure == nil && u.framing == http1.Length && u.left > bufferSize {
+	if c, ok := u.c.(*fastClient); ok && c.secure == nil && u.framing == http1.Length && u.left > stream.BufferSize {
 		u.conn.ReadBig()
 	} else {
 		u.conn.Read()
@@ -339,7 +331,7 @@ func (u *fastUpstream) finish() {
 	c := u.c
 	u.c = nil
 	if u.last || u.conn.Pending() > 0 {
-		u.close()
+		u.Close()
 	} else {
 		u.conn.Read() // it shows when the target closes it
 		u.rest()

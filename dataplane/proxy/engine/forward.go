@@ -7,6 +7,8 @@ import (
 
 	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // maxTargets is how many targets are tried for one request.
@@ -33,7 +35,7 @@ func (c *client) forward(a *action) bool {
 	if g == nil {
 		return c.fail(503)
 	}
-	if !c.fits(g.settings.Load().Protocol, false) {
+	if !c.fits(g.Settings.Load().Protocol, false) {
 		return c.fail(464)
 	}
 	websocket := c.websocket()
@@ -43,28 +45,28 @@ func (c *client) forward(a *action) bool {
 		c.note.X.WebSocket = websocket
 	}
 	streamed := false
-	if !c.body.done() {
-		if c.req.Framing == http1.Length && int64(len(c.unread())) >= c.req.Length {
-			p, _ := c.body.next(nil) // it is here: no read, no error
+	if !c.body.Done() {
+		if c.req.Framing == http1.Length && int64(len(c.Unread())) >= c.req.Length {
+			p, _ := c.body.Next(nil) // it is here: no read, no error
 			c.out = append(c.out, p...)
 		} else {
 			streamed = true
 		}
 	}
-	c.busy = &c.active
-	c.active.touch()
-	if streamed && c.req.Expect && c.send([]byte("HTTP/1.1 100 Continue\r\n\r\n")) != nil {
+	c.Busy = &c.active
+	c.active.Touch()
+	if streamed && c.req.Expect && c.Send([]byte("HTTP/1.1 100 Continue\r\n\r\n")) != nil {
 		return false
 	}
 	status := 503
-	var tried []*target
+	var tried []*targets.Target
 	for len(tried) < maxTargets {
 		t := c.choose(g, tried)
 		if t == nil {
 			break
 		}
 		o := c.try(a, t, streamed, websocket)
-		t.inflight.Add(-1)
+		t.InFlight.Add(-1)
 		if o.answered {
 			return o.keep
 		}
@@ -73,32 +75,32 @@ func (c *client) forward(a *action) bool {
 		}
 		tried = append(tried, t)
 	}
-	if !c.body.done() {
+	if !c.body.Done() {
 		c.keep = false
 	}
 	return c.fail(status)
 }
 
 // try sends the request, which lies in c.out, to one target.
-func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
+func (c *client) try(a *action, t *targets.Target, streamed, websocket bool) outcome {
 	fresh := streamed || websocket // what cannot be sent twice
 	for {
-		var u *upstream
+		var u *targets.Upstream
 		if !fresh {
-			u = t.pool.take(c.node())
+			u = t.Pool.Take(c.node())
 		}
 		if u == nil {
 			var err error
-			if u, err = t.pool.dial(c.s.e.ctx, c.s.b.network, c.node()); err != nil {
+			if u, err = t.Pool.Dial(c.s.e.ctx, c.s.b.network, c.node()); err != nil {
 				c.s.count.ConnErrors.Add(1)
-				t.tally.ConnErrors.Add(1)
-				if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+				t.Tally.ConnErrors.Add(1)
+				if stream.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 					return outcome{status: 504}
 				}
 				return outcome{status: 502, next: true}
 			}
 		}
-		u.idle, u.busy = c.idle, c.busy
+		u.Idle, u.Busy = c.Idle, c.Busy
 		o, again := c.exchange(a, u, streamed, websocket)
 		if !again {
 			return o
@@ -110,11 +112,11 @@ func (c *client) try(a *action, t *target, streamed, websocket bool) outcome {
 
 // exchange sends the request and passes the answer on. again means that the
 // request never reached anybody and may be sent on a new connection.
-func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o outcome, again bool) {
+func (c *client) exchange(a *action, u *targets.Upstream, streamed, websocket bool) (o outcome, again bool) {
 	begun := time.Now()
-	c.note.Sending(u.pool.t.addr, u.pool.t.g.id)
-	if n, err := u.write(c.out); err != nil && u.reused && (n == 0 || c.safe) {
-		u.close()
+	c.note.Sending(u.Target().Addr, u.Target().Group.ID)
+	if n, err := u.SendSome(c.out); err != nil && u.Reused && (n == 0 || c.safe) {
+		u.Close()
 		return outcome{status: 502}, true // closed before: nothing was taken
 	}
 	// Other errors show when reading: a target may have answered and closed
@@ -130,12 +132,12 @@ func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o o
 		err = errors.New("the target switches protocols, which nobody asked for")
 	}
 	if err == nil {
-		u.pool.t.tally.Answered(c.resp.Status, time.Since(begun))
+		u.Target().Tally.Answered(c.resp.Status, time.Since(begun))
 		return outcome{answered: true, keep: c.respond(a, u, up)}, false
 	}
 	gone := c.watch.stop()
-	refused := u.refused(err)
-	u.close()
+	refused := u.Refused(err)
+	u.Close()
 	if up != nil {
 		up.stop()
 		if up.clientErr != nil {
@@ -147,9 +149,9 @@ func (c *client) exchange(a *action, u *upstream, streamed, websocket bool) (o o
 		c.s.count.ClientClosed.Add(1)
 		c.note.Left()
 		return outcome{answered: true}, false
-	case isTimeout(err):
+	case stream.IsTimeout(err):
 		return outcome{status: 504}, false
-	case u.reused && !heard && !streamed && (c.safe || refused):
+	case u.Reused && !heard && !streamed && (c.safe || refused):
 		return outcome{status: 502}, true
 	}
 	return outcome{status: 502}, false
@@ -161,7 +163,7 @@ func (c *client) badUpload(err error) outcome {
 	switch {
 	case errors.As(err, &malformed):
 		return outcome{status: malformed.Status}
-	case isTimeout(err):
+	case stream.IsTimeout(err):
 		return outcome{status: 408}
 	}
 	c.s.count.ClientClosed.Add(1)
@@ -171,11 +173,11 @@ func (c *client) badUpload(err error) outcome {
 
 // await reads the head of the answer into c.resp. heard tells whether the
 // target said anything at all.
-func (c *client) await(u *upstream) (heard bool, err error) {
+func (c *client) await(u *targets.Upstream) (heard bool, err error) {
 	for {
-		head, err := u.head()
+		head, err := u.Head()
 		if err != nil {
-			return heard || u.r < u.w, err
+			return heard || !u.Empty(), err
 		}
 		heard = true
 		if err := c.resp.Parse(head, c.isHead); err != nil {
@@ -189,14 +191,14 @@ func (c *client) await(u *upstream) (heard bool, err error) {
 
 // respond passes the answer on, whose head is in c.resp. It reports whether the
 // client connection can take another request.
-func (c *client) respond(a *action, u *upstream, up *upload) bool {
+func (c *client) respond(a *action, u *targets.Upstream, up *upload) bool {
 	c.s.count.Target.Add(c.resp.Status)
 	c.note.Answered(c.resp.Status)
 	if up != nil && !up.soon() {
 		c.keep = false // the body is still coming; nothing can follow it
 	}
-	var b body
-	b.start(&u.stream, c.resp.Framing, c.resp.Length)
+	var b stream.Body
+	b.Start(&u.Stream, c.resp.Framing, c.resp.Length)
 	untilClose := c.resp.Framing == http1.UntilClose
 	chunked := untilClose || c.resp.Framing == http1.Chunked
 	if chunked && c.req.Minor == 0 {
@@ -204,7 +206,7 @@ func (c *client) respond(a *action, u *upstream, up *upload) bool {
 	}
 	reuse := !c.resp.Close && !c.suspect
 	keep := c.keep
-	cookies := c.cookies(a, u.pool.t, func(name string) bool { return cookie.Sets(c.resp.Fields, name) })
+	cookies := c.cookies(a, u.Target(), func(name string) bool { return cookie.Sets(c.resp.Fields, name) })
 	c.out = c.appendResponse(c.out[:0], &c.resp, c.keep, chunked, cookies)
 	if c.resp.Status == 101 {
 		c.tunnel(u)
@@ -218,32 +220,32 @@ func (c *client) respond(a *action, u *upstream, up *upload) bool {
 		reuse = false // interrupted, though too late to matter
 	}
 	if up != nil && !up.soon() {
-		u.close()
+		u.Close()
 		up.stop()
 		return false
 	}
 	if up != nil && (up.clientErr != nil || up.targetErr != nil) {
 		reuse = false
 	}
-	if err == nil && reuse && u.r == u.w {
-		u.put()
+	if err == nil && reuse && u.Empty() {
+		u.Put()
 	} else {
-		u.close()
+		u.Close()
 	}
 	if err != nil {
 		c.linger = false
 	}
-	return err == nil && keep && c.body.done()
+	return err == nil && keep && c.body.Done()
 }
 
 // relay sends c.out, the head, and the body after it. Whatever is here goes in
 // one write; what comes later goes when it comes.
-func (c *client) relay(b *body, chunked bool) error {
+func (c *client) relay(b *stream.Body, chunked bool) error {
 	var scratch []byte
 	var trailers []http1.Field
 	for {
-		for b.here() && len(c.out) < bufferSize {
-			p, err := b.next(nil)
+		for b.Here() && len(c.out) < stream.BufferSize {
+			p, err := b.Next(nil)
 			if err != nil {
 				return err
 			}
@@ -253,16 +255,16 @@ func (c *client) relay(b *body, chunked bool) error {
 				c.out = append(c.out, p...)
 			}
 		}
-		done := b.done()
+		done := b.Done()
 		if done && chunked {
 			var err error
-			if trailers, err = b.dec.Trailers(trailers[:0]); err != nil {
+			if trailers, err = b.Decoder.Trailers(trailers[:0]); err != nil {
 				return err
 			}
 			c.out = http1.AppendEnd(c.out, trailers)
 		}
 		if len(c.out) > 0 {
-			if err := c.send(c.out); err != nil {
+			if err := c.Send(c.out); err != nil {
 				return err
 			}
 			c.out = c.out[:0]
@@ -271,17 +273,17 @@ func (c *client) relay(b *body, chunked bool) error {
 			return nil
 		}
 		if scratch == nil {
-			scratch = getBuffer()
-			defer putBuffer(scratch)
+			scratch = stream.GetBuffer()
+			defer stream.PutBuffer(scratch)
 		}
-		p, err := b.next(scratch)
+		p, err := b.Next(scratch)
 		if err != nil {
 			return err
 		}
 		if chunked {
 			c.out = http1.AppendChunk(c.out, p)
 		} else if len(p) > 0 {
-			if err := c.send(p); err != nil {
+			if err := c.Send(p); err != nil {
 				return err
 			}
 		}

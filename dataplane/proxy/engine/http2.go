@@ -13,6 +13,8 @@ import (
 	"minato/dataplane/proxy/cookie"
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/page"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // stream2 is one request of an HTTP/2 connection.
@@ -21,7 +23,7 @@ type stream2 struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	flush  func()
-	active activity
+	active stream.Activity
 	out    []byte
 	resp   http1.Response
 	body   bool // the request has one
@@ -136,14 +138,14 @@ func (x *stream2) forward(a *action) {
 		x.fail(503)
 		return
 	}
-	protocol := g.settings.Load().Protocol
+	protocol := g.Settings.Load().Protocol
 	if !x.fits(protocol, true) {
 		x.fail(464)
 		return
 	}
-	x.active.touch()
+	x.active.Touch()
 	status := 503
-	var tried []*target
+	var tried []*targets.Target
 	for len(tried) < maxTargets {
 		t := x.choose(g, tried)
 		if t == nil {
@@ -167,8 +169,8 @@ func (x *stream2) forward(a *action) {
 }
 
 // try sends the request to one target. It may end in a panic: see exchange.
-func (x *stream2) try(a *action, t *target, p proxy.Protocol) outcome {
-	defer t.inflight.Add(-1)
+func (x *stream2) try(a *action, t *targets.Target, p proxy.Protocol) outcome {
+	defer t.InFlight.Add(-1)
 	if p == proxy.HTTP1 {
 		return x.overHTTP1(a, t)
 	}
@@ -176,16 +178,16 @@ func (x *stream2) try(a *action, t *target, p proxy.Protocol) outcome {
 }
 
 // overHTTP1 sends the request to a target that speaks HTTP/1.1.
-func (x *stream2) overHTTP1(a *action, t *target) outcome {
+func (x *stream2) overHTTP1(a *action, t *targets.Target) outcome {
 	safe := x.req.Safe()
 	for fresh := x.body; ; fresh = true {
-		var u *upstream
+		var u *targets.Upstream
 		if !fresh {
-			u = t.pool.take(x.node())
+			u = t.Pool.Take(x.node())
 		}
 		if u == nil {
 			var err error
-			if u, err = t.pool.dial(x.s.e.ctx, x.s.b.network, x.node()); err != nil {
+			if u, err = t.Pool.Dial(x.s.e.ctx, x.s.b.network, x.node()); err != nil {
 				return x.noConnection(t, err)
 			}
 		}
@@ -198,26 +200,26 @@ func (x *stream2) overHTTP1(a *action, t *target) outcome {
 }
 
 // noConnection is the outcome when a target was not reached.
-func (x *stream2) noConnection(t *target, err error) outcome {
+func (x *stream2) noConnection(t *targets.Target, err error) outcome {
 	x.s.count.ConnErrors.Add(1)
-	t.tally.ConnErrors.Add(1)
-	if isTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+	t.Tally.ConnErrors.Add(1)
+	if stream.IsTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
 		return outcome{status: 504}
 	}
 	return outcome{status: 502, next: true}
 }
 
-func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again bool) {
+func (x *stream2) exchange(a *action, u *targets.Upstream, safe bool) (o outcome, again bool) {
 	begun := time.Now()
-	u.idle, u.busy = x.t.opts.IdleTimeout, &x.active
+	u.Idle, u.Busy = x.t.opts.IdleTimeout, &x.active
 	x.out = x.appendRequest(x.out[:0], false)
 	x.note.Trace(x.out)
-	x.note.Sending(u.pool.t.addr, u.pool.t.g.id)
-	if n, err := u.write(x.out); err != nil && u.reused && (n == 0 || safe) {
-		u.close()
+	x.note.Sending(u.Target().Addr, u.Target().Group.ID)
+	if n, err := u.SendSome(x.out); err != nil && u.Reused && (n == 0 || safe) {
+		u.Close()
 		return outcome{status: 502}, true
 	}
-	left := context.AfterFunc(x.r.Context(), u.interrupt)
+	left := context.AfterFunc(x.r.Context(), u.Interrupt)
 	var up *upload2
 	if x.body {
 		up = x.upload(u)
@@ -225,26 +227,26 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 	heard, err := x.await(u)
 	if err != nil {
 		left()
-		refused := u.refused(err)
-		u.close()
+		refused := u.Refused(err)
+		u.Close()
 		up.stop(x)
 		switch {
-		case isTimeout(err):
+		case stream.IsTimeout(err):
 			return outcome{status: 504}, false
-		case u.reused && !heard && up == nil && (safe || refused):
+		case u.Reused && !heard && up == nil && (safe || refused):
 			return outcome{status: 502}, true
 		}
 		return outcome{status: 502}, false
 	}
-	u.pool.t.tally.Answered(x.resp.Status, time.Since(begun))
+	u.Target().Tally.Answered(x.resp.Status, time.Since(begun))
 	x.s.count.Target.Add(x.resp.Status)
 	x.note.Answered(x.resp.Status)
 	err = x.respond(a, u)
 	whole := up.over()
-	if !left() || err != nil || !whole || x.resp.Close || u.r != u.w {
-		u.close()
+	if !left() || err != nil || !whole || x.resp.Close || !u.Empty() {
+		u.Close()
 	} else {
-		u.put()
+		u.Put()
 	}
 	up.stop(x)
 	if err != nil {
@@ -254,11 +256,11 @@ func (x *stream2) exchange(a *action, u *upstream, safe bool) (o outcome, again 
 }
 
 // await reads the head of the answer into x.resp.
-func (x *stream2) await(u *upstream) (heard bool, err error) {
+func (x *stream2) await(u *targets.Upstream) (heard bool, err error) {
 	for {
-		head, err := u.head()
+		head, err := u.Head()
 		if err != nil {
-			return heard || u.r < u.w, err
+			return heard || !u.Empty(), err
 		}
 		heard = true
 		if err := x.resp.Parse(head, string(x.req.Method) == "HEAD"); err != nil {
@@ -274,7 +276,7 @@ func (x *stream2) await(u *upstream) (heard bool, err error) {
 }
 
 // respond passes on the answer of a target that speaks HTTP/1.1.
-func (x *stream2) respond(a *action, u *upstream) error {
+func (x *stream2) respond(a *action, u *targets.Upstream) error {
 	h := x.w.Header()
 	h["Content-Type"] = nil // never guessed
 	for i := range x.resp.Fields {
@@ -284,17 +286,17 @@ func (x *stream2) respond(a *action, u *upstream) error {
 			h[name] = append(h[name], string(f.Value))
 		}
 	}
-	for _, c := range x.cookies(a, u.pool.t, func(name string) bool { return cookie.Sets(x.resp.Fields, name) }) {
+	for _, c := range x.cookies(a, u.Target(), func(name string) bool { return cookie.Sets(x.resp.Fields, name) }) {
 		h.Add("Set-Cookie", c)
 	}
 	x.setHeaders(h)
-	var b body
-	b.start(&u.stream, x.resp.Framing, x.resp.Length)
+	var b stream.Body
+	b.Start(&u.Stream, x.resp.Framing, x.resp.Length)
 	x.w.WriteHeader(x.resp.Status)
-	scratch := getBuffer()
-	defer putBuffer(scratch)
-	for !b.done() {
-		p, err := b.next(scratch)
+	scratch := stream.GetBuffer()
+	defer stream.PutBuffer(scratch)
+	for !b.Done() {
+		p, err := b.Next(scratch)
 		if err != nil {
 			return err
 		}
@@ -303,12 +305,12 @@ func (x *stream2) respond(a *action, u *upstream) error {
 				return err
 			}
 		}
-		if !b.done() && !b.here() {
+		if !b.Done() && !b.Here() {
 			x.flush()
 		}
 	}
 	if x.resp.Framing == http1.Chunked {
-		trailers, err := b.dec.Trailers(nil)
+		trailers, err := b.Decoder.Trailers(nil)
 		if err != nil {
 			return err
 		}
@@ -325,20 +327,20 @@ type upload2 struct {
 	err  error // after done
 }
 
-func (x *stream2) upload(u *upstream) *upload2 {
+func (x *stream2) upload(u *targets.Upstream) *upload2 {
 	up := &upload2{done: make(chan struct{})}
 	chunked := x.req.Framing == http1.Chunked
 	go func() {
 		defer close(up.done)
-		p := getBuffer()
-		defer putBuffer(p)
+		p := stream.GetBuffer()
+		defer stream.PutBuffer(p)
 		var out []byte
 		for {
 			n, err := x.r.Body.Read(p)
-			x.active.touch()
+			x.active.Touch()
 			if err != nil && err != io.EOF {
 				up.err = err
-				u.interrupt() // nobody will answer half a request
+				u.Interrupt() // nobody will answer half a request
 				return
 			}
 			send := p[:n]
@@ -350,7 +352,7 @@ func (x *stream2) upload(u *upstream) *upload2 {
 				send = out
 			}
 			if len(send) > 0 {
-				if up.err = u.send(send); up.err != nil {
+				if up.err = u.Send(send); up.err != nil {
 					return
 				}
 			}

@@ -4,20 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
-	"minato/dataplane/proxy/secure"
-
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // overHTTP2 sends the request to a target that speaks HTTP/2, gRPC among it.
-func (x *stream2) overHTTP2(a *action, t *target) outcome {
+func (x *stream2) overHTTP2(a *action, t *targets.Target) outcome {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
 	idle := time.AfterFunc(x.t.opts.IdleTimeout, func() { cancel(context.DeadlineExceeded) })
@@ -30,22 +27,22 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 		req.Body = &watched{x.r.Body, func() { idle.Reset(x.t.opts.IdleTimeout) }}
 	}
 	begun := time.Now()
-	x.note.Sending(t.addr, t.g.id)
-	resp, err := t.http2.of(t, x.s.b.network, x.node()).RoundTrip(req)
+	x.note.Sending(t.Addr, t.Group.ID)
+	resp, err := t.HTTP2.Of(t, x.s.b.network, x.node()).RoundTrip(req)
 	if err != nil {
-		var d *dialError
+		var d *targets.DialError
 		switch {
 		case errors.As(err, &d):
-			o := x.noConnection(t, d.err)
+			o := x.noConnection(t, d.Err)
 			o.next = o.next && !x.body
 			return o
-		case isTimeout(err) || context.Cause(ctx) == context.DeadlineExceeded:
+		case stream.IsTimeout(err) || context.Cause(ctx) == context.DeadlineExceeded:
 			return outcome{status: 504}
 		}
 		return outcome{status: 502}
 	}
 	defer resp.Body.Close()
-	t.tally.Answered(resp.StatusCode, time.Since(begun))
+	t.Tally.Answered(resp.StatusCode, time.Since(begun))
 	x.s.count.Target.Add(resp.StatusCode)
 	x.note.Answered(resp.StatusCode)
 	h := x.w.Header()
@@ -69,8 +66,8 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 	}
 	x.setHeaders(h)
 	x.w.WriteHeader(resp.StatusCode)
-	p := getBuffer()
-	defer putBuffer(p)
+	p := stream.GetBuffer()
+	defer stream.PutBuffer(p)
 	for {
 		n, err := resp.Body.Read(p)
 		idle.Reset(x.t.opts.IdleTimeout)
@@ -95,7 +92,7 @@ func (x *stream2) overHTTP2(a *action, t *target) outcome {
 
 // request makes the request for a target that speaks HTTP/2, of the same head
 // that one of HTTP/1.1 gets.
-func (x *stream2) request(ctx context.Context, t *target) (*http.Request, error) {
+func (x *stream2) request(ctx context.Context, t *targets.Target) (*http.Request, error) {
 	x.out = x.appendRequest(x.out[:0], false)
 	x.note.Trace(x.out)
 	_, rest, _ := strings.Cut(string(x.out), "\r\n")
@@ -104,7 +101,7 @@ func (x *stream2) request(ctx context.Context, t *target) (*http.Request, error)
 		return nil, err
 	}
 	host := string(x.req.Host)
-	req, err := http.NewRequestWithContext(ctx, string(x.req.Method), "http://"+t.addr.String()+"/", nil)
+	req, err := http.NewRequestWithContext(ctx, string(x.req.Method), "http://"+t.Addr.String()+"/", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,85 +133,4 @@ func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
 	w.tell()
 	return n, err
-}
-
-// carriers are the HTTP/2 connections to one target, from each node.
-type carriers struct {
-	mu   sync.Mutex
-	by   map[netip.Addr]*http.Transport
-	open map[*carrier]struct{}
-}
-
-// carrier is one of them.
-type carrier struct {
-	net.Conn
-	of *carriers
-}
-
-// Close implements net.Conn.
-func (c *carrier) Close() error {
-	c.of.mu.Lock()
-	delete(c.of.open, c)
-	c.of.mu.Unlock()
-	return c.Conn.Close()
-}
-
-// dialError is a connection that could not be made.
-type dialError struct{ err error }
-
-// Error implements error.
-func (e *dialError) Error() string { return e.err.Error() }
-
-// of returns what carries requests from a node to the target.
-func (c *carriers) of(t *target, network string, node netip.Addr) *http.Transport {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if tr := c.by[node]; tr != nil {
-		return tr
-	}
-	if c.by == nil {
-		c.by, c.open = map[netip.Addr]*http.Transport{}, map[*carrier]struct{}{}
-	}
-	tr := &http.Transport{
-		Protocols: unencryptedHTTP2(), DisableCompression: true, IdleConnTimeout: maxRest,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return c.dial(ctx, t, network, node)
-		},
-	}
-	c.by[node] = tr
-	return tr
-}
-
-func (c *carriers) dial(ctx context.Context, t *target, network string, node netip.Addr) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := t.g.e.sockets.Dial(ctx, network, node, t.addr)
-	if err == nil && t.g.settings.Load().TLS {
-		conn, err = secure.ToTarget(ctx, conn, "h2")
-	}
-	if err != nil {
-		return nil, &dialError{err}
-	}
-	t.tally.NewConns.Add(1)
-	u := &carrier{conn, c}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open[u] = struct{}{}
-	return u, nil
-}
-
-// close closes everything.
-func (c *carriers) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for u := range c.open {
-		u.Conn.Close()
-	}
-}
-
-// unencryptedHTTP2 is HTTP/2 with prior knowledge and nothing else.
-func unencryptedHTTP2() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetUnencryptedHTTP2(true)
-	return p
 }

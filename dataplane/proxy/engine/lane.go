@@ -3,7 +3,6 @@ package engine
 import (
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"os"
 	"runtime"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"minato/dataplane/proxy/loop"
 	"minato/dataplane/proxy/multiplex"
 	"minato/dataplane/proxy/secure"
+	"minato/dataplane/proxy/stream"
 )
 
 // Option changes how an Engine works.
@@ -85,7 +85,7 @@ func (e *Engine) lane() *lane {
 // scratch is what records are decrypted into.
 func (l *lane) scratch() []byte {
 	if l.opened == nil {
-		l.opened = make([]byte, bufferSize)
+		l.opened = make([]byte, stream.BufferSize)
 	}
 	return l.opened
 }
@@ -110,25 +110,6 @@ func (l *lane) giveRequest(r *http1.Request) {
 		r.Fields = fields
 		l.requests = append(l.requests, r)
 	}
-}
-
-// idler are the connections at rest of one lane to one target, by the node that
-// they come from. Only the lane's thread touches it.
-type idler struct{ nodes []resting }
-
-type resting struct {
-	node netip.Addr
-	all  []*fastUpstream
-}
-
-func (i *idler) of(node netip.Addr) *resting {
-	for n := range i.nodes {
-		if r := &i.nodes[n]; r.node == node {
-			return r
-		}
-	}
-	i.nodes = append(i.nodes, resting{node: node})
-	return &i.nodes[len(i.nodes)-1]
 }
 
 // adopted is a connection that a goroutine takes over from a lane.
@@ -168,11 +149,7 @@ func (s *socket) adopt(a adopted) {
 			c.Conn, c.tls = a.secure, a.tls
 		}
 		if len(a.prefix) > 0 {
-			c.buf = getBuffer()
-			for len(c.buf) < len(a.prefix) {
-				c.buf = make([]byte, 2*len(c.buf))
-			}
-			c.w = copy(c.buf, a.prefix)
+			c.Begin(a.prefix)
 		}
 		if !s.enter(c) {
 			conn.Close()

@@ -45,9 +45,9 @@ func (v *visit) meet(t *table, accepted time.Time, handshake time.Duration, err 
 }
 
 // checked tells of a check.
-func (t *target) checked(r proxy.CheckResult, c proxy.Check) {
-	if tell := t.g.e.probed.Load(); tell != nil {
-		(*tell)(&proxy.Checked{TargetGroup: t.g.id, Target: t.addr, Kind: c.Kind, TLS: c.TLS, Result: r})
+func (e *Engine) checked(c *proxy.Checked) {
+	if tell := e.probed.Load(); tell != nil {
+		(*tell)(c)
 	}
 }
 
@@ -100,7 +100,7 @@ func (v *visit) tellNote(in, out int64) {
 func (c *client) beginNote() {
 	c.startNote()
 	if c.note != nil {
-		c.note.ReadFrom, c.note.WroteFrom = c.nread-int64(len(c.unread())), c.nwritten
+		c.note.ReadFrom, c.note.WroteFrom = c.NRead-int64(len(c.Unread())), c.NWritten
 	}
 }
 
@@ -108,7 +108,7 @@ func (c *client) beginNote() {
 // request is its size.
 func (c *client) endNote() {
 	if c.note != nil {
-		c.tellNote(c.nread-int64(len(c.unread()))-c.note.ReadFrom, c.nwritten-c.note.WroteFrom)
+		c.tellNote(c.NRead-int64(len(c.Unread()))-c.note.ReadFrom, c.NWritten-c.note.WroteFrom)
 	}
 }
 

@@ -1,14 +1,14 @@
 package engine
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/binary"
 	"net"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/proxyprotocol"
 	"minato/dataplane/proxy/secure"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // passThrough gives the connection to one target and passes bytes both ways: a
@@ -21,26 +21,26 @@ func (c *client) passThrough() {
 	if g == nil {
 		return
 	}
-	settings := g.settings.Load()
-	c.idle, c.busy = c.t.opts.IdleTimeout, &c.active
-	c.active.touch()
-	var tried []*target
+	settings := g.Settings.Load()
+	c.Idle, c.Busy = c.t.opts.IdleTimeout, &c.active
+	c.active.Touch()
+	var tried []*targets.Target
 	for len(tried) < maxTargets {
 		t := c.target(g, settings, tried)
 		if t == nil {
 			break
 		}
-		u, err := t.pool.dial(c.s.e.ctx, c.s.b.network, c.node())
+		u, err := t.Pool.Dial(c.s.e.ctx, c.s.b.network, c.node())
 		if err == nil {
-			t.tally.Requests.Add(1)
-			c.joined = t.addr
+			t.Tally.Requests.Add(1)
+			c.joined = t.Addr
 			c.join(u, settings)
-			t.inflight.Add(-1)
+			t.InFlight.Add(-1)
 			return
 		}
-		t.inflight.Add(-1)
+		t.InFlight.Add(-1)
 		c.s.count.ConnErrors.Add(1)
-		t.tally.ConnErrors.Add(1)
+		t.Tally.ConnErrors.Add(1)
 		tried = append(tried, t)
 	}
 	c.reset() // nobody took it: the client is refused, as by a target that does not listen
@@ -49,7 +49,7 @@ func (c *client) passThrough() {
 // told tells of the connection, which has ended.
 func (c *client) told() {
 	c.meet(c.t, c.since, c.handshook, nil, func(x *proxy.Connection) {
-		x.Target, x.BytesIn, x.BytesOut = c.joined, c.nread, c.nwritten
+		x.Target, x.BytesIn, x.BytesOut = c.joined, c.NRead, c.NWritten
 		if t, ok := c.Conn.(*tls.Conn); ok {
 			x.Offered = t.NetConn().(*secure.Pipe).Offered
 		}
@@ -58,39 +58,25 @@ func (c *client) told() {
 
 // target chooses by the flow, or, where the group is sticky, by the client's
 // address alone.
-func (c *client) target(g *group, settings *proxy.TargetGroup, tried []*target) *target {
+func (c *client) target(g *targets.Group, settings *proxy.TargetGroup, tried []*targets.Target) *targets.Target {
 	if len(tried) > 0 {
-		return g.choose(c.zone(), tried)
-	}
-	list := g.eligible.Load().of(c.zone()).targets
-	if len(list) == 0 {
-		return nil
+		return g.Choose(c.zone(), tried)
 	}
 	from := c.remote.String()
 	if settings.Sticky > 0 {
 		from = c.remote.Addr().String()
 	}
-	// The target that fits best keeps its flows when others come and go.
-	var best *target
-	var most uint64
-	for _, t := range list {
-		sum := sha256.Sum256([]byte(t.token + from))
-		if n := binary.BigEndian.Uint64(sum[:8]); best == nil || n > most {
-			best, most = t, n
-		}
-	}
-	best.inflight.Add(1)
-	return best
+	return g.Flow(c.zone(), from)
 }
 
 // join passes bytes until both sides have ended or were silent for too long.
-func (c *client) join(u *upstream, settings *proxy.TargetGroup) {
-	defer u.close()
-	u.idle, u.busy = c.idle, c.busy
-	u.in, u.out = &u.pool.t.tally.In, &u.pool.t.tally.Out
+func (c *client) join(u *targets.Upstream, settings *proxy.TargetGroup) {
+	defer u.Close()
+	u.Idle, u.Busy = c.Idle, c.Busy
+	u.In, u.Out = &u.Target().Tally.In, &u.Target().Tally.Out
 	if settings.ProxyProtocol {
 		at, _ := c.tcp.LocalAddr().(*net.TCPAddr)
-		if at == nil || u.send(proxyprotocol.Header(c.remote, at.AddrPort())) != nil {
+		if at == nil || u.Send(proxyprotocol.Header(c.remote, at.AddrPort())) != nil {
 			return
 		}
 	}
@@ -101,11 +87,11 @@ func (c *client) join(u *upstream, settings *proxy.TargetGroup) {
 	}
 	go func() {
 		defer close(up)
-		if !pass(&c.stream, &u.stream) {
+		if !stream.Pass(&c.Stream, &u.Stream) {
 			cut()
 		}
 	}()
-	if !pass(&u.stream, &c.stream) {
+	if !stream.Pass(&u.Stream, &c.Stream) {
 		cut()
 	}
 	<-up

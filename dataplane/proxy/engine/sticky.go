@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"minato/dataplane/proxy/cookie"
+	"minato/dataplane/proxy/targets"
 )
 
 // pick chooses a group of a forward by weight, or the one that the client was
 // given before; nil when there is none.
-func (v *visit) pick(a *action) *group {
+func (v *visit) pick(a *action) *targets.Group {
 	v.picked = nil
 	if a.sticky == 0 {
 		return a.pick()
@@ -16,7 +17,7 @@ func (v *visit) pick(a *action) *group {
 	for _, name := range [...]string{cookie.Group, cookie.Group + cookie.CrossSite} {
 		if c := cookie.Find(v.req.Fields, name); c != "" {
 			for i := range a.forward {
-				if a.forward[i].weight > 0 && a.forward[i].group.token == c {
+				if a.forward[i].weight > 0 && a.forward[i].group.Token == c {
 					v.picked = &a.forward[i]
 					return v.picked.group
 				}
@@ -34,8 +35,8 @@ func (v *visit) pick(a *action) *group {
 
 // choose takes a target for the request, that of its cookie where the group is
 // sticky, and counts the request as in flight there; nil when there is none.
-func (v *visit) choose(g *group, tried []*target) *target {
-	settings := g.settings.Load()
+func (v *visit) choose(g *targets.Group, tried []*targets.Target) *targets.Target {
+	settings := g.Settings.Load()
 	if settings.Sticky > 0 && len(tried) == 0 {
 		names := [...]string{cookie.Target, cookie.Target + cookie.CrossSite}
 		if settings.AppCookie != "" {
@@ -43,20 +44,20 @@ func (v *visit) choose(g *group, tried []*target) *target {
 		}
 		for _, name := range names {
 			if c := cookie.Find(v.req.Fields, name); c != "" {
-				if t := g.named(v.zone(), c); t != nil {
-					t.inflight.Add(1)
+				if t := g.Named(v.zone(), c); t != nil {
+					t.InFlight.Add(1)
 					return t
 				}
 			}
 		}
 	}
-	return g.choose(v.zone(), tried)
+	return g.Choose(v.zone(), tried)
 }
 
 // cookies are the Set-Cookie values for an answer of a target, whose own cookies
 // are those with the names in own.
-func (v *visit) cookies(a *action, t *target, own func(name string) bool) []string {
-	settings := t.g.settings.Load()
+func (v *visit) cookies(a *action, t *targets.Target, own func(name string) bool) []string {
+	settings := t.Group.Settings.Load()
 	if a.sticky == 0 && settings.Sticky == 0 {
 		return nil
 	}
@@ -65,14 +66,14 @@ func (v *visit) cookies(a *action, t *target, own func(name string) bool) []stri
 		all = cookie.Append(all, name, value, life, v.tls != nil)
 	}
 	if a.sticky > 0 && v.picked != nil {
-		add(cookie.Group, v.picked.group.token, a.sticky)
+		add(cookie.Group, v.picked.group.Token, a.sticky)
 	}
 	switch {
 	case settings.Sticky == 0:
 	case settings.AppCookie == "":
-		add(cookie.Target, t.token, settings.Sticky)
+		add(cookie.Target, t.Token, settings.Sticky)
 	case own(settings.AppCookie):
-		add(cookie.App, t.token, settings.Sticky)
+		add(cookie.App, t.Token, settings.Sticky)
 	}
 	return all
 }

@@ -12,6 +12,7 @@ import (
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/match"
 	"minato/dataplane/proxy/rewrite"
+	"minato/dataplane/proxy/targets"
 )
 
 // table is a listener made ready for requests. It never changes.
@@ -47,11 +48,11 @@ type action struct {
 }
 
 type share struct {
-	group  *group
+	group  *targets.Group
 	weight int
 }
 
-func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[string]*group) *table {
+func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[string]*targets.Group) *table {
 	t := &table{b: b, id: l.ID, port: l.Port, opts: lb.Options, hide: l.HideServer, set: l.SetHeaders, version: cmp.Or(l.TLSVersion, "X-Amzn-Tls-Version"), cipher: cmp.Or(l.TLSCipher, "X-Amzn-Tls-Cipher-Suite"), stream: l.Stream, zones: map[netip.Addr]string{}, fallback: compileAction(&l.Default, groups)}
 	for _, n := range lb.Nodes {
 		t.zones[n.Addr] = n.Zone
@@ -75,7 +76,7 @@ func compile(b *balancer, lb *proxy.LoadBalancer, l *proxy.Listener, groups map[
 	return t
 }
 
-func compileAction(a *proxy.Action, groups map[string]*group) action {
+func compileAction(a *proxy.Action, groups map[string]*targets.Group) action {
 	c := action{fixed: a.Fixed, redirect: a.Redirect}
 	if a.Forward != nil {
 		c.sticky = a.Forward.Sticky
@@ -89,7 +90,7 @@ func compileAction(a *proxy.Action, groups map[string]*group) action {
 }
 
 // pick chooses a group by weight; nil when all weights are 0.
-func (a *action) pick() *group {
+func (a *action) pick() *targets.Group {
 	if a.total == 0 {
 		return nil
 	}

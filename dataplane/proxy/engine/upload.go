@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"minato/dataplane/proxy/http1"
+	"minato/dataplane/proxy/stream"
+	"minato/dataplane/proxy/targets"
 )
 
 // upload passes a request's body on while the answer is awaited, or already
@@ -11,14 +13,14 @@ import (
 // of the target for itself.
 type upload struct {
 	c    *client
-	u    *upstream
+	u    *targets.Upstream
 	done chan struct{}
 	// After done; both nil when the whole body was passed on.
 	clientErr error
 	targetErr error
 }
 
-func (c *client) startUpload(u *upstream) *upload {
+func (c *client) startUpload(u *targets.Upstream) *upload {
 	up := &upload{c: c, u: u, done: make(chan struct{})}
 	go up.run()
 	return up
@@ -27,33 +29,33 @@ func (c *client) startUpload(u *upstream) *upload {
 func (up *upload) run() {
 	defer close(up.done)
 	b, chunked := &up.c.body, up.c.req.Framing == http1.Chunked
-	scratch := getBuffer()
-	defer putBuffer(scratch)
+	scratch := stream.GetBuffer()
+	defer stream.PutBuffer(scratch)
 	var out []byte
 	for {
-		p, err := b.next(scratch)
+		p, err := b.Next(scratch)
 		var trailers []http1.Field
-		if err == nil && chunked && b.done() {
-			trailers, err = b.dec.Trailers(nil)
+		if err == nil && chunked && b.Done() {
+			trailers, err = b.Decoder.Trailers(nil)
 		}
 		if err != nil {
 			up.clientErr = err
-			up.u.interrupt() // nobody will answer half a request
+			up.u.Interrupt() // nobody will answer half a request
 			return
 		}
 		if chunked {
 			out = http1.AppendChunk(out[:0], p)
-			if b.done() {
+			if b.Done() {
 				out = http1.AppendEnd(out, trailers)
 			}
 			p = out
 		}
 		if len(p) > 0 {
-			if up.targetErr = up.u.send(p); up.targetErr != nil {
+			if up.targetErr = up.u.Send(p); up.targetErr != nil {
 				return // the answer, if there is one, is still worth reading
 			}
 		}
-		if b.done() {
+		if b.Done() {
 			return
 		}
 	}
@@ -78,7 +80,7 @@ func (up *upload) soon() bool {
 
 // stop ends the upload. The connection to the target is closed already.
 func (up *upload) stop() {
-	up.c.interrupt()
+	up.c.Interrupt()
 	<-up.done
-	up.c.resume()
+	up.c.Resume()
 }

@@ -10,6 +10,7 @@ import (
 	"minato/dataplane/proxy/http1"
 	"minato/dataplane/proxy/note"
 	"minato/dataplane/proxy/rewrite"
+	"minato/dataplane/proxy/targets"
 )
 
 // visit is a request and where it came in, whatever protocol it came by.
@@ -103,8 +104,8 @@ func (v *visit) fits(p proxy.Protocol, http2 bool) bool {
 func (v *visit) zone() string { return v.t.zones[v.node()] }
 
 // answered counts a request that a target answered after so long.
-func (v *visit) answered(t *target, status int, after time.Duration) {
+func (v *visit) answered(t *targets.Target, status int, after time.Duration) {
 	v.s.count.Requests.Add(1)
 	v.s.count.Target.Add(status)
-	t.tally.Answered(status, after)
+	t.Tally.Answered(status, after)
 }

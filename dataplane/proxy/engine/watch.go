@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"minato/dataplane/proxy/targets"
 )
 
 // watchAfter is how long an answer may take before somebody looks whether the
@@ -32,7 +34,7 @@ type watcher struct {
 	raw   syscall.RawConn
 	timer *time.Timer
 	on    bool
-	u     *upstream
+	u     *targets.Upstream
 	gone  bool
 	done  chan struct{}
 	quit  chan struct{}
@@ -48,7 +50,7 @@ func (w *watcher) init(c *client) {
 
 // start watches for the time of an exchange with u. Nobody may read from the
 // client until stop.
-func (w *watcher) start(u *upstream) {
+func (w *watcher) start(u *targets.Upstream) {
 	w.gone = false
 	if w.raw == nil {
 		return
@@ -69,9 +71,9 @@ func (w *watcher) stop() bool {
 	w.on = false
 	if !w.timer.Stop() {
 		w.quit <- struct{}{}
-		w.c.interrupt()
+		w.c.Interrupt()
 		<-w.done
-		w.c.resume()
+		w.c.Resume()
 		select {
 		case <-w.quit:
 		default:
@@ -106,7 +108,7 @@ func (w *watcher) run() {
 	}
 	if left || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		w.gone = true
-		w.u.interrupt()
+		w.u.Interrupt()
 	}
 	w.done <- struct{}{}
 }

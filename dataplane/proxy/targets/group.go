@@ -1,4 +1,4 @@
-package engine
+package targets
 
 import (
 	"context"
@@ -13,42 +13,43 @@ import (
 	"minato/dataplane/proxy/tally"
 )
 
-// group is a target group.
-type group struct {
-	e     *Engine
-	id    string
-	token string // in cookies
+// Group is a target group.
+type Group struct {
+	ID    string
+	Token string // in cookies
+	env   *Env
 
-	settings atomic.Pointer[proxy.TargetGroup] // but for the targets
+	Settings atomic.Pointer[proxy.TargetGroup] // but for the targets
 	next     atomic.Uint32                     // round robin
 	eligible atomic.Pointer[rosters]           // who gets requests
 
 	mu      sync.Mutex
 	check   proxy.Check
 	user    *proxy.User
-	targets []*target
+	targets []*Target
 	tallies map[string]*tally.Tally // by zone; they only grow
 }
 
-func newGroup(e *Engine, id string) *group {
-	return &group{e: e, id: id, token: cookie.Token(id), tallies: map[string]*tally.Tally{}}
+// NewGroup makes a group without targets.
+func NewGroup(e *Env, id string) *Group {
+	return &Group{env: e, ID: id, Token: cookie.Token(id), tallies: map[string]*tally.Tally{}}
 }
 
-// target is one target of a group.
-type target struct {
-	g        *group
-	addr     netip.AddrPort
-	token    string       // in cookies
-	tally    *tally.Tally // of its zone
-	inflight atomic.Int64
-	pool     pool
-	idle     []idler // by lane
-	http2    carriers
+// Target is one target of a group.
+type Target struct {
+	Group    *Group
+	Addr     netip.AddrPort
+	Token    string       // in cookies
+	Tally    *tally.Tally // of its zone
+	InFlight atomic.Int64
+	Pool     Pool
+	AtRest   []AtRest // by loop
+	HTTP2    Carriers
 	// ramp is since when the target's share grows, in nanoseconds; 0 when it is
 	// full, or would be by now.
 	ramp atomic.Int64
 
-	// Guarded by g.mu.
+	// Guarded by Group.mu.
 	zone     string
 	draining bool
 	drainAt  proxy.TargetHealth // what is reported while draining
@@ -57,19 +58,19 @@ type target struct {
 	wake     chan struct{}      // the check loop's: something changed
 }
 
-// set makes tg the wanted state; u is the load balancer that uses the group.
-func (g *group) set(tg *proxy.TargetGroup, u *proxy.User) {
-	g.settings.Store(tg)
+// Set makes tg the wanted state; u is the load balancer that uses the group.
+func (g *Group) Set(tg *proxy.TargetGroup, u *proxy.User) {
+	g.Settings.Store(tg)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := g.e.clock.Now()
+	now := g.env.Clock.Now()
 	changed := !reflect.DeepEqual(g.check, tg.Check) || !reflect.DeepEqual(g.user, u)
 	begins := g.user == nil && u != nil
 	g.check, g.user = tg.Check, u
 
-	old := map[netip.AddrPort]*target{}
+	old := map[netip.AddrPort]*Target{}
 	for _, t := range g.targets {
-		old[t.addr] = t
+		old[t.Addr] = t
 	}
 	g.targets = nil
 	for _, want := range tg.Targets {
@@ -77,23 +78,23 @@ func (g *group) set(tg *proxy.TargetGroup, u *proxy.User) {
 		delete(old, want.Address)
 		fresh := t == nil
 		if fresh {
-			t = &target{g: g, addr: want.Address, token: cookie.Token(g.id, want.Address.String()), idle: make([]idler, len(g.e.lanes)), wake: make(chan struct{}, 1)}
+			t = &Target{Group: g, Addr: want.Address, Token: cookie.Token(g.ID, want.Address.String()), AtRest: make([]AtRest, len(g.env.Loops)), wake: make(chan struct{}, 1)}
 			t.track.Start(now, want.Last)
-			t.pool.init(t)
+			t.Pool.init(t)
 		}
 		if t.zone = want.Zone; fresh {
-			t.tally = g.tallyOf(want.Zone) // what it does counts where it began
+			t.Tally = g.tallyOf(want.Zone) // what it does counts where it began
 		}
 		g.targets = append(g.targets, t)
 		switch {
 		case want.Draining && !t.draining:
 			t.draining = true
 			t.drainAt = proxy.TargetHealth{State: proxy.Draining, Reason: proxy.Deregistering, Since: now}
-			t.pool.drain()
+			t.Pool.drain()
 		case !want.Draining && (t.draining || begins && !fresh):
 			t.draining = false
 			t.track.Start(now, nil)
-			t.pool.init(t)
+			t.Pool.init(t)
 		}
 		t.follow(changed)
 	}
@@ -101,17 +102,17 @@ func (g *group) set(tg *proxy.TargetGroup, u *proxy.User) {
 		t.draining = true
 		t.follow(false)
 		if tg.Linger {
-			t.pool.drain()
+			t.Pool.drain()
 			continue
 		}
-		t.pool.cut()
-		t.http2.close()
+		t.Pool.cut()
+		t.HTTP2.close()
 	}
 	g.refresh()
 }
 
 // tallyOf is the tally of a zone. g.mu is held.
-func (g *group) tallyOf(zone string) *tally.Tally {
+func (g *Group) tallyOf(zone string) *tally.Tally {
 	t := g.tallies[zone]
 	if t == nil {
 		t = &tally.Tally{}
@@ -121,13 +122,13 @@ func (g *group) tallyOf(zone string) *tally.Tally {
 }
 
 // follow starts, wakes or stops the check loop. g.mu is held.
-func (t *target) follow(changed bool) {
-	wanted := t.g.user != nil && !t.draining && !t.g.check.Disabled
+func (t *Target) follow(changed bool) {
+	wanted := t.Group.user != nil && !t.draining && !t.Group.check.Disabled
 	switch {
 	case wanted && t.stop == nil:
-		ctx, cancel := context.WithCancel(t.g.e.ctx)
+		ctx, cancel := context.WithCancel(t.Group.env.Context)
 		t.stop = cancel
-		t.g.e.work.Go(func() { t.checkLoop(ctx) })
+		t.Group.env.Work.Go(func() { t.checkLoop(ctx) })
 	case wanted && changed:
 		select {
 		case t.wake <- struct{}{}:
@@ -137,39 +138,39 @@ func (t *target) follow(changed bool) {
 		t.stop()
 		t.stop = nil
 	}
-	if t.g.check.Disabled && !t.draining {
-		t.track.Assume(t.g.e.clock.Now())
+	if t.Group.check.Disabled && !t.draining {
+		t.track.Assume(t.Group.env.Clock.Now())
 	}
 }
 
 // checkLoop checks the target at once and then at every interval.
-func (t *target) checkLoop(ctx context.Context) {
+func (t *Target) checkLoop(ctx context.Context) {
 	for {
-		t.g.mu.Lock()
-		u, c := t.g.user, t.g.check
-		t.g.mu.Unlock()
+		t.Group.mu.Lock()
+		u, c := t.Group.user, t.Group.check
+		t.Group.mu.Unlock()
 		if ctx.Err() != nil || u == nil {
 			return
 		}
-		started := t.g.e.clock.Now()
-		result, err := check.Probe(ctx, t.g.e.sockets, u.Network, u.Node, t.addr, c)
-		wait := t.g.e.clock.Paced(c.Interval) - t.g.e.clock.Now().Sub(started)
+		started := t.Group.env.Clock.Now()
+		result, err := check.Probe(ctx, t.Group.env.Sockets, u.Network, u.Node, t.Addr, c)
+		wait := t.Group.env.Clock.Paced(c.Interval) - t.Group.env.Clock.Now().Sub(started)
 		if err != nil {
 			wait = notReadyRetry // the node is not there yet: nobody is to blame
 		} else {
-			t.g.observe(ctx, t, result, c)
-			t.checked(result, c)
+			t.Group.observe(ctx, t, result, c)
+			t.Group.env.Checked(&proxy.Checked{TargetGroup: t.Group.ID, Target: t.Addr, Kind: c.Kind, TLS: c.TLS, Result: result})
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.wake:
-		case <-t.g.e.clock.After(max(wait, 0)):
+		case <-t.Group.env.Clock.After(max(wait, 0)):
 		}
 	}
 }
 
-func (g *group) observe(ctx context.Context, t *target, r proxy.CheckResult, c proxy.Check) {
+func (g *Group) observe(ctx context.Context, t *Target, r proxy.CheckResult, c proxy.Check) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if ctx.Err() != nil {
@@ -177,18 +178,19 @@ func (g *group) observe(ctx context.Context, t *target, r proxy.CheckResult, c p
 	}
 	was := t.track.State()
 	if t.track.Observe(r, c) {
-		if slow := g.settings.Load().SlowStart; slow > 0 && was != proxy.Healthy && t.track.State() == proxy.Healthy && g.settled(t) {
-			t.ramp.Store(g.e.clock.Now().UnixNano())
+		if slow := g.Settings.Load().SlowStart; slow > 0 && was != proxy.Healthy && t.track.State() == proxy.Healthy && g.settled(t) {
+			t.ramp.Store(g.env.Clock.Now().UnixNano())
 		}
 		g.refresh()
-		if g.settings.Load().CutUnhealthy && t.track.State() == proxy.Unhealthy {
-			t.pool.sever()
+		if g.Settings.Load().CutUnhealthy && t.track.State() == proxy.Unhealthy {
+			t.Pool.sever()
 		}
-		g.e.news.Add(proxy.Change{TargetGroup: g.id})
+		g.env.News.Add(proxy.Change{TargetGroup: g.ID})
 	}
 }
 
-func (g *group) health() []proxy.TargetHealth {
+// Health is how the targets are.
+func (g *Group) Health() []proxy.TargetHealth {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all := make([]proxy.TargetHealth, 0, len(g.targets))
@@ -202,14 +204,14 @@ func (g *group) health() []proxy.TargetHealth {
 		default:
 			h = t.track.Health()
 		}
-		h.Address, h.InFlight = t.addr, int(t.inflight.Load())
+		h.Address, h.InFlight = t.Addr, int(t.InFlight.Load())
 		all = append(all, h)
 	}
 	return all
 }
 
-// account is what the targets of each zone have done, and how they are.
-func (g *group) account() map[string]proxy.GroupCounters {
+// Account is what the targets of each zone have done, and how they are.
+func (g *Group) Account() map[string]proxy.GroupCounters {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	zones := map[string]proxy.GroupCounters{}

@@ -1,4 +1,4 @@
-package engine
+package targets
 
 import (
 	"context"
@@ -12,83 +12,84 @@ import (
 	"time"
 
 	"minato/dataplane/proxy/secure"
+	"minato/dataplane/proxy/stream"
 )
 
-// pool holds the connections to one target: those at rest, for the next
+// Pool holds the connections to one target: those at rest, for the next
 // request, and all of them, to be cut.
-type pool struct {
-	t *target
+type Pool struct {
+	t *Target
 
 	mu       sync.Mutex
-	idle     []*upstream // the one used last is taken first
-	open     map[*upstream]struct{}
-	fast     map[*fastUpstream]struct{} // those of lanes
-	draining bool                       // nothing is put back
-	gone     bool                       // nothing is opened
-	shut     atomic.Bool                // either of the two
+	idle     []*Upstream // the one used last is taken first
+	open     map[*Upstream]struct{}
+	fast     map[InLoop]struct{} // those of loops
+	draining bool                // nothing is put back
+	gone     bool                // nothing is opened
+	shut     atomic.Bool         // either of the two
 }
 
-// upstream is a connection to a target.
-type upstream struct {
-	stream
-	pool   *pool
+// Upstream is a connection to a target.
+type Upstream struct {
+	stream.Stream
+	pool   *Pool
 	node   netip.Addr
-	reused bool
+	Reused bool
 	rested time.Time
 	raw    syscall.RawConn
 	alive  bool
 	peek   func(fd uintptr) bool // made once; writes alive
 }
 
-func (p *pool) init(t *target) {
+func (p *Pool) init(t *Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.draining, p.gone = false, false
 	p.shut.Store(false)
 	if p.open == nil {
 		p.t = t
-		p.open, p.fast = map[*upstream]struct{}{}, map[*fastUpstream]struct{}{}
+		p.open, p.fast = map[*Upstream]struct{}{}, map[InLoop]struct{}{}
 	}
 }
 
-// take returns a connection at rest that is still good, or nil.
-func (p *pool) take(node netip.Addr) *upstream {
+// Take returns a connection at rest that is still good, or nil.
+func (p *Pool) Take(node netip.Addr) *Upstream {
 	for {
 		u := p.pop(node)
 		if u == nil || u.good() {
 			return u
 		}
-		u.close()
+		u.Close()
 	}
 }
 
-func (p *pool) pop(node netip.Addr) *upstream {
+func (p *Pool) pop(node netip.Addr) *Upstream {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := len(p.idle) - 1; i >= 0; i-- {
 		if u := p.idle[i]; u.node == node {
 			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			u.reused = true
+			u.Reused = true
 			return u
 		}
 	}
 	return nil
 }
 
-// dial opens a connection.
-func (p *pool) dial(ctx context.Context, network string, node netip.Addr) (*upstream, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+// Dial opens a connection.
+func (p *Pool) Dial(ctx context.Context, network string, node netip.Addr) (*Upstream, error) {
+	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
 	defer cancel()
-	conn, err := p.t.g.e.sockets.Dial(ctx, network, node, p.t.addr)
+	conn, err := p.t.Group.env.Sockets.Dial(ctx, network, node, p.t.Addr)
 	if err != nil {
 		return nil, err
 	}
-	p.t.tally.NewConns.Add(1)
-	u := &upstream{pool: p, node: node}
+	p.t.Tally.NewConns.Add(1)
+	u := &Upstream{pool: p, node: node}
 	u.Conn = conn
-	if p.t.g.settings.Load().TLS {
+	if p.t.Group.Settings.Load().TLS {
 		if u.Conn, err = secure.ToTarget(ctx, conn); err != nil {
-			p.t.tally.TLSErrors.Add(1)
+			p.t.Tally.TLSErrors.Add(1)
 			return nil, err
 		}
 	}
@@ -111,20 +112,23 @@ func (p *pool) dial(ctx context.Context, network string, node netip.Addr) (*upst
 	return u, nil
 }
 
+// Target is whom the connection leads to.
+func (u *Upstream) Target() *Target { return u.pool.t }
+
 // good tells whether a connection at rest can be used: a target that closed it,
 // or said something nobody asked for, shows at once.
-func (u *upstream) good() bool {
+func (u *Upstream) good() bool {
 	if u.raw == nil {
 		return true
 	}
 	return u.raw.Read(u.peek) == nil && u.alive
 }
 
-// refused tells, after reading failed with err, whether the target's kernel threw
+// Refused tells, after reading failed with err, whether the target's kernel threw
 // away what was sent last, as it does when the target had closed the connection
 // before it read it. The reset is what reading failed with, or comes after the
 // end of the stream and waits in the socket.
-func (u *upstream) refused(err error) bool {
+func (u *Upstream) Refused(err error) bool {
 	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return true
 	}
@@ -139,31 +143,32 @@ func (u *upstream) refused(err error) bool {
 	return refused
 }
 
-// put lays a connection to rest.
-func (u *upstream) put() {
+// Put lays a connection to rest.
+func (u *Upstream) Put() {
 	p := u.pool
-	u.release()
+	u.Release()
 	p.mu.Lock()
-	if !p.draining && !p.gone && len(p.idle) < maxIdle {
+	if !p.draining && !p.gone && len(p.idle) < MaxIdle {
 		u.rested = time.Now()
 		p.idle = append(p.idle, u)
 		p.mu.Unlock()
 		return
 	}
 	p.mu.Unlock()
-	u.close()
+	u.Close()
 }
 
-func (u *upstream) close() {
+// Close closes the connection.
+func (u *Upstream) Close() {
 	u.pool.mu.Lock()
 	delete(u.pool.open, u)
 	u.pool.mu.Unlock()
 	u.Conn.Close()
-	u.release()
+	u.Release()
 }
 
 // drain closes what is at rest and lets the others finish.
-func (p *pool) drain() {
+func (p *Pool) drain() {
 	p.mu.Lock()
 	p.draining = true
 	p.shut.Store(true)
@@ -171,21 +176,18 @@ func (p *pool) drain() {
 	p.idle = nil
 	p.mu.Unlock()
 	for _, u := range idle {
-		u.close()
+		u.Close()
 	}
-	for n, l := range p.t.g.e.lanes {
-		l.loop.Do(func() {
-			for _, r := range p.t.idle[n].nodes {
-				for _, u := range slices.Clone(r.all) {
-					u.close()
-				}
-			}
-		})
+	for n, l := range p.t.Group.env.Loops {
+		l.Do(p.t.AtRest[n].close)
 	}
 }
 
-// join notes a connection of a lane; it reports false when the target is gone.
-func (p *pool) join(u *fastUpstream) bool {
+// Shut reports whether connections are not to rest any more.
+func (p *Pool) Shut() bool { return p.shut.Load() }
+
+// Join notes a connection of a loop; it reports false when the target is gone.
+func (p *Pool) Join(u InLoop) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone {
@@ -195,15 +197,15 @@ func (p *pool) join(u *fastUpstream) bool {
 	return true
 }
 
-// part forgets a connection of a lane.
-func (p *pool) part(u *fastUpstream) {
+// Part forgets a connection of a loop.
+func (p *Pool) Part(u InLoop) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.fast, u)
 }
 
 // cut closes everything, and nothing is opened any more.
-func (p *pool) cut() {
+func (p *Pool) cut() {
 	p.drain()
 	p.mu.Lock()
 	p.gone = true
@@ -212,29 +214,39 @@ func (p *pool) cut() {
 }
 
 // sever closes every connection; others may follow.
-func (p *pool) sever() {
+func (p *Pool) sever() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for u := range p.open {
 		u.Conn.Close() // who uses it sees the error and forgets it
 	}
 	for u := range p.fast {
-		u.lane.loop.Do(u.cut)
+		u.Sever()
+	}
+}
+
+// Sweep tidies the pools of a group; it is to be called now and then.
+func (g *Group) Sweep(now time.Time) {
+	g.mu.Lock()
+	all := slices.Clone(g.targets)
+	g.mu.Unlock()
+	for _, t := range all {
+		t.Pool.sweep(now)
 	}
 }
 
 // sweep closes connections that rested for too long, or that the target closed.
-func (p *pool) sweep(now time.Time) {
+func (p *Pool) sweep(now time.Time) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
 	p.mu.Unlock()
-	var kept []*upstream
+	var kept []*Upstream
 	for _, u := range idle {
-		if now.Sub(u.rested) < maxRest && u.good() {
+		if now.Sub(u.rested) < MaxRest && u.good() {
 			kept = append(kept, u)
 		} else {
-			u.close()
+			u.Close()
 		}
 	}
 	p.mu.Lock()
@@ -244,32 +256,6 @@ func (p *pool) sweep(now time.Time) {
 	}
 	p.mu.Unlock()
 	for _, u := range kept {
-		u.close()
-	}
-}
-
-// sweep tidies all pools now and then.
-func (e *Engine) sweep() {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.ctx.Done():
-			return
-		case now := <-tick.C:
-			e.mu.Lock()
-			var pools []*pool
-			for _, g := range e.groups {
-				g.mu.Lock()
-				for _, t := range g.targets {
-					pools = append(pools, &t.pool)
-				}
-				g.mu.Unlock()
-			}
-			e.mu.Unlock()
-			for _, p := range pools {
-				p.sweep(now)
-			}
-		}
+		u.Close()
 	}
 }

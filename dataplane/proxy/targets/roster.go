@@ -1,6 +1,8 @@
-package engine
+package targets
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -10,7 +12,7 @@ import (
 
 // roster is who gets requests, in one zone or in all.
 type roster struct {
-	targets []*target
+	targets []*Target
 	ramping bool // some of them are in slow start
 }
 
@@ -36,9 +38,9 @@ func (r *rosters) of(zone string) *roster {
 }
 
 // refresh finds anew who gets requests. g.mu is held.
-func (g *group) refresh() {
-	settings := g.settings.Load()
-	var usable []*target
+func (g *Group) refresh() {
+	settings := g.Settings.Load()
+	var usable []*Target
 	for _, t := range g.targets {
 		if !t.draining {
 			usable = append(usable, t)
@@ -48,7 +50,7 @@ func (g *group) refresh() {
 		g.eligible.Store(&rosters{everywhere: enroll(usable, settings)})
 		return
 	}
-	by, outside := map[string][]*target{}, []*target(nil)
+	by, outside := map[string][]*Target{}, []*Target(nil)
 	for _, t := range usable {
 		if t.zone == "" {
 			outside = append(outside, t)
@@ -67,8 +69,8 @@ func (g *group) refresh() {
 }
 
 // enroll picks the healthy among the targets; all, where too few are (fail open).
-func enroll(usable []*target, settings *proxy.TargetGroup) *roster {
-	var healthy []*target
+func enroll(usable []*Target, settings *proxy.TargetGroup) *roster {
+	var healthy []*Target
 	ramping := false
 	for _, t := range usable {
 		if t.track.State() == proxy.Healthy {
@@ -84,19 +86,19 @@ func enroll(usable []*target, settings *proxy.TargetGroup) *roster {
 
 // settled reports whether a target other than t has its full share: only then t
 // has to begin slowly. g.mu is held.
-func (g *group) settled(t *target) bool {
-	return slices.ContainsFunc(g.targets, func(o *target) bool {
-		return o != t && !o.draining && o.track.State() == proxy.Healthy && g.share(o, g.e.clock.Now()) >= 1
+func (g *Group) settled(t *Target) bool {
+	return slices.ContainsFunc(g.targets, func(o *Target) bool {
+		return o != t && !o.draining && o.track.State() == proxy.Healthy && g.share(o, g.env.Clock.Now()) >= 1
 	})
 }
 
 // share is how much of its full share a target gets now.
-func (g *group) share(t *target, now time.Time) float64 {
+func (g *Group) share(t *Target, now time.Time) float64 {
 	since := t.ramp.Load()
 	if since == 0 {
 		return 1
 	}
-	whole := g.e.clock.Paced(g.settings.Load().SlowStart)
+	whole := g.env.Clock.Paced(g.Settings.Load().SlowStart)
 	passed := time.Duration(now.UnixNano() - since)
 	if passed >= whole {
 		t.ramp.CompareAndSwap(since, 0)
@@ -105,39 +107,39 @@ func (g *group) share(t *target, now time.Time) float64 {
 	return max(float64(passed)/float64(whole), 0.01)
 }
 
-// named finds the target with the token among those that get requests.
-func (g *group) named(zone, token string) *target {
+// Named finds the target with the token among those that get requests.
+func (g *Group) Named(zone, token string) *Target {
 	for _, t := range g.eligible.Load().of(zone).targets {
-		if t.token == token {
+		if t.Token == token {
 			return t
 		}
 	}
 	return nil
 }
 
-// choose takes a target for a request, one that is not among tried, and counts
+// Choose takes a target for a request, one that is not among tried, and counts
 // the request as in flight there; nil when there is none.
-func (g *group) choose(zone string, tried []*target) *target {
+func (g *Group) Choose(zone string, tried []*Target) *Target {
 	r := g.eligible.Load().of(zone)
 	n := uint32(len(r.targets))
 	if n == 0 {
 		return nil
 	}
-	least := g.settings.Load().Algorithm == proxy.LeastOutstanding
+	least := g.Settings.Load().Algorithm == proxy.LeastOutstanding
 	if r.ramping && !least {
 		if t := g.chooseSlowly(r, tried); t != nil {
-			t.inflight.Add(1)
+			t.InFlight.Add(1)
 			return t
 		}
 	}
-	var best *target
+	var best *Target
 	start := g.next.Add(1)
 	for i := range n {
 		t := r.targets[(start+i)%n]
 		if len(tried) > 0 && slices.Contains(tried, t) {
 			continue
 		}
-		if best == nil || t.inflight.Load() < best.inflight.Load() {
+		if best == nil || t.InFlight.Load() < best.InFlight.Load() {
 			best = t
 		}
 		if !least {
@@ -145,14 +147,31 @@ func (g *group) choose(zone string, tried []*target) *target {
 		}
 	}
 	if best != nil {
-		best.inflight.Add(1)
+		best.InFlight.Add(1)
+	}
+	return best
+}
+
+// Flow takes the target for what is called from: the one that fits best, which
+// keeps its flows when others come and go. It counts as Choose does.
+func (g *Group) Flow(zone, from string) *Target {
+	var best *Target
+	var most uint64
+	for _, t := range g.eligible.Load().of(zone).targets {
+		sum := sha256.Sum256([]byte(t.Token + from))
+		if n := binary.BigEndian.Uint64(sum[:8]); best == nil || n > most {
+			best, most = t, n
+		}
+	}
+	if best != nil {
+		best.InFlight.Add(1)
 	}
 	return best
 }
 
 // chooseSlowly draws lots, weighted by what share each target gets now.
-func (g *group) chooseSlowly(r *roster, tried []*target) *target {
-	now := g.e.clock.Now()
+func (g *Group) chooseSlowly(r *roster, tried []*Target) *Target {
+	now := g.env.Clock.Now()
 	total, full := 0.0, true
 	for _, t := range r.targets {
 		s := g.share(t, now)
