@@ -204,15 +204,17 @@ func (p *plan) perZone(keep func(*state) bool) map[string]int {
 }
 
 // retireSurplus lets tasks of the primary deployment go that are more than
-// desired and not protected: first those that do not serve yet, then from the fullest zone. Those
-// on instances that are gone are more than a daemon needs.
+// desired and not protected: first those that do not serve yet, then from the
+// fullest zone, but none that the minimum needs: a protected one that has to stay
+// may not be healthy. Those on instances that are gone are more than a daemon
+// needs.
 func (p *plan) retireSurplus() {
 	for {
-		zones := p.perZone(hopeful)
+		zones, spare := p.perZone(hopeful), p.count(healthy) > p.service.Minimum()
 		var worst *state
 		for i := range p.live {
 			x := &p.live[i]
-			if !hopeful(x) || x.kept || p.service.Daemon && p.needed(x, zones) {
+			if !hopeful(x) || x.kept || x.healthy && !spare || p.service.Daemon && p.needed(x, zones) {
 				continue
 			}
 			if worst == nil || worst.healthy && !x.healthy ||
@@ -228,10 +230,9 @@ func (p *plan) retireSurplus() {
 	}
 }
 
-// needed tells whether a daemon's task is the only one of its instance, or one
-// too many of those that keep the minimum.
+// needed tells whether a daemon's task is the only one of its instance.
 func (p *plan) needed(x *state, zones map[string]int) bool {
-	return slices.Contains(p.service.Zones, x.Zone) && zones[x.Zone] < 2 || x.healthy && p.count(healthy) <= p.service.Minimum()
+	return slices.Contains(p.service.Zones, x.Zone) && zones[x.Zone] < 2
 }
 
 // retireOld lets tasks of older deployments go that are not protected, as far as

@@ -127,6 +127,10 @@ func TestSteps(t *testing.T) {
 			Actions{Retire: []Retirement{{"new2", ScaledIn}}, Wake: later.Add(time.Minute)},
 		},
 		{
+			"one that the minimum needs stays while a protected one is not healthy", service(1, 100, 200), one, protect([]Task{{ID: "x", Deployment: "new", Running: true, Started: t0, Target: Initial}, {ID: "y", Deployment: "new", Running: true, Started: t0, Target: TargetHealthy}}, 0),
+			Actions{Wake: later.Add(time.Minute)},
+		},
+		{
 			"and in a deployment", service(2, 100, 200), two, append(protect(fleet("old", 2, good), 0), fleet("new", 2, good)...),
 			Actions{Retire: []Retirement{{"old1", Replaced}}, Wake: later.Add(time.Minute)},
 		},
