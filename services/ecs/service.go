@@ -185,6 +185,8 @@ func (s *Service) AddReconcilers(c *controller.Controller) {
 	c.Add(taskReconciler, &taskLoop{s}, controller.Options{Workers: 32})
 	c.Wake(taskReconciler, s.tasks.Prefix(), nil)
 	s.addServiceReconciler(c)
+	c.Add(definitionReconciler, &definitionLoop{s}, controller.Options{Workers: 1})
+	c.Wake(definitionReconciler, s.definitions.Prefix(), nil)
 	if s.Alarms != nil {
 		c.Add("ecs-metrics", &metrics.Reconciler{World: measured{s}, Meter: metrics.NewMeter(s.Runtime), CloudWatch: s.Alarms, Clock: s.Clock, Log: s.Log}, controller.Options{Workers: 1})
 	}

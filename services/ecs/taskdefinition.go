@@ -156,36 +156,6 @@ func (s *Service) changeDefinition(ctx context.Context, family string, revision 
 	return out, err
 }
 
-// DeleteTaskDefinitions removes inactive revisions for good. On AWS they stay
-// for a while as DELETE_IN_PROGRESS; that is what is answered, once.
-func (s *Service) DeleteTaskDefinitions(ctx context.Context, in *ecsapi.DeleteTaskDefinitionsInput) (*ecsapi.DeleteTaskDefinitionsOutput, error) {
-	if len(in.TaskDefinitions) > 10 {
-		return nil, invalid("Task definitions can not have more than 10 elements.")
-	}
-	out := &ecsapi.DeleteTaskDefinitionsOutput{TaskDefinitions: []ecsapi.TaskDefinition{}, Failures: []ecsapi.Failure{}}
-	p := at(ctx)
-	for _, text := range in.TaskDefinitions {
-		d, found, err := s.definition(ctx, p, text)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case !found:
-			out.Failures = append(out.Failures, ecsapi.Failure{Arn: &text, Reason: aws.Ptr("The specified task definition does not exist.")})
-			continue
-		case aws.Val(d.Status) == statusActive:
-			out.Failures = append(out.Failures, ecsapi.Failure{Arn: d.TaskDefinitionArn, Reason: aws.Ptr("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
-			continue
-		}
-		if err := s.definitions.Delete(ctx, d.IDs(p)...); err != nil {
-			return nil, err
-		}
-		d.Status, d.DeleteRequestedAt = aws.Ptr(ecsapi.TaskDefinitionStatusDeleteInProgress), s.now()
-		out.TaskDefinitions = append(out.TaskDefinitions, *view.Definition(d.TaskDefinition))
-	}
-	return out, nil
-}
-
 // ListTaskDefinitions lists the ARNs of revisions, active ones unless asked
 // otherwise.
 func (s *Service) ListTaskDefinitions(ctx context.Context, in *ecsapi.ListTaskDefinitionsInput) (*ecsapi.ListTaskDefinitionsOutput, error) {

@@ -46,6 +46,13 @@ func (r *Service) Count(x *Rollout) revision.Count {
 	return c
 }
 
+// Uses tells whether tasks of the service are made of a task definition, or will be
+// if it goes back.
+func (r *Service) Uses(definition string) bool {
+	of := func(x Rollout) bool { return aws.Val(x.TaskDefinition) == definition }
+	return slices.ContainsFunc(r.Rollouts, of) || r.Stable != nil && of(*r.Stable)
+}
+
 // WayBack is the rollout to which the service can go back; nil without one.
 func (r *Service) WayBack() *Rollout {
 	if g := r.Green(); g != nil {
