@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -149,12 +150,12 @@ type pass struct {
 	plan       deploy.Actions
 	deployment revision.Deployment // the last one; nothing for a service without
 	now        time.Time
-	wake       time.Time     // when to look again for the sake of shifted traffic; zero for never
-	generation int           // of what the plan was made for
-	raised     []string      // alarms that end the deployment
-	bake       time.Duration // how long alarms are watched once all tasks are there
-	done       []string      // events of what was done to targets
-	events     []string      // the others, said when the pass is written
+	wake       time.Time      // when to look again for the sake of shifted traffic; zero for never
+	generation int            // of what the plan was made for
+	raised     []string       // alarms that end the deployment
+	bake       time.Duration  // how long alarms are watched once all tasks are there
+	done       []events.Event // of what was done to targets
+	events     []string       // the others, said when the pass is written
 	started    []record.Task
 	stopped    map[string]record.Stop
 	finished   bool                               // the deployment was
@@ -163,6 +164,10 @@ type pass struct {
 
 // say keeps an event for the end of the pass.
 func (p *pass) say(text string) { p.events = append(p.events, text) }
+
+// did keeps an event of what is done by now, and told even if the pass is not
+// written.
+func (p *pass) did(e events.Event) { p.done = append(p.done, e) }
 
 // at is Clock.At of what has happened.
 func (p *pass) at(t time.Time) time.Time {
@@ -236,49 +241,74 @@ func (p *pass) readHealth() (deploy.Health, error) {
 	return out, nil
 }
 
-// register registers the targets of tasks that have come to run.
+// register registers the targets of tasks that have come to run. What the load
+// balancer does not take is told, once, and tried again.
 func (p *pass) register() error {
-	return p.perGroup(p.plan.Register, func(t deploy.Place) bool { return p.health[t].State == deploy.Absent }, func(group string, targets []elbapi.TargetDescription) error {
+	coming := map[string]bool{}
+	for _, id := range p.plan.Register {
+		coming[id] = true
+	}
+	absent := func(t deploy.Place) bool { return p.health[t].State == deploy.Absent }
+	refused := ""
+	err := p.perGroup(coming, absent, func(group string, targets []elbapi.TargetDescription) error {
 		_, err := p.ELB.RegisterTargets(p.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: &group, Targets: targets})
-		if err == nil {
-			p.done = append(p.done, events.Registered(len(targets), group))
+		switch {
+		case err == nil:
+			p.did(events.Event{Text: events.Registered(len(targets), group)})
+		case aws.AsError(err).HTTPStatus() >= 500:
+			return err
+		case gone(err) != nil:
+			refused = events.NotRegistered(group, aws.AsError(err).Message)
 		}
-		return gone(err)
+		return nil
 	})
+	if refused != "" && refused != p.rec.Refused {
+		p.say(refused)
+	}
+	p.rec.Refused = refused
+	return err
 }
 
 // deregister takes the targets of retired tasks out, and those of tasks that
-// ended without being asked to.
+// ended without being asked to, as long as they can be theirs.
 func (p *pass) deregister() error {
-	list := slices.Clone(p.plan.Deregister)
-	for i := range p.tasks {
-		if p.tasks[i].Stopping() && !p.addressInUse(&p.tasks[i]) {
-			list = append(list, p.tasks[i].ID)
-		}
-	}
 	registered := func(t deploy.Place) bool {
 		x := p.health[t].State
 		return x != deploy.Absent && x != deploy.Draining
 	}
-	draining := 0
-	err := p.perGroup(list, registered, func(group string, targets []elbapi.TargetDescription) error {
+	going, living := map[string]bool{}, map[string]bool{} // tasks, addresses
+	for _, id := range p.plan.Deregister {
+		going[id] = true
+	}
+	for i := range p.tasks {
+		living[p.tasks[i].Address] = living[p.tasks[i].Address] || !p.tasks[i].Stopping()
+	}
+	draining := map[string]int{} // tasks, by rollout
+	for _, t := range p.seen {
+		in := slices.ContainsFunc(p.rec.TargetsOf(t), registered)
+		if n := p.rec.Notes[t.ID]; t.Stopping && !n.Out {
+			going[t.ID] = in && !living[t.Address]
+			n.Out = !going[t.ID]
+			p.rec.Notes[t.ID] = n
+		}
+		if in && going[t.ID] {
+			draining[t.Deployment]++
+		}
+	}
+	err := p.perGroup(going, registered, func(group string, targets []elbapi.TargetDescription) error {
 		_, err := p.ELB.DeregisterTargets(p.ctx, &elbapi.DeregisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		if err == nil {
-			draining = max(draining, len(targets))
-			p.done = append(p.done, events.Deregistered(len(targets), group))
+			p.did(events.Event{Text: events.Deregistered(len(targets), group)})
 		}
 		return gone(err)
 	})
-	if draining > 0 {
-		p.done = append(p.done, events.Draining(draining))
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// addressInUse tells whether a task that lives has the address of one that
-// ended: then the target is the living one's.
-func (p *pass) addressInUse(ended *record.Task) bool {
-	return ended.Address != "" && slices.ContainsFunc(p.tasks, func(t record.Task) bool { return !t.Stopping() && t.Address == ended.Address })
+	for _, id := range slices.Sorted(maps.Keys(draining)) {
+		p.did(events.Event{TaskSet: id, Text: events.Draining(draining[id])})
+	}
+	return nil
 }
 
 // gone forgives a target group that was deleted under the service.
@@ -291,10 +321,10 @@ func gone(err error) error {
 
 // perGroup calls f once for each target group with the targets of tasks that a
 // filter keeps.
-func (p *pass) perGroup(ids []string, keep func(deploy.Place) bool, f func(group string, targets []elbapi.TargetDescription) error) error {
+func (p *pass) perGroup(tasks map[string]bool, keep func(deploy.Place) bool, f func(group string, targets []elbapi.TargetDescription) error) error {
 	lists := map[string][]elbapi.TargetDescription{}
 	for i := range p.tasks {
-		if !slices.Contains(ids, p.tasks[i].ID) {
+		if !tasks[p.tasks[i].ID] {
 			continue
 		}
 		for _, t := range p.rec.TargetsOf(p.seen[i]) {
@@ -446,13 +476,13 @@ func (p *pass) commit() error {
 		}
 		next.Tags, next.Events = have.Tags, have.Events
 		for _, e := range p.done {
-			next.Say(p.now, "%s", e)
+			next.Say(p.now, e)
 		}
 		if again {
 			return p.services().TxPut(tx, next, p.rec.IDs()...)
 		}
-		for _, e := range p.events {
-			next.Say(p.now, "%s", e)
+		for _, text := range p.events {
+			next.Say(p.now, events.Event{Text: text})
 		}
 		if p.rec.Deployment != "" {
 			if err := p.deployments().TxPut(tx, p.deployment, p.rec.History(p.rec.Deployment)...); err != nil {

@@ -64,10 +64,11 @@ func (p *pass) conclude() {
 	}
 }
 
-// complete writes down that the service is what it should be.
+// complete writes down that the service is what it should be, and its deployment
+// completed, unless that was given up before.
 func (p *pass) complete() {
 	r := p.rec.Primary()
-	if aws.Val(r.RolloutState) != ecsapi.DeploymentRolloutStateCompleted {
+	if !r.GivenUp && aws.Val(r.RolloutState) != ecsapi.DeploymentRolloutStateCompleted {
 		r.RolloutState = aws.Ptr(ecsapi.DeploymentRolloutStateCompleted)
 		r.RolloutStateReason = aws.Ptr("ECS deployment " + aws.Val(r.Id) + " completed.")
 		r.UpdatedAt = &p.now

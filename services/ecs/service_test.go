@@ -66,6 +66,7 @@ type balancer struct {
 	sick    bool
 	rules   map[string][]elbapi.Action
 	wrong   error // of changing a rule
+	refuse  error // of registering targets
 }
 
 // place is the key of a target.
@@ -121,6 +122,9 @@ func (b *balancer) DescribeTargetHealth(_ context.Context, in *elbapi.DescribeTa
 }
 
 func (b *balancer) RegisterTargets(_ context.Context, in *elbapi.RegisterTargetsInput) (*elbapi.RegisterTargetsOutput, error) {
+	if b.refuse != nil {
+		return nil, b.refuse
+	}
 	for _, t := range in.Targets {
 		b.targets[place(*in.TargetGroupArn, *t.Id)] = "initial"
 	}
@@ -363,7 +367,7 @@ func TestAServiceComesUpAndIsRolled(t *testing.T) {
 		"(service web) has started 2 tasks: (task ID) (task ID).",
 		"(service web) registered 2 targets in "+g,
 		"(service web) deregistered 2 targets in "+g,
-		"(service web) has begun draining connections on 2 tasks.",
+		"(service web, taskSet ecs-svc/N) has begun draining connections on 2 tasks.",
 		"(service web) has stopped 2 running tasks: (task ID) (task ID).",
 		"(service web) (deployment ecs-svc/N) deployment completed.",
 		"(service web) has reached a steady state.",
@@ -584,7 +588,7 @@ func BenchmarkDescribeServices(b *testing.B) {
 	y.must(second(y.ecs.CreateService(y.ctx, creation())))
 	_, err := y.ecs.services().Update(y.ctx, func(r *rollout.Service) error {
 		for range 100 {
-			r.Say(y.clock.Now(), "%s", events.Registered(1, groupARN))
+			r.Say(y.clock.Now(), events.Event{Text: events.Registered(1, groupARN)})
 		}
 		return nil
 	}, "000000000000", "us-east-1", "chat", "web")

@@ -3,6 +3,7 @@ package ecs
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -50,9 +51,23 @@ func (s *Service) activeService(ctx context.Context, cluster, service *string) (
 	return rec, nil
 }
 
+// errOutdated says that a service changed while an update of it was checked.
+var errOutdated = errors.New("the service changed meanwhile")
+
 // UpdateService changes a service. What its tasks are made of, and
 // forceNewDeployment, begin a new deployment; a count or a percentage does not.
 func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInput) (*ecsapi.UpdateServiceOutput, error) {
+	for {
+		out, err := s.updateService(ctx, in)
+		if !errors.Is(err, errOutdated) {
+			return out, err
+		}
+	}
+}
+
+// updateService is UpdateService on the service as it is read; errOutdated when it
+// is another by the time of the write.
+func (s *Service) updateService(ctx context.Context, in *ecsapi.UpdateServiceInput) (*ecsapi.UpdateServiceOutput, error) {
 	rec, err := s.activeService(ctx, in.Cluster, in.Service)
 	if err != nil {
 		return nil, err
@@ -69,8 +84,8 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 			return nil, err
 		}
 	}
-	// What EC2, ELB and ECR say is asked for once, on what was read; the
-	// transaction then applies the change to what is there.
+	// What EC2, ELB and ECR say is asked for outside the transaction, which applies
+	// the change to what is there.
 	next := rec
 	if err := serviceconfig.Apply(&next.Service, in); err != nil {
 		return nil, err
@@ -107,6 +122,8 @@ func (s *Service) UpdateService(ctx context.Context, in *ecsapi.UpdateServiceInp
 			return serviceNotFound()
 		case aws.Val(r.Status) != statusActive:
 			return ecsapi.ServiceNotActiveException("Service was not ACTIVE.")
+		case r.Generation != rec.Generation, aws.Val(r.Primary().Id) != aws.Val(rec.Primary().Id): // updated, or rolled back
+			return errOutdated
 		}
 		if err := serviceconfig.Apply(&r.Service, in); err != nil {
 			return err

@@ -1,6 +1,6 @@
 // Package events is what ECS says about a service and why it stops a task, word
-// for word. Every event of a service begins with "(service NAME) ", which is not
-// in these texts.
+// for word. Every event of a service begins with its name, which is not in these
+// texts.
 package events
 
 import (
@@ -18,6 +18,18 @@ const (
 	FailedContainer = "Task failed container health checks"
 	NoInstances     = "was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 )
+
+// Event is what is said of a service or, where there is a task set, of one of its
+// deployments.
+type Event struct{ TaskSet, Text string }
+
+// Message is the event as a service of a name shows it.
+func (e Event) Message(service string) string {
+	if e.TaskSet != "" {
+		service += ", taskSet " + e.TaskSet
+	}
+	return "(service " + service + ") " + e.Text
+}
 
 // names lists tasks.
 func names(tasks []string) string {
@@ -68,12 +80,17 @@ func Registered(n int, group string) string {
 	return fmt.Sprintf("registered %d targets in (target-group %s)", n, group)
 }
 
+// NotRegistered tells what the load balancer said of targets that it does not take.
+func NotRegistered(group, why string) string {
+	return fmt.Sprintf("failed to register targets in (target-group %s) with (error %s)", group, why)
+}
+
 // Deregistered tells of targets taken out of one.
 func Deregistered(n int, group string) string {
 	return fmt.Sprintf("deregistered %d targets in (target-group %s)", n, group)
 }
 
-// Draining tells that requests in flight are waited for.
+// Draining tells of a deployment that requests in flight are waited for.
 func Draining(n int) string {
 	return fmt.Sprintf("has begun draining connections on %d tasks.", n)
 }

@@ -75,6 +75,7 @@ func (r *Service) Plan(tasks []deploy.Task, alarmed bool, paced func(time.Durati
 	for i, d := range r.Planned() {
 		d.Primary = true
 		alone := *wanted
+		alone.Zones = r.zones(&r.Rollouts[i])
 		if green != nil && d.ID != green.Blue && (i > 0 || !green.Shift.Up()) {
 			alone.Desired = 0 // not yet, or not any more
 		}
@@ -106,11 +107,19 @@ func (r *Service) Wanted(paced func(time.Duration) time.Duration) *deploy.Servic
 		Breaker:   c.DeploymentCircuitBreaker != nil && aws.Val(c.DeploymentCircuitBreaker.Enable),
 		Backoff:   func(n int) time.Duration { return paced(deploy.Backoff(n / max(desired, 1))) },
 	}
-	if p := r.Primary(); p != nil && !out.Daemon { // a daemon's zones are instances: there are none
-		for _, sub := range p.Subnets {
-			if !slices.Contains(out.Zones, sub.Zone) {
-				out.Zones = append(out.Zones, sub.Zone)
-			}
+	if p := r.Primary(); p != nil {
+		out.Zones = r.zones(p)
+	}
+	return out
+}
+
+// zones are those of a rollout's subnets; a daemon's are instances, of which there
+// are none.
+func (r *Service) zones(x *Rollout) []string {
+	var out []string
+	for _, sub := range x.Subnets {
+		if !serviceconfig.Daemon(r.SchedulingStrategy) && !slices.Contains(out, sub.Zone) {
+			out = append(out, sub.Zone)
 		}
 	}
 	return out

@@ -15,6 +15,7 @@ import (
 	"minato/aws/arn"
 	"minato/internal/ids"
 	"minato/services/ecs/deploy"
+	"minato/services/ecs/events"
 	"minato/services/ecs/shift"
 	"minato/services/ecs/view"
 )
@@ -61,10 +62,11 @@ type Service struct {
 	// Calm says that the steady state was announced since the last change.
 	Calm bool
 	// What was announced and lasts: the percentages leave no way, tasks cannot be
-	// placed anywhere, zones are being evened out.
-	Stuck       bool `json:",omitempty"`
-	Unplaceable bool `json:",omitempty"`
-	Rebalancing bool `json:",omitempty"`
+	// placed anywhere, zones are being evened out, targets are not taken.
+	Stuck       bool   `json:",omitempty"`
+	Unplaceable bool   `json:",omitempty"`
+	Rebalancing bool   `json:",omitempty"`
+	Refused     string `json:",omitempty"` // what was said of it
 	// ShiftedAt is when the weights of listener rules were changed last.
 	ShiftedAt time.Time `json:",omitzero"`
 	// Ended is when the service became INACTIVE.
@@ -107,6 +109,7 @@ type Note struct {
 	Counted bool          `json:",omitempty"` // its end was looked at
 	Group   string        `json:",omitempty"` // the target group whose checks it failed
 	Told    bool          `json:",omitempty"` // why it did not start was announced
+	Out     bool          `json:",omitempty"` // it has ended and its targets are gone: others may get its address
 }
 
 // IDs are the parts of the service's key.
@@ -202,12 +205,8 @@ func (r *Service) Shown(tags bool) ecsapi.Service {
 // keptEvents is how many events a service shows.
 const keptEvents = 100
 
-// Say adds an event in front; ECS begins each with the service's name.
-func (r *Service) Say(now time.Time, format string, args ...any) {
-	e := ecsapi.ServiceEvent{
-		Id: aws.Ptr(ids.UUID()), CreatedAt: &now,
-		Message: aws.Ptr("(service " + aws.Val(r.ServiceName) + ") " + fmt.Sprintf(format, args...)),
-	}
-	r.Events = append([]ecsapi.ServiceEvent{e}, r.Events...)
+// Say adds an event in front.
+func (r *Service) Say(now time.Time, e events.Event) {
+	r.Events = append([]ecsapi.ServiceEvent{{Id: aws.Ptr(ids.UUID()), CreatedAt: &now, Message: aws.Ptr(e.Message(aws.Val(r.ServiceName)))}}, r.Events...)
 	r.Events = r.Events[:min(len(r.Events), keptEvents)]
 }
