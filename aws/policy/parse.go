@@ -32,6 +32,16 @@ var (
 	vendorPattern = regexp.MustCompile(`^[a-zA-Z0-9\-.]+$`)
 )
 
+// ParseManaged is Parse for a managed policy, which must be of the current
+// version: only documents within a role, user or group may leave Version out.
+func ParseManaged(text string) (*Policy, error) {
+	p, err := Parse(text, Identity)
+	if err == nil && !p.current {
+		return nil, malformed("Policy document must be version 2012-10-17 or greater.")
+	}
+	return p, err
+}
+
 // Parse validates a document as its kind's grammar wants it and compiles it.
 // Errors are *aws.Error with the code MalformedPolicyDocument and IAM's text.
 func Parse(text string, kind Kind) (*Policy, error) {
@@ -46,20 +56,17 @@ func Parse(text string, kind Kind) (*Policy, error) {
 	if doc.Version != nil {
 		version = *doc.Version
 	}
-	switch {
-	case version != "2008-10-17" && version != "2012-10-17":
+	if version != "2008-10-17" && version != "2012-10-17" {
 		return nil, errSyntax()
-	case kind == Identity && version != "2012-10-17":
-		return nil, malformed("Policy document must be version 2012-10-17 or greater.")
 	}
 	raws, err := statements(doc.Statement)
 	if err != nil {
 		return nil, err
 	}
-	p := &Policy{}
+	p := &Policy{current: version == "2012-10-17"}
 	sids := map[string]bool{}
 	for i := range raws {
-		s, err := compileStatement(&raws[i], kind, version == "2012-10-17")
+		s, err := compileStatement(&raws[i], kind, p.current)
 		if err != nil {
 			return nil, err
 		}

@@ -24,7 +24,6 @@ func TestMalformed(t *testing.T) {
 		{Identity, `{"Version":"2013-01-01","Statement":` + allowAll + `}`, "Syntax errors in policy."},
 		{Identity, `{"Version":"2012-10-17","Statement":` + allowAll + `} x`, "Syntax errors in policy."},
 		{Identity, `{"Version":"2012-10-17","Bogus":1,"Statement":` + allowAll + `}`, "Syntax errors in policy."},
-		{Identity, `{"Statement":` + allowAll + `}`, "Policy document must be version 2012-10-17 or greater."},
 		{Identity, wrap(`{"Effect":"allow","Action":"*","Resource":"*"}`), "Syntax errors in policy."},
 		{Identity, wrap(`{"Effect":"Allow","Resource":"*"}`), "Policy statement must contain actions."},
 		{Identity, wrap(`{"Effect":"Allow","Action":[],"Resource":"*"}`), "Policy statement must contain actions."},
@@ -68,6 +67,31 @@ func TestAccepted(t *testing.T) {
 		if _, err := Parse(c.text, c.kind); err != nil {
 			t.Errorf("%s: %v", c.text, err)
 		}
+	}
+}
+
+// Policies within a role may be of the older version, in which a variable is
+// plain text; managed ones may not.
+func TestVersions(t *testing.T) {
+	const old = `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/${aws:username}"}}`
+	p, err := Parse(old, Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := &Set{Identity: []Named{{Policy: p}}}
+	for resource, want := range map[string]bool{"arn:aws:s3:::b/learner": false, "arn:aws:s3:::b/${aws:username}": true} {
+		request := &Request{Action: "s3:GetObject", Resource: resource, Lookup: keysOf(map[string][]string{"aws:username": {"learner"}})}
+		if got := Evaluate(set, request).Allowed; got != want {
+			t.Errorf("a document of 2008 on %s: allowed %v", resource, got)
+		}
+	}
+	_, err = ParseManaged(old)
+	var e *aws.Error
+	if !errors.As(err, &e) || e.Code != "MalformedPolicyDocument" || e.Message != "Policy document must be version 2012-10-17 or greater." {
+		t.Errorf("a managed policy without Version: %v", err)
+	}
+	if _, err := ParseManaged(`{"Version":"2012-10-17","Statement":` + allowAll + `}`); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 // Policy is a compiled document. It is immutable and safe for concurrent use.
 type Policy struct {
 	statements []statement
+	current    bool // of the version 2012-10-17
 }
 
 // statement is one compiled Statement.

@@ -88,7 +88,7 @@ func (s *Service) changePolicy(ctx context.Context, arn string, f func(tx *store
 
 // checkDocument validates the document of a managed policy.
 func checkDocument(document string) error {
-	if _, err := policy.Parse(document, policy.Identity); err != nil {
+	if _, err := policy.ParseManaged(document); err != nil {
 		return err
 	}
 	if size(document) > maxPolicySize {
