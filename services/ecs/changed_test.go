@@ -2,13 +2,17 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	elbapi "minato/aws/api/elbv2"
+	"minato/aws/arn"
+	"minato/dataplane/container"
 	"minato/services/ecs/life"
 	"minato/services/ecs/record"
 	"minato/store"
@@ -223,4 +227,102 @@ func TestADeletedDefinitionIsKeptWhileItIsUsed(t *testing.T) {
 	if got := status(); !strings.Contains(got, "Unable to describe task definition.") {
 		t.Errorf("when nobody uses it: %s", got)
 	}
+}
+
+// TestManyThatWait: a task is stopped while more others wait for their interfaces
+// than there used to be workers.
+func TestManyThatWait(t *testing.T) {
+	q := newQuay(t)
+	first := q.run(chatDefinition("sleep"))
+	q.until(first, life.Running)
+	q.mu.Lock()
+	q.unreal = true
+	q.mu.Unlock()
+	in := runInput()
+	in.Count = aws.Ptr[int32](10)
+	for range 6 {
+		q.must(second(q.ecs.RunTask(q.ctx, in)))
+	}
+	for waiting := 0; waiting < 32; { // the others have no worker yet, or wait too
+		q.mu.Lock()
+		waiting = len(q.interfaces) - 1
+		q.mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+	}
+	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &first})))
+	q.until(first, life.Stopped)
+}
+
+// unwilling is a runtime that at first lets go of no image.
+type unwilling struct {
+	container.Runtime
+	refuse   bool
+	released []string
+}
+
+func (r *unwilling) ReleaseImage(_ context.Context, digest string) error {
+	if r.refuse {
+		return errors.New("containerd is down")
+	}
+	r.released = append(r.released, digest)
+	return nil
+}
+
+// TestImagesAreLetGoOf: an image goes with the last task that had it, also when
+// several are forgotten at once, and when it does not work the first time.
+func TestImagesAreLetGoOf(t *testing.T) {
+	y := newYard(t)
+	r := &unwilling{refuse: true}
+	y.ecs.Runtime = r
+	long, now := y.clock.Now().Add(-2*life.Retention), y.clock.Now()
+	stopped := func(id string, at time.Time, digests ...string) *record.Task {
+		x := record.Task{ID: id, Place: arn.In("us-east-1", account), Task: ecsapi.Task{LastStatus: aws.Ptr(life.Stopped), StoppedAt: &at}}
+		for i := range digests {
+			x.Containers = append(x.Containers, ecsapi.Container{ImageDigest: &digests[i]})
+		}
+		y.must(y.ecs.tasks.Put(y.ctx, x, x.IDs()...))
+		return &x
+	}
+	a, b := stopped("a", long, "shared", "kept"), stopped("b", long, "shared")
+	stopped("c", now, "kept")
+	if err := y.ecs.forget(y.ctx, a); err == nil {
+		t.Error("an image that cannot be let go of is forgotten")
+	}
+	r.refuse = false
+	y.must(y.ecs.forget(y.ctx, a))
+	y.must(y.ecs.forget(y.ctx, b))
+	if left, err := y.ecs.tasks.List(y.ctx); err != nil || len(left) != 1 || !slices.Equal(r.released, []string{"shared", "shared"}) {
+		t.Errorf("%d tasks are left, %q were let go of, %v", len(left), r.released, err)
+	}
+}
+
+// TestWhatGetsIntoAClusterThatGoes: what was let into a cluster while it was looked
+// at keeps it from being deleted; and nothing is let in after that.
+func TestWhatGetsIntoAClusterThatGoes(t *testing.T) {
+	y := newYard(t)
+	first := &between{Store: y.store}
+	y.store = first
+	y.restart()
+	remove := func() error {
+		return second(y.ecs.DeleteCluster(y.ctx, &ecsapi.DeleteClusterInput{Cluster: aws.Ptr("chat")}))
+	}
+	first.do = func() { y.must(second(y.ecs.CreateService(y.ctx, creation()))) }
+	fails(t, remove(), "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+	y.stable()
+	y.must(second(y.ecs.DeleteService(y.ctx, &ecsapi.DeleteServiceInput{Cluster: aws.Ptr("chat"), Service: aws.Ptr("web"), Force: aws.Ptr(true)})))
+	for range 20 {
+		y.step()
+	}
+	first.do = func() {
+		first.do = func() {
+			fails(t, second(y.ecs.CreateService(y.ctx, creation())), "ClusterNotFoundException", "Cluster not found.")
+			fails(t, second(y.ecs.RunTask(y.ctx, func() *ecsapi.RunTaskInput {
+				in := runInput()
+				in.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups = nil
+				return in
+			}())), "ClusterNotFoundException", "Cluster not found.")
+		}
+	}
+	y.must(remove())
+	fails(t, remove(), "ClusterNotFoundException", "Cluster not found.")
 }

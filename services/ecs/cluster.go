@@ -7,6 +7,8 @@ import (
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
+	"minato/aws/arn"
+	"minato/aws/identity"
 	"minato/services/ecs/clusterconfig"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/life"
@@ -23,6 +25,9 @@ import (
 const (
 	statusActive   = "ACTIVE"
 	statusInactive = "INACTIVE"
+	// statusLeaving is that of a cluster of which it is found out whether it can be
+	// deleted: nothing new gets into it.
+	statusLeaving = "DEPROVISIONING"
 )
 
 const defaultCluster = reference.DefaultCluster
@@ -38,10 +43,20 @@ func (s *Service) cluster(ctx context.Context, cluster *string) (record.Cluster,
 	}
 	p := at(ctx)
 	c, found, err := s.clusters.Get(ctx, p.Account, p.Region, name)
-	if err == nil && (!found || aws.Val(c.Status) != statusActive) {
+	if err == nil && (!found || aws.Val(c.Status) == statusInactive) {
 		err = clusterNotFound()
 	}
 	return c, err
+}
+
+// enter makes a transaction that puts something into a cluster fail if the cluster
+// is being deleted, or is by the time of the commit.
+func (s *Service) enter(tx *store.Tx, p arn.Place, cluster string) error {
+	c, found, err := s.clusters.TxGet(tx, p.Account, p.Region, cluster)
+	if err == nil && (!found || aws.Val(c.Status) != statusActive) {
+		err = clusterNotFound()
+	}
+	return err
 }
 
 // CreateCluster makes a cluster; one that is there is returned as it is.
@@ -68,7 +83,7 @@ func (s *Service) CreateCluster(ctx context.Context, in *ecsapi.CreateClusterInp
 	}
 	p := at(ctx)
 	// What is on for new clusters is an account setting.
-	insights := []ecsapi.ClusterSetting{{Name: aws.Ptr(ecsapi.ClusterSettingNameContainerInsights), Value: aws.Ptr(s.accountSetting(ctx, p, ecsapi.ClusterSettingNameContainerInsights))}}
+	insights := []ecsapi.ClusterSetting{{Name: aws.Ptr(ecsapi.ClusterSettingNameContainerInsights), Value: aws.Ptr(s.accountSetting(ctx, p, identity.From(ctx).PrincipalID, ecsapi.ClusterSettingNameContainerInsights))}}
 	var c record.Cluster
 	err := store.Update(ctx, s.Store, func(tx *store.Tx) error {
 		var found bool
@@ -223,7 +238,7 @@ func (s *Service) changeCluster(ctx context.Context, cluster *string, f func(c *
 	p := at(ctx)
 	var rec record.Cluster
 	found, err := s.clusters.Update(ctx, func(c *record.Cluster) error {
-		if aws.Val(c.Status) != statusActive {
+		if aws.Val(c.Status) == statusInactive {
 			return clusterNotFound()
 		}
 		f(c)
@@ -239,26 +254,41 @@ func (s *Service) changeCluster(ctx context.Context, cluster *string, f func(c *
 	return s.shownCluster(ctx, rec, []string{ecsapi.ClusterFieldTags, ecsapi.ClusterFieldSettings, ecsapi.ClusterFieldConfigurations})
 }
 
-// DeleteCluster makes a cluster inactive, if nothing is in it.
+// DeleteCluster makes a cluster inactive, if nothing is in it: which is looked at
+// when nothing can get into it any more. If we die meanwhile, deleting it again
+// finds the answer.
 func (s *Service) DeleteCluster(ctx context.Context, in *ecsapi.DeleteClusterInput) (*ecsapi.DeleteClusterOutput, error) {
-	rec, err := s.cluster(ctx, in.Cluster)
+	to := func(status string) (*ecsapi.Cluster, error) {
+		return s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) {
+			if c.Status = &status; status == statusInactive {
+				c.Tags = nil
+			}
+		})
+	}
+	c, err := to(statusLeaving)
 	if err != nil {
 		return nil, err
 	}
-	n, err := s.activeServices(ctx, *rec.ClusterName)
+	if err := s.empty(ctx, *c.ClusterName); err != nil {
+		_, again := to(statusActive)
+		return nil, cmp.Or(again, err)
+	}
+	c, err = to(statusInactive)
+	return &ecsapi.DeleteClusterOutput{Cluster: c}, err
+}
+
+// empty refuses a cluster in which there is something.
+func (s *Service) empty(ctx context.Context, cluster string) error {
+	n, err := s.activeServices(ctx, cluster)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n > 0 {
-		return nil, ecsapi.ClusterContainsServicesException("The Cluster cannot be deleted while Services are active.")
+		return ecsapi.ClusterContainsServicesException("The Cluster cannot be deleted while Services are active.")
 	}
-	tasks, err := s.tasksOf(ctx, *rec.ClusterName)
-	if err != nil {
-		return nil, err
+	tasks, err := s.tasksOf(ctx, cluster)
+	if err == nil && slices.ContainsFunc(tasks, func(t record.Task) bool { return aws.Val(t.LastStatus) != life.Stopped }) {
+		err = ecsapi.ClusterContainsTasksException("The Cluster cannot be deleted while Tasks are active.")
 	}
-	if slices.ContainsFunc(tasks, func(t record.Task) bool { return aws.Val(t.LastStatus) != life.Stopped }) {
-		return nil, ecsapi.ClusterContainsTasksException("The Cluster cannot be deleted while Tasks are active.")
-	}
-	c, err := s.changeCluster(ctx, in.Cluster, func(c *record.Cluster) { c.Status, c.Tags = aws.Ptr(statusInactive), nil })
-	return &ecsapi.DeleteClusterOutput{Cluster: c}, err
+	return err
 }

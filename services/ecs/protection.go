@@ -98,7 +98,7 @@ func (s *Service) protectable(ctx context.Context, t *record.Task, found bool) (
 	if err != nil || !there || rec.Primary() == nil {
 		return out, err
 	}
-	all, err := s.tasks.List(ctx, t.Place.Account, t.Place.Region)
+	all, err := s.tasks.ReadAll(ctx, t.Place.Account, t.Place.Region)
 	if err != nil {
 		return out, err
 	}

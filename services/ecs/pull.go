@@ -57,13 +57,15 @@ func (s *Service) pullOutside(ctx context.Context, t *record.Task, ref pull.Ref,
 	defer cancel(nil)
 	go s.watchForStop(ctx, t, cancel)
 	digest := ref.Digest
-	var err error
-	if digest == "" {
-		digest, err = s.Images.Resolve(ctx, from)
-	}
-	if err == nil {
-		err = s.Images.Ensure(ctx, from, digest)
-	}
+	err := s.waiting(func() (err error) {
+		if digest == "" {
+			digest, err = s.Images.Resolve(ctx, from)
+		}
+		if err == nil {
+			err = s.Images.Ensure(ctx, from, digest)
+		}
+		return err
+	})
 	var failed *PullFailure
 	switch {
 	case err == nil:

@@ -33,6 +33,10 @@ func (s *Service) reachRegistry(ctx context.Context, t *record.Task, region stri
 // reach connects to AWS's services from the task's own interface, by its own
 // routes and groups.
 func (s *Service) reach(ctx context.Context, t *record.Task, attempts int) error {
+	return s.waiting(func() error { return s.tryToReach(ctx, t, attempts) })
+}
+
+func (s *Service) tryToReach(ctx context.Context, t *record.Task, attempts int) error {
 	var last error
 	for range attempts {
 		dctx, cancel := context.WithTimeout(ctx, reachTimeout)

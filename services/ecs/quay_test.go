@@ -187,7 +187,10 @@ func (b berths) DeleteNetworkInterface(_ context.Context, in *ec2api.DeleteNetwo
 
 // Wait and NetnsPath stand in for the network.
 func (q *quay) Wait(ctx context.Context, _ string) error {
-	if q.unreal {
+	q.mu.Lock()
+	unreal := q.unreal
+	q.mu.Unlock()
+	if unreal {
 		<-ctx.Done()
 	}
 	return ctx.Err()

@@ -123,6 +123,12 @@ func (s *Service) take(ctx context.Context, st life.Step, t *record.Task, d *rec
 }
 
 func (s *Service) act(ctx context.Context, st life.Step, t *record.Task, d *record.TaskDefinition) error {
+	select {
+	case s.working <- struct{}{}:
+		defer func() { <-s.working }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	switch st.Action {
 	case life.MakeInterface:
 		eni, err := awsvpc.Create(own(ctx, t.Place), s.EC2, t)
@@ -170,6 +176,14 @@ func (s *Service) act(ctx context.Context, st life.Step, t *record.Task, d *reco
 	return nil
 }
 
+// waiting does a part of a step that waits for what is outside of this machine, and
+// lets other tasks work meanwhile.
+func (s *Service) waiting(f func() error) error {
+	<-s.working
+	defer func() { s.working <- struct{}{} }()
+	return f()
+}
+
 func (s *Service) setStatus(ctx context.Context, t *record.Task, status string, more func(t *record.Task)) error {
 	return s.change(ctx, t, func(t *record.Task) {
 		t.LastStatus = &status
@@ -188,7 +202,7 @@ func (s *Service) awaitInterface(ctx context.Context, t *record.Task) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, interfaceTimeout)
 	defer cancel()
-	if err := s.Network.Wait(ctx, t.ENI); err != nil {
+	if err := s.waiting(func() error { return s.Network.Wait(ctx, t.ENI) }); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return failure.Of(err, "Timeout waiting for network interface provisioning to complete.")
 		}
@@ -241,18 +255,18 @@ func (s *Service) release(ctx context.Context, t *record.Task) error {
 	})
 }
 
-// forget removes a task's record, and lets go of images that no other task has
-// used for as long: until then they start without being unpacked again.
+// forget removes a task's record, and before that lets go of images that no other
+// task has used for as long: until then they start without being unpacked again.
 func (s *Service) forget(ctx context.Context, t *record.Task) error {
-	if err := s.tasks.Delete(ctx, t.IDs()...); err != nil {
-		return err
-	}
 	others, err := s.tasks.ReadAll(ctx)
 	if err != nil {
 		return err
 	}
 	used := map[string]bool{"": true}
 	for i := range others {
+		if x := &others[i]; aws.Val(x.LastStatus) == life.Stopped && s.Clock.Now().Sub(aws.Val(x.StoppedAt)) >= life.Retention {
+			continue // forgotten too, perhaps at the same time
+		}
 		for _, c := range others[i].Containers {
 			used[aws.Val(c.ImageDigest)] = true
 		}
@@ -264,7 +278,7 @@ func (s *Service) forget(ctx context.Context, t *record.Task) error {
 			}
 		}
 	}
-	return nil
+	return s.tasks.Delete(ctx, t.IDs()...)
 }
 
 // observe looks at a task's containers, and keeps their log forwarders going.

@@ -107,6 +107,7 @@ type Service struct {
 	bg       sync.WaitGroup
 	mu       sync.Mutex
 	busy     map[string]bool  // guarded: what is under way in the background
+	working  chan struct{}    // holds one for each task that takes a step
 	logged   map[string]int   // guarded: how many runs of a container have had their log delivered
 	sessions *metadata.Keeper // keys of tasks' roles
 	held     secrets.Held
@@ -122,6 +123,14 @@ var _ ecsapi.API = (*Service)(nil)
 // taskReconciler is the name of the tasks' reconciler.
 const taskReconciler = "ecs-task"
 
+// taskWorkers is how many tasks are reconciled at the same time, workingTasks how
+// many of them take a step; the others wait, for minutes perhaps, for interfaces,
+// routes and images, and must not keep a task from being stopped.
+const (
+	taskWorkers  = 512
+	workingTasks = 32
+)
+
 // New makes the service; nothing runs yet.
 func New(d Deps) *Service {
 	if d.Log == nil {
@@ -136,6 +145,7 @@ func New(d Deps) *Service {
 		settings:    store.NewTable[ecsapi.Setting](d.Store, "ecs/setting"),
 		enqueue:     func(string, string) {},
 		busy:        map[string]bool{},
+		working:     make(chan struct{}, workingTasks),
 		logged:      map[string]int{},
 	}
 	s.None.Active = func(ctx context.Context, cluster *string) error {
@@ -181,8 +191,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 
 // AddReconcilers adds what the service does in the background.
 func (s *Service) AddReconcilers(c *controller.Controller) {
-	// A start waits for images and routes without using the processor.
-	c.Add(taskReconciler, &taskLoop{s}, controller.Options{Workers: 32})
+	c.Add(taskReconciler, &taskLoop{s}, controller.Options{Workers: taskWorkers})
 	c.Wake(taskReconciler, s.tasks.Prefix(), nil)
 	s.addServiceReconciler(c)
 	c.Add(definitionReconciler, &definitionLoop{s}, controller.Options{Workers: 1})

@@ -30,14 +30,8 @@ func (s *Service) CreateService(ctx context.Context, in *ecsapi.CreateServiceInp
 	began := s.now()
 	made := rec.Make(&definition.TaskDefinition, subnets)
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
-		// Reading the cluster here makes the commit fail if it is deleted
-		// meanwhile.
-		c, found, err := s.clusters.TxGet(tx, rec.Place.Account, rec.Place.Region, rec.Cluster)
-		if err != nil {
+		if err := s.enter(tx, rec.Place, rec.Cluster); err != nil {
 			return err
-		}
-		if !found || aws.Val(c.Status) != statusActive {
-			return clusterNotFound()
 		}
 		have, found, err := s.services().TxGet(tx, rec.IDs()...)
 		if err != nil {

@@ -87,10 +87,7 @@ func (s *Service) ListAccountSettings(ctx context.Context, in *ecsapi.ListAccoun
 		if in.Name != nil && *in.Name != a.name {
 			continue
 		}
-		set, found, err := s.settings.Get(ctx, p.Account, p.Region, principal, a.name)
-		if err == nil && !found {
-			set, found, err = s.settings.Get(ctx, p.Account, p.Region, rootOf(p), a.name)
-		}
+		set, found, err := s.settingOf(ctx, p, principal, a.name)
 		if err != nil {
 			return nil, err
 		}
@@ -107,9 +104,21 @@ func (s *Service) ListAccountSettings(ctx context.Context, in *ecsapi.ListAccoun
 	return out, nil
 }
 
-// accountSetting is what a setting is for everybody in the account.
-func (s *Service) accountSetting(ctx context.Context, p arn.Place, name string) string {
-	if set, found, err := s.settings.Get(ctx, p.Account, p.Region, rootOf(p), name); err == nil && found {
+// settingOf is what was set for a principal or, without that, for everybody in the
+// account.
+func (s *Service) settingOf(ctx context.Context, p arn.Place, principal, name string) (set ecsapi.Setting, found bool, err error) {
+	for _, of := range []string{principal, rootOf(p)} {
+		if set, found, err = s.settings.Get(ctx, p.Account, p.Region, of, name); err != nil || found {
+			return set, found, err
+		}
+	}
+	return set, false, nil
+}
+
+// accountSetting is what a setting is for a principal; for what ECS does by itself
+// it is the account's.
+func (s *Service) accountSetting(ctx context.Context, p arn.Place, principal, name string) string {
+	if set, found, err := s.settingOf(ctx, p, principal, name); err == nil && found {
 		return aws.Val(set.Value)
 	}
 	for _, a := range accountSettings {

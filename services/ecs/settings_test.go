@@ -41,6 +41,9 @@ func TestAccountSettings(t *testing.T) {
 	if got := list(); got != "enabled" {
 		t.Error(got)
 	}
+	if got := insights("mine"); got != "enabled" {
+		t.Errorf("a cluster of one who has set it for herself: %s", got)
+	}
 	y.must(second(y.ecs.DeleteAccountSetting(y.ctx, &ecsapi.DeleteAccountSettingInput{Name: name})))
 	if got := list(); got != "enhanced" {
 		t.Error(got)

@@ -115,6 +115,9 @@ func (s *Service) RunTask(ctx context.Context, in *ecsapi.RunTaskInput) (*ecsapi
 	}
 	out := &ecsapi.RunTaskOutput{Failures: []ecsapi.Failure{}}
 	err = store.Update(ctx, s.Store, func(tx *store.Tx) error {
+		if err := s.enter(tx, at(ctx), *cluster.ClusterName); err != nil {
+			return err
+		}
 		var again bool
 		if out.Tasks, again, err = s.tasksOfToken(tx, at(ctx), token); err != nil || again {
 			return err

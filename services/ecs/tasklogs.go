@@ -31,7 +31,7 @@ func (s *Service) makeLogStreams(ctx context.Context, t *record.Task, d *record.
 		if given == nil {
 			continue
 		}
-		options, err := awslogs.Parse(given, s.accountSetting(ctx, t.Place, ecsapi.SettingNameDefaultLogDriverMode))
+		options, err := awslogs.Parse(given, s.accountSetting(ctx, t.Place, rootOf(t.Place), ecsapi.SettingNameDefaultLogDriverMode))
 		if err != nil {
 			return failure.Of(err, "%s", awslogs.Refused(err))
 		}
