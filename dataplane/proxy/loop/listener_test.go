@@ -137,6 +137,45 @@ func TestAcceptBacklog(t *testing.T) {
 	})
 }
 
+// TestCloseBetweenTries closes a listener in the moment in which the kernel has seen
+// a connection and not yet taken it, which somebody else then does.
+func TestCloseBetweenTries(t *testing.T) {
+	l := open(t, Options{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	fd, err := SocketOf(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ended := make(chan bool, 1)
+	on(t, l, func() {
+		li, err := l.Listen(fd, greeter{t, l})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		li.Close(func() { ended <- true })
+		// The kernel sees the connection for the listener, which is to take it after
+		// all that is submitted; nothing to cancel; and gives it to this one.
+		u := l.p.(*uring)
+		u.next(opAccept, fd, kindNone, 0).opFlags = unix.SOCK_CLOEXEC
+	})
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the listener is still waiting for a connection")
+	}
+}
+
 // TestAcceptWithoutRoom has no descriptors left for connections: they wait, the
 // loops do not spin, and all are served when there is room.
 func TestAcceptWithoutRoom(t *testing.T) {

@@ -114,6 +114,8 @@ const (
 	kindSend
 	kindAccept
 	kindConnect
+	kindCancel
+	kindDeafen
 	kindBits = 8
 )
 
@@ -314,7 +316,7 @@ func (u *uring) send(c *Conn) {
 }
 
 func (u *uring) cancel(c *Conn) {
-	s := u.next(opAsyncCancel, int(c.fd), kindNone, 0)
+	s := u.next(opAsyncCancel, int(c.fd), kindCancel, c.key)
 	if c.closed {
 		s.opFlags = cancelFD | cancelAll
 	} else { // what is being sent goes on
@@ -350,8 +352,24 @@ func (u *uring) accept(li *Listener) {
 }
 
 func (u *uring) deafen(li *Listener) {
-	s := u.next(opAsyncCancel, -1, kindNone, 0)
+	s := u.next(opAsyncCancel, -1, kindDeafen, li.key)
 	s.addr = uint64(li.key)<<kindBits | kindAccept
+}
+
+// missed is called when there was nothing to cancel: what was to be canceled has
+// ended, or was about to be tried, when the kernel has it in no list. Such a try
+// may find that another loop has the connection, or that no bytes can be sent
+// yet, and wait again; so it is canceled again.
+func (u *uring) missed(kind uint64, key uint32) {
+	if kind == kindDeafen {
+		if li := u.doors[key]; li != nil && li.closed && li.armed {
+			u.deafen(li)
+		}
+		return
+	}
+	if c := u.conns[key]; c != nil && c.canceled {
+		u.cancel(c)
+	}
 }
 
 // enter submits and, with a wait, waits until there is something.
@@ -438,6 +456,10 @@ func (u *uring) completed(c cqe) {
 			u.doors[key].failed(syscall.Errno(-c.res))
 		} else {
 			u.doors[key].accepted(int(c.res), !u.hints || c.flags&cqeMore != 0)
+		}
+	case kindCancel, kindDeafen:
+		if c.res < 0 {
+			u.missed(kind, key)
 		}
 	case kindRecv:
 		u.received(u.conns[key], c)
