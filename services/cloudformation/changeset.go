@@ -171,6 +171,9 @@ func (s *Service) workOut(ctx context.Context, c *changeSetRecord, st *stackReco
 		c.Status, c.Execution = api.ChangeSetStatusFailed, api.ExecutionStatusUnavailable
 		c.Reason = "The submitted information didn't contain changes. Submit different information to create a change set."
 	}
+	if why := s.missing(ctx, t, c.Values); why != "" {
+		c.Status, c.Execution, c.Reason = api.ChangeSetStatusFailed, api.ExecutionStatusUnavailable, why
+	}
 	return nil
 }
 

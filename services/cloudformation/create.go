@@ -183,8 +183,15 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 		return nil, err
 	}
 	now := s.clock.Now()
-	_, err = s.stacks.Update(ctx, func(cur *stackRecord) error {
-		if err := updatable(cur); err != nil {
+	err = store.Update(ctx, s.store, func(tx *store.Tx) error {
+		cur, found, err := s.stacks.TxGet(tx, st.Account, st.Region, st.ID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return validation("Stack [%s] does not exist", aws.Val(in.StackName))
+		}
+		if err := updatable(&cur); err != nil {
 			return err
 		}
 		cur.Work = &work{Token: token(in.ClientRequestToken), Caller: maker, OnFailure: onFailure, OldTemplate: cur.Template, OldValues: cur.Values, OldStored: cur.Stored, OldTags: cur.Tags}
@@ -196,13 +203,12 @@ func (s *Service) UpdateStack(ctx context.Context, in *api.UpdateStackInput) (*a
 		if in.RoleARN != nil {
 			cur.RoleARN = in.RoleARN
 		}
-		st = cur
-		return nil
-	}, st.Account, st.Region, st.ID)
+		if err := s.stacks.TxPut(tx, cur, st.Account, st.Region, st.ID); err != nil {
+			return err
+		}
+		return s.putEvent(tx, &cur, now, stackEvent(&cur, api.ResourceStatusUpdateInProgress, "User Initiated"))
+	})
 	if err != nil {
-		return nil, err
-	}
-	if err := s.event(ctx, st, stackEvent(st, api.ResourceStatusUpdateInProgress, "User Initiated")); err != nil {
 		return nil, err
 	}
 	return &api.UpdateStackOutput{StackId: st.StackId}, nil

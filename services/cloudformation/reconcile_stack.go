@@ -138,14 +138,17 @@ func (r *run) creating(ctx context.Context) error {
 	var failed []string
 	why := ""
 	if err == nil {
+		why = r.s.missing(r.identity(ctx), d.t, r.st.Values)
+	} else {
+		why = err.Error()
+	}
+	if why == "" {
 		timed, cancel := r.timed(ctx)
 		failed = r.forward(timed, d, r.st.Tags)
 		if errors.Is(context.Cause(timed), errTimeout) {
 			why, failed = "Stack creation time exceeded the specified timeout.", nil
 		}
 		cancel()
-	} else {
-		why = err.Error()
 	}
 	if ended(ctx) {
 		return nil
@@ -171,8 +174,9 @@ func (r *run) creating(ctx context.Context) error {
 	}
 	reason := why
 	if len(failed) > 0 {
-		reason = "The following resource(s) failed to create: [" + strings.Join(failed, ", ") + "]."
+		reason = "The following resource(s) failed to create: [" + strings.Join(failed, ", ") + "]"
 	}
+	reason = strings.TrimSuffix(reason, ".") + "."
 	switch r.st.Work.OnFailure {
 	case api.OnFailureDoNothing:
 		return r.become(ctx, api.StackStatusCreateFailed, reason, nil)
@@ -247,6 +251,9 @@ func (r *run) updating(ctx context.Context) error {
 	d, err := r.define(ctx, r.st.Template, inForce(r.st.Values, r.st.Stored))
 	if err != nil {
 		return r.updateFailed(ctx, err.Error())
+	}
+	if why := r.s.missing(r.identity(ctx), d.t, r.st.Values); why != "" && !ended(ctx) {
+		return r.updateFailed(ctx, why)
 	}
 	failed := r.forward(ctx, d, r.st.Tags)
 	if ended(ctx) {

@@ -116,6 +116,14 @@ func (p *Parameter) IsList() bool {
 	return typ == "CommaDelimitedList" || strings.HasPrefix(typ, "List<")
 }
 
+// ItemType is the type of the value, or of each item of a list.
+func (p *Parameter) ItemType() string {
+	if inner, ok := strings.CutPrefix(p.Type, "List<"); ok {
+		return strings.TrimSuffix(inner, ">")
+	}
+	return p.Type
+}
+
 // The types of parameters whose value is that of a parameter of the Parameter
 // Store, or the name of one.
 const (
