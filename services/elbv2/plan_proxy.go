@@ -38,7 +38,6 @@ func (inv *inventory) moment(t time.Time) time.Time {
 
 // drained is a target whose draining is over.
 type drained struct {
-	group   string // ARN
 	address netip.AddrPort
 	since   time.Time
 }
@@ -47,7 +46,7 @@ type drained struct {
 type proxyPlan struct {
 	config proxy.Config
 	names  []Name
-	done   []drained
+	done   map[string][]drained // by the group's ARN
 	// next is when the next draining is over; zero when nothing drains.
 	next time.Time
 }
@@ -55,7 +54,7 @@ type proxyPlan struct {
 // planProxy turns records into what the data plane is to be. paced is the
 // clock's: draining is a wait in which nothing works.
 func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Duration) proxyPlan {
-	var p proxyPlan
+	p := proxyPlan{done: map[string][]drained{}}
 	zones, crossing := map[string][]string{}, map[string]bool{} // by load balancer
 	for i := range inv.balancers {
 		b := &inv.balancers[i]
@@ -85,7 +84,7 @@ func planProxy(inv *inventory, now time.Time, paced func(time.Duration) time.Dur
 			if want.Draining {
 				end := inv.moment(*t.Deregister).Add(delay)
 				if len(g.LoadBalancerArns) == 0 || !end.After(now) {
-					p.done = append(p.done, drained{tg.ID, t.Address, *t.Deregister})
+					p.done[tg.ID] = append(p.done[tg.ID], drained{t.Address, *t.Deregister})
 					continue
 				}
 				if p.next.IsZero() || end.Before(p.next) {

@@ -179,7 +179,7 @@ func TestPlanProxy(t *testing.T) {
 	if want := []string{"10.0.0.1:80 false true", "10.9.0.3:80 false false", "10.0.0.4:80 true false"}; !slices.Equal(got, want) {
 		t.Errorf("targets (address, draining, last known) %q", got)
 	}
-	if len(p.done) != 1 || p.done[0].address != addr("10.0.0.5:80") || !p.next.Equal(now.Add(time.Second)) {
+	if done := p.done[tgARN]; len(done) != 1 || done[0].address != addr("10.0.0.5:80") || !p.next.Equal(now.Add(time.Second)) {
 		t.Errorf("done %+v, next %v", p.done, p.next.Sub(now))
 	}
 	if n := p.names[0]; n.Name != "lb-1.us-east-1.elb.amazonaws.com" || !n.Internal || len(n.Addrs) != 2 {
@@ -187,7 +187,7 @@ func TestPlanProxy(t *testing.T) {
 	}
 	// Without the listener nothing holds the draining ones back.
 	inv.groups[0].LoadBalancerArns = nil
-	if p := planProxy(inv, now, paced); len(p.done) != 2 || !p.next.IsZero() {
+	if p := planProxy(inv, now, paced); len(p.done[tgARN]) != 2 || !p.next.IsZero() {
 		t.Errorf("of a group in no use: %+v", p.done)
 	}
 }

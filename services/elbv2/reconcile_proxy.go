@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"minato/aws"
 	"minato/aws/arn"
@@ -49,8 +51,8 @@ func (r *proxyReconciler) Reconcile(ctx context.Context, _ string) (controller.R
 		r.names = p.names
 	}
 	var errs []error
-	for _, d := range p.done {
-		errs = append(errs, r.s.forgetTarget(ctx, d))
+	for group, gone := range p.done {
+		errs = append(errs, r.s.forgetTargets(ctx, group, gone))
 	}
 	var result controller.Result
 	if !p.next.IsZero() {
@@ -59,19 +61,24 @@ func (r *proxyReconciler) Reconcile(ctx context.Context, _ string) (controller.R
 	return result, errors.Join(errs...)
 }
 
-// forgetTarget removes a target that has drained, unless it came back meanwhile.
-func (s *Service) forgetTarget(ctx context.Context, d drained) error {
-	a, _ := arn.Parse(d.group)
-	_, err := s.changeGroup(own(ctx, arn.In(a.Region, a.Account)), &d.group, func(g *group) error {
+// forgetTargets removes targets of a group that have drained, unless they came back
+// meanwhile.
+func (s *Service) forgetTargets(ctx context.Context, text string, gone []drained) error {
+	a, _ := arn.Parse(text)
+	_, err := s.changeGroup(own(ctx, arn.In(a.Region, a.Account)), &text, func(g *group) error {
+		since := map[netip.AddrPort]time.Time{}
+		for _, d := range gone {
+			since[d.address] = d.since
+		}
 		g.Targets = slices.DeleteFunc(g.Targets, func(t target) bool {
-			return t.Address == d.address && t.Deregister != nil && t.Deregister.Equal(d.since)
+			return t.Deregister != nil && t.Deregister.Equal(since[t.Address])
 		})
 		return nil
 	})
 	if aws.IsCode(err, "TargetGroupNotFound") {
 		return nil
 	}
-	s.Bus.Publish(d.group)
+	s.Bus.Publish(text)
 	return err
 }
 
