@@ -13,6 +13,9 @@
 // deletion of one record, what it held is then nobody's, also when a new
 // repository takes the name, and Sweep removes it.
 //
+// A layer outlives the images that have it by a day (unused.go): a push brings the
+// layers before the image.
+//
 // A repository's record counts its images. Every transaction that adds or
 // removes one writes the count, so that "delete when empty" and a push at the
 // same moment cannot both win.

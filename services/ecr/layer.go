@@ -38,7 +38,7 @@ func (s *Service) BatchCheckLayerAvailability(ctx context.Context, in *ecrapi.Ba
 			continue
 		}
 		layer := ecrapi.Layer{LayerDigest: &d, LayerAvailability: aws.Ptr(ecrapi.LayerAvailabilityUnavailable)}
-		blob, found, err := s.blobs.Get(ctx, place.Account, place.Region, repo.ID, d)
+		blob, found, err := s.layer(ctx, place, repo.ID, digest.Digest(d))
 		if err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func (r repositories) Blob(ctx context.Context, repo registry.Repository, d dige
 	if err != nil {
 		return registry.Blob{}, err
 	}
-	blob, found, err := r.s.blobs.Get(ctx, place.Account, place.Region, in.ID, d.String())
+	blob, found, err := r.s.layer(ctx, place, in.ID, d)
 	if err == nil && !found {
 		err = registry.ErrBlobUnknown(d)
 	}
@@ -79,7 +79,7 @@ func (r repositories) Blob(ctx context.Context, repo registry.Repository, d dige
 // PutBlob implements registry.Repositories.
 func (r repositories) PutBlob(ctx context.Context, repo registry.Repository, b registry.Blob) error {
 	return r.update(ctx, repo, func(tx *store.Tx, in repository, place arn.Place) error {
-		return r.s.blobs.TxPut(tx, b, place.Account, place.Region, in.ID, b.Digest.String())
+		return r.s.blobs.TxPut(tx, layer{Blob: b}, place.Account, place.Region, in.ID, b.Digest.String())
 	})
 }
 

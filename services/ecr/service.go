@@ -41,7 +41,7 @@ type Service struct {
 	repositories store.Table[repository]
 	images       store.Table[image]
 	tags         store.Table[tag]
-	blobs        store.Table[registry.Blob]
+	blobs        store.Table[layer]
 	tokenKeys    store.Table[tokenKey]
 }
 
@@ -57,7 +57,7 @@ func New(d Deps) *Service {
 		repositories: store.NewTable[repository](d.Store, "ecr/repository"),
 		images:       store.NewTable[image](d.Store, "ecr/image"),
 		tags:         store.NewTable[tag](d.Store, "ecr/tag"),
-		blobs:        store.NewTable[registry.Blob](d.Store, "ecr/blob"),
+		blobs:        store.NewTable[layer](d.Store, "ecr/blob"),
 		tokenKeys:    store.NewTable[tokenKey](d.Store, "ecr/token-key"),
 	}
 	s.registry = d.OpenRegistry(registryAuthorizer{s}, repositories{s})

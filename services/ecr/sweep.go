@@ -20,11 +20,14 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Sweep removes what deleted repositories held, applies lifecycle policies,
-// and lets the registry go of content that is nobody's any more. It may run at
-// any time.
+// Sweep applies lifecycle policies, removes layers that no image has and what
+// deleted repositories held, and lets the registry go of content that is nobody's
+// any more. It may run at any time.
 func (s *Service) Sweep(ctx context.Context) error {
 	if err := s.applyLifecycles(ctx); err != nil {
+		return err
+	}
+	if err := s.sweepLayers(ctx); err != nil {
 		return err
 	}
 	// The records first: what one of them names must not look like an orphan's
