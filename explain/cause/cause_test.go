@@ -282,6 +282,10 @@ func TestOfService(t *testing.T) {
 			s.Running, s.Deployments[0].Rollout = 0, "IN_PROGRESS"
 			s.Events = []Event{{now, "(service web) was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster."}}
 		}), 1, []string{"launch type is EC2 and there are no container instances", "--launch-type FARGATE"}, ""},
+		{"whose targets are refused", steady(func(s *Service) {
+			s.Running = 0
+			s.Events = []Event{{now, "(service web) failed to register targets in (target-group arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/1) with (error The IP address '10.0.0.9' is not within a subnet of the VPC 'vpc-1' and is not a private address)"}}
+		}), 1, []string{"the target group web does not take the service's tasks: The IP address '10.0.0.9' is not within a subnet of the VPC 'vpc-1'", "describe-target-groups", "--network-configuration"}, ""},
 		{"an alarm", steady(func(s *Service) { s.Alarms = []Alarm{{"errors", "ALARM", "Threshold Crossed"}} }), 1, []string{"the alarm errors is in ALARM", "Threshold Crossed"}, ""},
 		{"protected tasks", steady(func(s *Service) {
 			s.Running, s.Live = 2, []Task{{ID: "t1", Status: "RUNNING"}, {ID: "t2", Status: "RUNNING", Protected: now.Add(time.Minute)}}

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -157,7 +158,12 @@ func lost(events []string) Cause {
 	return say("the deployment's tasks failed, and what stopped them is not known any more")
 }
 
-// stuck finds the event by which ECS says that its percentages leave it no step.
+// notTaken finds the group and the error in the event by which ECS says that the
+// load balancer refuses its targets.
+var notTaken = regexp.MustCompile(`failed to register targets in \(target-group (\S+)\) with \(error (.*)\)$`)
+
+// stuck finds the event by which ECS says that its percentages leave it no step, or
+// that others do not let it take one.
 func (s Service) stuck() *Cause {
 	const (
 		text     = "was unable to stop or start tasks during a deployment because of the service deployment configuration"
@@ -170,6 +176,12 @@ func (s Service) stuck() *Cause {
 		if strings.Contains(e.Text, text) {
 			c := because([]string{e.Text}, "with %s wanted, minimumHealthyPercent %d lets ECS stop none and maximumPercent %d lets it start none", plural(int(s.Desired), "task"), s.Minimum, s.Maximum).
 				mend("aws ecs update-service --cluster %s --service %s --deployment-configuration minimumHealthyPercent=100,maximumPercent=200", s.Cluster, s.Name)
+			return &c
+		}
+		if m := notTaken.FindStringSubmatch(e.Text); m != nil {
+			c := because([]string{e.Text}, "the target group %s does not take the service's tasks: %s", targetGroupName(m[1]), m[2]).
+				mend("aws elbv2 describe-target-groups --target-group-arns %s --query 'TargetGroups[].VpcId' # it must be the VPC of the service's subnets", m[1]).
+				mend("aws ecs update-service --cluster %s --service %s --network-configuration ... # or --load-balancers ...", s.Cluster, s.Name)
 			return &c
 		}
 		if strings.Contains(e.Text, homeless) {
