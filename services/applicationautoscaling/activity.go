@@ -44,17 +44,20 @@ func (s *Service) DescribeScalingActivities(ctx context.Context, in *autoapi.Des
 	return out, err
 }
 
-// forget deletes the activities of a target that are too old to be shown.
-func (s *Service) forget(ctx context.Context, account, region, resource string, now time.Time) error {
-	all, err := s.activities.List(ctx, account, region, resource)
+// forget deletes the activities that are too old to be shown, also those of targets
+// that are gone.
+func (s *Service) forget(ctx context.Context, now time.Time) error {
+	keys, err := s.activities.Keys(ctx)
 	if err != nil {
 		return err
 	}
-	for _, a := range all {
-		if now.Sub(*a.StartTime) > kept {
-			if err := s.activities.Delete(ctx, account, region, resource, *a.ActivityId); err != nil {
-				return err
-			}
+	for _, key := range keys {
+		a, found, err := s.activities.ReadKey(ctx, key)
+		if err == nil && found && now.Sub(*a.StartTime) > kept {
+			err = s.activities.Delete(ctx, s.activities.IDs(key)...)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

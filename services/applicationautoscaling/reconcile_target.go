@@ -12,6 +12,7 @@ import (
 	autoapi "minato/aws/api/applicationautoscaling"
 	cwapi "minato/aws/api/cloudwatch"
 	ecsapi "minato/aws/api/ecs"
+	"minato/aws/arn"
 	"minato/controller"
 	"minato/internal/ids"
 	"minato/store"
@@ -26,7 +27,8 @@ const look = time.Minute
 // reconciler scales the targets. Its keys are theirs, and "alarms".
 type reconciler struct{ *Service }
 
-// orphans is the key under which alarms of policies that are gone are deleted.
+// orphans is the key under which alarms of policies that are gone are deleted, and
+// old activities.
 const orphans = "alarms"
 
 // Keys is part of controller.Reconciler.
@@ -38,7 +40,7 @@ func (r *reconciler) Keys(ctx context.Context) ([]string, error) {
 // Reconcile is part of controller.Reconciler.
 func (r *reconciler) Reconcile(ctx context.Context, key string) (controller.Result, error) {
 	if key == orphans {
-		return controller.Result{}, r.sweep(ctx)
+		return controller.Result{}, errors.Join(r.sweep(ctx), r.forget(ctx, r.now()))
 	}
 	t, found, err := r.targets.GetKey(ctx, key)
 	if err != nil || !found {
@@ -75,7 +77,7 @@ func (r *reconciler) Reconcile(ctx context.Context, key string) (controller.Resu
 		cause := fmt.Sprintf("monitor alarm %s in state ALARM triggered policy %s", d.alarm, d.policy)
 		err = r.begin(ctx, t, int(aws.Val(svc.DesiredCount)), d.to, cause, d.policy, now, nil)
 	}
-	return controller.Result{After: next}, errors.Join(err, r.forget(ctx, t.Place.Account, t.Place.Region, *t.ResourceId, now))
+	return controller.Result{After: next}, err
 }
 
 // decide gathers what is there and asks the plan.
@@ -231,7 +233,10 @@ func (r *reconciler) carryOut(ctx context.Context, t target, svc *ecsapi.Service
 	if !c.Sent {
 		cluster, name, _ := serviceOf(*t.ResourceId)
 		_, err := r.ECS.UpdateService(ctx, &ecsapi.UpdateServiceInput{Cluster: &cluster, Service: &name, DesiredCount: aws.Ptr(int32(c.To))})
-		if err != nil {
+		switch {
+		case err != nil && aws.AsError(err).HTTPStatus() >= 500:
+			return err // a fault of ours: tried again
+		case err != nil:
 			r.Log.Warn("a service is not scaled", "service", *t.ResourceId, "to", c.To, "error", err)
 			return r.end(ctx, t, autoapi.ScalingActivityStatusCodeFailed, fmt.Sprintf("Failed to set desired count to %d. Reason: %s", c.To, aws.AsError(err).Message), now)
 		}
@@ -346,11 +351,7 @@ func (r *reconciler) sweep(ctx context.Context) error {
 			continue
 		}
 		seen[id[0]+id[1]] = true
-		t, found, err := r.targets.GetKey(ctx, key)
-		if err != nil || !found {
-			return err
-		}
-		ctx := own(ctx, t.Place)
+		ctx := own(ctx, arn.In(id[1], id[0]))
 		have, err := r.described(ctx, &cwapi.DescribeAlarmsInput{AlarmNamePrefix: aws.Ptr("TargetTracking-service/")})
 		if err != nil {
 			return err

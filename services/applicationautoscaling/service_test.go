@@ -2,6 +2,7 @@ package applicationautoscaling
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -251,6 +252,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
+func second[T any](_ T, err error) error { return err }
+
 func TestFailureAndSuspension(t *testing.T) {
 	f := setup(t, 1)
 	f.track()
@@ -267,7 +270,18 @@ func TestFailureAndSuspension(t *testing.T) {
 	if _, err := f.RegisterScalableTarget(f.ctx, &autoapi.RegisterScalableTargetInput{ServiceNamespace: namespace, ScalableDimension: dimension, ResourceId: web, SuspendedState: &autoapi.SuspendedState{DynamicScalingOutSuspended: aws.Ptr(false)}}); err != nil {
 		t.Fatal(err)
 	}
+	// What is wrong with us, and not with the service, is no failure of the change.
+	f.ecs.fails = aws.Internal(errors.New("the disk is full"))
+	look := func() error {
+		return second((&reconciler{f.Service}).Reconcile(f.ctx, f.targets.Key("000000000000", "us-east-1", *web)))
+	}
+	if begun, err := look(), look(); begun != nil || err == nil || !strings.HasSuffix(f.last(), "InProgress: Setting desired count to 4.") {
+		t.Errorf("%v, %v, %s", begun, err, f.last())
+	}
 	f.ecs.fails = ecsapi.ServiceNotActiveException("Service was not ACTIVE.")
+	if err := look(); err != nil {
+		t.Error(err)
+	}
 	f.settle()
 	if !strings.HasSuffix(f.last(), "Failed: Failed to set desired count to 4. Reason: Service was not ACTIVE.") {
 		t.Error(f.last())
@@ -282,6 +296,19 @@ func TestFailureAndSuspension(t *testing.T) {
 	f.settle()
 	if !strings.Contains(f.last(), " Successful: ") {
 		t.Error(f.last())
+	}
+	// What was done stays known for a while, also of a target that is gone.
+	if _, err := f.DeregisterScalableTarget(f.ctx, &autoapi.DeregisterScalableTargetInput{ServiceNamespace: namespace, ScalableDimension: dimension, ResourceId: web}); err != nil {
+		t.Fatal(err)
+	}
+	f.settle()
+	if f.last() == "none" {
+		t.Error("forgotten with the target")
+	}
+	f.clock.Advance(kept + time.Hour)
+	f.settle()
+	if f.last() != "none" {
+		t.Errorf("after six weeks: %s", f.last())
 	}
 }
 
