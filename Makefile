@@ -64,15 +64,15 @@ test: setup-tests build lint test-unit test-host
 
 # -race everywhere; the end-to-end tests run the binary that `make build` made.
 test-unit:
-	$(GO) test -race $$($(GO) list ./... | grep -v -E '^minato/(e2e|dataplane/(container|network|build|database))(/|$$)')
+	$(GO) test -race -timeout 40m $$($(GO) list ./... | grep -v -E '^minato/(e2e|dataplane/(container|network|build|database))(/|$$)')
 
 # -p 1 holds for compiling too: that is done before, on all processors.
 test-host: build
 	$(GO) list -race -export -deps -test $(HOST_PKGS) >/dev/null
-	$(GO) test -race -p 1 -timeout 40m $(HOST_PKGS)
+	$(GO) test -race -p 1 -timeout 100m $(HOST_PKGS)
 
 coverage: setup-tests build
-	MINATO_COVERAGE=write $(GO) test -count=1 -timeout 40m ./e2e/...
+	MINATO_COVERAGE=write $(GO) test -count=1 -timeout 100m ./e2e/...
 
 demo: setup build
 	./bin/minato demo

@@ -27,7 +27,7 @@ func TestDemo(t *testing.T) {
 	if err := in.Up(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary(), "demo", "--data-dir", in.DataDir)
 	cmd.Dir = root()

@@ -26,7 +26,7 @@ import (
 )
 
 // deploymentLimit bounds each wait; what is waited for takes seconds.
-const deploymentLimit = 2 * time.Minute
+const deploymentLimit = 5 * time.Minute
 
 // TestDeployments is what can be done with a deployment while people visit the
 // service: looked at, stopped, rolled back by the circuit breaker, shifted at
@@ -268,7 +268,7 @@ func (d *deployments) prepareShift(t *testing.T) {
 	t.Helper()
 	tg, err := d.elb.CreateTargetGroup(d.ctx, &elb.CreateTargetGroupInput{
 		Name: aws.String("other"), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: &d.vpc, TargetType: elbtypes.TargetTypeEnumIp,
-		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2),
+		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(5),
 	})
 	d.must(t, err)
 	group := tg.TargetGroups[0].TargetGroupArn
@@ -315,7 +315,7 @@ func (d *deployments) prepareShift(t *testing.T) {
 }
 
 // blueGreen shifts the traffic to a new revision at once, after it was to be
-// seen at the test listener.
+// seen at the test listener: whenever production has it, that has it too.
 func (d *deployments) blueGreen(t *testing.T) {
 	before := d.tasks(t)
 	green := d.define(t, "serve", "green")
@@ -333,12 +333,16 @@ func (d *deployments) blueGreen(t *testing.T) {
 		if s := last.LifecycleStage; s != "" && !slices.Contains(stages, s) {
 			stages = append(stages, s)
 		}
-		if last.LifecycleStage == ecstypes.ServiceDeploymentLifecycleStageTestTrafficShift {
-			text, err := get(d.testURL)
-			if err != nil {
-				return err
-			}
-			seen[text] = true
+		production, err := get(d.url)
+		if err != nil {
+			return err
+		}
+		test, err := get(d.testURL)
+		if err != nil {
+			return err
+		}
+		if seen[test] = true; production == "green" && test != "green" {
+			t.Fatalf("in stage %s production answers %s, and after it the test listener %s", last.LifecycleStage, production, test)
 		}
 		if last.FinishedAt == nil {
 			return fmt.Errorf("the deployment is %s, stage %s", last.Status, last.LifecycleStage)
@@ -348,7 +352,10 @@ func (d *deployments) blueGreen(t *testing.T) {
 	if last.Status != ecstypes.ServiceDeploymentStatusSuccessful || aws.ToFloat64(last.TargetServiceRevision.RequestedProductionTrafficWeight) != 100 {
 		t.Errorf("%s: %s", last.Status, aws.ToString(last.StatusReason))
 	}
-	if !seen["green"] || !slices.Contains(stages, ecstypes.ServiceDeploymentLifecycleStageBakeTime) || !slices.IsSortedFunc(stages, func(a, b ecstypes.ServiceDeploymentLifecycleStage) int {
+	if baked := last.FinishedAt.Sub(*last.StartedAt); baked < time.Minute/20 { // the pace of the tests
+		t.Errorf("the deployment took %s, and its bake time is longer", baked)
+	}
+	if !seen["green"] || !slices.IsSortedFunc(stages, func(a, b ecstypes.ServiceDeploymentLifecycleStage) int {
 		all := a.Values()
 		return slices.Index(all, a) - slices.Index(all, b)
 	}) {
@@ -387,7 +394,7 @@ func (d *deployments) linear(t *testing.T) {
 	d.update(t, func(in *ecs.UpdateServiceInput) {
 		in.TaskDefinition = teal
 		in.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{
-			Strategy: ecstypes.DeploymentStrategyLinear, LinearConfiguration: &ecstypes.LinearConfiguration{StepPercent: aws.Float64(50), StepBakeTimeInMinutes: aws.Int32(1)},
+			Strategy: ecstypes.DeploymentStrategyLinear, LinearConfiguration: &ecstypes.LinearConfiguration{StepPercent: aws.Float64(50), StepBakeTimeInMinutes: aws.Int32(3)},
 		}
 	})
 	half := map[string]bool{}
@@ -454,7 +461,7 @@ func (d *deployments) daemon(t *testing.T) {
 }
 
 func get(url string) (string, error) {
-	c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	return fetch(c, url)
 }
 
@@ -485,7 +492,7 @@ func visit(url string) *crowd {
 	v := &crowd{stop: stop}
 	for range 2 {
 		v.people.Go(func() {
-			c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+			c := &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}
 			defer c.CloseIdleConnections()
 			for ctx.Err() == nil {
 				_, err := fetch(c, url)

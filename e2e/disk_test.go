@@ -115,13 +115,16 @@ func TestDiskFull(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		if err := soakGone(pid, 15*time.Second); err != nil {
+		if err := soakGone(pid, soakConverge); err != nil {
 			t.Fatal(err)
 		}
 	}
 	d.fill()
 	if err := in.Up("--host-names=false"); err != nil {
 		t.Fatalf("up on a full disk: %v", err)
+	}
+	if err := excused.answered(w.url); err != nil {
+		t.Fatal(err)
 	}
 	excused.end()
 	f.read()
@@ -310,7 +313,7 @@ func (f *fullWorld) killOne(visitors *soakVisitors) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			f.t.Fatal(err)
 		}
-		if err := soakGone(pid, 15*time.Second); err != nil {
+		if err := soakGone(pid, soakConverge); err != nil {
 			f.t.Fatal(err)
 		}
 		excused.end()

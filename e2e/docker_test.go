@@ -56,12 +56,12 @@ func startDockerd(t *testing.T) *dockerd {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			_ = cmd.Process.Kill()
 			<-ended
 		}
 	})
-	for deadline := time.Now().Add(40 * time.Second); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		if _, err := d.run("", "version"); err == nil {
 			return d
 		}

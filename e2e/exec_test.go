@@ -145,9 +145,8 @@ func (w *insideWorld) testTerminal(t *testing.T) {
 	x.write("stty size; id -u\r")
 	x.expect("40 120")
 	x.expect("\n0\r")
-	x.write("sleep 1000\r")
-	x.expect("sleep 1000")
-	time.Sleep(300 * time.Millisecond) // until it sleeps; early, Ctrl-C ends nothing
+	x.write("sh -c 'echo asl''eep; exec sleep 1000'\r") // early, Ctrl-C ends nothing
+	x.expect("asleep")
 	x.write("\x03")
 	x.expect("# ")
 	x.write("echo code $?\r")
@@ -249,7 +248,7 @@ func (w *insideWorld) testLogged(t *testing.T) {
 			if found() == nil {
 				t.Error("a session is logged that is not to be")
 			}
-		} else if err := soakUntil(30*time.Second, found); err != nil {
+		} else if err := soakUntil(soakConverge, found); err != nil {
 			t.Error(err)
 		}
 	}
@@ -374,7 +373,7 @@ func (w *insideWorld) testProtection(t *testing.T) {
 	var tasks []string
 	running := func(n int) {
 		t.Helper()
-		if err := soakUntil(90*time.Second, func() error {
+		if err := soakUntil(soakConverge, func() error {
 			out, err := w.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: aws.String(inside), ServiceName: service})
 			if err != nil {
 				return err

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -217,7 +216,7 @@ func (w *insideWorld) runInside(ctx context.Context, family string, enable bool)
 // awaitInside waits for a task's status.
 func (w *insideWorld) awaitInside(ctx context.Context, task, status string) (ecstypes.Task, error) {
 	var t ecstypes.Task
-	return t, soakUntil(time.Minute, func() error {
+	return t, soakUntil(soakConverge, func() error {
 		out, err := w.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: aws.String(inside), Tasks: []string{task}})
 		if err != nil {
 			return err

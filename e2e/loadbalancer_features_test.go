@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,7 +37,7 @@ func (e *edge) features() {
 	}
 	f.elb, f.ec2 = elb.NewFromConfig(cfg), ec2.NewFromConfig(cfg)
 	both := e.targets[:]
-	plain := f.group("plain", nil, map[string]string{"deregistration_delay.timeout_seconds": "40"}, both...)
+	plain := f.group("plain", nil, map[string]string{"deregistration_delay.timeout_seconds": "100"}, both...)
 	out, err := f.elb.CreateListener(e.Context(), &elb.CreateListenerInput{LoadBalancerArn: &f.lb, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(featurePort), DefaultActions: []elbtypes.Action{to(plain)}})
 	f.must(err)
 	f.listener = *out.Listeners[0].ListenerArn
@@ -265,7 +266,7 @@ func (f *front) bodies() {
 	conn, err := net.Dial("tcp", f.alb+":8080")
 	f.must(err)
 	defer conn.Close()
-	f.must(conn.SetDeadline(time.Now().Add(30 * time.Second)))
+	f.must(conn.SetDeadline(time.Now().Add(3 * time.Minute)))
 	for _, path := range []string{"/first", "/second", "/third"} {
 		_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n%s\r\nx", path, map[string]string{"/third": "Connection: close\r\n"}[path])
 		f.must(err)
@@ -305,41 +306,61 @@ func (f *front) ownAnswers() {
 			f.Errorf("%.40s %.60v: %s, want %s", c.path, c.args, got, c.want)
 		}
 	}
+	// A second: enough for what this process says of itself, unless the machine stands
+	// still for as long; then it is asked once more.
 	f.attributes(f.lb, map[string]string{"idle_timeout.timeout_seconds": "1"})
 	defer f.attributes(f.lb, map[string]string{"idle_timeout.timeout_seconds": "60"})
 	f.soon("504 of a target that does not answer", func() bool { // the first request may be quicker than the change
 		out, err := f.run("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", "http://"+f.alb+":8080/hang")
 		return err == nil && out == "504"
 	})
-	conn, err := net.Dial("tcp", f.alb+":8080")
-	f.must(err)
-	defer conn.Close()
-	f.must(conn.SetDeadline(time.Now().Add(30 * time.Second)))
-	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
-	f.must(err)
-	if all, err := io.ReadAll(conn); err != nil || !bytes.HasPrefix(all, []byte("HTTP/1.1 408 ")) {
-		f.Errorf("a body that does not come: %q %v", all, err)
-	}
+	f.soon("408 for a body that does not come", func() bool {
+		conn, err := net.Dial("tcp", f.alb+":8080")
+		f.must(err)
+		defer conn.Close()
+		f.must(conn.SetDeadline(time.Now().Add(3 * time.Minute)))
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+		f.must(err)
+		all, err := io.ReadAll(conn)
+		return err == nil && bytes.HasPrefix(all, []byte("HTTP/1.1 408 "))
+	})
 	// A connection, and a WebSocket, on which nothing is said is closed.
-	ws := f.dialWebSocket()
-	defer ws.Close()
-	got := ""
-	if err := websocket.Message.Receive(ws, &got); err != io.EOF {
-		f.Errorf("a silent WebSocket: %q, %v", got, err)
-	}
+	f.soon("the end of a silent WebSocket", func() bool {
+		ws, err := f.openWebSocket()
+		if err != nil {
+			return false
+		}
+		defer ws.Close()
+		got := ""
+		return websocket.Message.Receive(ws, &got) == io.EOF
+	})
 }
 
 // dialWebSocket opens one over plain HTTP.
 func (f *front) dialWebSocket() *websocket.Conn {
 	f.Helper()
-	conf, err := websocket.NewConfig("ws://www.harbour.test:8080/ws", "http://www.harbour.test/")
-	f.must(err)
-	conn, err := net.Dial("tcp", f.alb+":8080")
-	f.must(err)
-	f.must(conn.SetDeadline(time.Now().Add(2 * time.Minute)))
-	ws, err := websocket.NewClient(conf, conn)
+	ws, err := f.openWebSocket()
 	f.must(err)
 	return ws
+}
+
+func (f *front) openWebSocket() (*websocket.Conn, error) {
+	conf, err := websocket.NewConfig("ws://www.harbour.test:8080/ws", "http://www.harbour.test/")
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.Dial("tcp", f.alb+":8080")
+	if err != nil {
+		return nil, err
+	}
+	ws, err := websocket.NewClient(conf, conn)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(5 * time.Minute))
+	}
+	if err != nil {
+		conn.Close()
+	}
+	return ws, err
 }
 
 // choices are which target is asked.
@@ -360,7 +381,7 @@ func (f *front) choices() {
 	secure.rule(to(h2), "path-pattern=/headers")
 	f.rule(to(sick), "path-pattern=/status/200", "query-string=v:sick")
 	f.rule(to(odd), "path-pattern=/status/200", "query-string=v:odd")
-	for _, name := range []string{"app", "least", "odd"} {
+	for _, name := range []string{"app", "least", "odd", "h2"} {
 		f.healthy(f.groups[name], 2)
 	}
 	cookies := filepath.Join(f.TempDir(), "cookies")
@@ -376,15 +397,15 @@ func (f *front) choices() {
 	// One target is slow. In turns both serve as much; by what is outstanding the
 	// quick one serves far more.
 	for _, kind := range []string{"turns", "least"} {
-		if out, err := f.run("wrk", "-t1", "-c4", "-d2s", "http://"+f.alb+":8080/count/"+kind); err != nil || soakFailed.MatchString(out) {
+		if out, err := f.run("wrk", "-t1", "-c4", "-d2s", "--timeout", "180s", "http://"+f.alb+":8080/count/"+kind); err != nil || soakFailed.MatchString(out) {
 			f.Errorf("%v\n%s", err, out)
 		}
 	}
-	one, two := served("turns one").Load(), served("turns two").Load()
-	if one == 0 || two > one+4 {
-		f.Errorf("in turns: %d and %d", one, two)
-	}
-	if one, two := served("least one").Load(), served("least two").Load(); two < 5*one {
+	f.soon("as many in turns", func() bool { // the slow one still serves its last ones
+		one, two := served("turns one").Load(), served("turns two").Load()
+		return one > 0 && two <= one+4
+	})
+	if one, two := served("least one").Load(), served("least two").Load(); two == 0 || two < 5*one {
 		f.Errorf("by what is outstanding: %d of the slow one and %d", one, two)
 	}
 	if got := f.curl("https://www.harbour.test/headers", "--http2"); !strings.Contains(got, "Protocol: HTTP/2.0") {
@@ -415,7 +436,7 @@ func (f *front) choices() {
 		want := map[string]string{"us-east-1a": "one ", "us-east-1c": "two "}[*n.AvailabilityZone]
 		f.soon("zone "+*n.AvailabilityZone, func() bool {
 			for range 4 {
-				if got, err := f.run("curl", "-sS", "--max-time", "30", "http://"+*n.Association.PublicIp+":8080/"); err != nil || !strings.HasPrefix(got, want) {
+				if got, err := f.run("curl", "-sS", "--max-time", "120", "http://"+*n.Association.PublicIp+":8080/"); err != nil || !strings.HasPrefix(got, want) {
 					return false
 				}
 			}
@@ -430,12 +451,16 @@ func (f *front) slowStart() {
 	group := f.group("slow", nil, map[string]string{"slow_start.duration_seconds": "900"}, f.targets[1])
 	f.rule(to(group), "path-pattern=/count/ramp*")
 	f.healthy(f.groups["slow"], 1)
+	came := time.Now()
 	_, err := f.elb.RegisterTargets(f.Context(), &elb.RegisterTargetsInput{TargetGroupArn: group.TargetGroupArn, Targets: []elbtypes.TargetDescription{{Id: aws.String(f.targets[0])}}})
 	f.must(err)
 	f.healthy(f.groups["slow"], 2)
 	f.get("/count/ramp?[1-40]")
-	if young, old := served("ramp one").Load(), served("ramp two").Load(); young+old != 40 || young > 15 {
-		f.Errorf("%d of the young target and %d of the old one", young, old)
+	// Its weight grows from nothing to the old one's in 45 s, the group's 900, paced: on a
+	// machine that took long to come here, it may have come far.
+	weight := min(1, time.Since(came).Seconds()/45)
+	if young, old := served("ramp one").Load(), served("ramp two").Load(); young+old != 40 || float64(young) > 40*weight/(1+weight)+10 {
+		f.Errorf("%d of the young target and %d of the old one, %s after it came", young, old, time.Since(came))
 	}
 	f.attributes(f.groups["slow"], map[string]string{"slow_start.duration_seconds": "0"})
 	f.soon("requests in turns", func() bool {
@@ -449,11 +474,18 @@ func (f *front) slowStart() {
 const manyLeave = 120
 
 // clientsLeave has clients leave before the answer: ALB's 460, which nobody is
-// answered, and which its metric counts in the end. wrk leaves when its time is over.
+// answered, and which its metric counts in the end. They leave when the targets
+// have their requests.
 func (f *front) clientsLeave() {
-	if out, err := f.run("wrk", "-t1", "-c"+strconv.Itoa(manyLeave), "-d1s", "http://"+f.alb+":8080/hang"); err != nil || !strings.Contains(out, "  0 requests in") {
-		f.Errorf("%v\n%s", err, out)
+	before := served("hang").Load()
+	for range manyLeave {
+		conn, err := net.Dial("tcp", f.alb+":8080")
+		f.must(err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+		f.must(err)
 	}
+	f.soon("the requests at the targets", func() bool { return served("hang").Load() >= before+manyLeave })
 }
 
 // drains deregisters a target that has a request under way and a WebSocket: the
@@ -468,7 +500,7 @@ func (f *front) drains() {
 	answers := make(chan answer, slow)
 	for range slow {
 		go func() {
-			out, err := f.run("curl", "-sS", "--max-time", "30", "-w", " %{http_code}", "http://"+f.alb+":8080/slow")
+			out, err := f.run("curl", "-sS", "--max-time", "120", "-w", " %{http_code}", "http://"+f.alb+":8080/slow")
 			answers <- answer{out, err}
 		}()
 	}
@@ -509,7 +541,7 @@ func (f *front) drains() {
 			f.Errorf("a request that was under way: %q %v", a.text, a.err)
 		}
 	}
-	const delay = 2 * time.Second // the group's 40, paced
+	const delay = 5 * time.Second // the group's 100, paced: far more than a slow answer takes
 	f.soon("the end of the WebSocket", func() bool { _, err := ask(sockets[mine]); return err != nil })
 	if d := time.Since(began); d < delay {
 		f.Errorf("a WebSocket was cut after %s", d)
@@ -527,31 +559,32 @@ func (f *front) drains() {
 }
 
 // changesUnderLoad changes everything that can be changed while wrk and h2load
-// ask: not one request fails and no connection is lost.
+// ask: not one request fails and no connection is lost. They ask until enough was
+// changed meanwhile, however long that takes.
 func (f *front) changesUnderLoad() {
+	const enough = 16
 	done := make(chan struct{})
 	var wait sync.WaitGroup
+	var changes atomic.Int64
 	for _, args := range [][]string{
-		{"wrk", "-t1", "-c50", "-d4", "--timeout", "30s", "http://" + f.alb + ":8080/status/200"},
+		{"wrk", "-t1", "-c50", "-d4", "--timeout", "180s", "http://" + f.alb + ":8080/status/200"},
 		{"h2load", "-c5", "-m10", "-D4", "https://" + f.alb + "/status/200"},
 	} {
 		wait.Go(func() {
-			out, err := exec.CommandContext(f.Context(), args[0], args[1:]...).CombinedOutput()
-			if err != nil || !soakAsked.Match(out) || soakFailed.Match(out) {
-				f.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
+			for begun := false; (!begun || changes.Load() < enough) && !f.Failed(); begun = true {
+				out, err := exec.CommandContext(f.Context(), args[0], args[1:]...).CombinedOutput()
+				if err != nil || !soakAsked.Match(out) || soakFailed.Match(out) {
+					f.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
+				}
 			}
 		})
 	}
 	go func() { wait.Wait(); close(done) }()
 	defer wait.Wait()
-	changes := 0
 	for n := 0; ; n++ {
 		select {
 		case <-done:
-			f.Logf("%d changes", changes)
-			if changes < 6 {
-				f.Errorf("only %d changes were made meanwhile", changes)
-			}
+			f.Logf("%d changes", changes.Load())
 			return
 		default:
 		}
@@ -569,7 +602,7 @@ func (f *front) changesUnderLoad() {
 		f.must(err)
 		_, err = f.elb.DeleteListener(f.Context(), &elb.DeleteListenerInput{ListenerArn: l.Listeners[0].ListenerArn})
 		f.must(err)
-		changes += 8
+		changes.Add(8)
 		time.Sleep(20 * time.Millisecond)
 	}
 }

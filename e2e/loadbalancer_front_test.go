@@ -49,7 +49,10 @@ func manners(mux *http.ServeMux, name string) {
 		w.Header().Set("X-Sum", "42")
 	})
 	mux.HandleFunc("/close", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
-	mux.HandleFunc("/hang", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/hang", func(_ http.ResponseWriter, r *http.Request) {
+		served("hang").Add(1)
+		<-r.Context().Done()
+	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(1500 * time.Millisecond)
 		io.WriteString(w, name)
@@ -64,11 +67,15 @@ func manners(mux *http.ServeMux, name string) {
 	})
 	mux.HandleFunc("/count/{kind}", func(w http.ResponseWriter, r *http.Request) {
 		if name == "one" {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(slowness[r.PathValue("kind")])
 		}
 		served(r.PathValue("kind") + " " + name).Add(1)
 	})
 }
+
+// slowness is how long target one takes for each kind of what is counted: with what is
+// outstanding far more than the other takes on a busy machine.
+var slowness = map[string]time.Duration{"turns": 200 * time.Millisecond, "least": time.Second, "ramp": 50 * time.Millisecond}
 
 // bigBody is 20 MB.
 func bigBody() io.Reader { return bytes.NewReader(bytes.Repeat([]byte("0123456789abcdef"), 20<<16)) }
@@ -195,7 +202,7 @@ func says(text string) elbtypes.Action {
 // get asks the listener by curl and returns what it wrote.
 func (f *front) get(path string, args ...string) string {
 	f.Helper()
-	out, err := f.run("curl", append([]string{"-sS", "--max-time", "30", "--connect-to", "www.harbour.test:8080:" + f.alb + ":8080"}, append(args, "http://www.harbour.test:8080"+path)...)...)
+	out, err := f.run("curl", append([]string{"-sS", "--max-time", "120", "--connect-to", "www.harbour.test:8080:" + f.alb + ":8080"}, append(args, "http://www.harbour.test:8080"+path)...)...)
 	if err != nil {
 		f.Errorf("curl %s %s: %v\n%s", path, strings.Join(args, " "), err, out)
 	}

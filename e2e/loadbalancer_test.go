@@ -69,7 +69,7 @@ func (e *edge) refused(want string, args ...string) {
 
 func (e *edge) until(what string, ok func() bool) {
 	e.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
 			e.Fatalf("waited in vain for %s", what)
 		}
@@ -78,7 +78,7 @@ func (e *edge) until(what string, ok func() bool) {
 
 // run runs a client and returns what it printed.
 func (e *edge) run(name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(e.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(e.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	return string(out), err
@@ -87,7 +87,7 @@ func (e *edge) run(name string, args ...string) (string, error) {
 // curl asks for a path of www.harbour.test, trusting ACM's chain.
 func (e *edge) curl(args ...string) string {
 	e.Helper()
-	all := append([]string{"-sS", "--max-time", "30", "--cacert", e.roots, "--connect-to", "www.harbour.test:443:" + e.alb + ":443"}, args...)
+	all := append([]string{"-sS", "--max-time", "120", "--cacert", e.roots, "--connect-to", "www.harbour.test:443:" + e.alb + ":443"}, args...)
 	out, err := e.run("curl", all...)
 	if err != nil {
 		e.Errorf("curl %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -226,6 +226,9 @@ func (e *edge) publicAddress(description string) string {
 		NetworkInterfaces []struct{ Association struct{ PublicIp string } }
 	}
 	e.aws(&out, "ec2", "describe-network-interfaces", "--filters", "Name=description,Values="+description)
+	if len(out.NetworkInterfaces) == 0 {
+		return "" // not yet
+	}
 	return out.NetworkInterfaces[0].Association.PublicIp
 }
 
@@ -257,7 +260,10 @@ func newEdge(t *testing.T) *edge {
 		}
 		return s.Stacks[0].StackStatus == "CREATE_COMPLETE"
 	})
-	e.alb, e.nlb = e.publicAddress("ELB app/edge/*"), e.publicAddress("ELB net/flows/*")
+	e.until("addresses", func() bool {
+		e.alb, e.nlb = e.publicAddress("ELB app/edge/*"), e.publicAddress("ELB net/flows/*")
+		return e.alb != "" && e.nlb != ""
+	})
 	var issued struct{ CertificateChain string }
 	e.aws(&issued, "acm", "get-certificate", "--certificate-arn", e.out["Cert"])
 	e.roots = filepath.Join(e.dir, "roots.crt")
@@ -360,7 +366,7 @@ func TestLoadBalancer(t *testing.T) {
 			e.Fatal(err)
 		}
 		defer c.Close()
-		ctx, cancel := context.WithTimeout(e.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(e.Context(), 5*time.Minute)
 		defer cancel()
 		client := healthpb.NewHealthClient(c)
 		for range 20 {
@@ -415,10 +421,10 @@ func TestLoadBalancer(t *testing.T) {
 		}
 	})
 	e.part("streams", func(e *edge) {
-		if got, err := e.run("curl", "-sS", "--max-time", "30", "http://"+e.nlb+":5000/x"); err != nil || !strings.HasPrefix(got, "one GET /x proto= tls=") {
+		if got, err := e.run("curl", "-sS", "--max-time", "120", "http://"+e.nlb+":5000/x"); err != nil || !strings.HasPrefix(got, "one GET /x proto= tls=") {
 			e.Errorf("%v %q", err, got)
 		}
-		if got, err := e.run("curl", "-sS", "--max-time", "30", "--cacert", e.roots, "--connect-to", "www.harbour.test:5443:"+e.nlb+":5443", "https://www.harbour.test:5443/x"); err != nil || !strings.HasPrefix(got, "one GET /x proto= tls=") {
+		if got, err := e.run("curl", "-sS", "--max-time", "120", "--cacert", e.roots, "--connect-to", "www.harbour.test:5443:"+e.nlb+":5443", "https://www.harbour.test:5443/x"); err != nil || !strings.HasPrefix(got, "one GET /x proto= tls=") {
 			e.Errorf("%v %q", err, got)
 		}
 	})

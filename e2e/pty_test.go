@@ -88,7 +88,7 @@ func (x *terminal) write(text string) {
 // expect waits until text is shown after what was expected before.
 func (x *terminal) expect(text string) {
 	x.t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		x.mu.Lock()
 		i := strings.Index(x.out.String()[x.at:], text)
 		if i >= 0 {
@@ -111,7 +111,7 @@ func (x *terminal) end() error {
 	case err := <-x.done:
 		x.done <- err
 		return err
-	case <-time.After(90 * time.Second):
+	case <-time.After(5 * time.Minute):
 		x.t.Fatalf("%s does not end:\n%s", x.what, x.shown())
 		return nil
 	}

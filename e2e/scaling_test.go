@@ -134,7 +134,7 @@ func TestScalingFollowsTheLoad(t *testing.T) {
 	// reached waits until each service has had as many tasks as it is to have.
 	reached := func(want map[string]int) {
 		t.Helper()
-		for end := time.Now().Add(4 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
+		for end := time.Now().Add(8 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
 			last := running()
 			for s, n := range want {
 				if last[s] == n {

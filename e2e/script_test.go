@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"up":    cmdUp,
 			"var":   cmdVar,
 			"until": cmdUntil,
+			"soon":  cmdSoon,
 			"a":     cmdAWS,
 			"named": cmdNamed,
 		},
@@ -94,6 +96,9 @@ func TestScripts(t *testing.T) {
 			case "ecspresso":
 				there, err := ecspresso()
 				return there, err
+			case "aws2": // Debian's, besides the one of the PATH
+				out, err := exec.Command("/usr/bin/aws", "--version").Output()
+				return err == nil && strings.HasPrefix(string(out), "aws-cli/2"), nil
 			}
 			return false, fmt.Errorf("no condition %q", name)
 		},
@@ -262,15 +267,39 @@ func cmdVar(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], out)
 }
 
+// scriptPatience is for how long a script waits at least for what it waits for: a
+// deadline only matters when it fails, and CI's machine may be a slow one.
+const scriptPatience = 5 * time.Minute
+
+// cmdSoon is `soon REGEX COMMAND…`: repeats a command until it succeeds and what it
+// prints on stdout fits.
+func cmdSoon(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || neg {
+		ts.Fatalf("usage: soon REGEX COMMAND…")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for end := time.Now().Add(scriptPatience); ; time.Sleep(200 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("after %s %s does not print %q: %v", scriptPatience, strings.Join(args[1:], " "), args[0], err)
+		}
+	}
+}
+
 // cmdUntil is `until SECONDS JQ VALUE AWS-ARGS…`: repeats the call until the jq
-// expression gives the value.
+// expression gives the value. The seconds say what is usual; it waits for longer.
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 4 {
 		ts.Fatalf("usage: until SECONDS JQ VALUE AWS-ARGS…")
 	}
 	seconds, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
+	limit := max(scriptPatience, time.Duration(seconds)*time.Second)
+	deadline := time.Now().Add(limit)
 	var last string
 	for {
 		if err := ts.Exec("aws", append([]string{"--endpoint-url", ts.Getenv("AWS_ENDPOINT_URL"), "--output", "json"}, args[3:]...)...); err == nil {
@@ -279,7 +308,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("after %d s %s is %q, not %q", seconds, args[1], last, args[2])
+			ts.Fatalf("after %s %s is %q, not %q", limit, args[1], last, args[2])
 		}
 		time.Sleep(200 * time.Millisecond)
 	}

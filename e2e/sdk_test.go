@@ -49,7 +49,7 @@ import (
 )
 
 // waitFor bounds each of the SDK's waiters.
-const waitFor = 3 * time.Minute
+const waitFor = 8 * time.Minute
 
 // journey is the workshop by the Go SDK.
 type journey struct {
@@ -345,7 +345,7 @@ func (j *journey) client() *http.Client {
 		j.Fatal("the load balancer has no public address")
 	}
 	address := net.JoinHostPort(*out.NetworkInterfaces[0].Association.PublicIp, "80")
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, address)
 		},

@@ -64,8 +64,12 @@ func TestSoakLoadBalancer(t *testing.T) {
 	t.Run("load", func(t *testing.T) { w.soakLoad(t, load) })
 }
 
-// soakDrain is the deregistration delay of the service, paced.
-const soakDrain = time.Second
+const (
+	// soakDrain is the deregistration delay of the service, paced.
+	soakDrain = time.Second
+	// soakBusy is for how long an answer may be waited for on a busy machine.
+	soakBusy = 3 * time.Minute
+)
 
 // soakClients rolls the service while connections are kept open, 200 requests a
 // second come over them, and WebSockets talk. Requests must be answered, and a
@@ -195,7 +199,7 @@ func (c *soakCrowd) open(connections, sockets int) error {
 
 // ask has one request answered.
 func (c *soakCrowd) ask(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(soakBusy)); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+soakHost+"\r\n\r\n"); err != nil {
@@ -222,11 +226,11 @@ func (c *soakCrowd) dial() (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("tcp", c.address, 30*time.Second)
+	conn, err := net.DialTimeout("tcp", c.address, soakBusy)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(soakBusy)); err != nil {
 		return nil, err
 	}
 	ws, err := websocket.NewClient(conf, conn)
@@ -262,7 +266,7 @@ func (c *soakCrowd) talk(ws *websocket.Conn) {
 		default:
 		}
 		said, got := strconv.Itoa(n), ""
-		err = ws.SetDeadline(time.Now().Add(30 * time.Second))
+		err = ws.SetDeadline(time.Now().Add(soakBusy))
 		if err == nil {
 			err = websocket.Message.Send(ws, said)
 		}
@@ -321,13 +325,22 @@ func (w *soakWorld) soakLoad(t *testing.T, length time.Duration) {
 	w.loadAll(t, secure, length)
 	after := w.settled(t, pid, fresh.descriptors+soakSpare, rest)
 	t.Logf("after half of the load %s, after all of it %s", between, after)
+	for range 3 {
+		if !after.grew(between) || t.Failed() {
+			break
+		}
+		// The collector of a busy machine lags behind; a leak grows each time.
+		w.loadAll(t, secure, length)
+		between, after = after, w.settled(t, pid, fresh.descriptors+soakSpare, rest)
+		t.Logf("after the same once more %s", after)
+	}
 	for _, h := range []soakHeld{before, between, after} {
 		if h.descriptors > fresh.descriptors+spare {
 			t.Errorf("%d descriptors were open before a load, and %d after it", fresh.descriptors, h.descriptors)
 		}
 	}
 	// Growth that goes on is a leak; heap that is not given back yet is not.
-	if after.memory > between.memory+between.memory/4+16 {
+	if after.grew(between) {
 		t.Errorf("%d MiB after half of the load, %d MiB after all of it", between.memory, after.memory)
 	}
 }
@@ -345,6 +358,9 @@ type soakHeld struct {
 	memory      int // MiB resident
 	descriptors int
 }
+
+// grew tells whether the memory is more than it was by more than chance.
+func (h soakHeld) grew(was soakHeld) bool { return h.memory > was.memory+was.memory/4+16 }
 
 func (h soakHeld) String() string {
 	return fmt.Sprintf("%d MiB, %d descriptors", h.memory, h.descriptors)
@@ -423,7 +439,7 @@ func (w *soakWorld) secureListener(t *testing.T) (address string, err error) {
 		return "", err
 	}
 	address = at.Host + ":443"
-	return address, soakUntil(30*time.Second, func() error {
+	return address, soakUntil(soakConverge, func() error {
 		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			return err
@@ -435,9 +451,9 @@ func (w *soakWorld) secureListener(t *testing.T) (address string, err error) {
 // soakLoads are the clients of the load, each for so many seconds; %s is the
 // address. What they say of failures must be none.
 var soakLoads = [][]string{
-	{"wrk", "-t1", "-c64", "-d%d", "--timeout", "30s", "http://PLAIN/"},
-	{"wrk", "-t1", "-c16", "-d%d", "--timeout", "30s", "-H", "Connection: close", "http://PLAIN/"},
-	{"wrk", "-t1", "-c16", "-d%d", "--timeout", "30s", "https://SECURE/"},
+	{"wrk", "-t1", "-c64", "-d%d", "--timeout", "180s", "http://PLAIN/"},
+	{"wrk", "-t1", "-c16", "-d%d", "--timeout", "180s", "-H", "Connection: close", "http://PLAIN/"},
+	{"wrk", "-t1", "-c16", "-d%d", "--timeout", "180s", "https://SECURE/"},
 	{"h2load", "-c8", "-m16", "-D%d", "https://SECURE/"},
 }
 
@@ -501,7 +517,7 @@ func (w *soakWorld) loadAll(t *testing.T, secure string, length time.Duration) {
 // soakUpload sends 300 KB in chunks and wants them back.
 func soakUpload(url string) error {
 	body := strings.Repeat("0123456789", 30000)
-	resp, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}).Post(url+"echo", "text/plain", io.MultiReader(strings.NewReader(body)))
+	resp, err := (&http.Client{Timeout: soakBusy, Transport: &http.Transport{DisableKeepAlives: true}}).Post(url+"echo", "text/plain", io.MultiReader(strings.NewReader(body)))
 	if err != nil {
 		return err
 	}
@@ -518,7 +534,7 @@ func soakUpload(url string) error {
 
 // soakLeave goes in the middle of a request.
 func soakLeave(address string) error {
-	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
+	conn, err := net.DialTimeout("tcp", address, soakBusy)
 	if err != nil {
 		return err
 	}

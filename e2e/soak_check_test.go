@@ -30,7 +30,7 @@ type soakVictim struct{ pid, dies int }
 // victims chooses. While a rollout goes on there is always one of each kind, but
 // the one chosen may be just coming or going: then it chooses again.
 func (w *soakWorld) victims(kind string, pick int) (out []soakVictim, err error) {
-	err = soakUntil(2*time.Second, func() error {
+	err = soakUntil(soakConverge, func() error {
 		if out, err = w.choose(kind, pick); err == nil && len(out) == 0 {
 			err = fmt.Errorf("no %s runs", kind)
 		}

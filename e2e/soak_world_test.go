@@ -100,9 +100,9 @@ func newSoakWorldIn(t *testing.T, in *harness.Instance) *soakWorld {
 	if err := w.converged(); err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Timeout: time.Second}
+	client := &http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
-	if err := soakUntil(20*time.Second, func() error { return soakGet(client, w.url) }); err != nil {
+	if err := soakUntil(soakConverge, func() error { return soakGet(client, w.url) }); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -250,6 +250,7 @@ func (w *soakWorld) service(ctx context.Context) error {
 	tg, err := w.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
 		Name: aws.String(soakName), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: &w.vpc, TargetType: elbtypes.TargetTypeEnumIp,
 		HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2),
+		UnhealthyThresholdCount: aws.Int32(5), // a busy machine is no sick target
 	})
 	if err != nil {
 		return err
@@ -281,7 +282,7 @@ func (w *soakWorld) service(ctx context.Context) error {
 		return err
 	}
 	_, id, _ := strings.Cut(arn, ":loadbalancer/")
-	return soakUntil(30*time.Second, func() error {
+	return soakUntil(soakConverge, func() error {
 		out, err := w.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []ec2types.Filter{{Name: aws.String("description"), Values: []string{"ELB " + id}}}})
 		if err != nil {
 			return err

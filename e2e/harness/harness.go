@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"minato/daemon/instance"
 	"minato/dataplane/network"
@@ -38,12 +39,19 @@ type Instance struct {
 // nobody's: the benchmarking range is left to the instances that people start.
 const ranges = 16
 
+// ports are where instances listen: as many for each range, from the first on. None
+// is one that the kernel gives to connections, so nobody else takes it meanwhile.
+const (
+	firstPort = 24000
+	ports     = 16
+)
+
 // takeRange locks the first range that no instance of any test process has.
-func takeRange() (netip.Prefix, *os.File, error) {
+func takeRange() (netip.Prefix, int, *os.File, error) {
 	for n := range ranges {
 		f, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("minato-e2e-range-%d.lock", n)), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
-			return netip.Prefix{}, nil, err
+			return netip.Prefix{}, 0, nil, err
 		}
 		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 			f.Close()
@@ -51,15 +59,15 @@ func takeRange() (netip.Prefix, *os.File, error) {
 		}
 		r := netip.PrefixFrom(netip.AddrFrom4([4]byte{240, 19, byte(n) * 16, 0}), 20)
 		used, err := hasRoute(r)
-		if err == nil && !used {
-			return r, f, nil
+		if port := freePort(firstPort + n*ports); err == nil && !used && port != 0 {
+			return r, port, f, nil
 		}
 		f.Close()
 		if err != nil {
-			return netip.Prefix{}, nil, err
+			return netip.Prefix{}, 0, nil, err
 		}
 	}
-	return netip.Prefix{}, nil, errors.New("all public ranges of the tests are in use")
+	return netip.Prefix{}, 0, nil, errors.New("all public ranges of the tests, or their ports, are in use")
 }
 
 // hasRoute tells whether this machine routes addresses of a range: an instance
@@ -78,11 +86,7 @@ func hasRoute(r netip.Prefix) (bool, error) {
 
 // New prepares an instance below dir; nothing runs yet.
 func New(binary, dir string) (*Instance, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	cidr, lock, err := takeRange()
+	cidr, port, lock, err := takeRange()
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +105,15 @@ func (i *Instance) ServiceAddress() netip.Addr {
 	return network.ServiceAddress(netip.MustParsePrefix(i.CIDR))
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort is the first of a range's ports on which nobody listens, or 0.
+func freePort(first int) int {
+	for port := first; port < first+ports; port++ {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0
 }
 
 // Up starts the daemon in the background and waits until it is ready. The host
@@ -162,8 +168,18 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 	return out, nil
 }
 
-// Leaks lists what carries the instance's id on the host after it is gone.
+// Leaks lists what carries the instance's id on the host after it is gone. The
+// kernel takes down a namespace's links a little after the namespace: what is a leak
+// is there for longer than a busy machine takes for it.
 func Leaks(id string) ([]string, error) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if left, err := leaks(id); err != nil || len(left) == 0 || time.Now().After(end) {
+			return left, err
+		}
+	}
+}
+
+func leaks(id string) ([]string, error) {
 	var left []string
 	look := func(what, name string, args ...string) error {
 		out, err := exec.Command(name, args...).Output()

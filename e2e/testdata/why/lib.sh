@@ -57,7 +57,7 @@ group() { jq -r .$1 groups.json; }
 # health NAME REASON: waits until the target of a group is in that state, and
 # prints ELB's words for it.
 health() {
-  for _ in $(seq 150); do
+  for _ in $(seq 1000); do
     elb DescribeTargetHealth -d TargetGroupArn=$(group $1) >health
     grep -q "<Reason>$2</Reason>\|<State>$2</State>" health && { element State <health; element Reason <health; element Description <health; return; }
     sleep 0.3
@@ -67,7 +67,7 @@ health() {
 
 # event NAME TEXT: waits for an event of a service.
 event() {
-  for _ in $(seq 150); do
+  for _ in $(seq 1000); do
     ecs DescribeServices '{"cluster":"chat","services":["'$1'"]}' | jq -r '.services[].events[].message' >events
     grep -q "$2" events && return
     sleep 0.3
