@@ -111,7 +111,11 @@ func TestProbe(t *testing.T) {
 				}
 			}()
 			to := netip.MustParseAddrPort(l.Addr().String())
-			r, err := Probe(t.Context(), sockets{}, "", netip.Addr{}, to, settings)
+			with := settings
+			if c.reason != proxy.Timeout {
+				with.Timeout = time.Minute
+			}
+			r, err := Probe(t.Context(), sockets{}, "", netip.Addr{}, to, with)
 			if err != nil || r.Passed != c.passed || r.Reason != c.reason || r.Status != c.status || r.Port != to.Port() {
 				t.Fatalf("%+v %v", r, err)
 			}
@@ -152,10 +156,12 @@ func TestProbeDoesNotWaitForTheConnectionsEnd(t *testing.T) {
 		conn.Read(buf) // keeps the connection until the check closes it
 	}()
 	patient := settings
-	patient.Timeout = 30 * time.Second
+	patient.Timeout = time.Minute
+	defer func(d time.Duration) { drainFor = d }(drainFor)
+	drainFor = time.Hour // who waits for it waits for the timeout
 	begin := time.Now()
 	r, err := Probe(t.Context(), sockets{}, "", netip.Addr{}, netip.MustParseAddrPort(l.Addr().String()), patient)
-	if took := time.Since(begin); err != nil || !r.Passed || took > drainFor/2 {
+	if took := time.Since(begin); err != nil || !r.Passed || took >= patient.Timeout {
 		t.Fatalf("%+v %v after %v", r, err, took)
 	}
 }

@@ -23,7 +23,7 @@ const UserAgent = "ELB-HealthChecker/2.0"
 
 // drainFor is how long a check reads on after the head, so that the target can
 // finish its answer without seeing a reset.
-const drainFor = time.Second
+var drainFor = time.Second
 
 // Probe asks target once, from node. The error is proxy.ErrNotReady (wrapped)
 // when the node could not ask; nothing is known of the target then.

@@ -20,7 +20,7 @@ func (v *laneEnv) bare(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	return c
 }
 
@@ -170,7 +170,7 @@ func TestHandshakeTime(t *testing.T) {
 		})
 		// Coroutines are kept for the next ones, but not all.
 		until(t, "coroutines to end", func() bool { return runtime.NumGoroutine() < before+many/2 })
-	}, func(e *Engine) { e.greetTime = time.Second })
+	}, func(e *Engine) { e.greetTime = 5 * time.Second })
 }
 
 // TestHandshakesEnd closes an engine within handshakes: nothing is left of them.

@@ -78,7 +78,7 @@ func newLaneEnv(t *testing.T, h http.HandlerFunc, options ...Option) *laneEnv {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -97,7 +97,7 @@ func (v *laneEnv) dial(t *testing.T, secure bool) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if secure {
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	}
@@ -265,14 +265,14 @@ func TestLaneHalfClosed(t *testing.T) {
 func TestLaneHeadTime(t *testing.T) {
 	t.Parallel()
 	v := newLaneEnv(t, echoPath)
-	v.config.LoadBalancers[0].Options.IdleTimeout = 4 * time.Second
+	v.config.LoadBalancers[0].Options.IdleTimeout = 8 * time.Second
 	if err := v.e.Set(t.Context(), &v.config); err != nil {
 		t.Fatal(err)
 	}
 	c, r := v.dial(t, false)
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(5 * time.Second)
 	io.WriteString(c, "GET /1 HTT")
-	time.Sleep(2 * time.Second)
+	time.Sleep(4 * time.Second)
 	io.WriteString(c, "P/1.1\r\nHost: a\r\n\r\n")
 	if got := answerOf(t, r); got != "/1 " {
 		t.Errorf("%q", got)

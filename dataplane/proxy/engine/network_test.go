@@ -134,7 +134,7 @@ func TestInAVPC(t *testing.T) {
 	until := func(s proxy.State, r proxy.Reason) {
 		t.Helper()
 		var h []proxy.TargetHealth
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			if h, _ = e.Health("tg"); h[0].State == s && h[0].Reason == r {
 				return
 			}
@@ -150,7 +150,7 @@ func TestInAVPC(t *testing.T) {
 	until(proxy.Healthy, proxy.NoReason)
 	get := func() string {
 		t.Helper()
-		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 3 * time.Second}).Get("http://" + public.String() + "/")
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}).Get("http://" + public.String() + "/")
 		if err != nil {
 			return err.Error()
 		}

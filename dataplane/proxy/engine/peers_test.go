@@ -128,7 +128,7 @@ func TestHTTP2Programs(t *testing.T) {
 // settled waits until no request is open, and so many connections are.
 func settled(t *testing.T, e *engine.Engine, connections int64) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		k := e.Counters("lb")
 		h, _ := e.Health("tg")
 		if k.ActiveConnections == connections && h[0].InFlight == 0 {
@@ -143,7 +143,7 @@ func settled(t *testing.T, e *engine.Engine, connections int64) {
 // TestStalledHTTP2 has clients that ask, with and without a body, for more than
 // they take, and that take nothing at all.
 func TestStalledHTTP2(t *testing.T) {
-	e, at := secured(t, 300*time.Millisecond)
+	e, at := secured(t, 2*time.Second)
 	for _, method := range []string{"GET", "POST"} {
 		for _, window := range []uint32{1 << 30, 65535, 0} {
 			c, err := tls.Dial("tcp", at.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
@@ -168,7 +168,7 @@ func TestStalledHTTP2(t *testing.T) {
 			}
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); e.Counters("lb").Requests < 6; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); e.Counters("lb").Requests < 6; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%+v", e.Counters("lb"))
 		}

@@ -61,7 +61,7 @@ func pair(t *testing.T) (int, *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	return fd, c.(*net.TCPConn)
 }
 

@@ -106,7 +106,7 @@ func stickyGroups(e *env) {
 }
 
 func slowStart(e *env) {
-	e.groups[0].SlowStart = 60 * time.Second // three seconds at this pace
+	e.groups[0].SlowStart = 15 * time.Minute // 45 seconds at this pace
 	a := e.named("a")
 	e.targets(a)
 	e.targets(a, e.named("b"))
@@ -121,6 +121,8 @@ func slowStart(e *env) {
 	if n := count(20); n["b"] >= n["a"] {
 		e.t.Errorf("at first %v", n)
 	}
+	e.groups[0].SlowStart = 30 * time.Second
+	e.set()
 	e.until("the full share", func() bool { n := count(20); return n["b"] >= 10 })
 }
 

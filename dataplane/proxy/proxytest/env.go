@@ -8,17 +8,21 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"minato/dataplane/proxy"
 	"minato/dataplane/proxy/loop"
 	"minato/internal/clock"
+
+	"golang.org/x/sys/unix"
 )
 
 // Pace is the pace of the clock that proxies under test are given: an interval
@@ -90,12 +94,44 @@ type env struct {
 
 // FreePort returns a port that nobody listens on right now.
 func FreePort(t testing.TB) uint16 {
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
+	for range ports {
+		port := firstPort + nextPort.Add(1)%ports
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port)); err == nil {
+			l.Close()
+			return uint16(port)
+		}
 	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String()).Port()
+	t.Fatal("no port is free")
+	return 0
+}
+
+// Ports that the kernel gives to nobody, each to one test: another test could get
+// one that was free a moment ago. Processes begin anywhere.
+const firstPort, ports = 10000, 12000
+
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(ports)) }
+
+// refusing is an address of which connections are refused, with a port of the
+// caller's or, for 0, any. Nobody else gets it: a socket that does not listen has it.
+func (e *env) refusing(port uint16) netip.AddrPort {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil { // for a port with connections
+		e.t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: int(port)}); err != nil {
+		e.t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(at.(*unix.SockaddrInet4).Port))
 }
 
 func newEnv(t *testing.T, n New) *env {
@@ -113,9 +149,13 @@ func ForwardTo(group string) proxy.Action {
 	return proxy.Action{Forward: &proxy.Forward{Groups: []proxy.WeightedGroup{{TargetGroup: group, Weight: 1}}}}
 }
 
-// Check is a quick health check of /up.
+// patience is for how long what is to come is waited for: only a test that fails
+// waits for as long, and a busy machine needs seconds for what takes milliseconds.
+const patience = time.Minute
+
+// Check is a quick health check of /up; a slow machine does not fail it.
 func Check() proxy.Check {
-	return proxy.Check{Path: "/up", Interval: time.Second, Timeout: time.Second, HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []proxy.CodeRange{{From: 200, To: 299}}}
+	return proxy.Check{Path: "/up", Interval: time.Second, Timeout: patience, HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []proxy.CodeRange{{From: 200, To: 299}}}
 }
 
 func (e *env) set() {
@@ -149,7 +189,7 @@ func (e *env) up() {
 
 func (e *env) until(what string, ok func() bool) {
 	e.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			e.t.Fatalf("waited in vain for %s; health %+v", what, e.healths())
 		}
@@ -289,7 +329,7 @@ func (e *env) dial() *conn {
 		e.t.Fatal(err)
 	}
 	e.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return &conn{e.t, c, bufio.NewReader(c)}
 }
 

@@ -20,7 +20,7 @@ func exchanges(e *env) {
 	e.p.OnExchange(func(x *proxy.Exchange) { told <- x })
 	target := e.serve(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // far more than may pass until the proxy has noted that it asked
 		w.Header().Set("X-Trace", r.Header.Get("X-Amzn-Trace-Id"))
 		w.WriteHeader(201)
 		fmt.Fprintf(w, "%d bytes", len(body))
@@ -38,7 +38,7 @@ func exchanges(e *env) {
 				e.t.Errorf("told of %+v", x)
 			}
 			return x
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			e.t.Fatal("a request was not told of")
 			return nil
 		}
@@ -120,7 +120,7 @@ func exchangesHTTP2(e *env) {
 			if !x.HTTP2 || x.GRPC || x.Version != "HTTP/2.0" || x.TLS == nil || x.TLS.ServerName != "a.example" || x.Status != 200 || x.TargetStatus != 200 || x.BytesIn < 1000 || x.BytesIn > 1500 || x.BytesOut == 0 || x.Connection == "" {
 				e.t.Errorf("told of %+v", x)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			e.t.Fatal("a request was not told of")
 		}
 	}
@@ -132,7 +132,7 @@ func next[T any](e *env, what string, told <-chan T) T {
 	select {
 	case x := <-told:
 		return x
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		e.t.Fatalf("%s was not told of", what)
 		panic("unreachable")
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,7 +23,7 @@ func (e *env) wantOwn(status int, title string) {
 }
 
 func gatewayErrors(e *env) {
-	e.lb.Options.IdleTimeout = 300 * time.Millisecond
+	e.lb.Options.IdleTimeout = 2 * time.Second // shorter, a busy machine is late with what is to be in time
 	e.up()
 	e.wantOwn(503, "503 Service Temporarily Unavailable")
 	e.targets(e.raw(func(_ net.Conn, r *bufio.Reader) { http.ReadRequest(r) })) // and closes
@@ -144,7 +143,7 @@ func clientLeaves(e *env) {
 		select {
 		case <-r.Context().Done():
 			left <- nil
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			left <- errors.New("the target was not told")
 		}
 	}))
@@ -170,9 +169,7 @@ func clientLeaves(e *env) {
 }
 
 func refusedElsewhere(e *env) {
-	l := e.listen()
-	dead := netip.MustParseAddrPort(l.Addr().String())
-	l.Close()
+	dead := e.refusing(0)
 	e.groups[0].Check.Disabled = true
 	e.targets(dead, e.serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }))
 	for range 10 {

@@ -45,7 +45,7 @@ func health(e *env) {
 		if c != (proxy.Change{TargetGroup: "tg"}) {
 			e.t.Errorf("told %+v", c)
 		}
-	case <-time.After(time.Second):
+	case <-time.After(patience):
 		e.t.Error("nobody was told")
 	}
 	if h := e.health(a); h.Reason != proxy.NoReason || !h.Last.Passed {

@@ -155,7 +155,7 @@ func (e *env) framer() *framer {
 		e.t.Fatal(err)
 	}
 	e.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	io.WriteString(conn, http2.ClientPreface)
 	f := &framer{e: e, conn: conn, Framer: http2.NewFramer(conn, conn)}
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -240,7 +240,7 @@ func http2Downgrade(e *env) {
 
 // slowHeads has clients that never end their heads, drop by drop.
 func slowHeads(e *env) {
-	e.lb.Options.IdleTimeout = 400 * time.Millisecond
+	e.lb.Options.IdleTimeout = 2 * time.Second // shorter, a busy machine is late with what is to be in time
 	e.lb.Listeners[0].Default = fixed("ok")
 	e.up()
 	for _, first := range []string{"GET / HTTP/1.1\r\n", "G"} {

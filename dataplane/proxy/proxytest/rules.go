@@ -318,7 +318,7 @@ func socketsRetried(e *env) {
 	if _, body := e.get("/"); body != "up" {
 		e.t.Errorf("%q", body)
 	}
-	for end := time.After(5 * time.Second); ; {
+	for end := time.After(patience); ; {
 		select {
 		case c := <-e.changes:
 			if c.LoadBalancer == "lb" {

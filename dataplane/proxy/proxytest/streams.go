@@ -17,7 +17,7 @@ import (
 func (e *env) stream() {
 	e.lb.Listeners[0].Stream = true
 	e.groups[0].Protocol = proxy.Stream
-	e.groups[0].Check = proxy.Check{Kind: proxy.CheckTCP, Interval: time.Second, Timeout: time.Second, HealthyThreshold: 2, UnhealthyThreshold: 2}
+	e.groups[0].Check = proxy.Check{Kind: proxy.CheckTCP, Interval: time.Second, Timeout: patience, HealthyThreshold: 2, UnhealthyThreshold: 2}
 }
 
 // echoes is a target that sends back what it is sent, after its name.
@@ -59,7 +59,7 @@ func streams(e *env) {
 		e.t.Fatal(err)
 	}
 	defer s.Close()
-	s.SetDeadline(time.Now().Add(5 * time.Second))
+	s.SetDeadline(time.Now().Add(patience))
 	if p := s.ConnectionState().NegotiatedProtocol; p != "h2" {
 		e.t.Errorf("the protocol is %q", p)
 	}
@@ -85,7 +85,7 @@ func streamTargets(e *env) {
 			return err.Error()
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		p := make([]byte, 1)
 		if _, err := io.ReadFull(c, p); err != nil {
 			return err.Error()
@@ -216,6 +216,7 @@ func checksTCP(e *env) {
 	a := netip.MustParseAddrPort(l.Addr().String())
 	e.targets(a)
 	l.Close()
+	e.refusing(a.Port())
 	e.untilState(a, proxy.Unhealthy)
 	if h := e.health(a); h.Reason != proxy.Failed {
 		e.t.Error(fmt.Sprint(h))

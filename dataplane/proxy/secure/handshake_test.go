@@ -45,7 +45,7 @@ func TestHandshake(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, size := range []int{1, 7, 300, 1 << 16} {
 			near, far := net.Pipe()
-			near.SetDeadline(time.Now().Add(20 * time.Second))
+			near.SetDeadline(time.Now().Add(time.Minute))
 			go func() {
 				defer far.Close()
 				io.WriteString(tls.Client(far, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}), "hello")
@@ -113,7 +113,7 @@ func TestAbort(t *testing.T) {
 		t.Errorf("%d are busy, %d at rest", g.Busy(), len(g.idle))
 	}
 	g.Close()
-	for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d coroutines are left", runtime.NumGoroutine()-before)
 		}
