@@ -50,7 +50,7 @@ func (r *recorder) await(t *testing.T) string {
 	select {
 	case key := <-r.runs:
 		return key
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing was reconciled")
 		return ""
 	}

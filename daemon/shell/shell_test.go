@@ -166,13 +166,13 @@ func TestClientGone(t *testing.T) {
 		case chan struct{}:
 			select {
 			case <-ch:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("the process lives on")
 			}
 		case chan string:
 			select {
 			case <-ch:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("the workspace is still in use")
 			}
 		}

@@ -114,7 +114,7 @@ func TestCopy(t *testing.T) {
 
 // TestFollow: what comes later is shown too, until the reader leaves.
 func TestFollow(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	w := &until{text: "later", done: cancel}
 	if err := (&Tail{ECS: fake{running: []string{two}}, Logs: fakeLogs{}}).Copy(ctx, "chat/web", 10, true, w); err != nil {

@@ -260,7 +260,7 @@ func TestBuilderGoesWhenIdle(t *testing.T) {
 	c.Idle = 50 * time.Millisecond
 	dir := write(t, t.TempDir(), map[string]string{"Dockerfile": "FROM scratch\nCOPY a /a\n", "a": "a"})
 	run(t, c, Request{Context: dir})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if _, running := Running(c); !running {
 			break
 		}

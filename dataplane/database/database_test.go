@@ -104,7 +104,7 @@ func (c postgresCustomer) close() { c.conn.Close(context.Background()) }
 
 func login(s Server, user, password, database string) (customer, error) {
 	to := s.Netns + "|127.0.0.1:" + fmt.Sprint(s.Port)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if s.Engine == "postgres" {
 		config, err := pgx.ParseConfig("host=127.0.0.1 sslmode=disable")
@@ -405,7 +405,7 @@ func life(t *testing.T, m *Manager, reopen func() *Manager, name string) {
 
 func waitFor(t *testing.T, changes <-chan string, id string) {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		select {
 		case got := <-changes:

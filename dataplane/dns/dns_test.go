@@ -50,7 +50,7 @@ func ask(t *testing.T, network, server, name string, kind uint16) *dns.Msg {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion(name, kind)
-	r, _, err := (&dns.Client{Net: network, Timeout: 2 * time.Second}).Exchange(m, server)
+	r, _, err := (&dns.Client{Net: network, Timeout: time.Minute}).Exchange(m, server)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

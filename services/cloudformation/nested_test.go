@@ -147,7 +147,7 @@ func TestNestedFails(t *testing.T) {
 	}
 	f.is(f.run("t"), api.StackStatusRollbackComplete)
 	f.has(f.history("t"), `^Inner CREATE_FAILED .*Requires capabilities : \[CAPABILITY_IAM\]`)
-	for deadline := time.Now().Add(10 * time.Second); len(f.fake.things) > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(f.fake.things) > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	f.nothing()

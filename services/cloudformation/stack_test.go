@@ -37,7 +37,7 @@ func (f *fixture) run(name string) api.Stack {
 	if err != nil {
 		f.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if _, err := f.Reconcile(ctx, f.stacks.Key(st.Account, st.Region, st.ID)); err != nil {
 		f.Fatal(err)

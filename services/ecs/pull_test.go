@@ -121,7 +121,8 @@ func TestPublicImageAfterAFault(t *testing.T) {
 	q := newQuay(t)
 	q.abroad.set(func() { q.abroad.digests["nginx"], q.abroad.fault = outsideDigest, errors.New("disk") })
 	arn := q.run(public("nginx"))
-	time.Sleep(100 * time.Millisecond)
+	q.until(arn, life.Pending)
+	time.Sleep(100 * time.Millisecond) // what is not given up by now is not given up
 	if task := q.task(arn); *task.LastStatus != life.Pending {
 		t.Fatalf("%s: %s", *task.LastStatus, aws.Val(task.StoppedReason))
 	}

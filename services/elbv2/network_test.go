@@ -85,7 +85,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 		return len(h) == 1 && *h[0].Target.Id == "i-1" && *h[0].TargetHealth.State == "healthy"
 	})
 	w.until("bytes to pass", func() bool {
-		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.77.0.11:%d", port), time.Second)
+		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.77.0.11:%d", port), 10*time.Second)
 		if err != nil {
 			return false
 		}

@@ -425,7 +425,7 @@ func (f *fixture) bytes(group string) int64 {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("never: " + what)
 		}
@@ -521,7 +521,7 @@ func TestTail(t *testing.T) {
 		if path != "/usr/bin/aws" {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		tail := run(ctx, path, "logs", "tail", "/chat", "--follow", "--format", "short")
 		pipe, err := tail.StdoutPipe()
 		if err != nil {

@@ -342,7 +342,7 @@ func (w *world) reach(id, status string) rdsapi.DBInstance {
 func (w *world) until(id, what string, f func(rdsapi.DBInstance) bool) rdsapi.DBInstance {
 	w.Helper()
 	var last rdsapi.DBInstance
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		out, err := w.DescribeDBInstances(w.ctx, &rdsapi.DescribeDBInstancesInput{DBInstanceIdentifier: aws.Ptr(id)})
 		if err != nil {
 			w.Fatal(err)
@@ -357,7 +357,7 @@ func (w *world) until(id, what string, f func(rdsapi.DBInstance) bool) rdsapi.DB
 
 func (w *world) gone(id string) {
 	w.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if _, err := w.DescribeDBInstances(w.ctx, &rdsapi.DescribeDBInstancesInput{DBInstanceIdentifier: aws.Ptr(id)}); aws.IsCode(err, "DBInstanceNotFound") {
 			return
 		}
@@ -384,7 +384,7 @@ func (w *world) said(id string) string {
 func (w *world) hears(id string, texts ...string) {
 	w.Helper()
 	var said string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		said = w.said(id)
 		missing := false
 		for _, text := range texts {

@@ -95,7 +95,7 @@ func TestExecutionsEndWithTheirRuntime(t *testing.T) {
 		t.Fatalf("%d processes before", n)
 	}
 	s.Runtime = s.Reopen(t)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for pids() != 1 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d processes after", pids())

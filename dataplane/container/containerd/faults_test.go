@@ -34,7 +34,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	o := testOptions(t)
 	f := &fixture{T: t, o: o, ctx: ctx, group: "g" + ids.Hex(8), Subject: open(t, o)}
@@ -267,7 +267,7 @@ func TestMemoryLimits(t *testing.T) {
 		t.Errorf("beyond the group's limit: %+v", s)
 	}
 	id = f.start(container.Container{Command: []string{"alloc", "20"}, Limits: container.Limits{Memory: 100 << 20}})
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		m, err := f.Stats(f.ctx, id)
 		f.ok(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"minato/dataplane/network"
+	"minato/dataplane/network/networktest"
 )
 
 // task is a VPC with one interface that reaches the internet by an address of its own.
@@ -58,12 +59,12 @@ func dialFrom(n *Network, eni, to string) (out string) {
 	}
 	defer ns.Close()
 	err = inNS(ns, func() error {
-		c, err := net.DialTimeout("tcp4", to, 400*time.Millisecond)
+		c, err := networktest.Heard(func() (net.Conn, error) { return net.DialTimeout("tcp4", to, 400*time.Millisecond) })
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(2 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		b, err := io.ReadAll(c)
 		out = string(b)
 		return err

@@ -54,7 +54,7 @@ func Run(t *testing.T, pool netip.Prefix, open Factory) {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Wait does not wake up")
 		}
 	})
@@ -84,7 +84,7 @@ func Run(t *testing.T, pool netip.Prefix, open Factory) {
 		}
 		defer l.Close()
 		go greet(l, "alb")
-		dctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		dctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		c, err := n.Dial(dctx, "a", addr("10.0.0.20"), at)
 		if err != nil {

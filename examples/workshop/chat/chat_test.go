@@ -72,7 +72,7 @@ func database(t *testing.T) DatabaseAddress {
 // process is one task of the chat, with its own hub, on the given database.
 func process(t *testing.T, address DatabaseAddress) (*httptest.Server, *Hub) {
 	t.Helper()
-	store, err := OpenStore(t.Context(), quiet, address, 30*time.Second)
+	store, err := OpenStore(t.Context(), quiet, address, 2*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func browser(t *testing.T) *http.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &http.Client{Jar: jar, Timeout: 10 * time.Second}
+	return &http.Client{Jar: jar, Timeout: time.Minute}
 }
 
 func body(t *testing.T, answer *http.Response, err error) (int, string) {
@@ -238,7 +238,7 @@ func TestChat(t *testing.T) {
 	})
 
 	t.Run("a comment reaches the open page of another task", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		request, _ := http.NewRequestWithContext(ctx, "GET", two.URL+"/events", nil)
 		answer, err := http.DefaultClient.Do(request)
@@ -297,7 +297,7 @@ func TestChat(t *testing.T) {
 }
 
 func stops(t *testing.T, address DatabaseAddress) {
-	store, err := OpenStore(t.Context(), quiet, address, 10*time.Second)
+	store, err := OpenStore(t.Context(), quiet, address, 2*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func TestDatabaseThatStaysAway(t *testing.T) {
 // TestPageWithoutDatabase is what the load balancer's health check meets.
 func TestPageWithoutDatabase(t *testing.T) {
 	address := database(t)
-	store, err := OpenStore(t.Context(), quiet, address, 30*time.Second)
+	store, err := OpenStore(t.Context(), quiet, address, 2*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
