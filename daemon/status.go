@@ -167,13 +167,17 @@ func (d *daemon) workspaceItems(ctx context.Context) ([]control.Item, error) {
 	return items, nil
 }
 
-// logFailures are the logs of a load balancer that did not get to their buckets.
-func (d *daemon) logFailures(balancer string) (all []cause.LogFailure) {
+// logFailures are the logs of a load balancer that did not get to their buckets, and
+// what was lost of them.
+func (d *daemon) logFailures(balancer string) (all []cause.LogFailure, lost []cause.LogLoss) {
 	for _, f := range d.elb.LogFailures(balancer) {
 		err := aws.AsError(f.Err)
 		all = append(all, cause.LogFailure{Kind: f.Kind.String(), Bucket: f.Bucket, Keys: f.Keys, Since: f.Since, Files: f.Files, Code: err.Code, Text: err.Message})
 	}
-	return all
+	for _, l := range d.elb.LogLosses(balancer) {
+		lost = append(lost, cause.LogLoss{Kind: l.Kind.String(), Lines: l.Lines, Last: l.Last, Why: l.Why})
+	}
+	return all, lost
 }
 
 func (d *daemon) explainer() *explain.Explainer {

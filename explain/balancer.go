@@ -61,7 +61,7 @@ func (q *inquiry) balancer(arn string) (*Explanation, error) {
 		return nil, err
 	}
 	if q.LogFailures != nil {
-		b.Logs = q.LogFailures(arn)
+		b.Logs, b.Lost = q.LogFailures(arn)
 	}
 	groups, err := q.ELB.DescribeTargetGroups(q.ctx, &elbv2.DescribeTargetGroupsInput{LoadBalancerArn: &arn})
 	if err != nil {

@@ -71,7 +71,7 @@ type Explainer struct {
 	ACM            acm.API
 	Logs           logs.API
 	Drops          func(context.Context) ([]network.Drop, error)
-	LogFailures    func(balancer string) []cause.LogFailure
+	LogFailures    func(balancer string) ([]cause.LogFailure, []cause.LogLoss)
 	Listening      func(ctx context.Context, eni string) ([]netip.AddrPort, error)
 	Refusals       func() []gateway.Refusal
 	Paced          func(time.Duration) time.Duration

@@ -3,11 +3,13 @@ package proxy
 import (
 	"crypto/tls"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // Exchange is one request of a client and what came of it, as it is told of load
-// balancers whose Options say Recorded. It is made after the answer was sent.
+// balancers whose Options say Recorded, after the answer was sent. It is the engine's
+// and used again for another request: who wants to keep it clones it.
 type Exchange struct {
 	LoadBalancer string
 	Listener     string
@@ -33,9 +35,10 @@ type Exchange struct {
 	BytesOut     int64
 
 	// Of the head; empty when none could be read.
-	Method, Host, URI, Version string // URI is path and query
-	UserAgent, TraceID         string
-	WebSocket                  bool
+	Method, Host, URI  []byte // URI is path and query
+	UserAgent, TraceID []byte
+	Version            string
+	WebSocket          bool
 
 	Rule     int    // priority of the rule that matched; 0 is the default action, -1 none
 	Action   string // "forward", "redirect", "fixed-response"; empty: it did not come to that
@@ -45,6 +48,15 @@ type Exchange struct {
 	NewHost, NewURI, Transformed string
 	Class                        string // how the request complies: "Acceptable", "Ambiguous", "Severe"; empty: it does
 	Why                          string // of Class
+}
+
+// Clone is a copy that is the caller's.
+func (x *Exchange) Clone() *Exchange {
+	c := *x
+	for _, text := range []*[]byte{&c.Method, &c.Host, &c.URI, &c.UserAgent, &c.TraceID} {
+		*text = slices.Clone(*text)
+	}
+	return &c
 }
 
 // Connection is a connection of a client. It is told of when it was made, or could

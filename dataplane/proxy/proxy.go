@@ -22,8 +22,8 @@ type Proxy interface {
 	OnChange(func(Change))
 
 	// OnExchange gives the function that is told of every request of the load
-	// balancers that are Recorded, by whoever served it: it must be quick. Call
-	// it before Set.
+	// balancers that are Recorded, by whoever served it: it must be quick, and may not
+	// keep what it is told. Call it before Set.
 	OnExchange(func(*Exchange))
 
 	// OnConnection gives the function that is told of the clients' connections of the

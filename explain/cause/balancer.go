@@ -15,6 +15,7 @@ type Balancer struct {
 	Listeners []Listener
 	Drops     []Drop // packets to its addresses that were dropped
 	Logs      []LogFailure
+	Lost      []LogLoss
 	Now       time.Time
 }
 
@@ -25,6 +26,14 @@ type LogFailure struct {
 	Since        time.Time
 	Files        int    // that wait
 	Code, Text   string // S3's
+}
+
+// LogLoss is lines of a log that were lost.
+type LogLoss struct {
+	Kind  string // "Access logs"
+	Lines int
+	Last  time.Time
+	Why   string
 }
 
 // LogWriter is who brings load balancers' logs to their buckets.
@@ -85,6 +94,10 @@ func OfBalancer(b Balancer) Findings {
 	}
 	for _, l := range b.Logs {
 		f.Causes = append(f.Causes, b.ofLog(l))
+	}
+	for _, l := range b.Lost {
+		f.Causes = append(f.Causes, because([]string{"the last at " + l.Last.Format("2006-01-02 15:04:05 MST"), "logs are best effort, as on AWS: requests do not wait for them"},
+			"%s of the %s of load balancer %s are lost: %s", plural(l.Lines, "line"), strings.ToLower(l.Kind), b.Name, l.Why))
 	}
 	return f
 }

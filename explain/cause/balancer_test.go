@@ -69,6 +69,12 @@ func TestLogFailures(t *testing.T) {
 	says(t, OfBalancer(b), 1, []string{"are not delivered to the bucket logs", "SlowDown"}, "create-bucket")
 }
 
+// TestLogLosses: lines that were lost are counted.
+func TestLogLosses(t *testing.T) {
+	b := Balancer{Name: "edge", Listeners: []Listener{{Protocol: "HTTP", Port: 80}}, Lost: []LogLoss{{Kind: "Access logs", Lines: 1200, Why: "their bucket logs could not be written"}}}
+	says(t, OfBalancer(b), 1, []string{"1200 lines of the access logs of load balancer edge are lost: their bucket logs could not be written", "best effort"}, "not delivered")
+}
+
 func TestWithin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringMatching(`[ab*?]{0,7}`)

@@ -120,6 +120,9 @@ func (s *Service) LogFailures(balancer string) []accesslog.Failure {
 	return s.collector.Failures(balancer)
 }
 
+// LogLosses are the lines of a load balancer's logs that were lost since the daemon began.
+func (s *Service) LogLosses(balancer string) []accesslog.Loss { return s.collector.Losses(balancer) }
+
 // DeliverLogs brings logs to their buckets, until ctx ends.
 func (s *Service) DeliverLogs(ctx context.Context) {
 	for {

@@ -290,7 +290,7 @@ func (c *fastClient) look() {
 		return
 	}
 	if c.startNote(); c.note != nil {
-		c.noteHead(false)
+		c.note.Head(c.req) // the trace id comes when there is one
 		c.noteRoute(c.a)
 	}
 	if len(c.held) < c.size {
@@ -381,10 +381,7 @@ func (c *fastClient) send(u *fastUpstream) {
 	}
 	u.conn.Out = out
 	u.conn.Flush()
-	if c.note != nil {
-		c.note.Trace(out)
-		c.note.Sending(c.target.Addr, c.target.Group.ID)
-	}
+	c.note.Sending(c.target.Addr, c.target.Group.ID)
 	c.sentAt = c.lane.loop.Now()
 }
 
@@ -435,6 +432,9 @@ func (c *fastClient) Ended(err error) {
 func (c *fastClient) left() {
 	c.s.count.Requests.Add(1)
 	c.s.count.ClientClosed.Add(1)
+	if c.up == nil {
+		c.noteTrace()
+	}
 	c.note.Left()
 	c.close()
 }

@@ -41,7 +41,6 @@ func (c *client) forward(a *action) bool {
 	websocket := c.websocket()
 	c.out = c.appendRequest(c.out[:0], websocket)
 	if c.note != nil {
-		c.note.Trace(c.out)
 		c.note.X.WebSocket = websocket
 	}
 	streamed := false

@@ -120,9 +120,10 @@ func (v *visit) appendForwardedFor(out []byte) []byte {
 	return append(out, "\r\n"...)
 }
 
-// appendTraceID makes, or adds to, the id that ALB gives each request.
+// appendTraceID makes, or adds to, the id that ALB gives each request, and notes it.
 func (v *visit) appendTraceID(out []byte) []byte {
 	out = append(out, "X-Amzn-Trace-Id: "...)
+	id := len(out)
 	for i := range v.req.Fields {
 		f := &v.req.Fields[i]
 		if f.Known != http1.XAmznTraceID || len(f.Value) == 0 {
@@ -135,9 +136,11 @@ func (v *visit) appendTraceID(out []byte) []byte {
 		out = append(out, key...)
 		out = append(trace.AppendID(out), ';')
 		out = append(out, f.Value...)
+		v.note.Trace(out[id:])
 		return append(out, "\r\n"...)
 	}
 	out = trace.AppendID(append(out, "Root="...))
+	v.note.Trace(out[id:])
 	return append(out, "\r\n"...)
 }
 

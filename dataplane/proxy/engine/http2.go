@@ -213,7 +213,6 @@ func (x *stream2) exchange(a *action, u *targets.Upstream, safe bool) (o outcome
 	begun := time.Now()
 	u.Idle, u.Busy = x.t.opts.IdleTimeout, &x.active
 	x.out = x.appendRequest(x.out[:0], false)
-	x.note.Trace(x.out)
 	x.note.Sending(u.Target().Addr, u.Target().Group.ID)
 	if n, err := u.SendSome(x.out); err != nil && u.Reused && (n == 0 || safe) {
 		u.Close()

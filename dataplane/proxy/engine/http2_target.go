@@ -94,7 +94,6 @@ func (x *stream2) overHTTP2(a *action, t *targets.Target) outcome {
 // that one of HTTP/1.1 gets.
 func (x *stream2) request(ctx context.Context, t *targets.Target) (*http.Request, error) {
 	x.out = x.appendRequest(x.out[:0], false)
-	x.note.Trace(x.out)
 	_, rest, _ := strings.Cut(string(x.out), "\r\n")
 	fields, _, err := http1.ParseFields([]byte(rest), nil)
 	if err != nil {

@@ -60,7 +60,9 @@ func (v *visit) startNote() {
 	if v.connection == "" {
 		v.connection = note.Connection()
 	}
-	v.note = note.New(proxy.Exchange{LoadBalancer: v.t.b.id, Listener: v.t.id, Port: v.t.port, Node: v.node(), Client: v.remote, Connection: v.connection, TLS: v.tls})
+	v.note = note.New()
+	x := &v.note.X
+	x.LoadBalancer, x.Listener, x.Port, x.Node, x.Client, x.Connection, x.TLS = v.t.b.id, v.t.id, v.t.port, v.node(), v.remote, v.connection, v.tls
 }
 
 // noteHead notes the head.
@@ -72,7 +74,14 @@ func (v *visit) noteHead(http2 bool) {
 	if http2 {
 		v.note.HTTP2(v.isGRPC())
 	}
-	v.note.Trace(v.appendTraceID(nil))
+	v.noteTrace()
+}
+
+// noteTrace notes a trace id for the request, which no target gets.
+func (v *visit) noteTrace() {
+	if v.note != nil {
+		v.appendTraceID(nil)
+	}
 }
 
 // noteRoute notes what is done with the request.
@@ -90,9 +99,9 @@ func (v *visit) noteRoute(a *action) {
 
 // tellNote tells of the request.
 func (v *visit) tellNote(in, out int64) {
-	x := v.note.End(in, out)
-	if v.note = nil; x != nil {
-		(*v.s.e.tell.Load())(x)
+	if n := v.note; n != nil {
+		v.note = nil
+		n.Tell(in, out, *v.s.e.tell.Load())
 	}
 }
 

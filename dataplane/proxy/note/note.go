@@ -1,16 +1,15 @@
 // Package note is what is written down of a request while it is served: it becomes
 // a proxy.Exchange. Requests of load balancers that nobody wants to know of have no
-// note: all methods take nil.
+// note: all methods take nil. Notes, and the texts in them, are used again.
 package note
 
 import (
-	"bytes"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"reflect"
-	"strconv"
+	"sync"
 	"time"
 
 	"minato/dataplane/proxy"
@@ -21,15 +20,54 @@ import (
 // Note is the note of one request.
 type Note struct {
 	X           proxy.Exchange
+	text        []byte // what X says in the client's words
 	sent, heard time.Time
 	// Counts of the connection when the request began.
 	ReadFrom, WroteFrom int64
 }
 
-// New begins a note; x says where the request came in.
-func New(x proxy.Exchange) *Note {
-	x.Created, x.Request, x.Thinking, x.Response, x.Rule = time.Now(), -1, -1, -1, -1
-	return &Note{X: x}
+var notes = sync.Pool{New: func() any { return &Note{} }}
+
+// maxKept is how much text a note that is used again has room for.
+const maxKept = 4 << 10
+
+// New begins a note, in which nothing is said yet.
+func New() *Note {
+	n := notes.Get().(*Note)
+	n.X.Created, n.X.Request, n.X.Thinking, n.X.Response, n.X.Rule = time.Now(), -1, -1, -1, -1
+	return n
+}
+
+// Tell ends the note and tells f of it, unless the request never was one.
+func (n *Note) Tell(in, out int64, f func(*proxy.Exchange)) {
+	if n == nil {
+		return
+	}
+	if n.X.Status != 0 {
+		n.X.Ended, n.X.BytesIn, n.X.BytesOut = time.Now(), in, out
+		if !n.heard.IsZero() {
+			n.X.Response = n.X.Ended.Sub(n.heard)
+		}
+		f(&n.X)
+	}
+	text := n.text[:0]
+	if cap(text) > maxKept {
+		text = nil
+	}
+	*n = Note{text: text}
+	notes.Put(n)
+}
+
+// keep is a copy of a text.
+func (n *Note) keep(text []byte) []byte {
+	n.text = append(n.text, text...)
+	return n.last(len(text))
+}
+
+// last are the last bytes of the text.
+func (n *Note) last(size int) []byte {
+	end := len(n.text)
+	return n.text[end-size : end : end]
 }
 
 // Connection makes a name for a connection.
@@ -63,11 +101,18 @@ func (n *Note) Head(r *http1.Request) {
 		return
 	}
 	x := &n.X
-	x.Method, x.Host, x.URI = string(r.Method), string(r.Host), URI(r)
-	x.Version = "HTTP/1." + strconv.Itoa(int(r.Minor))
+	x.Method, x.Host, x.URI = n.keep(r.Method), n.keep(r.Host), n.keep(r.Path)
+	if r.HasQuery {
+		n.text = append(append(n.text, '?'), r.Query...)
+		x.URI = n.last(len(r.Path) + 1 + len(r.Query))
+	}
+	x.Version = "HTTP/1.1"
+	if r.Minor == 0 {
+		x.Version = "HTTP/1.0"
+	}
 	for i := range r.Fields {
 		if f := &r.Fields[i]; len(f.Name) == len("user-agent") && http1.Is(f.Name, "user-agent") {
-			x.UserAgent = string(f.Value)
+			x.UserAgent = n.keep(f.Value)
 		}
 	}
 	if r.Class > http1.Compliant {
@@ -90,15 +135,10 @@ func (n *Note) HTTP2(grpc bool) {
 	}
 }
 
-// Trace notes the trace id of a head.
-func (n *Note) Trace(head []byte) {
-	if n == nil {
-		return
-	}
-	const name = "X-Amzn-Trace-Id: "
-	if i := bytes.Index(head, []byte(name)); i >= 0 {
-		value, _, _ := bytes.Cut(head[i+len(name):], []byte("\r\n"))
-		n.X.TraceID = string(value)
+// Trace notes the trace id.
+func (n *Note) Trace(id []byte) {
+	if n != nil {
+		n.X.TraceID = n.keep(id)
 	}
 }
 
@@ -151,15 +191,3 @@ func (n *Note) Own(status int, location string) {
 
 // Left notes that the client left before the answer.
 func (n *Note) Left() { n.Own(460, "") }
-
-// End is what there is to tell in the end; nil of a request that never was.
-func (n *Note) End(in, out int64) *proxy.Exchange {
-	if n == nil || n.X.Status == 0 {
-		return nil
-	}
-	n.X.Ended, n.X.BytesIn, n.X.BytesOut = time.Now(), in, out
-	if !n.heard.IsZero() {
-		n.X.Response = n.X.Ended.Sub(n.heard)
-	}
-	return &n.X
-}

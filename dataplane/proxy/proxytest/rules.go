@@ -124,7 +124,7 @@ func conditions(e *env) {
 // come, and those that stay as they are.
 func rewrites(e *env) {
 	told := make(chan *proxy.Exchange, 100)
-	e.p.OnExchange(func(x *proxy.Exchange) { told <- x })
+	e.p.OnExchange(func(x *proxy.Exchange) { told <- x.Clone() })
 	e.secure("a.example")
 	seen := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -176,7 +176,7 @@ func rewrites(e *env) {
 	for _, h2 := range []bool{false, true} {
 		c := e.client("a.example", h2)
 		e.fetch(c, "GET", "https://a.example/dp/b09?x=1", "")
-		if x := next(e, "a request", told); x.URI != "/dp/b09?x=1" || x.Host != "a.example" || x.NewHost != "internal.a.test" || x.NewURI != "/product?id=b09&x=1" || x.Transformed != "TransformSuccess" {
+		if x := next(e, "a request", told); string(x.URI) != "/dp/b09?x=1" || string(x.Host) != "a.example" || x.NewHost != "internal.a.test" || x.NewURI != "/product?id=b09&x=1" || x.Transformed != "TransformSuccess" {
 			e.t.Errorf("HTTP/2 %v: told of %+v", h2, x)
 		}
 		e.fetch(c, "GET", "https://a.example/bad/x", "")

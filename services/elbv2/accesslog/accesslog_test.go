@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func balancer() *Balancer {
 // example is the request of the examples in ELB's documentation.
 func example() proxy.Exchange {
 	at := func(text string) time.Time {
-		t, err := time.Parse(stamp, text)
+		t, err := time.Parse("2006-01-02T15:04:05.000000Z", text)
 		if err != nil {
 			panic(err)
 		}
@@ -53,9 +54,16 @@ func example() proxy.Exchange {
 		LoadBalancer: lbARN, Listener: "l", Port: 80, Node: netip.MustParseAddr("172.160.1.192"), Client: netip.MustParseAddrPort("192.168.131.39:2817"), Connection: "1234abcd5678ef90",
 		Target: netip.MustParseAddrPort("10.0.0.1:80"), TargetGroup: "arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067",
 		Created: at("2018-07-02T22:22:48.364000Z"), Ended: at("2018-07-02T22:23:00.186641Z"), Request: 400 * time.Microsecond, Thinking: time.Millisecond, Response: 0,
-		Status: 200, TargetStatus: 200, BytesIn: 34, BytesOut: 366, Method: "GET", Host: "www.example.com", URI: "/", Version: "HTTP/1.1", UserAgent: "curl/7.46.0",
-		TraceID: "Root=1-58337262-36d228ad5d99923122bbe354", Rule: 0, Action: "forward",
+		Status: 200, TargetStatus: 200, BytesIn: 34, BytesOut: 366, Method: []byte("GET"), Host: []byte("www.example.com"), URI: []byte("/"), Version: "HTTP/1.1", UserAgent: []byte("curl/7.46.0"),
+		TraceID: []byte("Root=1-58337262-36d228ad5d99923122bbe354"), Rule: 0, Action: "forward",
 	}
+}
+
+// written is what was written.
+func written(f func(*line)) []byte {
+	var w line
+	f(&w)
+	return w.b
 }
 
 // TestLines compares with the examples of ELB's documentation.
@@ -72,9 +80,9 @@ func TestLines(t *testing.T) {
 	fixed := plain
 	fixed.Target, fixed.TargetGroup, fixed.TargetStatus, fixed.Request, fixed.Thinking, fixed.Response = netip.AddrPort{}, "", 0, -1, -1, -1
 	fixed.Status, fixed.Action, fixed.Location, fixed.Rule = 302, "redirect", "https://www.example.com:443/\"x", 7
-	fixed.UserAgent, fixed.Class, fixed.Why = "a \"b\\ \xff", "Acceptable", "GetHeadZeroContentLength"
+	fixed.UserAgent, fixed.Class, fixed.Why = []byte("a \"b\\ \xff"), "Acceptable", "GetHeadZeroContentLength"
 	bad := fixed
-	bad.Status, bad.Method, bad.Host, bad.URI, bad.Version, bad.UserAgent, bad.TraceID, bad.Rule, bad.Action, bad.Location, bad.Class, bad.Why = 400, "", "", "", "", "", "", -1, "", "", "Severe", ""
+	bad.Status, bad.Method, bad.Host, bad.URI, bad.Version, bad.UserAgent, bad.TraceID, bad.Rule, bad.Action, bad.Location, bad.Class, bad.Why = 400, nil, nil, nil, "", nil, nil, -1, "", "", "Severe", ""
 	const tail = ` "-" "-" TID_1234abcd5678ef90 "-" "-" "-"`
 	const group = ` arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 "Root=1-58337262-36d228ad5d99923122bbe354"`
 	for name, c := range map[string]struct {
@@ -90,7 +98,7 @@ func TestLines(t *testing.T) {
 		"redirect": {fixed, `http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 - -1 -1 -1 302 - 34 366 "GET http://www.example.com:80/ HTTP/1.1" "a \x22b\x5C \xFF" - - - "Root=1-58337262-36d228ad5d99923122bbe354" "-" "-" 7 2018-07-02T22:22:48.364000Z "redirect" "https://www.example.com:443/\x22x" "-" "-" "-" "Acceptable" "GetHeadZeroContentLength" TID_1234abcd5678ef90 "-" "-" "-"`},
 		"no head":  {bad, `http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 - -1 -1 -1 400 - 34 366 "- http://my-loadbalancer-1.us-east-2.elb.amazonaws.com:80- -" "-" - - - "-" "-" "-" - 2018-07-02T22:22:48.364000Z "-" "-" "-" "-" "-" "Severe" "-" TID_1234abcd5678ef90 "-" "-" "-"`},
 	} {
-		if got := string(balancer().Append(nil, &c.x)); got != c.want+"\n" {
+		if got := string(written(func(w *line) { balancer().exchange(w, &c.x) })); got != c.want+"\n" {
 			t.Errorf("%s:\n%s not\n%s", name, got, c.want)
 		}
 	}
@@ -102,9 +110,9 @@ func TestFields(t *testing.T) {
 	fields := regexp.MustCompile(`^(?:[^ "]+|"[^"]*")(?: (?:[^ "]+|"[^"]*")){32}\n$`)
 	rapid.Check(t, func(t *rapid.T) {
 		x := example()
-		text := func(name string) string { return string(rapid.SliceOf(rapid.Byte()).Draw(t, name)) }
-		x.UserAgent, x.Host, x.URI, x.TraceID, x.Location = text("agent"), text("host"), text("uri"), text("trace"), text("location")
-		if got := balancer().Append(nil, &x); !fields.Match(got) {
+		text := func(name string) []byte { return rapid.SliceOf(rapid.Byte()).Draw(t, name) }
+		x.UserAgent, x.Host, x.URI, x.TraceID, x.Location = text("agent"), text("host"), text("uri"), text("trace"), string(text("location"))
+		if got := written(func(w *line) { balancer().exchange(w, &x) }); !fields.Match(got) {
 			t.Fatalf("%q", got)
 		}
 	})
@@ -200,7 +208,7 @@ func TestBucketGone(t *testing.T) {
 	c.Set([]Balancer{*balancer()})
 	for i := range 3 * maxWaiting {
 		x := example()
-		x.URI = fmt.Sprint(i)
+		x.URI = fmt.Append(nil, i)
 		c.Add(&x)
 		c.Deliver(t.Context())
 	}
@@ -208,6 +216,104 @@ func TestBucketGone(t *testing.T) {
 	c.Deliver(t.Context())
 	if len(b.objects) != maxWaiting {
 		t.Errorf("%d files waited", len(b.objects))
+	}
+	if l := c.Losses(lbARN); len(l) != 1 || l[0].Kind != Access || l[0].Lines != 2*maxWaiting || !strings.Contains(l[0].Why, "bucket logs") {
+		t.Errorf("the losses are %+v", l)
+	}
+}
+
+// TestNothingIsLost: lines of many who write at once come all, whatever is delivered and
+// set meanwhile.
+func TestNothingIsLost(t *testing.T) {
+	b := &bucket{objects: map[string]string{}}
+	c := New(b, time.Now, slog.New(slog.DiscardHandler))
+	c.Set([]Balancer{*balancer()})
+	const each = 2000
+	var all sync.WaitGroup
+	for n := range 2 * writers {
+		all.Go(func() {
+			for i := range each {
+				x := example()
+				x.Node = netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 3)})
+				x.URI = fmt.Appendf(nil, "/%d/%d", n, i)
+				c.Add(&x)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		all.Wait()
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		c.Deliver(t.Context())
+		c.Set([]Balancer{*balancer()})
+	}
+	seen := map[string]bool{}
+	uri := regexp.MustCompile(`GET http://www\.example\.com:80(\S+) `)
+	for _, text := range b.objects {
+		for _, m := range uri.FindAllStringSubmatch(text, -1) {
+			if seen[m[1]] {
+				t.Fatalf("%s came twice", m[1])
+			}
+			seen[m[1]] = true
+		}
+	}
+	if len(seen) != 2*writers*each || len(c.Losses(lbARN)) != 0 {
+		t.Errorf("%d lines came, of %d; lost: %v", len(seen), 2*writers*each, c.Losses(lbARN))
+	}
+}
+
+// TestTooMany: who writes waits for nobody, memory is bounded, and what is lost is
+// counted.
+func TestTooMany(t *testing.T) {
+	b := &bucket{objects: map[string]string{}}
+	c := New(b, time.Now, slog.New(slog.DiscardHandler))
+	c.Set([]Balancer{*balancer()})
+	x := example()
+	c.Add(&x) // its desk is there
+	c.mu.Lock()
+	const n = 60_000 // lines of more than 400 bytes
+	for range n - 1 {
+		c.Add(&x)
+	}
+	if c.queued > maxQueued {
+		t.Errorf("%d bytes wait", c.queued)
+	}
+	c.mu.Unlock()
+	c.Deliver(t.Context())
+	lines := 0
+	for _, text := range b.objects {
+		lines += strings.Count(text, "\n")
+	}
+	l := c.Losses(lbARN)
+	if len(l) != 1 || l[0].Lines == 0 || lines+l[0].Lines != n {
+		t.Errorf("%d lines came of %d, and lost are %+v", lines, n, l)
+	}
+}
+
+// TestOff: what was written before a log is switched off still comes.
+func TestOff(t *testing.T) {
+	b := &bucket{objects: map[string]string{}}
+	c := New(b, time.Now, slog.New(slog.DiscardHandler))
+	c.Set([]Balancer{*balancer()})
+	x := example()
+	c.Add(&x)
+	c.Set(nil)
+	c.Add(&x)
+	c.Deliver(t.Context())
+	for _, text := range b.objects {
+		if strings.Count(text, "\n") != 1 {
+			t.Errorf("%q", text)
+		}
+	}
+	if len(b.objects) != 1 || len(*c.desks.Load()) != 0 {
+		t.Errorf("%v, and %d desks", b.objects, len(*c.desks.Load()))
 	}
 }
 

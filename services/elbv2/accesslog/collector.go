@@ -2,7 +2,6 @@ package accesslog
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -12,12 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"minato/aws"
 	s3api "minato/aws/api/s3"
 	"minato/aws/identity"
-	"minato/dataplane/proxy"
 	"minato/internal/ids"
 )
 
@@ -84,9 +85,10 @@ type Failure struct {
 
 // Collector gathers lines and brings them to buckets.
 type Collector struct {
-	s3  Bucket
-	log *slog.Logger
-	now func() time.Time
+	s3    Bucket
+	log   *slog.Logger
+	now   func() time.Time
+	desks atomic.Pointer[map[place]*desk] // never changed, but replaced
 
 	mu        sync.Mutex
 	balancers map[string]*Balancer // by ARN
@@ -94,6 +96,13 @@ type Collector struct {
 	open      map[place]*file
 	waiting   []*file // whole, and not in the bucket yet
 	failures  map[target]Failure
+	losses    map[target]*Loss
+
+	// Pages that are full, and not in a file yet. Who has queueing waits for nobody.
+	queueing sync.Mutex
+	queue    []page
+	queued   int  // bytes in it
+	writing  bool // somebody takes them out
 }
 
 // target is where logs of a kind go.
@@ -114,18 +123,25 @@ type file struct {
 	node netip.Addr
 	body bytes.Buffer
 	zip  *gzip.Writer
+	n    int // lines
 	end  time.Time
 }
 
 // New returns a collector of nothing.
 func New(s3 Bucket, now func() time.Time, log *slog.Logger) *Collector {
-	return &Collector{s3: s3, now: now, log: log, balancers: map[string]*Balancer{}, groups: map[string]*Balancer{}, open: map[place]*file{}, failures: map[target]Failure{}}
+	c := &Collector{
+		s3: s3, now: now, log: log, balancers: map[string]*Balancer{}, groups: map[string]*Balancer{}, open: map[place]*file{},
+		failures: map[target]Failure{}, losses: map[target]*Loss{},
+	}
+	c.desks.Store(&map[place]*desk{})
+	return c
 }
 
 // Set says what is logged, and where to.
 func (c *Collector) Set(all []Balancer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.gather() // what was written belongs to what was wanted then
 	clear(c.balancers)
 	clear(c.groups)
 	for i := range all {
@@ -135,17 +151,30 @@ func (c *Collector) Set(all []Balancer) {
 			c.groups[g] = b
 		}
 	}
+	for at, d := range *c.desks.Load() {
+		d.of.Store(c.writes(at.target))
+	}
 	for at := range c.failures { // what is not wanted any more cannot fail
 		if !c.wanted(at) {
 			delete(c.failures, at)
 		}
 	}
+	for at := range c.losses {
+		if !c.wanted(at) {
+			delete(c.losses, at)
+		}
+	}
 }
 
 // wanted tells whether a load balancer has logs of a kind.
-func (c *Collector) wanted(at target) bool {
-	b := c.balancers[at.balancer]
-	return b != nil && b.To[at.kind].Bucket != ""
+func (c *Collector) wanted(at target) bool { return c.writes(at) != nil }
+
+// writes is the load balancer, if it has logs of the kind.
+func (c *Collector) writes(at target) *Balancer {
+	if b := c.balancers[at.balancer]; b != nil && b.To[at.kind].Bucket != "" {
+		return b
+	}
+	return nil
 }
 
 // Failures are the logs of a load balancer that could not be delivered the last time.
@@ -160,74 +189,11 @@ func (c *Collector) Failures(balancer string) (all []Failure) {
 	return all
 }
 
-// Add adds the line of a request.
-func (c *Collector) Add(x *proxy.Exchange) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if b := c.balancers[x.LoadBalancer]; b != nil {
-		c.add(b, Access, x.Node, func(out []byte) []byte { return b.Append(out, x) })
-	}
-}
-
-// AddConnection adds the line of a connection: to the connection logs, and of network
-// load balancers, where it came over TLS, to the access logs.
-func (c *Collector) AddConnection(x *proxy.Connection) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	b := c.balancers[x.LoadBalancer]
-	switch {
-	case b == nil:
-	case !x.Stream:
-		c.add(b, Connections, x.Node, func(out []byte) []byte { return b.appendConnection(out, x) })
-	case x.Secure:
-		c.add(b, Access, x.Node, func(out []byte) []byte { return b.appendStream(out, x) })
-	}
-}
-
-// AddCheck adds the line of a health check.
-func (c *Collector) AddCheck(x *proxy.Checked) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if b := c.groups[x.TargetGroup]; b != nil {
-		c.add(b, Checks, x.Result.From, func(out []byte) []byte { return b.appendCheck(out, x) })
-	}
-}
-
-// add adds a line, if a load balancer has logs of the kind.
-func (c *Collector) add(b *Balancer, k Kind, node netip.Addr, line func([]byte) []byte) {
-	if b.To[k].Bucket == "" {
-		return
-	}
-	at := place{target{b.ARN, k}, node}
-	f := c.open[at]
-	if f == nil {
-		f = &file{kind: k, node: node}
-		f.zip = gzip.NewWriter(&f.body)
-		c.open[at] = f
-	}
-	f.of = b // where the bucket is now
-	_, _ = f.zip.Write(line(nil))
-	if f.body.Len() >= maxFile {
-		c.shut(at, f)
-	}
-}
-
-// shut ends a file.
-func (c *Collector) shut(at place, f *file) {
-	_ = f.zip.Close() // into memory
-	f.zip, f.end = nil, c.now()
-	delete(c.open, at)
-	c.waiting = append(c.waiting, f)
-	if over := len(c.waiting) - maxWaiting; over > 0 {
-		c.log.Warn("access logs are lost: their bucket cannot be written", "files", over, "bucket", c.waiting[0].to().Bucket)
-		c.waiting = append([]*file(nil), c.waiting[over:]...)
-	}
-}
-
 // Deliver brings what was gathered to the buckets. What cannot be brought waits
 // for the next time.
 func (c *Collector) Deliver(ctx context.Context) {
 	c.mu.Lock()
+	c.gather()
 	for at, f := range c.open {
 		c.shut(at, f)
 	}

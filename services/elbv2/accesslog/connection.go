@@ -8,25 +8,26 @@ import (
 	"minato/dataplane/proxy"
 )
 
-// appendConnection appends the line of a connection to an application load balancer.
+// connection writes the line of a connection to an application load balancer.
 // The certificates of clients are of mutual TLS, which is not served here.
-func (b *Balancer) appendConnection(out []byte, x *proxy.Connection) []byte {
-	w := line{b: out}
-	w.plain(x.At.UTC().Format(stamp))
+func (b *Balancer) connection(w *line, x *proxy.Connection) {
+	w.stamp(x.At)
 	w.plain(x.Client.Addr().String())
-	w.plain(strconv.Itoa(int(x.Client.Port())))
-	w.plain(strconv.Itoa(int(x.Port)))
+	w.number(int64(x.Client.Port()))
+	w.number(int64(x.Port))
 	w.plain(version(x.TLS))
 	w.plain(cipher(x.TLS))
-	latency, status, exchange := "", "", ""
-	switch {
-	case x.TLS != nil:
-		latency, status, exchange = seconds(x.Handshake), "Success", group(x)
-	case x.Secure:
+	status, exchange := "", ""
+	if x.TLS != nil {
+		status, exchange = "Success", group(x)
+		w.seconds(x.Handshake)
+	} else {
+		w.plain("")
+	}
+	if x.TLS == nil && x.Secure {
 		status = "Failed:UnmappedConnectionError"
 	}
-	w.plain(latency)
-	w.quoted("")
+	w.text("")
 	w.plain("")
 	w.plain("")
 	w.plain(status)
@@ -34,7 +35,7 @@ func (b *Balancer) appendConnection(out []byte, x *proxy.Connection) []byte {
 	w.plain(exchange)
 	w.plain(b.Name)
 	w.plain(b.address(x.Node))
-	return append(w.b, '\n')
+	w.b = append(w.b, '\n')
 }
 
 // group is the group of the key exchange; "" where it was RSA's.
@@ -55,16 +56,15 @@ func group(x *proxy.Connection) string {
 // streamStamp is how network load balancers write times.
 const streamStamp = "2006-01-02T15:04:05"
 
-// appendStream appends the line of a connection over TLS to a network load balancer.
-func (b *Balancer) appendStream(out []byte, x *proxy.Connection) []byte {
-	w := line{b: out}
+// stream writes the line of a connection over TLS to a network load balancer.
+func (b *Balancer) stream(w *line, x *proxy.Connection) {
 	w.plain("tls")
 	w.plain("2.0")
 	w.plain(x.At.UTC().Format(streamStamp))
 	w.plain(b.Name)
 	w.plain(x.Listener[strings.LastIndexByte(x.Listener, '/')+1:])
-	w.plain(x.Client.String())
-	w.plain(address(x.Target))
+	w.address(x.Client)
+	w.address(x.Target)
 	w.plain(strconv.FormatInt(x.At.Sub(x.Accepted).Milliseconds(), 10))
 	handshake, chosen, domain, front := "", "", "", ""
 	if x.TLS != nil {
@@ -92,7 +92,7 @@ func (b *Balancer) appendStream(out []byte, x *proxy.Connection) []byte {
 	w.plain("") // no protocol is negotiated with targets
 	w.plain(offered(x, front))
 	w.plain(x.Accepted.UTC().Format(streamStamp))
-	return append(w.b, '\n')
+	w.b = append(w.b, '\n')
 }
 
 // printable is a name that a client gave.
@@ -114,9 +114,8 @@ func offered(x *proxy.Connection, front string) string {
 	return text[:min(len(text), maxOffered)]
 }
 
-// appendCheck appends the line of a health check.
-func (b *Balancer) appendCheck(out []byte, x *proxy.Checked) []byte {
-	w := line{b: out}
+// check writes the line of a health check.
+func (b *Balancer) check(w *line, x *proxy.Checked) {
 	kind := "http"
 	switch {
 	case x.Kind == proxy.CheckGRPC:
@@ -127,24 +126,24 @@ func (b *Balancer) appendCheck(out []byte, x *proxy.Checked) []byte {
 		kind = "https"
 	}
 	w.plain(kind)
-	w.plain(x.Result.At.UTC().Format(stamp))
+	w.stamp(x.Result.At)
 	w.plain(strconv.FormatFloat(x.Result.Latency.Seconds(), 'f', 9, 64))
-	w.plain(address(x.Target))
+	w.address(x.Target)
 	w.plain(groupName(x.TargetGroup))
 	result := "FAIL"
 	if x.Result.Passed {
 		result = "PASS"
 	}
 	w.plain(result)
-	code := status(x.Result.Status)
-	if code == "" && x.Kind == proxy.CheckGRPC && (x.Result.Passed || x.Result.Reason == proxy.Mismatch) {
-		code = "0" // OK
+	if x.Result.Status == 0 && x.Kind == proxy.CheckGRPC && (x.Result.Passed || x.Result.Reason == proxy.Mismatch) {
+		w.number(0) // OK
+	} else {
+		w.status(x.Result.Status)
 	}
-	w.plain(code)
 	w.plain(reason(x))
 	w.plain(b.Name)
 	w.plain(b.address(x.Result.From))
-	return append(w.b, '\n')
+	w.b = append(w.b, '\n')
 }
 
 // groupName is the name in the ARN of a target group.

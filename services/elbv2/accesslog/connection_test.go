@@ -38,7 +38,7 @@ func TestConnections(t *testing.T) {
 		"failed": {failed, `2023-10-04T17:05:15.514108Z 203.0.113.1 36280 443 - - - "-" - - Failed:UnmappedConnectionError TID_3180a73013c8ca4bac2f731159d4b0fe -` + tail},
 		"plain":  {plain, `2023-10-04T17:05:15.514108Z 203.0.113.1 36280 80 - - - "-" - - - TID_3180a73013c8ca4bac2f731159d4b0fe -` + tail},
 	} {
-		if got := string(balancer().appendConnection(nil, c.x)); got != c.want+"\n" {
+		if got := string(written(func(w *line) { balancer().connection(w, c.x) })); got != c.want+"\n" {
 			t.Errorf("%s:\n%s not\n%s", name, got, c.want)
 		}
 	}
@@ -70,7 +70,7 @@ func TestStreams(t *testing.T) {
 		"with a policy":    {&chosen, "tls 2.0 2018-12-20T02:59:40 net/my-network-loadbalancer/c6e77e28c25b2234 g3d4b5e8bb8464cd 72.21.218.154:51341 172.100.100.185:443 5 2 98 246 - arn:aws:acm:us-east-2:671290407336:certificate/2a108f19-aded-46b0-8493-c63eb1ef4a99 - ECDHE-RSA-AES128-SHA tlsv12 x25519 " + domain + ` h2 - "h2","http/1.1" 2018-12-20T02:59:39`},
 		"an alert":         {&alert, "tls 2.0 2018-12-20T02:59:40 net/my-network-loadbalancer/c6e77e28c25b2234 g3d4b5e8bb8464cd 72.21.218.154:51341 - 5 - 0 0 42 - - - - - - - - - 2018-12-20T02:59:39"},
 	} {
-		if got := string(b.appendStream(nil, c.x)); got != c.want+"\n" {
+		if got := string(written(func(w *line) { b.stream(w, c.x) })); got != c.want+"\n" {
 			t.Errorf("%s:\n%s not\n%s", name, got, c.want)
 		}
 	}
@@ -82,7 +82,7 @@ func TestStreamFields(t *testing.T) {
 		text := func(name string) string { return string(rapid.SliceOf(rapid.Byte()).Draw(t, name)) }
 		x := connection(&tls.ConnectionState{ServerName: text("name"), NegotiatedProtocol: text("front")})
 		x.Offered = []string{text("one"), text("two")}
-		if got := string(balancer().appendStream(nil, x)); strings.Count(got, " ") != 21 || strings.Count(got, "\n") != 1 {
+		if got := string(written(func(w *line) { balancer().stream(w, x) })); strings.Count(got, " ") != 21 || strings.Count(got, "\n") != 1 {
 			t.Fatalf("%q", got)
 		}
 	})
@@ -90,7 +90,7 @@ func TestStreamFields(t *testing.T) {
 
 // TestChecks compares with the examples of ELB's documentation.
 func TestChecks(t *testing.T) {
-	at, _ := time.Parse(stamp, "2025-10-31T12:44:59.875678Z")
+	at, _ := time.Parse("2006-01-02T15:04:05.000000Z", "2025-10-31T12:44:59.875678Z")
 	check := func(r proxy.CheckResult) *proxy.Checked {
 		r.At, r.From = at, netip.MustParseAddr("172.160.1.193")
 		return &proxy.Checked{TargetGroup: checkedGroup, Target: netip.MustParseAddrPort("172.31.20.97:80"), Result: r}
@@ -108,7 +108,7 @@ func TestChecks(t *testing.T) {
 		"https 2025-10-31T12:44:59.875678Z 5.000000000 172.31.20.97:80 HCLogsTestIPs FAIL - TimedOut":              secure,
 		"grpc 2025-10-31T12:44:59.875678Z 0.000000000 172.31.20.97:80 HCLogsTestIPs FAIL 12 GRPCUnexpectedStatus":  grpc,
 	} {
-		if got := string(balancer().appendCheck(nil, x)); got != want+tail+"\n" {
+		if got := string(written(func(w *line) { balancer().check(w, x) })); got != want+tail+"\n" {
 			t.Errorf("%s not\n%s", got, want+tail)
 		}
 	}
