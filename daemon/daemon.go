@@ -49,8 +49,9 @@ type daemon struct {
 	gateway *gateway.Gateway
 	refused *gateway.Refusals
 	services
-	names *names
-	vpcs  *vpcServices
+	names     *names
+	vpcs      *vpcServices
+	endpoints *endpoints
 
 	ctx     context.Context // ends when the daemon does
 	cancel  context.CancelFunc

@@ -46,19 +46,21 @@ func (d *daemon) door() http.Handler {
 	})
 }
 
-// serveServiceAddress opens the door at AWS's services' own address, by TLS and
-// plain: VPCs reach it through their gateways, docker and skopeo by its names.
+// serveServiceAddress opens the door at AWS's services' own addresses, by TLS and
+// plain: VPCs reach them through their gateways, docker and skopeo by their names.
+// S3 has its own, because a route can lead to S3 alone.
 func (d *daemon) serveServiceAddress(door http.Handler) error {
-	addr := network.ServiceAddress(d.cfg.PublicCIDR)
-	for port, secure := range map[uint16]bool{httpsPort: true, d.plainPort(): false} {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(addr, port).String())
-		if err != nil {
-			return fmt.Errorf("the address of AWS's services: %w", err)
+	for _, addr := range []netip.Addr{network.ServiceAddress(d.cfg.PublicCIDR), network.ObjectsAddress(d.cfg.PublicCIDR)} {
+		for port, secure := range map[uint16]bool{httpsPort: true, d.plainPort(): false} {
+			l, err := net.Listen("tcp", netip.AddrPortFrom(addr, port).String())
+			if err != nil {
+				return fmt.Errorf("the addresses of AWS's services: %w", err)
+			}
+			if secure {
+				l = tls.NewListener(l, d.ca.TLSConfig())
+			}
+			d.serve(l, door)
 		}
-		if secure {
-			l = tls.NewListener(l, d.ca.TLSConfig())
-		}
-		d.serve(l, door)
 	}
 	return nil
 }

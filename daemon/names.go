@@ -43,7 +43,7 @@ type entry struct {
 }
 
 // apiHosts are the services whose endpoints resolve inside VPCs, in AWS's form.
-var apiHosts = []string{"api.ecr", "ecs", "ec2", "elasticloadbalancing", "rds", "logs", "sts", "cloudformation", "cloud9", "ecs-a", "ecs-t", "secretsmanager", "ssm", "monitoring", "s3", "acm"}
+var apiHosts = []string{"api.ecr", "ecs", "ec2", "elasticloadbalancing", "rds", "logs", "sts", "cloudformation", "cloud9", "ecs-a", "ecs-t", "secretsmanager", "ssm", "monitoring", "acm", "application-autoscaling", "ssmmessages", "ec2messages"}
 
 func newNames(cfg Config, in instance.Instance, log *slog.Logger, server *dns.Server) *names {
 	service := []netip.Addr{network.ServiceAddress(cfg.PublicCIDR)}
@@ -54,6 +54,8 @@ func newNames(cfg Config, in instance.Instance, log *slog.Logger, server *dns.Se
 	n.fixed["iam.amazonaws.com"] = service
 	n.fixed["sts.amazonaws.com"] = service
 	n.fixed[registryHost(cfg)] = service
+	objects, s3 := []netip.Addr{network.ObjectsAddress(cfg.PublicCIDR)}, "s3."+cfg.Region+".amazonaws.com"
+	n.fixed[s3], n.fixed["*."+s3] = objects, objects
 	return n
 }
 
@@ -94,6 +96,21 @@ func (n *names) setDatabases(all []rds.Name) {
 	n.set("databases", entries)
 }
 
+// setEndpoints is told the VPC endpoints: each has names of its own, and where
+// private DNS is on its VPC is told its address for the service's name.
+func (n *names) setEndpoints(all []ec2.Endpoint) {
+	var entries []entry
+	for _, e := range all {
+		for _, name := range e.Names {
+			entries = append(entries, entry{name: name.Name, addrs: name.Addrs})
+		}
+		if e.Private != nil {
+			entries = append(entries, entry{name: e.Private.Name, addrs: e.Private.Addrs, vpc: e.VPC})
+		}
+	}
+	n.set("endpoints", entries)
+}
+
 // setVPCs says which VPCs there are.
 func (n *names) setVPCs(vpcs []ec2.VPC) {
 	n.mu.Lock()
@@ -106,7 +123,7 @@ func (n *names) setVPCs(vpcs []ec2.VPC) {
 func (n *names) publish() {
 	c := &dns.Config{
 		Names: maps.Clone(n.fixed), Views: map[string]dns.View{}, Upstreams: dns.SystemUpstreams("/etc/resolv.conf"),
-		Zones: []string{n.cfg.Region + ".rds.amazonaws.com", n.cfg.Region + ".elb.amazonaws.com", "dkr.ecr." + n.cfg.Region + ".amazonaws.com", "internal"},
+		Zones: []string{n.cfg.Region + ".rds.amazonaws.com", n.cfg.Region + ".elb.amazonaws.com", "dkr.ecr." + n.cfg.Region + ".amazonaws.com", n.cfg.Region + ".vpce.amazonaws.com", "internal"},
 	}
 	zone := ec2.PrivateZone(n.cfg.Region)
 	for _, v := range n.vpcs {

@@ -120,7 +120,7 @@ func (d *daemon) buildGateway() error {
 	opt := gateway.Options{
 		Refusals: d.refused,
 		Account:  d.cfg.Account, Region: d.cfg.Region, Clock: d.clock, Log: d.log, Authenticator: authenticator, Authorizer: d.iam, Validate: validate.Input,
-		DevCredentials: d.cfg.DevCredentials, Hosts: []string{network.ServiceAddress(d.cfg.PublicCIDR).String()},
+		DevCredentials: d.cfg.DevCredentials, Hosts: []string{network.ServiceAddress(d.cfg.PublicCIDR).String(), network.ObjectsAddress(d.cfg.PublicCIDR).String()},
 	}
 	if d.cfg.Record != "" {
 		r, err := newRecorder(d.cfg.Record)
@@ -259,7 +259,7 @@ func (d *daemon) seed() error {
 
 // startReconcilers hands the network its whole state, then starts the loops.
 func (d *daemon) startReconcilers() error {
-	d.vpcs = newVPCServices(d)
+	d.vpcs, d.endpoints = newVPCServices(d), newEndpoints(d)
 	net := ec2.NewNetworkReconciler(d.ec2, d.network, d.vpcs.update)
 	if _, err := net.Reconcile(d.ctx, ec2.NetworkKey); err != nil {
 		// One bad record must not keep everything else down; the reconciler

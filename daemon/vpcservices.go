@@ -35,6 +35,13 @@ func (v *vpcServices) update() {
 		return
 	}
 	v.d.names.setVPCs(vpcs)
+	endpoints, err := v.d.ec2.Endpoints(v.d.ctx)
+	if err != nil {
+		v.d.log.Error("the VPCs' endpoints", "error", err)
+		return
+	}
+	v.d.names.setEndpoints(endpoints)
+	v.d.endpoints.update(endpoints)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	there := map[string]bool{}

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"net/http"
+
+	"minato/aws/identity"
 )
 
 type endpointKey struct{}
@@ -21,4 +23,17 @@ func withEndpoint(ctx context.Context, r *http.Request) context.Context {
 		scheme = "https://"
 	}
 	return context.WithValue(ctx, endpointKey{}, scheme+r.Host)
+}
+
+type passedKey struct{}
+
+// Through notes in ctx that a request came through a VPC endpoint.
+func Through(ctx context.Context, e *identity.Endpoint) context.Context {
+	return context.WithValue(ctx, passedKey{}, e)
+}
+
+// Passed is the VPC endpoint that a request came through, nil for none.
+func Passed(ctx context.Context) *identity.Endpoint {
+	e, _ := ctx.Value(passedKey{}).(*identity.Endpoint)
+	return e
 }

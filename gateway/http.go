@@ -136,7 +136,7 @@ func (g *Gateway) authenticateREST(r *http.Request, call *protocol.Call) (identi
 		return c, nil, err
 	}
 	if aws.IsCode(err, "MissingAuthenticationToken") {
-		return identity.Caller{Kind: identity.Anonymous, Region: g.opt.Region, Partition: "aws", SourceIP: hostOf(r.RemoteAddr), UserAgent: r.UserAgent()}, nil, nil
+		return identity.Caller{Kind: identity.Anonymous, Region: g.opt.Region, Partition: "aws", SourceIP: hostOf(r.RemoteAddr), UserAgent: r.UserAgent(), Endpoint: Passed(r.Context())}, nil, nil
 	}
 	if err != nil {
 		return identity.Caller{}, nil, err
@@ -154,7 +154,7 @@ func (g *Gateway) authenticateREST(r *http.Request, call *protocol.Call) (identi
 	if err := sig.VerifyClaimed(r, cred.Secret, cred.SessionToken, g.opt.Clock.Now()); err != nil {
 		return identity.Caller{}, nil, err
 	}
-	if err := g.checkScope(sig, call); err != nil {
+	if err := g.checkScope(r.Context(), sig, call); err != nil {
 		return identity.Caller{}, nil, err
 	}
 	return g.signer(r, sig.AccessKeyID, cred), sig.Chunks(cred.Secret), nil
@@ -180,6 +180,7 @@ func (g *Gateway) signer(r *http.Request, key string, cred Credential) identity.
 	c.AccessKeyID = key
 	c.SourceIP = hostOf(r.RemoteAddr)
 	c.UserAgent = r.UserAgent()
+	c.Endpoint = Passed(r.Context())
 	return c
 }
 
@@ -199,14 +200,18 @@ func (g *Gateway) authenticate(r *http.Request, call *protocol.Call, body []byte
 	if err := sig.Verify(r, body, cred.Secret, cred.SessionToken, g.opt.Clock.Now()); err != nil {
 		return identity.Caller{}, err
 	}
-	if err := g.checkScope(sig, call); err != nil {
+	if err := g.checkScope(r.Context(), sig, call); err != nil {
 		return identity.Caller{}, err
 	}
 	return g.signer(r, sig.AccessKeyID, cred), nil
 }
 
-// checkScope holds the signature to the service and region it was made for.
-func (g *Gateway) checkScope(sig *sigv4.Signature, call *protocol.Call) error {
+// checkScope holds the signature to the service and region it was made for. A VPC
+// endpoint leads to one service.
+func (g *Gateway) checkScope(ctx context.Context, sig *sigv4.Signature, call *protocol.Call) error {
+	if e := Passed(ctx); e != nil && sig.Service != e.Signing {
+		return scopeError("Credential should be scoped to correct service: '" + e.Signing + "'. ")
+	}
 	if sig.Service != call.Service.SigningName {
 		return scopeError("Credential should be scoped to correct service: '" + call.Service.SigningName + "'. ")
 	}
@@ -229,7 +234,7 @@ func (g *Gateway) devCaller(r *http.Request, sig *sigv4.Signature) (identity.Cal
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" || r.Header.Get("Origin") != "" {
 		return identity.Caller{}, &aws.Error{Code: "AccessDeniedException", Message: "--dev-credentials serves no requests of web pages.", Status: http.StatusForbidden}
 	}
-	c := identity.Caller{Kind: identity.Root, Account: g.opt.Account, Region: g.opt.Region, Partition: "aws", SourceIP: hostOf(r.RemoteAddr), UserAgent: r.UserAgent()}
+	c := identity.Caller{Kind: identity.Root, Account: g.opt.Account, Region: g.opt.Region, Partition: "aws", SourceIP: hostOf(r.RemoteAddr), UserAgent: r.UserAgent(), Endpoint: Passed(r.Context())}
 	if sig != nil {
 		c.AccessKeyID = sig.AccessKeyID
 		if accountKey.MatchString(sig.AccessKeyID) {
@@ -239,7 +244,7 @@ func (g *Gateway) devCaller(r *http.Request, sig *sigv4.Signature) (identity.Cal
 		// can be tried without signatures too.
 		if cred, err := g.opt.Authenticator.Credential(r.Context(), sig.AccessKeyID); err == nil {
 			known := cred.Caller
-			known.Region, known.AccessKeyID, known.SourceIP, known.UserAgent = c.Region, c.AccessKeyID, c.SourceIP, c.UserAgent
+			known.Region, known.AccessKeyID, known.SourceIP, known.UserAgent, known.Endpoint = c.Region, c.AccessKeyID, c.SourceIP, c.UserAgent, c.Endpoint
 			return known, nil
 		}
 	}

@@ -36,6 +36,20 @@ type Caller struct {
 	UserAgent     string            // as sent by the client
 	Tags          map[string]string // session and principal tags, for aws:PrincipalTag
 	SessionPolicy string            // JSON of an inline session policy, if any
+	// Endpoint is the VPC endpoint that the request came through, nil for none.
+	// What is done for the caller later, or by a service that forwards his rights,
+	// does not come through it.
+	Endpoint *Endpoint `json:"-"`
+}
+
+// Endpoint is a VPC endpoint as a request passes it.
+type Endpoint struct {
+	ID, VPC string
+	Policy  string // JSON
+	// Signing is the name that requests to its service are signed for, and Actions
+	// are the service's in policies, before the colon.
+	Signing, Actions string
+	Source           string // the private address that the request came from
 }
 
 // ServiceCaller is the identity a service of ours uses for calls that nobody

@@ -40,6 +40,7 @@ const (
 	FromSession  Source = "session policy"
 	FromResource Source = "resource-based policy"
 	FromTrust    Source = "role trust policy"
+	FromEndpoint Source = "VPC endpoint policy"
 )
 
 // Decision is the answer, with what led to it.
@@ -103,6 +104,19 @@ func Evaluate(set *Set, r *Request) Decision {
 		return Decision{Source: FromResource}
 	}
 	return by
+}
+
+// Through decides whether a request passes a VPC endpoint, by the endpoint's
+// policy alone.
+func Through(endpoint *Named, r *Request) Decision {
+	q := &query{Request: r, action: foldText(r.Action), keys: r.Lookup}
+	if d, denied := q.denied(&Set{Resource: endpoint}, FromEndpoint); denied {
+		return d
+	}
+	if g, d := q.allowedBy(endpoint, FromEndpoint); g != unnamed {
+		return d
+	}
+	return Decision{Source: FromEndpoint}
 }
 
 // query is a request made ready for matching.

@@ -21,7 +21,9 @@ import (
 )
 
 // Config is the whole wanted state. Whoever hands it over must not change it
-// afterwards. Names are in lower case, without a dot at the end.
+// afterwards. Names are in lower case, without a dot at the end; one that begins
+// with "*." stands for every name with something in that place that has no
+// answer of its own.
 type Config struct {
 	// Names are what everybody is told.
 	Names map[string][]netip.Addr
@@ -142,11 +144,10 @@ func (s *Server) Answer(ctx context.Context, vpc string, r *dns.Msg) *dns.Msg {
 // lookup finds the addresses of a name: the VPC's own view, everybody's, or an
 // address's own name.
 func (c *Config) lookup(view View, name string) ([]netip.Addr, bool) {
-	if a, ok := view.Names[name]; ok {
-		return a, true
-	}
-	if a, ok := c.Names[name]; ok {
-		return a, true
+	for _, names := range []map[string][]netip.Addr{view.Names, c.Names} {
+		if a, ok := find(names, name); ok {
+			return a, true
+		}
 	}
 	if label, zone, ok := strings.Cut(name, "."); ok && view.PrivateZone != "" && zone == view.PrivateZone {
 		if a, err := netip.ParseAddr(strings.ReplaceAll(strings.TrimPrefix(label, "ip-"), "-", ".")); err == nil && strings.HasPrefix(label, "ip-") && a.Is4() {
@@ -154,6 +155,23 @@ func (c *Config) lookup(view View, name string) ([]netip.Addr, bool) {
 		}
 	}
 	return nil, false
+}
+
+// find looks for a name, and then for the nearest that stands for it.
+func find(names map[string][]netip.Addr, name string) ([]netip.Addr, bool) {
+	if a, ok := names[name]; ok {
+		return a, true
+	}
+	for {
+		_, parent, ok := strings.Cut(name, ".")
+		if !ok {
+			return nil, false
+		}
+		if a, ok := names["*."+parent]; ok {
+			return a, true
+		}
+		name = parent
+	}
 }
 
 // own tells whether a name is in a zone that nobody else is asked about.

@@ -53,6 +53,9 @@ type Network interface {
 	// addresses (VPC.Services).
 	Listen(ctx context.Context, vpc string, addr netip.AddrPort) (net.Listener, error)
 
+	// ListenEndpoint opens a listening TCP socket at the address of an endpoint.
+	ListenEndpoint(ctx context.Context, endpoint string, port uint16) (net.Listener, error)
+
 	// ListenPacket is Listen for UDP.
 	ListenPacket(ctx context.Context, vpc string, addr netip.AddrPort) (net.PacketConn, error)
 
@@ -99,6 +102,7 @@ type VPC struct {
 	Subnets         []Subnet
 	RouteTables     []RouteTable
 	NATGateways     []NATGateway
+	Endpoints       []Endpoint
 	Groups          []Group
 	ACLs            []ACL
 	Interfaces      []Interface
@@ -140,6 +144,7 @@ const (
 	ToInternet                    // the VPC's internet gateway
 	ToNATGateway                  // Target is the id of a NAT gateway
 	ToInterface                   // Target is the id of an interface
+	ToEndpoint                    // Target is the id of an endpoint
 )
 
 // Route leads packets for a destination somewhere.
@@ -158,6 +163,14 @@ type NATGateway struct {
 	Addr      netip.Addr // private
 	MAC       net.HardwareAddr
 	Public    netip.Addr // zero for a private NAT gateway
+}
+
+// Endpoint is a way out of the VPC that leads to one address and nowhere else:
+// who listens there (ListenEndpoint) serves those whose routes lead to it, and sees their
+// private addresses.
+type Endpoint struct {
+	ID   string
+	Addr netip.Addr
 }
 
 // Interface is an elastic network interface.
@@ -266,6 +279,10 @@ func ServiceAddress(pool netip.Prefix) netip.Addr { return pool.Masked().Addr().
 // HostAddress is the address of a public pool from which the machine itself
 // calls public addresses: the second.
 func HostAddress(pool netip.Prefix) netip.Addr { return ServiceAddress(pool).Next() }
+
+// ObjectsAddress is the address of a public pool at which the machine serves
+// what has endpoints of its own (Endpoint): the third.
+func ObjectsAddress(pool netip.Prefix) netip.Addr { return HostAddress(pool).Next() }
 
 // FirstAssignable is the first address of a public pool that may be given away.
 func FirstAssignable(pool netip.Prefix) netip.Addr {

@@ -23,6 +23,8 @@ var resourceMembers = []struct{ member, kind string }{
 	{"AllocationId", "elastic-ip"},
 	{"SubnetId", "subnet"},
 	{"InternetGatewayId", "internet-gateway"},
+	{"VpcEndpointId", "vpc-endpoint"},
+	{"PrefixListId", "prefix-list"},
 	{"VpcId", "vpc"},
 }
 
@@ -31,6 +33,7 @@ var resourceMembers = []struct{ member, kind string }{
 var created = map[string]string{
 	"CreateVpc": "vpc", "CreateSubnet": "subnet", "CreateInternetGateway": "internet-gateway", "CreateRouteTable": "route-table",
 	"CreateSecurityGroup": "security-group", "CreateNetworkAcl": "network-acl", "CreateNetworkInterface": "network-interface", "CreateNatGateway": "natgateway", "AllocateAddress": "elastic-ip",
+	"CreateVpcEndpoint": "vpc-endpoint",
 }
 
 // checks asks IAM about the resource an operation is about. Describe operations
@@ -51,11 +54,13 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 	case *ec2api.DisassociateIamInstanceProfileInput:
 		return []gateway.Check{{Action: op.Action(), Resource: place.EC2("instance", "*")}}
 	case *ec2api.StartInstancesInput:
-		return instanceChecks(place, op, in.InstanceIds)
+		return eachOf(place, op, "instance", in.InstanceIds)
 	case *ec2api.StopInstancesInput:
-		return instanceChecks(place, op, in.InstanceIds)
+		return eachOf(place, op, "instance", in.InstanceIds)
 	case *ec2api.TerminateInstancesInput:
-		return instanceChecks(place, op, in.InstanceIds)
+		return eachOf(place, op, "instance", in.InstanceIds)
+	case *ec2api.DeleteVpcEndpointsInput:
+		return eachOf(place, op, "vpc-endpoint", in.VpcEndpointIds)
 	}
 	if kind := created[op.Name]; kind != "" {
 		return []gateway.Check{{Action: op.Action(), Resource: place.EC2(kind, "*")}}
@@ -77,7 +82,7 @@ func (s *Service) checks(ctx context.Context, op *aws.Operation, in any) []gatew
 // kinds of resources by the prefix of their ids.
 var kinds = map[string]string{
 	"vpc": "vpc", "subnet": "subnet", "igw": "internet-gateway", "rtb": "route-table", "acl": "network-acl", "sg": "security-group",
-	"sgr": "security-group-rule", "eni": "network-interface", "eipalloc": "elastic-ip", "nat": "natgateway", "i": "instance",
+	"sgr": "security-group-rule", "eni": "network-interface", "eipalloc": "elastic-ip", "nat": "natgateway", "i": "instance", "vpce": "vpc-endpoint",
 }
 
 func tagChecks(place arn.Place, op *aws.Operation, ids []string) []gateway.Check {
@@ -93,11 +98,11 @@ func tagChecks(place arn.Place, op *aws.Operation, ids []string) []gateway.Check
 	return out
 }
 
-// instanceChecks asks about each of some instances.
-func instanceChecks(place arn.Place, op *aws.Operation, ids []string) []gateway.Check {
+// eachOf asks about each of some resources of a kind.
+func eachOf(place arn.Place, op *aws.Operation, kind string, ids []string) []gateway.Check {
 	var out []gateway.Check
 	for _, id := range ids {
-		out = append(out, gateway.Check{Action: op.Action(), Resource: place.EC2("instance", id)})
+		out = append(out, gateway.Check{Action: op.Action(), Resource: place.EC2(kind, id)})
 	}
 	return out
 }

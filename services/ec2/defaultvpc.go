@@ -9,6 +9,7 @@ import (
 	"minato/internal/ids"
 	"minato/services/ec2/block"
 	"minato/services/ec2/record"
+	"minato/services/ec2/zone"
 	"minato/store"
 )
 
@@ -39,7 +40,7 @@ func (s *Service) EnsureDefaultVPC(ctx context.Context, account, region string) 
 			return err
 		}
 		main.Routes = append(main.Routes, ec2api.Route{DestinationCidrBlock: aws.Ptr("0.0.0.0/0"), GatewayId: &igw, Origin: aws.Ptr("CreateRoute"), State: aws.Ptr(ec2api.RouteStateActive)})
-		for i, zone := range zones(region) {
+		for i, zone := range zone.All(region) {
 			sub := newSubnet(p, &v, netip.PrefixFrom(block.Nth(defaultCIDR, i<<12), 20), zone, nil)
 			sub.DefaultForAz, sub.MapPublicIpOnLaunch = aws.Ptr(true), aws.Ptr(true)
 			if err := s.subnets.TxPut(tx, sub, account, region, *sub.SubnetId); err != nil {

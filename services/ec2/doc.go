@@ -18,6 +18,11 @@
 // table that leads there. A service's interfaces are made through this API too,
 // under the service's own identity, and are requester-managed.
 //
-// Not here: IPv6, peering, transit gateways, VPNs, VPC endpoints, prefix lists.
-// Their operations answer an error.
+//	          CreateVpcEndpoint          Set done                DeleteVpcEndpoints        Set done
+//	(nothing) ────────────────► pending ─────────► available ───────────────────► deleting ─────────► (nothing)
+//
+// A VPC endpoint (package endpoint) leads to a service that minato serves.
+//
+// Not here: IPv6, peering, transit gateways, VPNs, prefix lists of one's own, and
+// endpoints for services of others. Their operations answer an error.
 package ec2

@@ -3,6 +3,8 @@ package ec2
 import (
 	"context"
 	"net/netip"
+
+	"minato/services/ec2/endpoint"
 )
 
 // VPC is what the VPC's own services - resolver, metadata - need to know of it.
@@ -28,4 +30,13 @@ func (s *Service) VPCs(ctx context.Context) ([]VPC, error) {
 		out = append(out, VPC{ID: *v.VpcId, Account: *v.OwnerId, CIDR: cidr, DNS: v.DNSSupport})
 	}
 	return out, nil
+}
+
+// Endpoint is a VPC endpoint as the VPC's own services need to know it.
+type Endpoint = endpoint.Way
+
+// Endpoints lists the endpoints of all accounts that packets go through.
+func (s *Service) Endpoints(ctx context.Context) ([]Endpoint, error) {
+	all, err := s.endpoints.List(ctx)
+	return endpoint.Ways(all), err
 }

@@ -23,7 +23,7 @@ const NetworkKey = "network"
 const NetworkPrefix = "ec2/"
 
 // NetworkReconciler keeps the data plane what the records say, and writes back
-// what became of NAT gateways. It runs with one worker.
+// what became of NAT gateways and endpoints. It runs with one worker.
 type NetworkReconciler struct {
 	s   *Service
 	net network.Network
@@ -59,6 +59,9 @@ func (r *NetworkReconciler) Reconcile(ctx context.Context, _ string) (controller
 	for _, n := range inv.NATs {
 		errs = append(errs, r.observeNAT(ctx, &n))
 	}
+	for _, e := range inv.Endpoints {
+		errs = append(errs, r.s.observeEndpoint(ctx, &e))
+	}
 	return controller.Result{}, errors.Join(errs...)
 }
 
@@ -83,11 +86,12 @@ func (s *Service) inventory(ctx context.Context) (*netplan.Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	var inv netplan.Inventory
+	inv := netplan.Inventory{Objects: network.ObjectsAddress(s.Pool)}
 	for _, r := range recs {
 		if err := errFirst(
 			take(r, s.vpcs, &inv.VPCs), take(r, s.subnets, &inv.Subnets), take(r, s.gateways, &inv.Gateways), take(r, s.tables, &inv.Tables),
 			take(r, s.acls, &inv.ACLs), take(r, s.groups, &inv.Groups), take(r, s.interfaces, &inv.Interfaces), take(r, s.nats, &inv.NATs),
+			take(r, s.endpoints, &inv.Endpoints),
 		); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
 	"minato/internal/ids"
+	"minato/services/ec2/endpoint"
 	"minato/services/ec2/listing"
 	"minato/services/ec2/record"
 	"minato/store"
@@ -66,7 +67,7 @@ func (s *Service) DeleteRouteTable(ctx context.Context, in *ec2api.DeleteRouteTa
 			return dependency("routeTable", id)
 		}
 		s.tables.TxDelete(tx, p.account, p.region, id)
-		return nil
+		return s.leaveTable(tx, p, id)
 	})
 }
 
@@ -76,8 +77,13 @@ func (s *Service) DescribeRouteTables(ctx context.Context, in *ec2api.DescribeRo
 	if err != nil {
 		return nil, err
 	}
-	p := at(ctx)
+	endpoints, err := list(ctx, s.endpoints)
+	if err != nil {
+		return nil, err
+	}
+	p, ways := at(ctx), endpoint.Ways(endpoints)
 	for i := range all {
+		endpoint.Routes(&all[i], p.region, ways)
 		for j := range all[i].Routes {
 			if err := s.routeState(ctx, p, &all[i].Routes[j], *all[i].VpcId); err != nil {
 				return nil, err

@@ -17,7 +17,9 @@ import (
 	"minato/gateway"
 	"minato/gateway/metadata"
 	"minato/internal/clock"
+	"minato/services/ec2/endpoint"
 	"minato/services/ec2/record"
+	"minato/services/ec2/zone"
 	"minato/store"
 )
 
@@ -39,6 +41,8 @@ type Deps struct {
 // Service answers EC2's operations.
 type Service struct {
 	Deps
+	zone.Operations
+	endpoint.Directory
 
 	vpcs       store.Table[record.VPC]
 	subnets    store.Table[record.Subnet]
@@ -52,6 +56,7 @@ type Service struct {
 	public     store.Table[publicRecord]
 	private    store.Table[privateRecord]
 	instances  store.Table[instanceRecord]
+	endpoints  store.Table[record.VPCEndpoint]
 
 	sessions *metadata.Keeper // keys of instances' roles
 }
@@ -62,6 +67,7 @@ var _ ec2api.API = (*Service)(nil)
 func New(d Deps) *Service {
 	s := &Service{
 		Deps:       d,
+		Directory:  endpoint.Directory{Addresses: d.Pool},
 		vpcs:       store.NewTable[record.VPC](d.Store, "ec2/vpc"),
 		subnets:    store.NewTable[record.Subnet](d.Store, "ec2/subnet"),
 		gateways:   store.NewTable[record.InternetGateway](d.Store, "ec2/internet-gateway"),
@@ -74,6 +80,7 @@ func New(d Deps) *Service {
 		public:     store.NewTable[publicRecord](d.Store, "ec2/public-address"),
 		private:    store.NewTable[privateRecord](d.Store, "ec2/private-address"),
 		instances:  store.NewTable[instanceRecord](d.Store, "ec2/instance"),
+		endpoints:  store.NewTable[record.VPCEndpoint](d.Store, "ec2/vpc-endpoint"),
 	}
 	s.sessions = metadata.NewKeeper(d.Clock, s.assume)
 	return s

@@ -12,6 +12,7 @@ import (
 	"minato/services/ec2/block"
 	"minato/services/ec2/listing"
 	"minato/services/ec2/record"
+	"minato/services/ec2/zone"
 	"minato/store"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) CreateSubnet(ctx context.Context, in *ec2api.CreateSubnetInput
 		return nil, err
 	}
 	p := at(ctx)
-	zone, err := pickZone(p.region, in.AvailabilityZone, in.AvailabilityZoneId)
+	zone, err := zone.Pick(p.region, in.AvailabilityZone, in.AvailabilityZoneId)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/services/ec2/endpoint"
 	"minato/services/ec2/listing"
 	"minato/services/ec2/record"
 	"minato/store"
@@ -92,6 +93,8 @@ func (s *Service) retag(ctx context.Context, id string, f func([]ec2api.Tag) ([]
 		return update(ctx, s, s.addresses, id, noAllocation, func(v *record.Address) error { return apply(&v.Tags) })
 	case "i":
 		return update(ctx, s, s.instances, id, noInstance, func(v *instanceRecord) error { return apply(&v.Tags) })
+	case "vpce":
+		return update(ctx, s, s.endpoints, id, endpoint.Missing, func(v *record.VPCEndpoint) error { return apply(&v.Tags) })
 	case "nat":
 		return update(ctx, s, s.nats, id, noNAT, func(v *record.NATGateway) error { return apply(&v.Tags) })
 	}
@@ -146,6 +149,7 @@ func (s *Service) DescribeTags(ctx context.Context, in *ec2api.DescribeTagsInput
 		each(ctx, s.interfaces, p, func(v record.NetworkInterface) { add("network-interface", *v.NetworkInterfaceId, v.TagSet) }),
 		each(ctx, s.addresses, p, func(v record.Address) { add("elastic-ip", *v.AllocationId, v.Tags) }),
 		each(ctx, s.nats, p, func(v record.NATGateway) { add("natgateway", *v.NatGatewayId, v.Tags) }),
+		each(ctx, s.endpoints, p, func(v record.VPCEndpoint) { add("vpc-endpoint", *v.VpcEndpointId, v.Tags) }),
 		each(ctx, s.instances, p, func(v instanceRecord) { add("instance", *v.InstanceId, v.Tags) }),
 	)
 	if err != nil {

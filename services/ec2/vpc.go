@@ -106,10 +106,11 @@ func (s *Service) vpcInUse(tx *store.Tx, p place, v *record.VPC) (bool, error) {
 	tables, err3 := s.tables.TxList(tx, p.account, p.region)
 	groups, err4 := s.groups.TxList(tx, p.account, p.region)
 	acls, err5 := s.acls.TxList(tx, p.account, p.region)
-	if err := errFirst(err1, err2, err3, err4, err5); err != nil {
+	endpoints, err6 := s.endpoints.TxList(tx, p.account, p.region)
+	if err := errFirst(err1, err2, err3, err4, err5, err6); err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(subnets, func(r record.Subnet) bool { return *r.VpcId == id }) ||
+	return slices.ContainsFunc(endpoints, func(r record.VPCEndpoint) bool { return *r.VpcId == id }) || slices.ContainsFunc(subnets, func(r record.Subnet) bool { return *r.VpcId == id }) ||
 		slices.ContainsFunc(gateways, func(r record.InternetGateway) bool { return r.VPC() == id }) ||
 		slices.ContainsFunc(tables, func(r record.RouteTable) bool { return *r.VpcId == id && *r.RouteTableId != v.Main }) ||
 		slices.ContainsFunc(acls, func(r record.NetworkACL) bool { return *r.VpcId == id && *r.NetworkAclId != v.DefaultACL }) ||

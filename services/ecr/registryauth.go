@@ -85,7 +85,7 @@ func (a registryAuthorizer) Authorize(r *http.Request, action registry.Action, r
 		a.s.log.Debug("a registry login was refused", "error", err)
 		return nil, registry.ErrUnauthorized(challenge, "Not Authorized")
 	}
-	caller.UserAgent = r.UserAgent()
+	caller.UserAgent, caller.Endpoint = r.UserAgent(), gateway.Passed(ctx)
 	place := a.s.placeOf(repo.Host)
 	caller.Region = place.Region
 	ctx = identity.With(ctx, caller)

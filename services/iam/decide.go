@@ -83,7 +83,7 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, check gate
 	var err error
 	switch caller.Kind {
 	case identity.Root:
-		return policy.Decision{Allowed: true, Source: policy.FromIdentity}, r, nil
+		p = &principal{}
 	case identity.User:
 		p, err = s.principal(ctx, caller.PrincipalID)
 	case identity.AssumedRole:
@@ -108,7 +108,31 @@ func (s *Service) decide(ctx context.Context, caller identity.Caller, check gate
 	}
 	now := s.clock.Now()
 	r.Lookup = func(key string) ([]string, bool) { return conditionKey(&caller, p, &check, now, key) }
-	return policy.Evaluate(&set, r), r, nil
+	d := policy.Decision{Allowed: true, Source: policy.FromIdentity}
+	if caller.Kind != identity.Root {
+		d = policy.Evaluate(&set, r)
+	}
+	if d.Allowed {
+		return throughEndpoint(&caller, d, r)
+	}
+	return d, r, nil
+}
+
+// throughEndpoint asks the policy of the VPC endpoint, if a request came through
+// one: it counts for the endpoint's own service.
+func throughEndpoint(caller *identity.Caller, d policy.Decision, r *policy.Request) (policy.Decision, *policy.Request, error) {
+	e := caller.Endpoint
+	if e == nil || caller.Via != "" || !strings.HasPrefix(r.Action, e.Actions+":") {
+		return d, r, nil
+	}
+	p, err := policy.Compile(e.Policy, policy.Resource)
+	if err != nil {
+		return policy.Decision{}, r, aws.Internal(fmt.Errorf("the policy of %s: %w", e.ID, err))
+	}
+	if through := policy.Through(&policy.Named{Name: e.ID, Policy: p}, r); !through.Allowed {
+		return through, r, nil
+	}
+	return d, r, nil
 }
 
 func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
@@ -293,7 +317,15 @@ func conditionKey(c *identity.Caller, p *principal, check *gateway.Check, now ti
 	case "aws:principalservicename":
 		return one(c.Service)
 	case "aws:sourceip":
+		if c.Endpoint != nil {
+			return nil, false // a private address is no source address
+		}
 		return one(c.SourceIP)
+	case "aws:sourcevpce", "aws:sourcevpc", "aws:vpcsourceip":
+		if c.Endpoint == nil || c.Via != "" {
+			return nil, false
+		}
+		return one(map[string]string{"aws:sourcevpce": c.Endpoint.ID, "aws:sourcevpc": c.Endpoint.VPC, "aws:vpcsourceip": c.Endpoint.Source}[key])
 	case "aws:useragent":
 		return one(c.UserAgent)
 	case "aws:currenttime":

@@ -25,6 +25,7 @@ type API interface {
 	CreateSubnet(ctx context.Context, in *CreateSubnetInput) (*CreateSubnetOutput, error)
 	CreateTags(ctx context.Context, in *CreateTagsInput) (*CreateTagsOutput, error)
 	CreateVpc(ctx context.Context, in *CreateVpcInput) (*CreateVpcOutput, error)
+	CreateVpcEndpoint(ctx context.Context, in *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error)
 	DeleteInternetGateway(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error)
 	DeleteNatGateway(ctx context.Context, in *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error)
 	DeleteNetworkAcl(ctx context.Context, in *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error)
@@ -36,6 +37,7 @@ type API interface {
 	DeleteSubnet(ctx context.Context, in *DeleteSubnetInput) (*DeleteSubnetOutput, error)
 	DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error)
 	DeleteVpc(ctx context.Context, in *DeleteVpcInput) (*DeleteVpcOutput, error)
+	DeleteVpcEndpoints(ctx context.Context, in *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error)
 	DescribeAccountAttributes(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error)
 	DescribeAddresses(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error)
 	DescribeAddressesAttribute(ctx context.Context, in *DescribeAddressesAttributeInput) (*DescribeAddressesAttributeOutput, error)
@@ -45,9 +47,11 @@ type API interface {
 	DescribeInstanceStatus(ctx context.Context, in *DescribeInstanceStatusInput) (*DescribeInstanceStatusOutput, error)
 	DescribeInstances(ctx context.Context, in *DescribeInstancesInput) (*DescribeInstancesOutput, error)
 	DescribeInternetGateways(ctx context.Context, in *DescribeInternetGatewaysInput) (*DescribeInternetGatewaysOutput, error)
+	DescribeManagedPrefixLists(ctx context.Context, in *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error)
 	DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error)
 	DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error)
 	DescribeNetworkInterfaces(ctx context.Context, in *DescribeNetworkInterfacesInput) (*DescribeNetworkInterfacesOutput, error)
+	DescribePrefixLists(ctx context.Context, in *DescribePrefixListsInput) (*DescribePrefixListsOutput, error)
 	DescribeRegions(ctx context.Context, in *DescribeRegionsInput) (*DescribeRegionsOutput, error)
 	DescribeRouteTables(ctx context.Context, in *DescribeRouteTablesInput) (*DescribeRouteTablesOutput, error)
 	DescribeSecurityGroupRules(ctx context.Context, in *DescribeSecurityGroupRulesInput) (*DescribeSecurityGroupRulesOutput, error)
@@ -55,15 +59,19 @@ type API interface {
 	DescribeSubnets(ctx context.Context, in *DescribeSubnetsInput) (*DescribeSubnetsOutput, error)
 	DescribeTags(ctx context.Context, in *DescribeTagsInput) (*DescribeTagsOutput, error)
 	DescribeVpcAttribute(ctx context.Context, in *DescribeVpcAttributeInput) (*DescribeVpcAttributeOutput, error)
+	DescribeVpcEndpointServices(ctx context.Context, in *DescribeVpcEndpointServicesInput) (*DescribeVpcEndpointServicesOutput, error)
+	DescribeVpcEndpoints(ctx context.Context, in *DescribeVpcEndpointsInput) (*DescribeVpcEndpointsOutput, error)
 	DescribeVpcs(ctx context.Context, in *DescribeVpcsInput) (*DescribeVpcsOutput, error)
 	DetachInternetGateway(ctx context.Context, in *DetachInternetGatewayInput) (*DetachInternetGatewayOutput, error)
 	DisassociateAddress(ctx context.Context, in *DisassociateAddressInput) (*DisassociateAddressOutput, error)
 	DisassociateIamInstanceProfile(ctx context.Context, in *DisassociateIamInstanceProfileInput) (*DisassociateIamInstanceProfileOutput, error)
 	DisassociateRouteTable(ctx context.Context, in *DisassociateRouteTableInput) (*DisassociateRouteTableOutput, error)
+	GetManagedPrefixListEntries(ctx context.Context, in *GetManagedPrefixListEntriesInput) (*GetManagedPrefixListEntriesOutput, error)
 	ModifyNetworkInterfaceAttribute(ctx context.Context, in *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error)
 	ModifySecurityGroupRules(ctx context.Context, in *ModifySecurityGroupRulesInput) (*ModifySecurityGroupRulesOutput, error)
 	ModifySubnetAttribute(ctx context.Context, in *ModifySubnetAttributeInput) (*ModifySubnetAttributeOutput, error)
 	ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error)
+	ModifyVpcEndpoint(ctx context.Context, in *ModifyVpcEndpointInput) (*ModifyVpcEndpointOutput, error)
 	ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error)
 	ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error)
 	ReplaceNetworkAclAssociation(ctx context.Context, in *ReplaceNetworkAclAssociationInput) (*ReplaceNetworkAclAssociationOutput, error)
@@ -101,6 +109,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"CreateSubnet":                               aws.HandlerOf(api.CreateSubnet),
 		"CreateTags":                                 aws.HandlerOf(api.CreateTags),
 		"CreateVpc":                                  aws.HandlerOf(api.CreateVpc),
+		"CreateVpcEndpoint":                          aws.HandlerOf(api.CreateVpcEndpoint),
 		"DeleteInternetGateway":                      aws.HandlerOf(api.DeleteInternetGateway),
 		"DeleteNatGateway":                           aws.HandlerOf(api.DeleteNatGateway),
 		"DeleteNetworkAcl":                           aws.HandlerOf(api.DeleteNetworkAcl),
@@ -112,6 +121,7 @@ func Handlers(api API) map[string]aws.Handler {
 		"DeleteSubnet":                               aws.HandlerOf(api.DeleteSubnet),
 		"DeleteTags":                                 aws.HandlerOf(api.DeleteTags),
 		"DeleteVpc":                                  aws.HandlerOf(api.DeleteVpc),
+		"DeleteVpcEndpoints":                         aws.HandlerOf(api.DeleteVpcEndpoints),
 		"DescribeAccountAttributes":                  aws.HandlerOf(api.DescribeAccountAttributes),
 		"DescribeAddresses":                          aws.HandlerOf(api.DescribeAddresses),
 		"DescribeAddressesAttribute":                 aws.HandlerOf(api.DescribeAddressesAttribute),
@@ -121,9 +131,11 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeInstanceStatus":                     aws.HandlerOf(api.DescribeInstanceStatus),
 		"DescribeInstances":                          aws.HandlerOf(api.DescribeInstances),
 		"DescribeInternetGateways":                   aws.HandlerOf(api.DescribeInternetGateways),
+		"DescribeManagedPrefixLists":                 aws.HandlerOf(api.DescribeManagedPrefixLists),
 		"DescribeNatGateways":                        aws.HandlerOf(api.DescribeNatGateways),
 		"DescribeNetworkAcls":                        aws.HandlerOf(api.DescribeNetworkAcls),
 		"DescribeNetworkInterfaces":                  aws.HandlerOf(api.DescribeNetworkInterfaces),
+		"DescribePrefixLists":                        aws.HandlerOf(api.DescribePrefixLists),
 		"DescribeRegions":                            aws.HandlerOf(api.DescribeRegions),
 		"DescribeRouteTables":                        aws.HandlerOf(api.DescribeRouteTables),
 		"DescribeSecurityGroupRules":                 aws.HandlerOf(api.DescribeSecurityGroupRules),
@@ -131,15 +143,19 @@ func Handlers(api API) map[string]aws.Handler {
 		"DescribeSubnets":                            aws.HandlerOf(api.DescribeSubnets),
 		"DescribeTags":                               aws.HandlerOf(api.DescribeTags),
 		"DescribeVpcAttribute":                       aws.HandlerOf(api.DescribeVpcAttribute),
+		"DescribeVpcEndpointServices":                aws.HandlerOf(api.DescribeVpcEndpointServices),
+		"DescribeVpcEndpoints":                       aws.HandlerOf(api.DescribeVpcEndpoints),
 		"DescribeVpcs":                               aws.HandlerOf(api.DescribeVpcs),
 		"DetachInternetGateway":                      aws.HandlerOf(api.DetachInternetGateway),
 		"DisassociateAddress":                        aws.HandlerOf(api.DisassociateAddress),
 		"DisassociateIamInstanceProfile":             aws.HandlerOf(api.DisassociateIamInstanceProfile),
 		"DisassociateRouteTable":                     aws.HandlerOf(api.DisassociateRouteTable),
+		"GetManagedPrefixListEntries":                aws.HandlerOf(api.GetManagedPrefixListEntries),
 		"ModifyNetworkInterfaceAttribute":            aws.HandlerOf(api.ModifyNetworkInterfaceAttribute),
 		"ModifySecurityGroupRules":                   aws.HandlerOf(api.ModifySecurityGroupRules),
 		"ModifySubnetAttribute":                      aws.HandlerOf(api.ModifySubnetAttribute),
 		"ModifyVpcAttribute":                         aws.HandlerOf(api.ModifyVpcAttribute),
+		"ModifyVpcEndpoint":                          aws.HandlerOf(api.ModifyVpcEndpoint),
 		"ReleaseAddress":                             aws.HandlerOf(api.ReleaseAddress),
 		"ReplaceIamInstanceProfileAssociation":       aws.HandlerOf(api.ReplaceIamInstanceProfileAssociation),
 		"ReplaceNetworkAclAssociation":               aws.HandlerOf(api.ReplaceNetworkAclAssociation),
@@ -255,6 +271,11 @@ func (c *Client) CreateVpc(ctx context.Context, in *CreateVpcInput) (*CreateVpcO
 	return aws.Call[CreateVpcOutput](ctx, c.invoker, &opCreateVpc, in)
 }
 
+// CreateVpcEndpoint calls the operation of that name.
+func (c *Client) CreateVpcEndpoint(ctx context.Context, in *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error) {
+	return aws.Call[CreateVpcEndpointOutput](ctx, c.invoker, &opCreateVpcEndpoint, in)
+}
+
 // DeleteInternetGateway calls the operation of that name.
 func (c *Client) DeleteInternetGateway(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error) {
 	return aws.Call[DeleteInternetGatewayOutput](ctx, c.invoker, &opDeleteInternetGateway, in)
@@ -310,6 +331,11 @@ func (c *Client) DeleteVpc(ctx context.Context, in *DeleteVpcInput) (*DeleteVpcO
 	return aws.Call[DeleteVpcOutput](ctx, c.invoker, &opDeleteVpc, in)
 }
 
+// DeleteVpcEndpoints calls the operation of that name.
+func (c *Client) DeleteVpcEndpoints(ctx context.Context, in *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error) {
+	return aws.Call[DeleteVpcEndpointsOutput](ctx, c.invoker, &opDeleteVpcEndpoints, in)
+}
+
 // DescribeAccountAttributes calls the operation of that name.
 func (c *Client) DescribeAccountAttributes(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error) {
 	return aws.Call[DescribeAccountAttributesOutput](ctx, c.invoker, &opDescribeAccountAttributes, in)
@@ -355,6 +381,11 @@ func (c *Client) DescribeInternetGateways(ctx context.Context, in *DescribeInter
 	return aws.Call[DescribeInternetGatewaysOutput](ctx, c.invoker, &opDescribeInternetGateways, in)
 }
 
+// DescribeManagedPrefixLists calls the operation of that name.
+func (c *Client) DescribeManagedPrefixLists(ctx context.Context, in *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error) {
+	return aws.Call[DescribeManagedPrefixListsOutput](ctx, c.invoker, &opDescribeManagedPrefixLists, in)
+}
+
 // DescribeNatGateways calls the operation of that name.
 func (c *Client) DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error) {
 	return aws.Call[DescribeNatGatewaysOutput](ctx, c.invoker, &opDescribeNatGateways, in)
@@ -368,6 +399,11 @@ func (c *Client) DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAcl
 // DescribeNetworkInterfaces calls the operation of that name.
 func (c *Client) DescribeNetworkInterfaces(ctx context.Context, in *DescribeNetworkInterfacesInput) (*DescribeNetworkInterfacesOutput, error) {
 	return aws.Call[DescribeNetworkInterfacesOutput](ctx, c.invoker, &opDescribeNetworkInterfaces, in)
+}
+
+// DescribePrefixLists calls the operation of that name.
+func (c *Client) DescribePrefixLists(ctx context.Context, in *DescribePrefixListsInput) (*DescribePrefixListsOutput, error) {
+	return aws.Call[DescribePrefixListsOutput](ctx, c.invoker, &opDescribePrefixLists, in)
 }
 
 // DescribeRegions calls the operation of that name.
@@ -405,6 +441,16 @@ func (c *Client) DescribeVpcAttribute(ctx context.Context, in *DescribeVpcAttrib
 	return aws.Call[DescribeVpcAttributeOutput](ctx, c.invoker, &opDescribeVpcAttribute, in)
 }
 
+// DescribeVpcEndpointServices calls the operation of that name.
+func (c *Client) DescribeVpcEndpointServices(ctx context.Context, in *DescribeVpcEndpointServicesInput) (*DescribeVpcEndpointServicesOutput, error) {
+	return aws.Call[DescribeVpcEndpointServicesOutput](ctx, c.invoker, &opDescribeVpcEndpointServices, in)
+}
+
+// DescribeVpcEndpoints calls the operation of that name.
+func (c *Client) DescribeVpcEndpoints(ctx context.Context, in *DescribeVpcEndpointsInput) (*DescribeVpcEndpointsOutput, error) {
+	return aws.Call[DescribeVpcEndpointsOutput](ctx, c.invoker, &opDescribeVpcEndpoints, in)
+}
+
 // DescribeVpcs calls the operation of that name.
 func (c *Client) DescribeVpcs(ctx context.Context, in *DescribeVpcsInput) (*DescribeVpcsOutput, error) {
 	return aws.Call[DescribeVpcsOutput](ctx, c.invoker, &opDescribeVpcs, in)
@@ -430,6 +476,11 @@ func (c *Client) DisassociateRouteTable(ctx context.Context, in *DisassociateRou
 	return aws.Call[DisassociateRouteTableOutput](ctx, c.invoker, &opDisassociateRouteTable, in)
 }
 
+// GetManagedPrefixListEntries calls the operation of that name.
+func (c *Client) GetManagedPrefixListEntries(ctx context.Context, in *GetManagedPrefixListEntriesInput) (*GetManagedPrefixListEntriesOutput, error) {
+	return aws.Call[GetManagedPrefixListEntriesOutput](ctx, c.invoker, &opGetManagedPrefixListEntries, in)
+}
+
 // ModifyNetworkInterfaceAttribute calls the operation of that name.
 func (c *Client) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error) {
 	return aws.Call[ModifyNetworkInterfaceAttributeOutput](ctx, c.invoker, &opModifyNetworkInterfaceAttribute, in)
@@ -448,6 +499,11 @@ func (c *Client) ModifySubnetAttribute(ctx context.Context, in *ModifySubnetAttr
 // ModifyVpcAttribute calls the operation of that name.
 func (c *Client) ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error) {
 	return aws.Call[ModifyVpcAttributeOutput](ctx, c.invoker, &opModifyVpcAttribute, in)
+}
+
+// ModifyVpcEndpoint calls the operation of that name.
+func (c *Client) ModifyVpcEndpoint(ctx context.Context, in *ModifyVpcEndpointInput) (*ModifyVpcEndpointOutput, error) {
+	return aws.Call[ModifyVpcEndpointOutput](ctx, c.invoker, &opModifyVpcEndpoint, in)
 }
 
 // ReleaseAddress calls the operation of that name.

@@ -103,6 +103,21 @@ const (
 	DeviceTypeInstanceStore = "instance-store"
 )
 
+// The values of DnsNameState.
+const (
+	DnsNameStatePendingVerification = "pendingVerification"
+	DnsNameStateVerified            = "verified"
+	DnsNameStateFailed              = "failed"
+)
+
+// The values of DnsRecordIpType.
+const (
+	DnsRecordIpTypeIpv4           = "ipv4"
+	DnsRecordIpTypeDualstack      = "dualstack"
+	DnsRecordIpTypeIpv6           = "ipv6"
+	DnsRecordIpTypeServiceDefined = "service-defined"
+)
+
 // The values of DomainType.
 const (
 	DomainTypeVpc      = "vpc"
@@ -242,6 +257,13 @@ const (
 	InstanceStateNameStopped      = "stopped"
 )
 
+// The values of IpAddressType.
+const (
+	IpAddressTypeIpv4      = "ipv4"
+	IpAddressTypeDualstack = "dualstack"
+	IpAddressTypeIpv6      = "ipv6"
+)
+
 // The values of IpSource.
 const (
 	IpSourceAmazon = "amazon"
@@ -356,9 +378,30 @@ const (
 	NetworkInterfaceTypeAwsCodestarConnectionsManaged = "aws_codestar_connections_managed"
 )
 
+// The values of PayerResponsibility.
+const (
+	PayerResponsibilityServiceOwner = "ServiceOwner"
+)
+
 // The values of PlatformValues.
 const (
 	PlatformValuesWindows = "Windows"
+)
+
+// The values of PrefixListState.
+const (
+	PrefixListStateCreateInProgress  = "create-in-progress"
+	PrefixListStateCreateComplete    = "create-complete"
+	PrefixListStateCreateFailed      = "create-failed"
+	PrefixListStateModifyInProgress  = "modify-in-progress"
+	PrefixListStateModifyComplete    = "modify-complete"
+	PrefixListStateModifyFailed      = "modify-failed"
+	PrefixListStateRestoreInProgress = "restore-in-progress"
+	PrefixListStateRestoreComplete   = "restore-complete"
+	PrefixListStateRestoreFailed     = "restore-failed"
+	PrefixListStateDeleteInProgress  = "delete-in-progress"
+	PrefixListStateDeleteComplete    = "delete-complete"
+	PrefixListStateDeleteFailed      = "delete-failed"
 )
 
 // The values of ProductCodeValues.
@@ -520,12 +563,25 @@ const (
 	SecondaryInterfaceTypeSecondary = "secondary"
 )
 
+// The values of ServiceConnectivityType.
+const (
+	ServiceConnectivityTypeIpv4 = "ipv4"
+	ServiceConnectivityTypeIpv6 = "ipv6"
+)
+
 // The values of ServiceManaged.
 const (
 	ServiceManagedAlb  = "alb"
 	ServiceManagedNlb  = "nlb"
 	ServiceManagedRnat = "rnat"
 	ServiceManagedRds  = "rds"
+)
+
+// The values of ServiceType.
+const (
+	ServiceTypeInterface           = "Interface"
+	ServiceTypeGateway             = "Gateway"
+	ServiceTypeGatewayLoadBalancer = "GatewayLoadBalancer"
 )
 
 // The values of ShutdownBehavior.
@@ -538,6 +594,19 @@ const (
 const (
 	SpotInstanceTypeOneTime    = "one-time"
 	SpotInstanceTypePersistent = "persistent"
+)
+
+// The values of State.
+const (
+	StatePendingAcceptance = "PendingAcceptance"
+	StatePending           = "Pending"
+	StateAvailable         = "Available"
+	StateDeleting          = "Deleting"
+	StateDeleted           = "Deleted"
+	StateRejected          = "Rejected"
+	StateFailed            = "Failed"
+	StateExpired           = "Expired"
+	StatePartial           = "Partial"
 )
 
 // The values of StatusName.
@@ -658,6 +727,15 @@ const (
 	VpcEncryptionControlStateAvailable         = "available"
 	VpcEncryptionControlStateCreating          = "creating"
 	VpcEncryptionControlStateDeleteFailed      = "delete-failed"
+)
+
+// The values of VpcEndpointType.
+const (
+	VpcEndpointTypeInterface           = "Interface"
+	VpcEndpointTypeGateway             = "Gateway"
+	VpcEndpointTypeGatewayLoadBalancer = "GatewayLoadBalancer"
+	VpcEndpointTypeResource            = "Resource"
+	VpcEndpointTypeServiceNetwork      = "ServiceNetwork"
 )
 
 // The values of VpcState.

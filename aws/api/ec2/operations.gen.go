@@ -38,6 +38,7 @@ var (
 	opCreateSubnet                               = aws.Operation{Name: "CreateSubnet", Method: "POST", URI: "/", InputShape: &shapeCreateSubnetRequest, OutputShape: &shapeCreateSubnetResult}
 	opCreateTags                                 = aws.Operation{Name: "CreateTags", Method: "POST", URI: "/", InputShape: &shapeCreateTagsRequest}
 	opCreateVpc                                  = aws.Operation{Name: "CreateVpc", Method: "POST", URI: "/", InputShape: &shapeCreateVpcRequest, OutputShape: &shapeCreateVpcResult}
+	opCreateVpcEndpoint                          = aws.Operation{Name: "CreateVpcEndpoint", Method: "POST", URI: "/", InputShape: &shapeCreateVpcEndpointRequest, OutputShape: &shapeCreateVpcEndpointResult}
 	opDeleteInternetGateway                      = aws.Operation{Name: "DeleteInternetGateway", Method: "POST", URI: "/", InputShape: &shapeDeleteInternetGatewayRequest}
 	opDeleteNatGateway                           = aws.Operation{Name: "DeleteNatGateway", Method: "POST", URI: "/", InputShape: &shapeDeleteNatGatewayRequest, OutputShape: &shapeDeleteNatGatewayResult}
 	opDeleteNetworkAcl                           = aws.Operation{Name: "DeleteNetworkAcl", Method: "POST", URI: "/", InputShape: &shapeDeleteNetworkAclRequest}
@@ -49,6 +50,7 @@ var (
 	opDeleteSubnet                               = aws.Operation{Name: "DeleteSubnet", Method: "POST", URI: "/", InputShape: &shapeDeleteSubnetRequest}
 	opDeleteTags                                 = aws.Operation{Name: "DeleteTags", Method: "POST", URI: "/", InputShape: &shapeDeleteTagsRequest}
 	opDeleteVpc                                  = aws.Operation{Name: "DeleteVpc", Method: "POST", URI: "/", InputShape: &shapeDeleteVpcRequest}
+	opDeleteVpcEndpoints                         = aws.Operation{Name: "DeleteVpcEndpoints", Method: "POST", URI: "/", InputShape: &shapeDeleteVpcEndpointsRequest, OutputShape: &shapeDeleteVpcEndpointsResult}
 	opDescribeAccountAttributes                  = aws.Operation{Name: "DescribeAccountAttributes", Method: "POST", URI: "/", InputShape: &shapeDescribeAccountAttributesRequest, OutputShape: &shapeDescribeAccountAttributesResult}
 	opDescribeAddresses                          = aws.Operation{Name: "DescribeAddresses", Method: "POST", URI: "/", InputShape: &shapeDescribeAddressesRequest, OutputShape: &shapeDescribeAddressesResult}
 	opDescribeAddressesAttribute                 = aws.Operation{Name: "DescribeAddressesAttribute", Method: "POST", URI: "/", InputShape: &shapeDescribeAddressesAttributeRequest, OutputShape: &shapeDescribeAddressesAttributeResult}
@@ -58,9 +60,11 @@ var (
 	opDescribeInstanceStatus                     = aws.Operation{Name: "DescribeInstanceStatus", Method: "POST", URI: "/", InputShape: &shapeDescribeInstanceStatusRequest, OutputShape: &shapeDescribeInstanceStatusResult}
 	opDescribeInstances                          = aws.Operation{Name: "DescribeInstances", Method: "POST", URI: "/", InputShape: &shapeDescribeInstancesRequest, OutputShape: &shapeDescribeInstancesResult}
 	opDescribeInternetGateways                   = aws.Operation{Name: "DescribeInternetGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeInternetGatewaysRequest, OutputShape: &shapeDescribeInternetGatewaysResult}
+	opDescribeManagedPrefixLists                 = aws.Operation{Name: "DescribeManagedPrefixLists", Method: "POST", URI: "/", InputShape: &shapeDescribeManagedPrefixListsRequest, OutputShape: &shapeDescribeManagedPrefixListsResult}
 	opDescribeNatGateways                        = aws.Operation{Name: "DescribeNatGateways", Method: "POST", URI: "/", InputShape: &shapeDescribeNatGatewaysRequest, OutputShape: &shapeDescribeNatGatewaysResult}
 	opDescribeNetworkAcls                        = aws.Operation{Name: "DescribeNetworkAcls", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkAclsRequest, OutputShape: &shapeDescribeNetworkAclsResult}
 	opDescribeNetworkInterfaces                  = aws.Operation{Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/", InputShape: &shapeDescribeNetworkInterfacesRequest, OutputShape: &shapeDescribeNetworkInterfacesResult}
+	opDescribePrefixLists                        = aws.Operation{Name: "DescribePrefixLists", Method: "POST", URI: "/", InputShape: &shapeDescribePrefixListsRequest, OutputShape: &shapeDescribePrefixListsResult}
 	opDescribeRegions                            = aws.Operation{Name: "DescribeRegions", Method: "POST", URI: "/", InputShape: &shapeDescribeRegionsRequest, OutputShape: &shapeDescribeRegionsResult}
 	opDescribeRouteTables                        = aws.Operation{Name: "DescribeRouteTables", Method: "POST", URI: "/", InputShape: &shapeDescribeRouteTablesRequest, OutputShape: &shapeDescribeRouteTablesResult}
 	opDescribeSecurityGroupRules                 = aws.Operation{Name: "DescribeSecurityGroupRules", Method: "POST", URI: "/", InputShape: &shapeDescribeSecurityGroupRulesRequest, OutputShape: &shapeDescribeSecurityGroupRulesResult}
@@ -68,15 +72,19 @@ var (
 	opDescribeSubnets                            = aws.Operation{Name: "DescribeSubnets", Method: "POST", URI: "/", InputShape: &shapeDescribeSubnetsRequest, OutputShape: &shapeDescribeSubnetsResult}
 	opDescribeTags                               = aws.Operation{Name: "DescribeTags", Method: "POST", URI: "/", InputShape: &shapeDescribeTagsRequest, OutputShape: &shapeDescribeTagsResult}
 	opDescribeVpcAttribute                       = aws.Operation{Name: "DescribeVpcAttribute", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcAttributeRequest, OutputShape: &shapeDescribeVpcAttributeResult}
+	opDescribeVpcEndpointServices                = aws.Operation{Name: "DescribeVpcEndpointServices", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcEndpointServicesRequest, OutputShape: &shapeDescribeVpcEndpointServicesResult}
+	opDescribeVpcEndpoints                       = aws.Operation{Name: "DescribeVpcEndpoints", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcEndpointsRequest, OutputShape: &shapeDescribeVpcEndpointsResult}
 	opDescribeVpcs                               = aws.Operation{Name: "DescribeVpcs", Method: "POST", URI: "/", InputShape: &shapeDescribeVpcsRequest, OutputShape: &shapeDescribeVpcsResult}
 	opDetachInternetGateway                      = aws.Operation{Name: "DetachInternetGateway", Method: "POST", URI: "/", InputShape: &shapeDetachInternetGatewayRequest}
 	opDisassociateAddress                        = aws.Operation{Name: "DisassociateAddress", Method: "POST", URI: "/", InputShape: &shapeDisassociateAddressRequest}
 	opDisassociateIamInstanceProfile             = aws.Operation{Name: "DisassociateIamInstanceProfile", Method: "POST", URI: "/", InputShape: &shapeDisassociateIamInstanceProfileRequest, OutputShape: &shapeDisassociateIamInstanceProfileResult}
 	opDisassociateRouteTable                     = aws.Operation{Name: "DisassociateRouteTable", Method: "POST", URI: "/", InputShape: &shapeDisassociateRouteTableRequest}
+	opGetManagedPrefixListEntries                = aws.Operation{Name: "GetManagedPrefixListEntries", Method: "POST", URI: "/", InputShape: &shapeGetManagedPrefixListEntriesRequest, OutputShape: &shapeGetManagedPrefixListEntriesResult}
 	opModifyNetworkInterfaceAttribute            = aws.Operation{Name: "ModifyNetworkInterfaceAttribute", Method: "POST", URI: "/", InputShape: &shapeModifyNetworkInterfaceAttributeRequest}
 	opModifySecurityGroupRules                   = aws.Operation{Name: "ModifySecurityGroupRules", Method: "POST", URI: "/", InputShape: &shapeModifySecurityGroupRulesRequest, OutputShape: &shapeModifySecurityGroupRulesResult}
 	opModifySubnetAttribute                      = aws.Operation{Name: "ModifySubnetAttribute", Method: "POST", URI: "/", InputShape: &shapeModifySubnetAttributeRequest}
 	opModifyVpcAttribute                         = aws.Operation{Name: "ModifyVpcAttribute", Method: "POST", URI: "/", InputShape: &shapeModifyVpcAttributeRequest}
+	opModifyVpcEndpoint                          = aws.Operation{Name: "ModifyVpcEndpoint", Method: "POST", URI: "/", InputShape: &shapeModifyVpcEndpointRequest, OutputShape: &shapeModifyVpcEndpointResult}
 	opReleaseAddress                             = aws.Operation{Name: "ReleaseAddress", Method: "POST", URI: "/", InputShape: &shapeReleaseAddressRequest}
 	opReplaceIamInstanceProfileAssociation       = aws.Operation{Name: "ReplaceIamInstanceProfileAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceIamInstanceProfileAssociationRequest, OutputShape: &shapeReplaceIamInstanceProfileAssociationResult}
 	opReplaceNetworkAclAssociation               = aws.Operation{Name: "ReplaceNetworkAclAssociation", Method: "POST", URI: "/", InputShape: &shapeReplaceNetworkAclAssociationRequest, OutputShape: &shapeReplaceNetworkAclAssociationResult}
@@ -112,6 +120,7 @@ func init() {
 	aws.Register[CreateSubnetInput, CreateSubnetOutput](Model, &opCreateSubnet)
 	aws.Register[CreateTagsInput, CreateTagsOutput](Model, &opCreateTags)
 	aws.Register[CreateVpcInput, CreateVpcOutput](Model, &opCreateVpc)
+	aws.Register[CreateVpcEndpointInput, CreateVpcEndpointOutput](Model, &opCreateVpcEndpoint)
 	aws.Register[DeleteInternetGatewayInput, DeleteInternetGatewayOutput](Model, &opDeleteInternetGateway)
 	aws.Register[DeleteNatGatewayInput, DeleteNatGatewayOutput](Model, &opDeleteNatGateway)
 	aws.Register[DeleteNetworkAclInput, DeleteNetworkAclOutput](Model, &opDeleteNetworkAcl)
@@ -123,6 +132,7 @@ func init() {
 	aws.Register[DeleteSubnetInput, DeleteSubnetOutput](Model, &opDeleteSubnet)
 	aws.Register[DeleteTagsInput, DeleteTagsOutput](Model, &opDeleteTags)
 	aws.Register[DeleteVpcInput, DeleteVpcOutput](Model, &opDeleteVpc)
+	aws.Register[DeleteVpcEndpointsInput, DeleteVpcEndpointsOutput](Model, &opDeleteVpcEndpoints)
 	aws.Register[DescribeAccountAttributesInput, DescribeAccountAttributesOutput](Model, &opDescribeAccountAttributes)
 	aws.Register[DescribeAddressesInput, DescribeAddressesOutput](Model, &opDescribeAddresses)
 	aws.Register[DescribeAddressesAttributeInput, DescribeAddressesAttributeOutput](Model, &opDescribeAddressesAttribute)
@@ -132,9 +142,11 @@ func init() {
 	aws.Register[DescribeInstanceStatusInput, DescribeInstanceStatusOutput](Model, &opDescribeInstanceStatus)
 	aws.Register[DescribeInstancesInput, DescribeInstancesOutput](Model, &opDescribeInstances)
 	aws.Register[DescribeInternetGatewaysInput, DescribeInternetGatewaysOutput](Model, &opDescribeInternetGateways)
+	aws.Register[DescribeManagedPrefixListsInput, DescribeManagedPrefixListsOutput](Model, &opDescribeManagedPrefixLists)
 	aws.Register[DescribeNatGatewaysInput, DescribeNatGatewaysOutput](Model, &opDescribeNatGateways)
 	aws.Register[DescribeNetworkAclsInput, DescribeNetworkAclsOutput](Model, &opDescribeNetworkAcls)
 	aws.Register[DescribeNetworkInterfacesInput, DescribeNetworkInterfacesOutput](Model, &opDescribeNetworkInterfaces)
+	aws.Register[DescribePrefixListsInput, DescribePrefixListsOutput](Model, &opDescribePrefixLists)
 	aws.Register[DescribeRegionsInput, DescribeRegionsOutput](Model, &opDescribeRegions)
 	aws.Register[DescribeRouteTablesInput, DescribeRouteTablesOutput](Model, &opDescribeRouteTables)
 	aws.Register[DescribeSecurityGroupRulesInput, DescribeSecurityGroupRulesOutput](Model, &opDescribeSecurityGroupRules)
@@ -142,15 +154,19 @@ func init() {
 	aws.Register[DescribeSubnetsInput, DescribeSubnetsOutput](Model, &opDescribeSubnets)
 	aws.Register[DescribeTagsInput, DescribeTagsOutput](Model, &opDescribeTags)
 	aws.Register[DescribeVpcAttributeInput, DescribeVpcAttributeOutput](Model, &opDescribeVpcAttribute)
+	aws.Register[DescribeVpcEndpointServicesInput, DescribeVpcEndpointServicesOutput](Model, &opDescribeVpcEndpointServices)
+	aws.Register[DescribeVpcEndpointsInput, DescribeVpcEndpointsOutput](Model, &opDescribeVpcEndpoints)
 	aws.Register[DescribeVpcsInput, DescribeVpcsOutput](Model, &opDescribeVpcs)
 	aws.Register[DetachInternetGatewayInput, DetachInternetGatewayOutput](Model, &opDetachInternetGateway)
 	aws.Register[DisassociateAddressInput, DisassociateAddressOutput](Model, &opDisassociateAddress)
 	aws.Register[DisassociateIamInstanceProfileInput, DisassociateIamInstanceProfileOutput](Model, &opDisassociateIamInstanceProfile)
 	aws.Register[DisassociateRouteTableInput, DisassociateRouteTableOutput](Model, &opDisassociateRouteTable)
+	aws.Register[GetManagedPrefixListEntriesInput, GetManagedPrefixListEntriesOutput](Model, &opGetManagedPrefixListEntries)
 	aws.Register[ModifyNetworkInterfaceAttributeInput, ModifyNetworkInterfaceAttributeOutput](Model, &opModifyNetworkInterfaceAttribute)
 	aws.Register[ModifySecurityGroupRulesInput, ModifySecurityGroupRulesOutput](Model, &opModifySecurityGroupRules)
 	aws.Register[ModifySubnetAttributeInput, ModifySubnetAttributeOutput](Model, &opModifySubnetAttribute)
 	aws.Register[ModifyVpcAttributeInput, ModifyVpcAttributeOutput](Model, &opModifyVpcAttribute)
+	aws.Register[ModifyVpcEndpointInput, ModifyVpcEndpointOutput](Model, &opModifyVpcEndpoint)
 	aws.Register[ReleaseAddressInput, ReleaseAddressOutput](Model, &opReleaseAddress)
 	aws.Register[ReplaceIamInstanceProfileAssociationInput, ReplaceIamInstanceProfileAssociationOutput](Model, &opReplaceIamInstanceProfileAssociation)
 	aws.Register[ReplaceNetworkAclAssociationInput, ReplaceNetworkAclAssociationOutput](Model, &opReplaceNetworkAclAssociation)

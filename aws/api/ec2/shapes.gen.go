@@ -6,9 +6,13 @@ import "minato/aws"
 
 // The limits of lengths and ranges.
 var (
+	limit0    float64 = 0
 	limit1    float64 = 1
+	limit10   float64 = 10
 	limit100  float64 = 100
 	limit1000 float64 = 1000
+	limit1283 float64 = 1283
+	limit2    float64 = 2
 	limit31   float64 = 31
 	limit5    float64 = 5
 )
@@ -408,6 +412,29 @@ var (
 		{Name: "Resources", Index: 1, Shape: &shapeResourceIdList, WireName: "ResourceId", QueryName: "ResourceId", Required: true},
 		{Name: "Tags", Index: 2, Shape: &shapeTagList, WireName: "Tag", QueryName: "Tag", Required: true},
 	}}
+	shapeCreateVpcEndpointRequest = aws.Shape{Name: "CreateVpcEndpointRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientToken", Index: 0, Shape: &shapeString, WireName: "ClientToken", QueryName: "ClientToken"},
+		{Name: "DnsOptions", Index: 1, Shape: &shapeDnsOptionsSpecification, WireName: "DnsOptions", QueryName: "DnsOptions"},
+		{Name: "DryRun", Index: 2, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "IpAddressType", Index: 3, Shape: &shapeIpAddressType, WireName: "IpAddressType", QueryName: "IpAddressType"},
+		{Name: "PolicyDocument", Index: 4, Shape: &shapeString, WireName: "PolicyDocument", QueryName: "PolicyDocument"},
+		{Name: "PrivateDnsEnabled", Index: 5, Shape: &shapeBoolean, WireName: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
+		{Name: "ResourceConfigurationArn", Index: 6, Shape: &shapeResourceConfigurationArn, WireName: "ResourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
+		{Name: "RouteTableIds", Index: 7, Shape: &shapeVpcEndpointRouteTableIdList, WireName: "RouteTableId", QueryName: "RouteTableId"},
+		{Name: "SecurityGroupIds", Index: 8, Shape: &shapeVpcEndpointSecurityGroupIdList, WireName: "SecurityGroupId", QueryName: "SecurityGroupId"},
+		{Name: "ServiceName", Index: 9, Shape: &shapeString, WireName: "ServiceName", QueryName: "ServiceName"},
+		{Name: "ServiceNetworkArn", Index: 10, Shape: &shapeServiceNetworkArn, WireName: "ServiceNetworkArn", QueryName: "ServiceNetworkArn"},
+		{Name: "ServiceRegion", Index: 11, Shape: &shapeString, WireName: "ServiceRegion", QueryName: "ServiceRegion"},
+		{Name: "SubnetConfigurations", Index: 12, Shape: &shapeSubnetConfigurationsList, WireName: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
+		{Name: "SubnetIds", Index: 13, Shape: &shapeVpcEndpointSubnetIdList, WireName: "SubnetId", QueryName: "SubnetId"},
+		{Name: "TagSpecifications", Index: 14, Shape: &shapeTagSpecificationList, WireName: "TagSpecification", QueryName: "TagSpecification"},
+		{Name: "VpcEndpointType", Index: 15, Shape: &shapeVpcEndpointType, WireName: "VpcEndpointType", QueryName: "VpcEndpointType"},
+		{Name: "VpcId", Index: 16, Shape: &shapeVpcId, WireName: "VpcId", QueryName: "VpcId", Required: true},
+	}}
+	shapeCreateVpcEndpointResult = aws.Shape{Name: "CreateVpcEndpointResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ClientToken", Index: 0, Shape: &shapeString, WireName: "clientToken", QueryName: "ClientToken"},
+		{Name: "VpcEndpoint", Index: 1, Shape: &shapeVpcEndpoint, WireName: "vpcEndpoint", QueryName: "VpcEndpoint"},
+	}}
 	shapeCreateVpcRequest = aws.Shape{Name: "CreateVpcRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AmazonProvidedIpv6CidrBlock", Index: 0, Shape: &shapeBoolean, WireName: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
 		{Name: "CidrBlock", Index: 1, Shape: &shapeString, WireName: "CidrBlock", QueryName: "CidrBlock"},
@@ -483,6 +510,13 @@ var (
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 		{Name: "Resources", Index: 1, Shape: &shapeResourceIdList, WireName: "resourceId", QueryName: "ResourceId", Required: true},
 		{Name: "Tags", Index: 2, Shape: &shapeTagList, WireName: "tag", QueryName: "Tag"},
+	}}
+	shapeDeleteVpcEndpointsRequest = aws.Shape{Name: "DeleteVpcEndpointsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "VpcEndpointIds", Index: 1, Shape: &shapeVpcEndpointIdList, WireName: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+	}}
+	shapeDeleteVpcEndpointsResult = aws.Shape{Name: "DeleteVpcEndpointsResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Unsuccessful", Index: 0, Shape: &shapeUnsuccessfulItemSet, WireName: "unsuccessful", QueryName: "Unsuccessful"},
 	}}
 	shapeDeleteVpcRequest = aws.Shape{Name: "DeleteVpcRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
@@ -588,6 +622,17 @@ var (
 		{Name: "InternetGateways", Index: 0, Shape: &shapeInternetGatewayList, WireName: "internetGatewaySet", QueryName: "InternetGatewaySet"},
 		{Name: "NextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
 	}}
+	shapeDescribeManagedPrefixListsRequest = aws.Shape{Name: "DescribeManagedPrefixListsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "MaxResults", Index: 2, Shape: &shapePrefixListMaxResults, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 3, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "PrefixListIds", Index: 4, Shape: &shapeValueStringList, WireName: "PrefixListId", QueryName: "PrefixListId"},
+	}}
+	shapeDescribeManagedPrefixListsResult = aws.Shape{Name: "DescribeManagedPrefixListsResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "PrefixLists", Index: 1, Shape: &shapeManagedPrefixListSet, WireName: "prefixListSet", QueryName: "PrefixListSet"},
+	}}
 	shapeDescribeNatGatewaysMaxResults = aws.Shape{Name: "DescribeNatGatewaysMaxResults", Kind: aws.Integer, Min: &limit5, Max: &limit1000}
 	shapeDescribeNatGatewaysRequest    = aws.Shape{Name: "DescribeNatGatewaysRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
@@ -624,6 +669,17 @@ var (
 	shapeDescribeNetworkInterfacesResult = aws.Shape{Name: "DescribeNetworkInterfacesResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "NetworkInterfaces", Index: 0, Shape: &shapeNetworkInterfaceList, WireName: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
 		{Name: "NextToken", Index: 1, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+	}}
+	shapeDescribePrefixListsRequest = aws.Shape{Name: "DescribePrefixListsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "MaxResults", Index: 2, Shape: &shapeInteger, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 3, Shape: &shapeString, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "PrefixListIds", Index: 4, Shape: &shapePrefixListResourceIdStringList, WireName: "PrefixListId", QueryName: "PrefixListId"},
+	}}
+	shapeDescribePrefixListsResult = aws.Shape{Name: "DescribePrefixListsResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "PrefixLists", Index: 1, Shape: &shapePrefixListSet, WireName: "prefixListSet", QueryName: "PrefixListSet"},
 	}}
 	shapeDescribeRegionsRequest = aws.Shape{Name: "DescribeRegionsRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AllRegions", Index: 0, Shape: &shapeBoolean, WireName: "AllRegions", QueryName: "AllRegions"},
@@ -704,6 +760,30 @@ var (
 		{Name: "EnableNetworkAddressUsageMetrics", Index: 2, Shape: &shapeAttributeBooleanValue, WireName: "enableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
 		{Name: "VpcId", Index: 3, Shape: &shapeString, WireName: "vpcId", QueryName: "VpcId"},
 	}}
+	shapeDescribeVpcEndpointServicesRequest = aws.Shape{Name: "DescribeVpcEndpointServicesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "MaxResults", Index: 2, Shape: &shapeInteger, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 3, Shape: &shapeString, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "ServiceNames", Index: 4, Shape: &shapeValueStringList, WireName: "ServiceName", QueryName: "ServiceName"},
+		{Name: "ServiceRegions", Index: 5, Shape: &shapeValueStringList, WireName: "ServiceRegion", QueryName: "ServiceRegion"},
+	}}
+	shapeDescribeVpcEndpointServicesResult = aws.Shape{Name: "DescribeVpcEndpointServicesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "ServiceDetails", Index: 1, Shape: &shapeServiceDetailSet, WireName: "serviceDetailSet", QueryName: "ServiceDetailSet"},
+		{Name: "ServiceNames", Index: 2, Shape: &shapeValueStringList, WireName: "serviceNameSet", QueryName: "ServiceNameSet"},
+	}}
+	shapeDescribeVpcEndpointsRequest = aws.Shape{Name: "DescribeVpcEndpointsRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "Filters", Index: 1, Shape: &shapeFilterList, WireName: "Filter", QueryName: "Filter"},
+		{Name: "MaxResults", Index: 2, Shape: &shapeInteger, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 3, Shape: &shapeString, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "VpcEndpointIds", Index: 4, Shape: &shapeVpcEndpointIdList, WireName: "VpcEndpointId", QueryName: "VpcEndpointId"},
+	}}
+	shapeDescribeVpcEndpointsResult = aws.Shape{Name: "DescribeVpcEndpointsResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "NextToken", Index: 0, Shape: &shapeString, WireName: "nextToken", QueryName: "NextToken"},
+		{Name: "VpcEndpoints", Index: 1, Shape: &shapeVpcEndpointSet, WireName: "vpcEndpointSet", QueryName: "VpcEndpointSet"},
+	}}
 	shapeDescribeVpcsMaxResults = aws.Shape{Name: "DescribeVpcsMaxResults", Kind: aws.Integer, Min: &limit5, Max: &limit1000}
 	shapeDescribeVpcsRequest    = aws.Shape{Name: "DescribeVpcsRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
@@ -737,8 +817,27 @@ var (
 		{Name: "AssociationId", Index: 0, Shape: &shapeRouteTableAssociationId, WireName: "associationId", QueryName: "AssociationId", Required: true},
 		{Name: "DryRun", Index: 1, Shape: &shapeBoolean, WireName: "dryRun", QueryName: "DryRun"},
 	}}
-	shapeDomainType     = aws.Shape{Name: "DomainType", Kind: aws.String, Enum: []string{"vpc", "standard"}}
-	shapeEbsBlockDevice = aws.Shape{Name: "EbsBlockDevice", Kind: aws.Structure, Members: []aws.Member{
+	shapeDnsEntry = aws.Shape{Name: "DnsEntry", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DnsName", Index: 0, Shape: &shapeString, WireName: "dnsName", QueryName: "DnsName"},
+		{Name: "HostedZoneId", Index: 1, Shape: &shapeString, WireName: "hostedZoneId", QueryName: "HostedZoneId"},
+	}}
+	shapeDnsEntrySet  = aws.Shape{Name: "DnsEntrySet", Kind: aws.List, Elem: &shapeDnsEntry, ElemName: "item"}
+	shapeDnsNameState = aws.Shape{Name: "DnsNameState", Kind: aws.String, Enum: []string{"pendingVerification", "verified", "failed"}}
+	shapeDnsOptions   = aws.Shape{Name: "DnsOptions", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DnsRecordIpType", Index: 0, Shape: &shapeDnsRecordIpType, WireName: "dnsRecordIpType", QueryName: "DnsRecordIpType"},
+		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &shapeBoolean, WireName: "privateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
+		{Name: "PrivateDnsPreference", Index: 2, Shape: &shapeString, WireName: "privateDnsPreference", QueryName: "PrivateDnsPreference"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &shapePrivateDnsSpecifiedDomainSet, WireName: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet"},
+	}}
+	shapeDnsOptionsSpecification = aws.Shape{Name: "DnsOptionsSpecification", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DnsRecordIpType", Index: 0, Shape: &shapeDnsRecordIpType, WireName: "DnsRecordIpType", QueryName: "DnsRecordIpType"},
+		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &shapeBoolean, WireName: "PrivateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
+		{Name: "PrivateDnsPreference", Index: 2, Shape: &shapeString, WireName: "PrivateDnsPreference", QueryName: "PrivateDnsPreference"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &shapePrivateDnsSpecifiedDomainSet, WireName: "PrivateDnsSpecifiedDomain", QueryName: "PrivateDnsSpecifiedDomain"},
+	}}
+	shapeDnsRecordIpType = aws.Shape{Name: "DnsRecordIpType", Kind: aws.String, Enum: []string{"ipv4", "dualstack", "ipv6", "service-defined"}}
+	shapeDomainType      = aws.Shape{Name: "DomainType", Kind: aws.String, Enum: []string{"vpc", "standard"}}
+	shapeEbsBlockDevice  = aws.Shape{Name: "EbsBlockDevice", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AvailabilityZone", Index: 0, Shape: &shapeString, WireName: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "AvailabilityZoneId", Index: 1, Shape: &shapeString, WireName: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
 		{Name: "DeleteOnTermination", Index: 2, Shape: &shapeBoolean, WireName: "deleteOnTermination", QueryName: "DeleteOnTermination"},
@@ -827,13 +926,25 @@ var (
 		{Name: "Name", Index: 0, Shape: &shapeString, WireName: "Name", QueryName: "Name"},
 		{Name: "Values", Index: 1, Shape: &shapeValueStringList, WireName: "Value", QueryName: "Value"},
 	}}
-	shapeFilterList        = aws.Shape{Name: "FilterList", Kind: aws.List, Elem: &shapeFilter, ElemName: "Filter"}
+	shapeFilterList                         = aws.Shape{Name: "FilterList", Kind: aws.List, Elem: &shapeFilter, ElemName: "Filter"}
+	shapeGetManagedPrefixListEntriesRequest = aws.Shape{Name: "GetManagedPrefixListEntriesRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "MaxResults", Index: 1, Shape: &shapePrefixListMaxResults, WireName: "MaxResults", QueryName: "MaxResults"},
+		{Name: "NextToken", Index: 2, Shape: &shapeNextToken, WireName: "NextToken", QueryName: "NextToken"},
+		{Name: "PrefixListId", Index: 3, Shape: &shapePrefixListResourceId, WireName: "PrefixListId", QueryName: "PrefixListId", Required: true},
+		{Name: "TargetVersion", Index: 4, Shape: &shapeLong, WireName: "TargetVersion", QueryName: "TargetVersion"},
+	}}
+	shapeGetManagedPrefixListEntriesResult = aws.Shape{Name: "GetManagedPrefixListEntriesResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Entries", Index: 0, Shape: &shapePrefixListEntrySet, WireName: "entrySet", QueryName: "EntrySet"},
+		{Name: "NextToken", Index: 1, Shape: &shapeNextToken, WireName: "nextToken", QueryName: "NextToken"},
+	}}
 	shapeGroupIdStringList = aws.Shape{Name: "GroupIdStringList", Kind: aws.List, Elem: &shapeSecurityGroupId, ElemName: "groupId"}
 	shapeGroupIdentifier   = aws.Shape{Name: "GroupIdentifier", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "GroupId", Index: 0, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},
 		{Name: "GroupName", Index: 1, Shape: &shapeString, WireName: "groupName", QueryName: "GroupName"},
 	}}
 	shapeGroupIdentifierList = aws.Shape{Name: "GroupIdentifierList", Kind: aws.List, Elem: &shapeGroupIdentifier, ElemName: "item"}
+	shapeGroupIdentifierSet  = aws.Shape{Name: "GroupIdentifierSet", Kind: aws.List, Elem: &shapeSecurityGroupIdentifier, ElemName: "item"}
 	shapeGroupNameStringList = aws.Shape{Name: "GroupNameStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "GroupName"}
 	shapeHibernationOptions  = aws.Shape{Name: "HibernationOptions", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Configured", Index: 0, Shape: &shapeBoolean, WireName: "configured", QueryName: "Configured"},
@@ -1216,6 +1327,7 @@ var (
 	shapeInternetGatewayId             = aws.Shape{Name: "InternetGatewayId", Kind: aws.String}
 	shapeInternetGatewayIdList         = aws.Shape{Name: "InternetGatewayIdList", Kind: aws.List, Elem: &shapeInternetGatewayId, ElemName: "item"}
 	shapeInternetGatewayList           = aws.Shape{Name: "InternetGatewayList", Kind: aws.List, Elem: &shapeInternetGateway, ElemName: "item"}
+	shapeIpAddressType                 = aws.Shape{Name: "IpAddressType", Kind: aws.String, Enum: []string{"ipv4", "dualstack", "ipv6"}}
 	shapeIpList                        = aws.Shape{Name: "IpList", Kind: aws.List, Elem: &shapeString, ElemName: "item"}
 	shapeIpPermission                  = aws.Shape{Name: "IpPermission", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "FromPort", Index: 0, Shape: &shapeInteger, WireName: "fromPort", QueryName: "FromPort"},
@@ -1257,9 +1369,13 @@ var (
 		{Name: "CidrIpv6", Index: 0, Shape: &shapeString, WireName: "cidrIpv6", QueryName: "CidrIpv6"},
 		{Name: "Description", Index: 1, Shape: &shapeString, WireName: "description", QueryName: "Description"},
 	}}
-	shapeIpv6RangeList               = aws.Shape{Name: "Ipv6RangeList", Kind: aws.List, Elem: &shapeIpv6Range, ElemName: "item"}
-	shapeKernelId                    = aws.Shape{Name: "KernelId", Kind: aws.String}
-	shapeKeyPairName                 = aws.Shape{Name: "KeyPairName", Kind: aws.String}
+	shapeIpv6RangeList = aws.Shape{Name: "Ipv6RangeList", Kind: aws.List, Elem: &shapeIpv6Range, ElemName: "item"}
+	shapeKernelId      = aws.Shape{Name: "KernelId", Kind: aws.String}
+	shapeKeyPairName   = aws.Shape{Name: "KeyPairName", Kind: aws.String}
+	shapeLastError     = aws.Shape{Name: "LastError", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeString, WireName: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &shapeString, WireName: "message", QueryName: "Message"},
+	}}
 	shapeLaunchTemplateId            = aws.Shape{Name: "LaunchTemplateId", Kind: aws.String}
 	shapeLaunchTemplateSpecification = aws.Shape{Name: "LaunchTemplateSpecification", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "LaunchTemplateId", Index: 0, Shape: &shapeLaunchTemplateId, WireName: "LaunchTemplateId", QueryName: "LaunchTemplateId"},
@@ -1272,9 +1388,25 @@ var (
 	shapeLicenseConfigurationRequest = aws.Shape{Name: "LicenseConfigurationRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "LicenseConfigurationArn", Index: 0, Shape: &shapeString, WireName: "LicenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
 	}}
-	shapeLicenseList                            = aws.Shape{Name: "LicenseList", Kind: aws.List, Elem: &shapeLicenseConfiguration, ElemName: "item"}
-	shapeLicenseSpecificationListRequest        = aws.Shape{Name: "LicenseSpecificationListRequest", Kind: aws.List, Elem: &shapeLicenseConfigurationRequest, ElemName: "item"}
-	shapeLocalGatewayId                         = aws.Shape{Name: "LocalGatewayId", Kind: aws.String}
+	shapeLicenseList                     = aws.Shape{Name: "LicenseList", Kind: aws.List, Elem: &shapeLicenseConfiguration, ElemName: "item"}
+	shapeLicenseSpecificationListRequest = aws.Shape{Name: "LicenseSpecificationListRequest", Kind: aws.List, Elem: &shapeLicenseConfigurationRequest, ElemName: "item"}
+	shapeLocalGatewayId                  = aws.Shape{Name: "LocalGatewayId", Kind: aws.String}
+	shapeLong                            = aws.Shape{Name: "Long", Kind: aws.Long}
+	shapeManagedPrefixList               = aws.Shape{Name: "ManagedPrefixList", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AddressFamily", Index: 0, Shape: &shapeString, WireName: "addressFamily", QueryName: "AddressFamily"},
+		{Name: "IpamPrefixListResolverSyncEnabled", Index: 1, Shape: &shapeBoolean, WireName: "ipamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
+		{Name: "IpamPrefixListResolverTargetId", Index: 2, Shape: &shapeString, WireName: "ipamPrefixListResolverTargetId", QueryName: "IpamPrefixListResolverTargetId"},
+		{Name: "MaxEntries", Index: 3, Shape: &shapeInteger, WireName: "maxEntries", QueryName: "MaxEntries"},
+		{Name: "OwnerId", Index: 4, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrefixListArn", Index: 5, Shape: &shapeResourceArn, WireName: "prefixListArn", QueryName: "PrefixListArn"},
+		{Name: "PrefixListId", Index: 6, Shape: &shapePrefixListResourceId, WireName: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "PrefixListName", Index: 7, Shape: &shapeString, WireName: "prefixListName", QueryName: "PrefixListName"},
+		{Name: "State", Index: 8, Shape: &shapePrefixListState, WireName: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 9, Shape: &shapeString, WireName: "stateMessage", QueryName: "StateMessage"},
+		{Name: "Tags", Index: 10, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
+		{Name: "Version", Index: 11, Shape: &shapeLong, WireName: "version", QueryName: "Version"},
+	}}
+	shapeManagedPrefixListSet                   = aws.Shape{Name: "ManagedPrefixListSet", Kind: aws.List, Elem: &shapeManagedPrefixList, ElemName: "item"}
 	shapeMarketType                             = aws.Shape{Name: "MarketType", Kind: aws.String, Enum: []string{"spot", "capacity-block", "interruptible-capacity-reservation"}}
 	shapeMillisecondDateTime                    = aws.Shape{Name: "MillisecondDateTime", Kind: aws.Timestamp}
 	shapeModifyNetworkInterfaceAttributeRequest = aws.Shape{Name: "ModifyNetworkInterfaceAttributeRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -1316,6 +1448,25 @@ var (
 		{Name: "EnableDnsSupport", Index: 1, Shape: &shapeAttributeBooleanValue, WireName: "EnableDnsSupport", QueryName: "EnableDnsSupport"},
 		{Name: "EnableNetworkAddressUsageMetrics", Index: 2, Shape: &shapeAttributeBooleanValue, WireName: "EnableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
 		{Name: "VpcId", Index: 3, Shape: &shapeVpcId, WireName: "vpcId", QueryName: "VpcId", Required: true},
+	}}
+	shapeModifyVpcEndpointRequest = aws.Shape{Name: "ModifyVpcEndpointRequest", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AddRouteTableIds", Index: 0, Shape: &shapeVpcEndpointRouteTableIdList, WireName: "AddRouteTableId", QueryName: "AddRouteTableId"},
+		{Name: "AddSecurityGroupIds", Index: 1, Shape: &shapeVpcEndpointSecurityGroupIdList, WireName: "AddSecurityGroupId", QueryName: "AddSecurityGroupId"},
+		{Name: "AddSubnetIds", Index: 2, Shape: &shapeVpcEndpointSubnetIdList, WireName: "AddSubnetId", QueryName: "AddSubnetId"},
+		{Name: "DnsOptions", Index: 3, Shape: &shapeDnsOptionsSpecification, WireName: "DnsOptions", QueryName: "DnsOptions"},
+		{Name: "DryRun", Index: 4, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
+		{Name: "IpAddressType", Index: 5, Shape: &shapeIpAddressType, WireName: "IpAddressType", QueryName: "IpAddressType"},
+		{Name: "PolicyDocument", Index: 6, Shape: &shapeString, WireName: "PolicyDocument", QueryName: "PolicyDocument"},
+		{Name: "PrivateDnsEnabled", Index: 7, Shape: &shapeBoolean, WireName: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
+		{Name: "RemoveRouteTableIds", Index: 8, Shape: &shapeVpcEndpointRouteTableIdList, WireName: "RemoveRouteTableId", QueryName: "RemoveRouteTableId"},
+		{Name: "RemoveSecurityGroupIds", Index: 9, Shape: &shapeVpcEndpointSecurityGroupIdList, WireName: "RemoveSecurityGroupId", QueryName: "RemoveSecurityGroupId"},
+		{Name: "RemoveSubnetIds", Index: 10, Shape: &shapeVpcEndpointSubnetIdList, WireName: "RemoveSubnetId", QueryName: "RemoveSubnetId"},
+		{Name: "ResetPolicy", Index: 11, Shape: &shapeBoolean, WireName: "ResetPolicy", QueryName: "ResetPolicy"},
+		{Name: "SubnetConfigurations", Index: 12, Shape: &shapeSubnetConfigurationsList, WireName: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
+		{Name: "VpcEndpointId", Index: 13, Shape: &shapeVpcEndpointId, WireName: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+	}}
+	shapeModifyVpcEndpointResult = aws.Shape{Name: "ModifyVpcEndpointResult", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Return", Index: 0, Shape: &shapeBoolean, WireName: "return", QueryName: "Return"},
 	}}
 	shapeMonitoring = aws.Shape{Name: "Monitoring", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "State", Index: 0, Shape: &shapeMonitoringState, WireName: "state", QueryName: "State"},
@@ -1494,8 +1645,9 @@ var (
 		{Name: "Managed", Index: 1, Shape: &shapeBoolean, WireName: "managed", QueryName: "Managed"},
 		{Name: "Principal", Index: 2, Shape: &shapeString, WireName: "principal", QueryName: "Principal"},
 	}}
-	shapeOwnerStringList = aws.Shape{Name: "OwnerStringList", Kind: aws.List, Elem: &shapeString, ElemName: "Owner"}
-	shapePlacement       = aws.Shape{Name: "Placement", Kind: aws.Structure, Members: []aws.Member{
+	shapeOwnerStringList     = aws.Shape{Name: "OwnerStringList", Kind: aws.List, Elem: &shapeString, ElemName: "Owner"}
+	shapePayerResponsibility = aws.Shape{Name: "PayerResponsibility", Kind: aws.String, Enum: []string{"ServiceOwner"}}
+	shapePlacement           = aws.Shape{Name: "Placement", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Affinity", Index: 0, Shape: &shapeString, WireName: "affinity", QueryName: "Affinity"},
 		{Name: "AvailabilityZone", Index: 1, Shape: &shapeString, WireName: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "AvailabilityZoneId", Index: 2, Shape: &shapeAvailabilityZoneId, WireName: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
@@ -1514,12 +1666,30 @@ var (
 		{Name: "From", Index: 0, Shape: &shapeInteger, WireName: "from", QueryName: "From"},
 		{Name: "To", Index: 1, Shape: &shapeInteger, WireName: "to", QueryName: "To"},
 	}}
-	shapePrefixListId = aws.Shape{Name: "PrefixListId", Kind: aws.Structure, Members: []aws.Member{
+	shapePrefixList = aws.Shape{Name: "PrefixList", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Cidrs", Index: 0, Shape: &shapeValueStringList, WireName: "cidrSet", QueryName: "CidrSet"},
+		{Name: "PrefixListId", Index: 1, Shape: &shapeString, WireName: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "PrefixListName", Index: 2, Shape: &shapeString, WireName: "prefixListName", QueryName: "PrefixListName"},
+	}}
+	shapePrefixListEntry = aws.Shape{Name: "PrefixListEntry", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Cidr", Index: 0, Shape: &shapeString, WireName: "cidr", QueryName: "Cidr"},
+		{Name: "Description", Index: 1, Shape: &shapeString, WireName: "description", QueryName: "Description"},
+	}}
+	shapePrefixListEntrySet = aws.Shape{Name: "PrefixListEntrySet", Kind: aws.List, Elem: &shapePrefixListEntry, ElemName: "item"}
+	shapePrefixListId       = aws.Shape{Name: "PrefixListId", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Description", Index: 0, Shape: &shapeString, WireName: "description", QueryName: "Description"},
 		{Name: "PrefixListId", Index: 1, Shape: &shapeString, WireName: "prefixListId", QueryName: "PrefixListId"},
 	}}
-	shapePrefixListIdList              = aws.Shape{Name: "PrefixListIdList", Kind: aws.List, Elem: &shapePrefixListId, ElemName: "item"}
-	shapePrefixListResourceId          = aws.Shape{Name: "PrefixListResourceId", Kind: aws.String}
+	shapePrefixListIdList               = aws.Shape{Name: "PrefixListIdList", Kind: aws.List, Elem: &shapePrefixListId, ElemName: "item"}
+	shapePrefixListMaxResults           = aws.Shape{Name: "PrefixListMaxResults", Kind: aws.Integer, Min: &limit1, Max: &limit100}
+	shapePrefixListResourceId           = aws.Shape{Name: "PrefixListResourceId", Kind: aws.String}
+	shapePrefixListResourceIdStringList = aws.Shape{Name: "PrefixListResourceIdStringList", Kind: aws.List, Elem: &shapePrefixListResourceId, ElemName: "item"}
+	shapePrefixListSet                  = aws.Shape{Name: "PrefixListSet", Kind: aws.List, Elem: &shapePrefixList, ElemName: "item"}
+	shapePrefixListState                = aws.Shape{Name: "PrefixListState", Kind: aws.String, Enum: []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}}
+	shapePrivateDnsDetails              = aws.Shape{Name: "PrivateDnsDetails", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "PrivateDnsName", Index: 0, Shape: &shapeString, WireName: "privateDnsName", QueryName: "PrivateDnsName"},
+	}}
+	shapePrivateDnsDetailsSet          = aws.Shape{Name: "PrivateDnsDetailsSet", Kind: aws.List, Elem: &shapePrivateDnsDetails, ElemName: "item"}
 	shapePrivateDnsNameOptionsOnLaunch = aws.Shape{Name: "PrivateDnsNameOptionsOnLaunch", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "EnableResourceNameDnsAAAARecord", Index: 0, Shape: &shapeBoolean, WireName: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
 		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &shapeBoolean, WireName: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
@@ -1535,6 +1705,7 @@ var (
 		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &shapeBoolean, WireName: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
 		{Name: "HostnameType", Index: 2, Shape: &shapeHostnameType, WireName: "hostnameType", QueryName: "HostnameType"},
 	}}
+	shapePrivateDnsSpecifiedDomainSet  = aws.Shape{Name: "PrivateDnsSpecifiedDomainSet", Kind: aws.List, Elem: &shapeString, ElemName: "item", Min: &limit0, Max: &limit10}
 	shapePrivateIpAddressCount         = aws.Shape{Name: "PrivateIpAddressCount", Kind: aws.Integer, Min: &limit1, Max: &limit31}
 	shapePrivateIpAddressSpecification = aws.Shape{Name: "PrivateIpAddressSpecification", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Primary", Index: 0, Shape: &shapeBoolean, WireName: "primary", QueryName: "Primary"},
@@ -1661,6 +1832,8 @@ var (
 		{Name: "ReservationId", Index: 4, Shape: &shapeString, WireName: "reservationId", QueryName: "ReservationId"},
 	}}
 	shapeReservationList                  = aws.Shape{Name: "ReservationList", Kind: aws.List, Elem: &shapeReservation, ElemName: "item"}
+	shapeResourceArn                      = aws.Shape{Name: "ResourceArn", Kind: aws.String, Min: &limit1, Max: &limit1283}
+	shapeResourceConfigurationArn         = aws.Shape{Name: "ResourceConfigurationArn", Kind: aws.String}
 	shapeResourceIdList                   = aws.Shape{Name: "ResourceIdList", Kind: aws.List, Elem: &shapeTaggableResourceId, ElemName: "member"}
 	shapeResourceType                     = aws.Shape{Name: "ResourceType", Kind: aws.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation"}}
 	shapeRevokeSecurityGroupEgressRequest = aws.Shape{Name: "RevokeSecurityGroupEgressRequest", Kind: aws.Structure, Members: []aws.Member{
@@ -1833,9 +2006,13 @@ var (
 	}}
 	shapeSecurityGroupId           = aws.Shape{Name: "SecurityGroupId", Kind: aws.String}
 	shapeSecurityGroupIdStringList = aws.Shape{Name: "SecurityGroupIdStringList", Kind: aws.List, Elem: &shapeSecurityGroupId, ElemName: "SecurityGroupId"}
-	shapeSecurityGroupList         = aws.Shape{Name: "SecurityGroupList", Kind: aws.List, Elem: &shapeSecurityGroup, ElemName: "item"}
-	shapeSecurityGroupName         = aws.Shape{Name: "SecurityGroupName", Kind: aws.String}
-	shapeSecurityGroupRule         = aws.Shape{Name: "SecurityGroupRule", Kind: aws.Structure, Members: []aws.Member{
+	shapeSecurityGroupIdentifier   = aws.Shape{Name: "SecurityGroupIdentifier", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "GroupId", Index: 0, Shape: &shapeString, WireName: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 1, Shape: &shapeString, WireName: "groupName", QueryName: "GroupName"},
+	}}
+	shapeSecurityGroupList = aws.Shape{Name: "SecurityGroupList", Kind: aws.List, Elem: &shapeSecurityGroup, ElemName: "item"}
+	shapeSecurityGroupName = aws.Shape{Name: "SecurityGroupName", Kind: aws.String}
+	shapeSecurityGroupRule = aws.Shape{Name: "SecurityGroupRule", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "CidrIpv4", Index: 0, Shape: &shapeString, WireName: "cidrIpv4", QueryName: "CidrIpv4"},
 		{Name: "CidrIpv6", Index: 1, Shape: &shapeString, WireName: "cidrIpv6", QueryName: "CidrIpv6"},
 		{Name: "Description", Index: 2, Shape: &shapeString, WireName: "description", QueryName: "Description"},
@@ -1875,11 +2052,38 @@ var (
 	}}
 	shapeSecurityGroupRuleUpdateList = aws.Shape{Name: "SecurityGroupRuleUpdateList", Kind: aws.List, Elem: &shapeSecurityGroupRuleUpdate, ElemName: "item"}
 	shapeSecurityGroupStringList     = aws.Shape{Name: "SecurityGroupStringList", Kind: aws.List, Elem: &shapeSecurityGroupName, ElemName: "SecurityGroup"}
-	shapeServiceManaged              = aws.Shape{Name: "ServiceManaged", Kind: aws.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
-	shapeShutdownBehavior            = aws.Shape{Name: "ShutdownBehavior", Kind: aws.String, Enum: []string{"stop", "terminate"}}
-	shapeSnapshotId                  = aws.Shape{Name: "SnapshotId", Kind: aws.String}
-	shapeSpotInstanceType            = aws.Shape{Name: "SpotInstanceType", Kind: aws.String, Enum: []string{"one-time", "persistent"}}
-	shapeSpotMarketOptions           = aws.Shape{Name: "SpotMarketOptions", Kind: aws.Structure, Members: []aws.Member{
+	shapeServiceConnectivityType     = aws.Shape{Name: "ServiceConnectivityType", Kind: aws.String, Enum: []string{"ipv4", "ipv6"}}
+	shapeServiceDetail               = aws.Shape{Name: "ServiceDetail", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "AcceptanceRequired", Index: 0, Shape: &shapeBoolean, WireName: "acceptanceRequired", QueryName: "AcceptanceRequired"},
+		{Name: "AvailabilityZoneIds", Index: 1, Shape: &shapeValueStringList, WireName: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
+		{Name: "AvailabilityZones", Index: 2, Shape: &shapeValueStringList, WireName: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
+		{Name: "BaseEndpointDnsNames", Index: 3, Shape: &shapeValueStringList, WireName: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
+		{Name: "ManagesVpcEndpoints", Index: 4, Shape: &shapeBoolean, WireName: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
+		{Name: "Owner", Index: 5, Shape: &shapeString, WireName: "owner", QueryName: "Owner"},
+		{Name: "PayerResponsibility", Index: 6, Shape: &shapePayerResponsibility, WireName: "payerResponsibility", QueryName: "PayerResponsibility"},
+		{Name: "PrivateDnsName", Index: 7, Shape: &shapeString, WireName: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateDnsNameVerificationState", Index: 8, Shape: &shapeDnsNameState, WireName: "privateDnsNameVerificationState", QueryName: "PrivateDnsNameVerificationState"},
+		{Name: "PrivateDnsNames", Index: 9, Shape: &shapePrivateDnsDetailsSet, WireName: "privateDnsNameSet", QueryName: "PrivateDnsNameSet"},
+		{Name: "ServiceId", Index: 10, Shape: &shapeString, WireName: "serviceId", QueryName: "ServiceId"},
+		{Name: "ServiceName", Index: 11, Shape: &shapeString, WireName: "serviceName", QueryName: "ServiceName"},
+		{Name: "ServiceRegion", Index: 12, Shape: &shapeString, WireName: "serviceRegion", QueryName: "ServiceRegion"},
+		{Name: "ServiceType", Index: 13, Shape: &shapeServiceTypeDetailSet, WireName: "serviceType", QueryName: "ServiceType"},
+		{Name: "SupportedIpAddressTypes", Index: 14, Shape: &shapeSupportedIpAddressTypes, WireName: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
+		{Name: "Tags", Index: 15, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcEndpointPolicySupported", Index: 16, Shape: &shapeBoolean, WireName: "vpcEndpointPolicySupported", QueryName: "VpcEndpointPolicySupported"},
+	}}
+	shapeServiceDetailSet  = aws.Shape{Name: "ServiceDetailSet", Kind: aws.List, Elem: &shapeServiceDetail, ElemName: "item"}
+	shapeServiceManaged    = aws.Shape{Name: "ServiceManaged", Kind: aws.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
+	shapeServiceNetworkArn = aws.Shape{Name: "ServiceNetworkArn", Kind: aws.String}
+	shapeServiceType       = aws.Shape{Name: "ServiceType", Kind: aws.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer"}}
+	shapeServiceTypeDetail = aws.Shape{Name: "ServiceTypeDetail", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "ServiceType", Index: 0, Shape: &shapeServiceType, WireName: "serviceType", QueryName: "ServiceType"},
+	}}
+	shapeServiceTypeDetailSet = aws.Shape{Name: "ServiceTypeDetailSet", Kind: aws.List, Elem: &shapeServiceTypeDetail, ElemName: "item"}
+	shapeShutdownBehavior     = aws.Shape{Name: "ShutdownBehavior", Kind: aws.String, Enum: []string{"stop", "terminate"}}
+	shapeSnapshotId           = aws.Shape{Name: "SnapshotId", Kind: aws.String}
+	shapeSpotInstanceType     = aws.Shape{Name: "SpotInstanceType", Kind: aws.String, Enum: []string{"one-time", "persistent"}}
+	shapeSpotMarketOptions    = aws.Shape{Name: "SpotMarketOptions", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "BlockDurationMinutes", Index: 0, Shape: &shapeInteger, WireName: "BlockDurationMinutes", QueryName: "BlockDurationMinutes"},
 		{Name: "InstanceInterruptionBehavior", Index: 1, Shape: &shapeInstanceInterruptionBehavior, WireName: "InstanceInterruptionBehavior", QueryName: "InstanceInterruptionBehavior"},
 		{Name: "MaxPrice", Index: 2, Shape: &shapeString, WireName: "MaxPrice", QueryName: "MaxPrice"},
@@ -1894,6 +2098,7 @@ var (
 	shapeStartInstancesResult = aws.Shape{Name: "StartInstancesResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "StartingInstances", Index: 0, Shape: &shapeInstanceStateChangeList, WireName: "instancesSet", QueryName: "InstancesSet"},
 	}}
+	shapeState       = aws.Shape{Name: "State", Kind: aws.String, Enum: []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}}
 	shapeStateReason = aws.Shape{Name: "StateReason", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Code", Index: 0, Shape: &shapeString, WireName: "code", QueryName: "Code"},
 		{Name: "Message", Index: 1, Shape: &shapeString, WireName: "message", QueryName: "Message"},
@@ -1941,10 +2146,21 @@ var (
 		{Name: "State", Index: 0, Shape: &shapeSubnetCidrBlockStateCode, WireName: "state", QueryName: "State"},
 		{Name: "StatusMessage", Index: 1, Shape: &shapeString, WireName: "statusMessage", QueryName: "StatusMessage"},
 	}}
-	shapeSubnetCidrBlockStateCode       = aws.Shape{Name: "SubnetCidrBlockStateCode", Kind: aws.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
-	shapeSubnetId                       = aws.Shape{Name: "SubnetId", Kind: aws.String}
-	shapeSubnetIdList                   = aws.Shape{Name: "SubnetIdList", Kind: aws.List, Elem: &shapeSubnetId, ElemName: "AssociatedSubnetId"}
-	shapeSubnetIdStringList             = aws.Shape{Name: "SubnetIdStringList", Kind: aws.List, Elem: &shapeSubnetId, ElemName: "SubnetId"}
+	shapeSubnetCidrBlockStateCode = aws.Shape{Name: "SubnetCidrBlockStateCode", Kind: aws.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
+	shapeSubnetConfiguration      = aws.Shape{Name: "SubnetConfiguration", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Ipv4", Index: 0, Shape: &shapeString, WireName: "Ipv4", QueryName: "Ipv4"},
+		{Name: "Ipv6", Index: 1, Shape: &shapeString, WireName: "Ipv6", QueryName: "Ipv6"},
+		{Name: "SubnetId", Index: 2, Shape: &shapeSubnetId, WireName: "SubnetId", QueryName: "SubnetId"},
+	}}
+	shapeSubnetConfigurationsList = aws.Shape{Name: "SubnetConfigurationsList", Kind: aws.List, Elem: &shapeSubnetConfiguration, ElemName: "item"}
+	shapeSubnetId                 = aws.Shape{Name: "SubnetId", Kind: aws.String}
+	shapeSubnetIdList             = aws.Shape{Name: "SubnetIdList", Kind: aws.List, Elem: &shapeSubnetId, ElemName: "AssociatedSubnetId"}
+	shapeSubnetIdStringList       = aws.Shape{Name: "SubnetIdStringList", Kind: aws.List, Elem: &shapeSubnetId, ElemName: "SubnetId"}
+	shapeSubnetIpPrefixes         = aws.Shape{Name: "SubnetIpPrefixes", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "IpPrefixes", Index: 0, Shape: &shapeValueStringList, WireName: "ipPrefixSet", QueryName: "IpPrefixSet"},
+		{Name: "SubnetId", Index: 1, Shape: &shapeString, WireName: "subnetId", QueryName: "SubnetId"},
+	}}
+	shapeSubnetIpPrefixesList           = aws.Shape{Name: "SubnetIpPrefixesList", Kind: aws.List, Elem: &shapeSubnetIpPrefixes, ElemName: "item"}
 	shapeSubnetIpv6CidrBlockAssociation = aws.Shape{Name: "SubnetIpv6CidrBlockAssociation", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociationId", Index: 0, Shape: &shapeSubnetCidrAssociationId, WireName: "associationId", QueryName: "AssociationId"},
 		{Name: "IpSource", Index: 1, Shape: &shapeIpSource, WireName: "ipSource", QueryName: "IpSource"},
@@ -1956,6 +2172,7 @@ var (
 	shapeSubnetList                        = aws.Shape{Name: "SubnetList", Kind: aws.List, Elem: &shapeSubnet, ElemName: "item"}
 	shapeSubnetState                       = aws.Shape{Name: "SubnetState", Kind: aws.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}}
 	shapeSummaryStatus                     = aws.Shape{Name: "SummaryStatus", Kind: aws.String, Enum: []string{"ok", "impaired", "insufficient-data", "not-applicable", "initializing"}}
+	shapeSupportedIpAddressTypes           = aws.Shape{Name: "SupportedIpAddressTypes", Kind: aws.List, Elem: &shapeServiceConnectivityType, ElemName: "item", Min: &limit0, Max: &limit2}
 	shapeTag                               = aws.Shape{Name: "Tag", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "Key", Index: 0, Shape: &shapeString, WireName: "key", QueryName: "Key"},
 		{Name: "Value", Index: 1, Shape: &shapeString, WireName: "value", QueryName: "Value"},
@@ -1984,8 +2201,17 @@ var (
 	shapeTerminateInstancesResult = aws.Shape{Name: "TerminateInstancesResult", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "TerminatingInstances", Index: 0, Shape: &shapeInstanceStateChangeList, WireName: "instancesSet", QueryName: "InstancesSet"},
 	}}
-	shapeTpmSupportValues                                 = aws.Shape{Name: "TpmSupportValues", Kind: aws.String, Enum: []string{"v2.0"}}
-	shapeTransitGatewayId                                 = aws.Shape{Name: "TransitGatewayId", Kind: aws.String}
+	shapeTpmSupportValues = aws.Shape{Name: "TpmSupportValues", Kind: aws.String, Enum: []string{"v2.0"}}
+	shapeTransitGatewayId = aws.Shape{Name: "TransitGatewayId", Kind: aws.String}
+	shapeUnsuccessfulItem = aws.Shape{Name: "UnsuccessfulItem", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Error", Index: 0, Shape: &shapeUnsuccessfulItemError, WireName: "error", QueryName: "Error"},
+		{Name: "ResourceId", Index: 1, Shape: &shapeString, WireName: "resourceId", QueryName: "ResourceId"},
+	}}
+	shapeUnsuccessfulItemError = aws.Shape{Name: "UnsuccessfulItemError", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "Code", Index: 0, Shape: &shapeString, WireName: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &shapeString, WireName: "message", QueryName: "Message"},
+	}}
+	shapeUnsuccessfulItemSet                              = aws.Shape{Name: "UnsuccessfulItemSet", Kind: aws.List, Elem: &shapeUnsuccessfulItem, ElemName: "item"}
 	shapeUpdateSecurityGroupRuleDescriptionsEgressRequest = aws.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressRequest", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "DryRun", Index: 0, Shape: &shapeBoolean, WireName: "DryRun", QueryName: "DryRun"},
 		{Name: "GroupId", Index: 1, Shape: &shapeSecurityGroupId, WireName: "GroupId", QueryName: "GroupId"},
@@ -2081,13 +2307,46 @@ var (
 		{Name: "VpcLattice", Index: 6, Shape: &shapeVpcEncryptionControlExclusion, WireName: "vpcLattice", QueryName: "VpcLattice"},
 		{Name: "VpcPeering", Index: 7, Shape: &shapeVpcEncryptionControlExclusion, WireName: "vpcPeering", QueryName: "VpcPeering"},
 	}}
-	shapeVpcEncryptionControlId      = aws.Shape{Name: "VpcEncryptionControlId", Kind: aws.String}
-	shapeVpcEncryptionControlMode    = aws.Shape{Name: "VpcEncryptionControlMode", Kind: aws.String, Enum: []string{"monitor", "enforce"}}
-	shapeVpcEncryptionControlState   = aws.Shape{Name: "VpcEncryptionControlState", Kind: aws.String, Enum: []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}}
-	shapeVpcEndpointId               = aws.Shape{Name: "VpcEndpointId", Kind: aws.String}
-	shapeVpcId                       = aws.Shape{Name: "VpcId", Kind: aws.String}
-	shapeVpcIdStringList             = aws.Shape{Name: "VpcIdStringList", Kind: aws.List, Elem: &shapeVpcId, ElemName: "VpcId"}
-	shapeVpcIpv6CidrBlockAssociation = aws.Shape{Name: "VpcIpv6CidrBlockAssociation", Kind: aws.Structure, Members: []aws.Member{
+	shapeVpcEncryptionControlId    = aws.Shape{Name: "VpcEncryptionControlId", Kind: aws.String}
+	shapeVpcEncryptionControlMode  = aws.Shape{Name: "VpcEncryptionControlMode", Kind: aws.String, Enum: []string{"monitor", "enforce"}}
+	shapeVpcEncryptionControlState = aws.Shape{Name: "VpcEncryptionControlState", Kind: aws.String, Enum: []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}}
+	shapeVpcEndpoint               = aws.Shape{Name: "VpcEndpoint", Kind: aws.Structure, Members: []aws.Member{
+		{Name: "CreationTimestamp", Index: 0, Shape: &shapeMillisecondDateTime, WireName: "creationTimestamp", QueryName: "CreationTimestamp"},
+		{Name: "DnsEntries", Index: 1, Shape: &shapeDnsEntrySet, WireName: "dnsEntrySet", QueryName: "DnsEntrySet"},
+		{Name: "DnsOptions", Index: 2, Shape: &shapeDnsOptions, WireName: "dnsOptions", QueryName: "DnsOptions"},
+		{Name: "FailureReason", Index: 3, Shape: &shapeString, WireName: "failureReason", QueryName: "FailureReason"},
+		{Name: "Groups", Index: 4, Shape: &shapeGroupIdentifierSet, WireName: "groupSet", QueryName: "GroupSet"},
+		{Name: "IpAddressType", Index: 5, Shape: &shapeIpAddressType, WireName: "ipAddressType", QueryName: "IpAddressType"},
+		{Name: "Ipv4Prefixes", Index: 6, Shape: &shapeSubnetIpPrefixesList, WireName: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
+		{Name: "Ipv6Prefixes", Index: 7, Shape: &shapeSubnetIpPrefixesList, WireName: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
+		{Name: "LastError", Index: 8, Shape: &shapeLastError, WireName: "lastError", QueryName: "LastError"},
+		{Name: "NetworkInterfaceIds", Index: 9, Shape: &shapeValueStringList, WireName: "networkInterfaceIdSet", QueryName: "NetworkInterfaceIdSet"},
+		{Name: "OwnerId", Index: 10, Shape: &shapeString, WireName: "ownerId", QueryName: "OwnerId"},
+		{Name: "PolicyDocument", Index: 11, Shape: &shapeString, WireName: "policyDocument", QueryName: "PolicyDocument"},
+		{Name: "PrivateDnsEnabled", Index: 12, Shape: &shapeBoolean, WireName: "privateDnsEnabled", QueryName: "PrivateDnsEnabled"},
+		{Name: "RequesterManaged", Index: 13, Shape: &shapeBoolean, WireName: "requesterManaged", QueryName: "RequesterManaged"},
+		{Name: "ResourceConfigurationArn", Index: 14, Shape: &shapeResourceConfigurationArn, WireName: "resourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
+		{Name: "RouteTableIds", Index: 15, Shape: &shapeValueStringList, WireName: "routeTableIdSet", QueryName: "RouteTableIdSet"},
+		{Name: "ServiceName", Index: 16, Shape: &shapeString, WireName: "serviceName", QueryName: "ServiceName"},
+		{Name: "ServiceNetworkArn", Index: 17, Shape: &shapeServiceNetworkArn, WireName: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
+		{Name: "ServiceRegion", Index: 18, Shape: &shapeString, WireName: "serviceRegion", QueryName: "ServiceRegion"},
+		{Name: "State", Index: 19, Shape: &shapeState, WireName: "state", QueryName: "State"},
+		{Name: "SubnetIds", Index: 20, Shape: &shapeValueStringList, WireName: "subnetIdSet", QueryName: "SubnetIdSet"},
+		{Name: "Tags", Index: 21, Shape: &shapeTagList, WireName: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcEndpointId", Index: 22, Shape: &shapeString, WireName: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "VpcEndpointType", Index: 23, Shape: &shapeVpcEndpointType, WireName: "vpcEndpointType", QueryName: "VpcEndpointType"},
+		{Name: "VpcId", Index: 24, Shape: &shapeString, WireName: "vpcId", QueryName: "VpcId"},
+	}}
+	shapeVpcEndpointId                  = aws.Shape{Name: "VpcEndpointId", Kind: aws.String}
+	shapeVpcEndpointIdList              = aws.Shape{Name: "VpcEndpointIdList", Kind: aws.List, Elem: &shapeVpcEndpointId, ElemName: "item"}
+	shapeVpcEndpointRouteTableIdList    = aws.Shape{Name: "VpcEndpointRouteTableIdList", Kind: aws.List, Elem: &shapeRouteTableId, ElemName: "item"}
+	shapeVpcEndpointSecurityGroupIdList = aws.Shape{Name: "VpcEndpointSecurityGroupIdList", Kind: aws.List, Elem: &shapeSecurityGroupId, ElemName: "item"}
+	shapeVpcEndpointSet                 = aws.Shape{Name: "VpcEndpointSet", Kind: aws.List, Elem: &shapeVpcEndpoint, ElemName: "item"}
+	shapeVpcEndpointSubnetIdList        = aws.Shape{Name: "VpcEndpointSubnetIdList", Kind: aws.List, Elem: &shapeSubnetId, ElemName: "item"}
+	shapeVpcEndpointType                = aws.Shape{Name: "VpcEndpointType", Kind: aws.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"}}
+	shapeVpcId                          = aws.Shape{Name: "VpcId", Kind: aws.String}
+	shapeVpcIdStringList                = aws.Shape{Name: "VpcIdStringList", Kind: aws.List, Elem: &shapeVpcId, ElemName: "VpcId"}
+	shapeVpcIpv6CidrBlockAssociation    = aws.Shape{Name: "VpcIpv6CidrBlockAssociation", Kind: aws.Structure, Members: []aws.Member{
 		{Name: "AssociationId", Index: 0, Shape: &shapeString, WireName: "associationId", QueryName: "AssociationId"},
 		{Name: "IpSource", Index: 1, Shape: &shapeIpSource, WireName: "ipSource", QueryName: "IpSource"},
 		{Name: "Ipv6AddressAttribute", Index: 2, Shape: &shapeIpv6AddressAttribute, WireName: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},

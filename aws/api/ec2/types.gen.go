@@ -328,6 +328,33 @@ type CreateVpcOutput struct {
 	Vpc *Vpc `json:"Vpc,omitempty"`
 }
 
+// CreateVpcEndpointInput is the input of CreateVpcEndpoint.
+type CreateVpcEndpointInput struct {
+	ClientToken              *string                  `json:"ClientToken,omitempty"`
+	DnsOptions               *DnsOptionsSpecification `json:"DnsOptions,omitempty"`
+	DryRun                   *bool                    `json:"DryRun,omitempty"`
+	IpAddressType            *string                  `json:"IpAddressType,omitempty"`
+	PolicyDocument           *string                  `json:"PolicyDocument,omitempty"`
+	PrivateDnsEnabled        *bool                    `json:"PrivateDnsEnabled,omitempty"`
+	ResourceConfigurationArn *string                  `json:"ResourceConfigurationArn,omitempty"`
+	RouteTableIds            []string                 `json:"RouteTableIds,omitempty"`
+	SecurityGroupIds         []string                 `json:"SecurityGroupIds,omitempty"`
+	ServiceName              *string                  `json:"ServiceName,omitempty"`
+	ServiceNetworkArn        *string                  `json:"ServiceNetworkArn,omitempty"`
+	ServiceRegion            *string                  `json:"ServiceRegion,omitempty"`
+	SubnetConfigurations     []SubnetConfiguration    `json:"SubnetConfigurations,omitempty"`
+	SubnetIds                []string                 `json:"SubnetIds,omitempty"`
+	TagSpecifications        []TagSpecification       `json:"TagSpecifications,omitempty"`
+	VpcEndpointType          *string                  `json:"VpcEndpointType,omitempty"`
+	VpcId                    *string                  `json:"VpcId,omitempty"`
+}
+
+// CreateVpcEndpointOutput is the output of CreateVpcEndpoint.
+type CreateVpcEndpointOutput struct {
+	ClientToken *string      `json:"ClientToken,omitempty"`
+	VpcEndpoint *VpcEndpoint `json:"VpcEndpoint,omitempty"`
+}
+
 // DeleteInternetGatewayInput is the input of DeleteInternetGateway.
 type DeleteInternetGatewayInput struct {
 	DryRun            *bool   `json:"DryRun,omitempty"`
@@ -446,6 +473,17 @@ type DeleteVpcInput struct {
 
 // DeleteVpcOutput is the output of DeleteVpc.
 type DeleteVpcOutput struct {
+}
+
+// DeleteVpcEndpointsInput is the input of DeleteVpcEndpoints.
+type DeleteVpcEndpointsInput struct {
+	DryRun         *bool    `json:"DryRun,omitempty"`
+	VpcEndpointIds []string `json:"VpcEndpointIds,omitempty"`
+}
+
+// DeleteVpcEndpointsOutput is the output of DeleteVpcEndpoints.
+type DeleteVpcEndpointsOutput struct {
+	Unsuccessful []UnsuccessfulItem `json:"Unsuccessful,omitempty"`
 }
 
 // DescribeAccountAttributesInput is the input of DescribeAccountAttributes.
@@ -582,6 +620,21 @@ type DescribeInternetGatewaysOutput struct {
 	NextToken        *string           `json:"NextToken,omitempty"`
 }
 
+// DescribeManagedPrefixListsInput is the input of DescribeManagedPrefixLists.
+type DescribeManagedPrefixListsInput struct {
+	DryRun        *bool    `json:"DryRun,omitempty"`
+	Filters       []Filter `json:"Filters,omitempty"`
+	MaxResults    *int32   `json:"MaxResults,omitempty"`
+	NextToken     *string  `json:"NextToken,omitempty"`
+	PrefixListIds []string `json:"PrefixListIds,omitempty"`
+}
+
+// DescribeManagedPrefixListsOutput is the output of DescribeManagedPrefixLists.
+type DescribeManagedPrefixListsOutput struct {
+	NextToken   *string             `json:"NextToken,omitempty"`
+	PrefixLists []ManagedPrefixList `json:"PrefixLists,omitempty"`
+}
+
 // DescribeNatGatewaysInput is the input of DescribeNatGateways.
 type DescribeNatGatewaysInput struct {
 	DryRun        *bool    `json:"DryRun,omitempty"`
@@ -626,6 +679,21 @@ type DescribeNetworkInterfacesInput struct {
 type DescribeNetworkInterfacesOutput struct {
 	NetworkInterfaces []NetworkInterface `json:"NetworkInterfaces,omitempty"`
 	NextToken         *string            `json:"NextToken,omitempty"`
+}
+
+// DescribePrefixListsInput is the input of DescribePrefixLists.
+type DescribePrefixListsInput struct {
+	DryRun        *bool    `json:"DryRun,omitempty"`
+	Filters       []Filter `json:"Filters,omitempty"`
+	MaxResults    *int32   `json:"MaxResults,omitempty"`
+	NextToken     *string  `json:"NextToken,omitempty"`
+	PrefixListIds []string `json:"PrefixListIds,omitempty"`
+}
+
+// DescribePrefixListsOutput is the output of DescribePrefixLists.
+type DescribePrefixListsOutput struct {
+	NextToken   *string      `json:"NextToken,omitempty"`
+	PrefixLists []PrefixList `json:"PrefixLists,omitempty"`
 }
 
 // DescribeRegionsInput is the input of DescribeRegions.
@@ -731,6 +799,38 @@ type DescribeVpcAttributeOutput struct {
 	VpcId                            *string                `json:"VpcId,omitempty"`
 }
 
+// DescribeVpcEndpointServicesInput is the input of DescribeVpcEndpointServices.
+type DescribeVpcEndpointServicesInput struct {
+	DryRun         *bool    `json:"DryRun,omitempty"`
+	Filters        []Filter `json:"Filters,omitempty"`
+	MaxResults     *int32   `json:"MaxResults,omitempty"`
+	NextToken      *string  `json:"NextToken,omitempty"`
+	ServiceNames   []string `json:"ServiceNames,omitempty"`
+	ServiceRegions []string `json:"ServiceRegions,omitempty"`
+}
+
+// DescribeVpcEndpointServicesOutput is the output of DescribeVpcEndpointServices.
+type DescribeVpcEndpointServicesOutput struct {
+	NextToken      *string         `json:"NextToken,omitempty"`
+	ServiceDetails []ServiceDetail `json:"ServiceDetails,omitempty"`
+	ServiceNames   []string        `json:"ServiceNames,omitempty"`
+}
+
+// DescribeVpcEndpointsInput is the input of DescribeVpcEndpoints.
+type DescribeVpcEndpointsInput struct {
+	DryRun         *bool    `json:"DryRun,omitempty"`
+	Filters        []Filter `json:"Filters,omitempty"`
+	MaxResults     *int32   `json:"MaxResults,omitempty"`
+	NextToken      *string  `json:"NextToken,omitempty"`
+	VpcEndpointIds []string `json:"VpcEndpointIds,omitempty"`
+}
+
+// DescribeVpcEndpointsOutput is the output of DescribeVpcEndpoints.
+type DescribeVpcEndpointsOutput struct {
+	NextToken    *string       `json:"NextToken,omitempty"`
+	VpcEndpoints []VpcEndpoint `json:"VpcEndpoints,omitempty"`
+}
+
 // DescribeVpcsInput is the input of DescribeVpcs.
 type DescribeVpcsInput struct {
 	DryRun     *bool    `json:"DryRun,omitempty"`
@@ -786,6 +886,21 @@ type DisassociateRouteTableInput struct {
 
 // DisassociateRouteTableOutput is the output of DisassociateRouteTable.
 type DisassociateRouteTableOutput struct {
+}
+
+// GetManagedPrefixListEntriesInput is the input of GetManagedPrefixListEntries.
+type GetManagedPrefixListEntriesInput struct {
+	DryRun        *bool   `json:"DryRun,omitempty"`
+	MaxResults    *int32  `json:"MaxResults,omitempty"`
+	NextToken     *string `json:"NextToken,omitempty"`
+	PrefixListId  *string `json:"PrefixListId,omitempty"`
+	TargetVersion *int64  `json:"TargetVersion,omitempty"`
+}
+
+// GetManagedPrefixListEntriesOutput is the output of GetManagedPrefixListEntries.
+type GetManagedPrefixListEntriesOutput struct {
+	Entries   []PrefixListEntry `json:"Entries,omitempty"`
+	NextToken *string           `json:"NextToken,omitempty"`
 }
 
 // ModifyNetworkInterfaceAttributeInput is the input of ModifyNetworkInterfaceAttribute.
@@ -848,6 +963,29 @@ type ModifyVpcAttributeInput struct {
 
 // ModifyVpcAttributeOutput is the output of ModifyVpcAttribute.
 type ModifyVpcAttributeOutput struct {
+}
+
+// ModifyVpcEndpointInput is the input of ModifyVpcEndpoint.
+type ModifyVpcEndpointInput struct {
+	AddRouteTableIds       []string                 `json:"AddRouteTableIds,omitempty"`
+	AddSecurityGroupIds    []string                 `json:"AddSecurityGroupIds,omitempty"`
+	AddSubnetIds           []string                 `json:"AddSubnetIds,omitempty"`
+	DnsOptions             *DnsOptionsSpecification `json:"DnsOptions,omitempty"`
+	DryRun                 *bool                    `json:"DryRun,omitempty"`
+	IpAddressType          *string                  `json:"IpAddressType,omitempty"`
+	PolicyDocument         *string                  `json:"PolicyDocument,omitempty"`
+	PrivateDnsEnabled      *bool                    `json:"PrivateDnsEnabled,omitempty"`
+	RemoveRouteTableIds    []string                 `json:"RemoveRouteTableIds,omitempty"`
+	RemoveSecurityGroupIds []string                 `json:"RemoveSecurityGroupIds,omitempty"`
+	RemoveSubnetIds        []string                 `json:"RemoveSubnetIds,omitempty"`
+	ResetPolicy            *bool                    `json:"ResetPolicy,omitempty"`
+	SubnetConfigurations   []SubnetConfiguration    `json:"SubnetConfigurations,omitempty"`
+	VpcEndpointId          *string                  `json:"VpcEndpointId,omitempty"`
+}
+
+// ModifyVpcEndpointOutput is the output of ModifyVpcEndpoint.
+type ModifyVpcEndpointOutput struct {
+	Return *bool `json:"Return,omitempty"`
 }
 
 // ReleaseAddressInput is the input of ReleaseAddress.
@@ -1286,6 +1424,28 @@ type CpuOptionsRequest struct {
 // CreditSpecificationRequest is the structure CreditSpecificationRequest of the API.
 type CreditSpecificationRequest struct {
 	CpuCredits *string `json:"CpuCredits,omitempty"`
+}
+
+// DnsEntry is the structure DnsEntry of the API.
+type DnsEntry struct {
+	DnsName      *string `json:"DnsName,omitempty"`
+	HostedZoneId *string `json:"HostedZoneId,omitempty"`
+}
+
+// DnsOptions is the structure DnsOptions of the API.
+type DnsOptions struct {
+	DnsRecordIpType                          *string  `json:"DnsRecordIpType,omitempty"`
+	PrivateDnsOnlyForInboundResolverEndpoint *bool    `json:"PrivateDnsOnlyForInboundResolverEndpoint,omitempty"`
+	PrivateDnsPreference                     *string  `json:"PrivateDnsPreference,omitempty"`
+	PrivateDnsSpecifiedDomains               []string `json:"PrivateDnsSpecifiedDomains,omitempty"`
+}
+
+// DnsOptionsSpecification is the structure DnsOptionsSpecification of the API.
+type DnsOptionsSpecification struct {
+	DnsRecordIpType                          *string  `json:"DnsRecordIpType,omitempty"`
+	PrivateDnsOnlyForInboundResolverEndpoint *bool    `json:"PrivateDnsOnlyForInboundResolverEndpoint,omitempty"`
+	PrivateDnsPreference                     *string  `json:"PrivateDnsPreference,omitempty"`
+	PrivateDnsSpecifiedDomains               []string `json:"PrivateDnsSpecifiedDomains,omitempty"`
 }
 
 // EbsBlockDevice is the structure EbsBlockDevice of the API.
@@ -1855,6 +2015,12 @@ type Ipv6Range struct {
 	Description *string `json:"Description,omitempty"`
 }
 
+// LastError is the structure LastError of the API.
+type LastError struct {
+	Code    *string `json:"Code,omitempty"`
+	Message *string `json:"Message,omitempty"`
+}
+
 // LaunchTemplateSpecification is the structure LaunchTemplateSpecification of the API.
 type LaunchTemplateSpecification struct {
 	LaunchTemplateId   *string `json:"LaunchTemplateId,omitempty"`
@@ -1870,6 +2036,22 @@ type LicenseConfiguration struct {
 // LicenseConfigurationRequest is the structure LicenseConfigurationRequest of the API.
 type LicenseConfigurationRequest struct {
 	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitempty"`
+}
+
+// ManagedPrefixList is the structure ManagedPrefixList of the API.
+type ManagedPrefixList struct {
+	AddressFamily                     *string `json:"AddressFamily,omitempty"`
+	IpamPrefixListResolverSyncEnabled *bool   `json:"IpamPrefixListResolverSyncEnabled,omitempty"`
+	IpamPrefixListResolverTargetId    *string `json:"IpamPrefixListResolverTargetId,omitempty"`
+	MaxEntries                        *int32  `json:"MaxEntries,omitempty"`
+	OwnerId                           *string `json:"OwnerId,omitempty"`
+	PrefixListArn                     *string `json:"PrefixListArn,omitempty"`
+	PrefixListId                      *string `json:"PrefixListId,omitempty"`
+	PrefixListName                    *string `json:"PrefixListName,omitempty"`
+	State                             *string `json:"State,omitempty"`
+	StateMessage                      *string `json:"StateMessage,omitempty"`
+	Tags                              []Tag   `json:"Tags,omitempty"`
+	Version                           *int64  `json:"Version,omitempty"`
 }
 
 // Monitoring is the structure Monitoring of the API.
@@ -2069,10 +2251,28 @@ type PortRange struct {
 	To   *int32 `json:"To,omitempty"`
 }
 
+// PrefixList is the structure PrefixList of the API.
+type PrefixList struct {
+	Cidrs          []string `json:"Cidrs,omitempty"`
+	PrefixListId   *string  `json:"PrefixListId,omitempty"`
+	PrefixListName *string  `json:"PrefixListName,omitempty"`
+}
+
+// PrefixListEntry is the structure PrefixListEntry of the API.
+type PrefixListEntry struct {
+	Cidr        *string `json:"Cidr,omitempty"`
+	Description *string `json:"Description,omitempty"`
+}
+
 // PrefixListId is the structure PrefixListId of the API.
 type PrefixListId struct {
 	Description  *string `json:"Description,omitempty"`
 	PrefixListId *string `json:"PrefixListId,omitempty"`
+}
+
+// PrivateDnsDetails is the structure PrivateDnsDetails of the API.
+type PrivateDnsDetails struct {
+	PrivateDnsName *string `json:"PrivateDnsName,omitempty"`
 }
 
 // PrivateDnsNameOptionsOnLaunch is the structure PrivateDnsNameOptionsOnLaunch of the API.
@@ -2251,6 +2451,12 @@ type SecurityGroup struct {
 	VpcId               *string        `json:"VpcId,omitempty"`
 }
 
+// SecurityGroupIdentifier is the structure SecurityGroupIdentifier of the API.
+type SecurityGroupIdentifier struct {
+	GroupId   *string `json:"GroupId,omitempty"`
+	GroupName *string `json:"GroupName,omitempty"`
+}
+
 // SecurityGroupRule is the structure SecurityGroupRule of the API.
 type SecurityGroupRule struct {
 	CidrIpv4             *string                  `json:"CidrIpv4,omitempty"`
@@ -2291,6 +2497,32 @@ type SecurityGroupRuleRequest struct {
 type SecurityGroupRuleUpdate struct {
 	SecurityGroupRule   *SecurityGroupRuleRequest `json:"SecurityGroupRule,omitempty"`
 	SecurityGroupRuleId *string                   `json:"SecurityGroupRuleId,omitempty"`
+}
+
+// ServiceDetail is the structure ServiceDetail of the API.
+type ServiceDetail struct {
+	AcceptanceRequired              *bool               `json:"AcceptanceRequired,omitempty"`
+	AvailabilityZoneIds             []string            `json:"AvailabilityZoneIds,omitempty"`
+	AvailabilityZones               []string            `json:"AvailabilityZones,omitempty"`
+	BaseEndpointDnsNames            []string            `json:"BaseEndpointDnsNames,omitempty"`
+	ManagesVpcEndpoints             *bool               `json:"ManagesVpcEndpoints,omitempty"`
+	Owner                           *string             `json:"Owner,omitempty"`
+	PayerResponsibility             *string             `json:"PayerResponsibility,omitempty"`
+	PrivateDnsName                  *string             `json:"PrivateDnsName,omitempty"`
+	PrivateDnsNameVerificationState *string             `json:"PrivateDnsNameVerificationState,omitempty"`
+	PrivateDnsNames                 []PrivateDnsDetails `json:"PrivateDnsNames,omitempty"`
+	ServiceId                       *string             `json:"ServiceId,omitempty"`
+	ServiceName                     *string             `json:"ServiceName,omitempty"`
+	ServiceRegion                   *string             `json:"ServiceRegion,omitempty"`
+	ServiceType                     []ServiceTypeDetail `json:"ServiceType,omitempty"`
+	SupportedIpAddressTypes         []string            `json:"SupportedIpAddressTypes,omitempty"`
+	Tags                            []Tag               `json:"Tags,omitempty"`
+	VpcEndpointPolicySupported      *bool               `json:"VpcEndpointPolicySupported,omitempty"`
+}
+
+// ServiceTypeDetail is the structure ServiceTypeDetail of the API.
+type ServiceTypeDetail struct {
+	ServiceType *string `json:"ServiceType,omitempty"`
 }
 
 // SpotMarketOptions is the structure SpotMarketOptions of the API.
@@ -2341,6 +2573,19 @@ type SubnetCidrBlockState struct {
 	StatusMessage *string `json:"StatusMessage,omitempty"`
 }
 
+// SubnetConfiguration is the structure SubnetConfiguration of the API.
+type SubnetConfiguration struct {
+	Ipv4     *string `json:"Ipv4,omitempty"`
+	Ipv6     *string `json:"Ipv6,omitempty"`
+	SubnetId *string `json:"SubnetId,omitempty"`
+}
+
+// SubnetIpPrefixes is the structure SubnetIpPrefixes of the API.
+type SubnetIpPrefixes struct {
+	IpPrefixes []string `json:"IpPrefixes,omitempty"`
+	SubnetId   *string  `json:"SubnetId,omitempty"`
+}
+
 // SubnetIpv6CidrBlockAssociation is the structure SubnetIpv6CidrBlockAssociation of the API.
 type SubnetIpv6CidrBlockAssociation struct {
 	AssociationId        *string               `json:"AssociationId,omitempty"`
@@ -2368,6 +2613,18 @@ type TagDescription struct {
 type TagSpecification struct {
 	ResourceType *string `json:"ResourceType,omitempty"`
 	Tags         []Tag   `json:"Tags,omitempty"`
+}
+
+// UnsuccessfulItem is the structure UnsuccessfulItem of the API.
+type UnsuccessfulItem struct {
+	Error      *UnsuccessfulItemError `json:"Error,omitempty"`
+	ResourceId *string                `json:"ResourceId,omitempty"`
+}
+
+// UnsuccessfulItemError is the structure UnsuccessfulItemError of the API.
+type UnsuccessfulItemError struct {
+	Code    *string `json:"Code,omitempty"`
+	Message *string `json:"Message,omitempty"`
 }
 
 // UserIdGroupPair is the structure UserIdGroupPair of the API.
@@ -2450,6 +2707,35 @@ type VpcEncryptionControlExclusions struct {
 	VirtualPrivateGateway     *VpcEncryptionControlExclusion `json:"VirtualPrivateGateway,omitempty"`
 	VpcLattice                *VpcEncryptionControlExclusion `json:"VpcLattice,omitempty"`
 	VpcPeering                *VpcEncryptionControlExclusion `json:"VpcPeering,omitempty"`
+}
+
+// VpcEndpoint is the structure VpcEndpoint of the API.
+type VpcEndpoint struct {
+	CreationTimestamp        *time.Time                `json:"CreationTimestamp,omitempty"`
+	DnsEntries               []DnsEntry                `json:"DnsEntries,omitempty"`
+	DnsOptions               *DnsOptions               `json:"DnsOptions,omitempty"`
+	FailureReason            *string                   `json:"FailureReason,omitempty"`
+	Groups                   []SecurityGroupIdentifier `json:"Groups,omitempty"`
+	IpAddressType            *string                   `json:"IpAddressType,omitempty"`
+	Ipv4Prefixes             []SubnetIpPrefixes        `json:"Ipv4Prefixes,omitempty"`
+	Ipv6Prefixes             []SubnetIpPrefixes        `json:"Ipv6Prefixes,omitempty"`
+	LastError                *LastError                `json:"LastError,omitempty"`
+	NetworkInterfaceIds      []string                  `json:"NetworkInterfaceIds,omitempty"`
+	OwnerId                  *string                   `json:"OwnerId,omitempty"`
+	PolicyDocument           *string                   `json:"PolicyDocument,omitempty"`
+	PrivateDnsEnabled        *bool                     `json:"PrivateDnsEnabled,omitempty"`
+	RequesterManaged         *bool                     `json:"RequesterManaged,omitempty"`
+	ResourceConfigurationArn *string                   `json:"ResourceConfigurationArn,omitempty"`
+	RouteTableIds            []string                  `json:"RouteTableIds,omitempty"`
+	ServiceName              *string                   `json:"ServiceName,omitempty"`
+	ServiceNetworkArn        *string                   `json:"ServiceNetworkArn,omitempty"`
+	ServiceRegion            *string                   `json:"ServiceRegion,omitempty"`
+	State                    *string                   `json:"State,omitempty"`
+	SubnetIds                []string                  `json:"SubnetIds,omitempty"`
+	Tags                     []Tag                     `json:"Tags,omitempty"`
+	VpcEndpointId            *string                   `json:"VpcEndpointId,omitempty"`
+	VpcEndpointType          *string                   `json:"VpcEndpointType,omitempty"`
+	VpcId                    *string                   `json:"VpcId,omitempty"`
 }
 
 // VpcIpv6CidrBlockAssociation is the structure VpcIpv6CidrBlockAssociation of the API.

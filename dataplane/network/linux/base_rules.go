@@ -63,13 +63,14 @@ func hubRules(o Options) *ruleset {
 // reaches nothing of ours; what goes out is masqueraded.
 func hostRules(o Options) *ruleset {
 	rs, link := newRuleset(), hostLink(o.ID)
-	service := netip.PrefixFrom(o.service(), 32)
 	rs.base("input", hook{typ: nftables.ChainTypeFilter, num: nftables.ChainHookInput, priority: nftables.ChainPriorityFilter},
 		match().notIn(link).notIn("lo").dst(o.PublicCIDR).drop(),
 		match().notIn(link).accept(),
 		match().established().accept())
-	for _, p := range o.ServicePorts {
-		rs.add("input", match().dst(service).proto(unix.IPPROTO_TCP).dport(p, p).accept())
+	for _, a := range []netip.Addr{o.service(), o.objects()} {
+		for _, p := range o.ServicePorts {
+			rs.add("input", match().dst(netip.PrefixFrom(a, 32)).proto(unix.IPPROTO_TCP).dport(p, p).accept())
+		}
 	}
 	rs.add("input", match().drop())
 	rs.base("forward", hook{typ: nftables.ChainTypeFilter, num: nftables.ChainHookForward, priority: nftables.ChainPriorityFilter},

@@ -20,7 +20,9 @@
 // is routed to lo, where the rules count and drop it, because AWS is silent where
 // the kernel would send "unreachable". A NAT gateway is a namespace of its own
 // behind an interface in its subnet, so that the routes of that subnet decide
-// whether it reaches anything.
+// whether it reaches anything. An endpoint is a namespace too, which has one
+// address: only the route tables that lead to it know the way, and the address it
+// is called from is the caller's own.
 //
 // The hub stands between the VPCs and the host: traffic between public addresses,
 // also back into the same VPC, never meets the host's firewall, and the host has

@@ -147,7 +147,7 @@ func (h *hub) linkHost() error {
 	if err := sysctl("net/ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	for _, a := range []netip.Addr{h.o.service(), h.o.host()} {
+	for _, a := range []netip.Addr{h.o.service(), h.o.host(), h.o.objects()} {
 		if err := addAddr(h.host, out, netip.PrefixFrom(a, 32)); err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (h *hub) linkHost() error {
 	}); err != nil {
 		return fmt.Errorf("route to %s: %w", h.o.PublicCIDR, err)
 	}
-	for _, dst := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(h.o.service(), 32), netip.PrefixFrom(h.o.host(), 32)} {
+	for _, dst := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(h.o.service(), 32), netip.PrefixFrom(h.o.host(), 32), netip.PrefixFrom(h.o.objects(), 32)} {
 		if err := h.rt.RouteReplace(&netlink.Route{LinkIndex: in.Attrs().Index, Dst: ipNet(dst), Gw: farSide.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}); err != nil {
 			return fmt.Errorf("the hub's route to %s: %w", dst, err)
 		}

@@ -33,6 +33,7 @@ type Options struct {
 }
 
 func (o Options) service() netip.Addr { return network.ServiceAddress(o.PublicCIDR) }
+func (o Options) objects() netip.Addr { return network.ObjectsAddress(o.PublicCIDR) }
 func (o Options) host() netip.Addr    { return network.HostAddress(o.PublicCIDR) }
 func (o Options) hubPin() string      { return filepath.Join(o.Dir, "hub") }
 func hostTable(id string) string      { return "minato_" + id }

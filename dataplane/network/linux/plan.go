@@ -156,6 +156,9 @@ func makePlan(v *network.VPC) (*plan, error) {
 			p.public[n.Public] = true
 		}
 	}
+	for _, e := range v.Endpoints {
+		p.eths[e.ID] = eth{id: e.ID, link: linkName("e", e.ID), addr: netip.PrefixFrom(e.Addr, 32), router: hubSide, mac: hwAddr(nil, e.ID)}
+	}
 	for _, t := range v.RouteTables {
 		table := tableOf(t.ID)
 		p.routes[routeKey{table, netip.PrefixFrom(netip.IPv4Unspecified(), 0)}] = routeVal{dev: nullLink}
@@ -169,6 +172,10 @@ func makePlan(v *network.VPC) (*plan, error) {
 			case network.ToNATGateway:
 				if e, ok := gateways[r.Target]; ok {
 					val = routeVal{dev: e.link, via: e.addr.Addr()}
+				}
+			case network.ToEndpoint:
+				if e, ok := p.eths[r.Target]; ok {
+					val = routeVal{dev: e.link}
 				}
 			case network.ToInterface:
 				if e, ok := p.eths[r.Target]; ok {

@@ -87,6 +87,9 @@ func makeRules(v *network.VPC, p *plan) *ruleset {
 		routerIn.gotoLink(p.eths[n.Interface].link, "ungrouped")
 		translate(n.Addr, n.Public)
 	}
+	for _, e := range v.Endpoints {
+		routerIn.gotoLink(p.eths[e.ID].link, "ungrouped")
+	}
 	addACLs(rs, v)
 	spoof := func(chain string) { // a private address of ours does not come from outside
 		for _, c := range v.CIDRs {

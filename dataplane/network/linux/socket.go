@@ -26,6 +26,23 @@ func (n *Network) Listen(ctx context.Context, vpc string, addr netip.AddrPort) (
 	return l, nil
 }
 
+// ListenEndpoint implements network.Network.
+func (n *Network) ListenEndpoint(ctx context.Context, endpoint string, port uint16) (l net.Listener, err error) {
+	ns, err := os.Open(n.NetnsPath(endpoint))
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	err = inNS(ns, func() error {
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp4", netip.AddrPortFrom(netip.IPv4Unspecified(), port).String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %s: %w", endpoint, err)
+	}
+	return l, nil
+}
+
 // ListenPacket implements network.Network.
 func (n *Network) ListenPacket(ctx context.Context, vpc string, addr netip.AddrPort) (c net.PacketConn, err error) {
 	err = n.inVPC(vpc, func() error {

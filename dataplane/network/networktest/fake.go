@@ -128,6 +128,22 @@ func (f *Fake) Listen(ctx context.Context, vpc string, at netip.AddrPort) (net.L
 	return callers{l}, nil
 }
 
+// ListenEndpoint implements network.Network; the socket is its VPC's, at the
+// endpoint's address.
+func (f *Fake) ListenEndpoint(ctx context.Context, endpoint string, port uint16) (net.Listener, error) {
+	f.mu.Lock()
+	c := f.config
+	f.mu.Unlock()
+	for _, v := range c.VPCs {
+		for _, e := range v.Endpoints {
+			if e.ID == endpoint {
+				return f.Listen(ctx, v.ID, netip.AddrPortFrom(e.Addr, port))
+			}
+		}
+	}
+	return nil, fmt.Errorf("no endpoint %s", endpoint)
+}
+
 // ListenPacket implements network.Network.
 func (f *Fake) ListenPacket(ctx context.Context, vpc string, _ netip.AddrPort) (net.PacketConn, error) {
 	f.mu.Lock()

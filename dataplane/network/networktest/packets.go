@@ -63,6 +63,7 @@ func Packets(t *testing.T, pool netip.Prefix, open Factory) {
 	t.Run("groups", func(t *testing.T) { testGroups(t, w) })
 	t.Run("routes", func(t *testing.T) { testRoutes(t, w) })
 	t.Run("public addresses", func(t *testing.T) { testPublic(t, w) })
+	t.Run("endpoints", func(t *testing.T) { testEndpoints(t, w) })
 	t.Run("services", func(t *testing.T) { testServices(t, w) })
 	t.Run("forged sources", func(t *testing.T) { testForged(t, w) })
 	t.Run("acls", func(t *testing.T) { testACLs(t, w) })

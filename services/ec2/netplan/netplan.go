@@ -34,6 +34,9 @@ type Inventory struct {
 	Groups     []record.SecurityGroup
 	Interfaces []record.NetworkInterface
 	NATs       []record.NATGateway
+	Endpoints  []record.VPCEndpoint
+	// Objects is the address of the service that gateway endpoints lead to.
+	Objects netip.Addr
 }
 
 // Plan turns records into what the data plane is to be. A record that it
@@ -98,6 +101,19 @@ func (p *planner) ways() {
 			return err
 		})
 	}
+	toEndpoint := map[string][]network.Route{} // by route table
+	for _, e := range p.Endpoints {
+		if aws.Val(e.VpcEndpointType) != ec2api.VpcEndpointTypeGateway || !e.Usable() {
+			continue
+		}
+		p.in(aws.Val(e.VpcId), func(v *network.VPC) error {
+			v.Endpoints = append(v.Endpoints, network.Endpoint{ID: *e.VpcEndpointId, Addr: p.Objects})
+			return nil
+		})
+		for _, t := range e.RouteTableIds {
+			toEndpoint[t] = append(toEndpoint[t], network.Route{Destination: netip.PrefixFrom(p.Objects, 32), Kind: network.ToEndpoint, Target: *e.VpcEndpointId})
+		}
+	}
 	tableOf, mainOf := map[string]string{}, map[string]string{}
 	for _, t := range p.Tables {
 		for _, a := range t.Associations {
@@ -107,6 +123,7 @@ func (p *planner) ways() {
 		}
 		p.in(aws.Val(t.VpcId), func(v *network.VPC) error {
 			table, err := routeTable(&t, attachedTo(p.Gateways, v.ID), usable)
+			table.Routes = append(table.Routes, toEndpoint[table.ID]...)
 			v.RouteTables = append(v.RouteTables, table)
 			return err
 		})

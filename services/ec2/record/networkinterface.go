@@ -120,8 +120,11 @@ func (r *NetworkInterface) Associate(a *ec2api.NetworkInterfaceAssociation) {
 }
 
 // Inside tells whether an interface is an address within the VPC's own
-// namespace, where our load balancers listen, rather than a container's.
-func (r *NetworkInterface) Inside() bool { return r.Service == LoadBalancing }
+// namespace, where our load balancers and endpoints listen, rather than a
+// container's.
+func (r *NetworkInterface) Inside() bool {
+	return r.Service == LoadBalancing || aws.Val(r.InterfaceType) == EndpointType
+}
 
 // LoadBalancing is the principal under which Elastic Load Balancing makes its
 // interfaces.

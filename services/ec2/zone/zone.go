@@ -1,21 +1,23 @@
-package ec2
+// Package zone is the region that runs here and its availability zones: always
+// the same, so that the operations about them need no record.
+package zone
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"minato/aws"
 	ec2api "minato/aws/api/ec2"
+	"minato/aws/identity"
 	"minato/services/ec2/listing"
 )
 
 // zoneLetters are the zones a region has here: always three, as most have.
 const zoneLetters = "abc"
 
-// zones are the region's availability zones. The ids differ from account to
+// All are the region's availability zones. The ids differ from account to
 // account on AWS; here the order is that of the letters.
-func zones(region string) []ec2api.AvailabilityZone {
+func All(region string) []ec2api.AvailabilityZone {
 	var out []ec2api.AvailabilityZone
 	for i := range zoneLetters {
 		name := region + zoneLetters[i:i+1]
@@ -41,10 +43,10 @@ func shortRegion(region string) string {
 	return short
 }
 
-// pickZone finds the zone a subnet is to be in; without a wish the choice is
+// Pick finds the zone a subnet is to be in; without a wish the choice is
 // AWS's, here the first.
-func pickZone(region string, name, id *string) (ec2api.AvailabilityZone, error) {
-	all := zones(region)
+func Pick(region string, name, id *string) (ec2api.AvailabilityZone, error) {
+	all := All(region)
 	if name == nil && id == nil {
 		return all[0], nil
 	}
@@ -57,24 +59,27 @@ func pickZone(region string, name, id *string) (ec2api.AvailabilityZone, error) 
 		aws.Val(name)+aws.Val(id), *all[0].ZoneName, *all[1].ZoneName, *all[2].ZoneName)
 }
 
+// Operations are EC2's about regions and zones.
+type Operations struct{}
+
 // DescribeAvailabilityZones lists the region's three zones.
-func (s *Service) DescribeAvailabilityZones(ctx context.Context, in *ec2api.DescribeAvailabilityZonesInput) (*ec2api.DescribeAvailabilityZonesOutput, error) {
+func (Operations) DescribeAvailabilityZones(ctx context.Context, in *ec2api.DescribeAvailabilityZonesInput) (*ec2api.DescribeAvailabilityZonesOutput, error) {
 	ids, byName := in.ZoneIds, false
 	if len(in.ZoneNames) > 0 {
 		ids, byName = in.ZoneNames, true
 	}
-	all, err := listing.Choose(zones(at(ctx).region), ids, in.Filters, func(z *ec2api.AvailabilityZone) string {
+	all, err := listing.Choose(All(identity.From(ctx).Region), ids, in.Filters, func(z *ec2api.AvailabilityZone) string {
 		if byName {
 			return aws.Val(z.ZoneName)
 		}
 		return aws.Val(z.ZoneId)
-	}, func(*ec2api.AvailabilityZone) []ec2api.Tag { return nil }, zoneAttribute, func(id string) error {
+	}, func(*ec2api.AvailabilityZone) []ec2api.Tag { return nil }, attribute, func(id string) error {
 		return aws.Errorf("InvalidParameterValue", "Invalid availability zone: [%s]", id)
 	})
 	return &ec2api.DescribeAvailabilityZonesOutput{AvailabilityZones: all}, err
 }
 
-func zoneAttribute(z *ec2api.AvailabilityZone, name string) ([]string, bool) {
+func attribute(z *ec2api.AvailabilityZone, name string) ([]string, bool) {
 	switch name {
 	case "zone-name":
 		return listing.Value(z.ZoneName), true
@@ -95,8 +100,8 @@ func zoneAttribute(z *ec2api.AvailabilityZone, name string) ([]string, bool) {
 }
 
 // DescribeRegions lists the one region that runs here.
-func (s *Service) DescribeRegions(ctx context.Context, in *ec2api.DescribeRegionsInput) (*ec2api.DescribeRegionsOutput, error) {
-	region := at(ctx).region
+func (Operations) DescribeRegions(ctx context.Context, in *ec2api.DescribeRegionsInput) (*ec2api.DescribeRegionsOutput, error) {
+	region := identity.From(ctx).Region
 	one := []ec2api.Region{{RegionName: &region, Endpoint: aws.Ptr("ec2." + region + ".amazonaws.com"), OptInStatus: aws.Ptr("opt-in-not-required")}}
 	all, err := listing.Choose(one, in.RegionNames, in.Filters, func(r *ec2api.Region) string { return aws.Val(r.RegionName) }, func(*ec2api.Region) []ec2api.Tag { return nil }, func(r *ec2api.Region, name string) ([]string, bool) {
 		switch name {
@@ -112,26 +117,4 @@ func (s *Service) DescribeRegions(ctx context.Context, in *ec2api.DescribeRegion
 		return aws.Errorf("InvalidParameterValue", "Invalid region provided: [%s]", id)
 	})
 	return &ec2api.DescribeRegionsOutput{Regions: all}, err
-}
-
-// DescribeAccountAttributes tells the account's default VPC and its limits.
-func (s *Service) DescribeAccountAttributes(ctx context.Context, in *ec2api.DescribeAccountAttributesInput) (*ec2api.DescribeAccountAttributesOutput, error) {
-	vpcs, err := list(ctx, s.vpcs)
-	if err != nil {
-		return nil, err
-	}
-	defaultVPC := "none"
-	for _, v := range vpcs {
-		if aws.Val(v.IsDefault) {
-			defaultVPC = *v.VpcId
-		}
-	}
-	out := &ec2api.DescribeAccountAttributesOutput{}
-	for _, a := range [][2]string{{"supported-platforms", "VPC"}, {"default-vpc", defaultVPC}, {"vpc-max-security-groups-per-interface", strconv.Itoa(maxGroups)}, {"vpc-max-elastic-ips", strconv.Itoa(maxAddresses)}} {
-		if len(in.AttributeNames) > 0 && !slices.Contains(in.AttributeNames, a[0]) {
-			continue
-		}
-		out.AccountAttributes = append(out.AccountAttributes, ec2api.AccountAttribute{AttributeName: &a[0], AttributeValues: []ec2api.AccountAttributeValue{{AttributeValue: &a[1]}}})
-	}
-	return out, nil
 }
