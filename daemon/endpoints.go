@@ -5,19 +5,23 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"minato/aws/identity"
+	"minato/dataplane/network"
 	"minato/gateway"
 	"minato/gateway/session"
 	"minato/services/ec2"
+	"minato/services/ecs/reach"
 )
 
 // endpoints keep AWS's services listening at the VPC endpoints: at the addresses
@@ -211,3 +215,55 @@ type peeked struct {
 }
 
 func (p *peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
+
+// Way implements reach.Ways: a host of the region has the address that its VPC
+// is told. Where nobody is told any, and in other regions, it is that of AWS's
+// services.
+func (e *endpoints) Way(ctx context.Context, vpc, subnet, host string) (reach.Way, error) {
+	addr := network.ServiceAddress(e.d.cfg.PublicCIDR)
+	if strings.HasSuffix(host, "."+e.d.cfg.Region+".amazonaws.com") {
+		if found, err := e.d.dns.Lookup(ctx, vpc, host); err == nil {
+			addr = found[0]
+		}
+	}
+	way := reach.Way{Address: netip.AddrPortFrom(addr, httpsPort)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.current {
+		if x.VPC != vpc {
+			continue
+		}
+		leads := slices.Contains(x.Addrs, addr)
+		if x.Of.Gateway && addr == network.ObjectsAddress(e.d.cfg.PublicCIDR) {
+			var err error
+			if leads, err = e.d.ec2.Leads(ctx, subnet, x.Tables); err != nil {
+				return way, err
+			}
+		}
+		if leads {
+			way.Through = passed(&x, "")
+			break
+		}
+	}
+	return way, nil
+}
+
+// Variables implements reach.Ways: the SDKs are led by AWS_ENDPOINT_URL to the
+// address of all services, to which a VPC without a way out does not lead; what it
+// has an endpoint for is reached there.
+func (e *endpoints) Variables(vpc string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []string
+	for _, x := range e.current {
+		switch {
+		case x.VPC != vpc || x.Of.SDK == "":
+		case x.Of.Gateway:
+			out = append(out, fmt.Sprintf("AWS_ENDPOINT_URL_%s=http://%s:%d", x.Of.SDK, network.ObjectsAddress(e.d.cfg.PublicCIDR), e.d.plainPort()))
+		case x.Private != nil:
+			out = append(out, fmt.Sprintf("AWS_ENDPOINT_URL_%s=http://%s:%d", x.Of.SDK, x.Private.Name, httpsPort))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

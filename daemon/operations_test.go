@@ -47,6 +47,7 @@ import (
 	"minato/services/ec2"
 	"minato/services/ecr"
 	"minato/services/ecs"
+	"minato/services/ecs/reach"
 	"minato/services/elbv2"
 	"minato/services/iam"
 	"minato/services/logs"
@@ -109,7 +110,7 @@ func openControlPlane(t *testing.T) (context.Context, *gateway.Gateway) {
 	tasks := ecs.New(ecs.Deps{
 		Store: st, Clock: real, Log: log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: secretsapi.NewClient(g), Parameters: ssmapi.NewClient(g), Buckets: s3api.NewClient(g),
 		Runtime: runtime, Network: net,
-		Registry: netip.MustParseAddrPort("198.18.0.1:443"), VolumesDir: t.TempDir(),
+		Ways: reach.Only(netip.MustParseAddrPort("198.18.0.1:443")), VolumesDir: t.TempDir(),
 	})
 	t.Cleanup(tasks.Close)
 	balancers = elbv2.New(elbv2.Deps{

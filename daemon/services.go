@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"minato/aws"
@@ -141,7 +140,7 @@ func (d *daemon) buildServices() error {
 	if err := d.buildGateway(); err != nil {
 		return err
 	}
-	d.names = newNames(d.cfg, d.in, d.log, d.dns)
+	d.names, d.endpoints = newNames(d.cfg, d.in, d.log, d.dns), newEndpoints(d)
 	if d.cfg.HostNames {
 		if err := d.ca.Trust(host.CertsDir, d.in.ID, registryHost(d.cfg)); err != nil {
 			return fmt.Errorf("docker and skopeo would not trust the registry: %w", err)
@@ -187,7 +186,7 @@ func (d *daemon) buildServices() error {
 		Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2, ECR: call.ecr, ELB: call.elb, Logs: call.logs, STS: call.sts, Secrets: call.secrets, Parameters: call.ssm, Buckets: s3api.NewClient(d.gateway),
 		Authorizer: agents{d.iam, d.refused}, Sessions: d.sessions, Alarms: cwapi.NewClient(d.gateway),
 		Runtime: d.runtime, Network: d.network, Images: d.outsideImages(),
-		Registry: netip.AddrPortFrom(network.ServiceAddress(d.cfg.PublicCIDR), httpsPort), Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"), FileSystemsDir: d.in.Path("efs"),
+		Ways: d.endpoints, Endpoint: d.endpointInside(), VolumesDir: d.in.Path("volumes"), FileSystemsDir: d.in.Path("efs"),
 	})
 	d.onClose(func() error { d.ecs.Close(); return nil })
 	d.services.cloud9 = cloud9.New(cloud9.Deps{Store: d.store, Clock: d.clock, Log: d.log, EC2: call.ec2})
@@ -259,7 +258,7 @@ func (d *daemon) seed() error {
 
 // startReconcilers hands the network its whole state, then starts the loops.
 func (d *daemon) startReconcilers() error {
-	d.vpcs, d.endpoints = newVPCServices(d), newEndpoints(d)
+	d.vpcs = newVPCServices(d)
 	net := ec2.NewNetworkReconciler(d.ec2, d.network, d.vpcs.update)
 	if _, err := net.Reconcile(d.ctx, ec2.NetworkKey); err != nil {
 		// One bad record must not keep everything else down; the reconciler

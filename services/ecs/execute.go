@@ -14,6 +14,7 @@ import (
 	"minato/gateway/session"
 	"minato/services/ecs/awslogs"
 	"minato/services/ecs/exec"
+	"minato/services/ecs/reach"
 	"minato/services/ecs/record"
 	"minato/services/ecs/rollout"
 )
@@ -94,13 +95,10 @@ func (s *Service) connectAgent(ctx context.Context, t *record.Task, role string)
 			return err
 		}
 	}
-	dctx, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
-	conn, err := s.Runtime.Dial(dctx, t.RuntimeGroup(), s.Registry.String())
-	if err != nil {
+	if _, err := s.reach(ctx, t, reach.Host("ssmmessages", t.Place.Region), 1); err != nil {
 		return fmt.Errorf("ssmmessages is not reached from the task: %w", err)
 	}
-	return conn.Close()
+	return nil
 }
 
 // checkEnterable refuses a service that asks for ECS Exec when its task

@@ -25,6 +25,7 @@ import (
 	"minato/dataplane/container/containertest"
 	"minato/internal/clock"
 	"minato/services/ecs/life"
+	"minato/services/ecs/reach"
 	"minato/store"
 	"minato/store/memstore"
 )
@@ -248,7 +249,7 @@ func (q *quay) start() {
 	control.WatchStore(q.store)
 	q.ecs = New(Deps{
 		Store: q.store, Clock: clock.Real(q.pace), EC2: berths{q: q}, ECR: q, Logs: q.logs, STS: trust{}, Secrets: q.vault, Parameters: q.vault, Buckets: q.vault, Runtime: q.runtime, Network: q, Images: q.abroad,
-		Registry: netip.MustParseAddrPort("198.18.0.1:443"), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"), FileSystemsDir: filepath.Join(q.TempDir(), "efs"),
+		Ways: reach.Only(netip.MustParseAddrPort("198.18.0.1:443")), Endpoint: "http://198.18.0.1:4566", VolumesDir: filepath.Join(q.TempDir(), "volumes"), FileSystemsDir: filepath.Join(q.TempDir(), "efs"),
 	})
 	q.ecs.AddReconcilers(control)
 	control.Start()

@@ -3,7 +3,6 @@ package ecs
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"minato/services/ecs/exec"
 	"minato/services/ecs/instances"
 	"minato/services/ecs/metrics"
+	"minato/services/ecs/reach"
 	"minato/services/ecs/record"
 	"minato/services/ecs/reference"
 	"minato/services/ecs/rights"
@@ -77,10 +77,9 @@ type Deps struct {
 	// Images gets what is not in ECR.
 	Images Images
 
-	// Registry is the address at which a VPC reaches ECR and the other services,
-	// if its routes lead there: a task whose interface cannot connect to it cannot
-	// pull, nor get its secrets.
-	Registry netip.AddrPort
+	// Ways are those to ECR and the other services: a task whose interface cannot
+	// connect there cannot pull, nor get its secrets.
+	Ways reach.Ways
 	// Endpoint is the AWS_ENDPOINT_URL of tasks.
 	Endpoint string
 	// FileSystemsDir holds what is written to EFS, a directory for each file system.

@@ -18,7 +18,7 @@ const defaultStopTimeout = 30 * time.Second
 func (s *Service) specOf(t *record.Task, d *record.TaskDefinition) *spec.Task {
 	x := &spec.Task{
 		Group: t.RuntimeGroup(), Netns: s.Network.NetnsPath(t.ENI), Hostname: t.HostName(), Address: t.Address, Labels: map[string]string{"task": *t.TaskArn},
-		CPU: aws.Val(t.Cpu), Memory: aws.Val(t.Memory), Region: t.Place.Region, Endpoint: s.Endpoint, CredentialsID: t.CredentialsID, Overrides: t.Overrides,
+		CPU: aws.Val(t.Cpu), Memory: aws.Val(t.Memory), Region: t.Place.Region, Endpoint: s.Endpoint, Endpoints: s.Ways.Variables(t.Subnet.VPC), CredentialsID: t.CredentialsID, Overrides: t.Overrides,
 	}
 	if s.VolumesDir != "" {
 		x.Volumes = filepath.Join(s.VolumesDir, t.ID)

@@ -8,6 +8,7 @@ import (
 	"minato/dataplane/container"
 	"minato/services/ecs/awslogs"
 	"minato/services/ecs/failure"
+	"minato/services/ecs/reach"
 	"minato/services/ecs/record"
 )
 
@@ -39,11 +40,24 @@ func (s *Service) makeLogStreams(ctx context.Context, t *record.Task, d *record.
 		if err != nil {
 			return err
 		}
-		if err := options.Prepare(asRole, s.Logs, t.LogStream(given, name)); err != nil {
+		host := logsHost(options, t)
+		way, err := s.reach(ctx, t, host, 2)
+		if err := unreached(ctx, err, func() string { return awslogs.Unreached(host, way.Address.String(), err) }); err != nil {
+			return err
+		}
+		if err := options.Prepare(through(asRole, t, way.Through), s.Logs, t.LogStream(given, name)); err != nil {
 			return failure.Of(err, "%s", err)
 		}
 	}
 	return nil
+}
+
+// logsHost is where a task's log goes.
+func logsHost(o awslogs.Options, t *record.Task) string {
+	if o.Region != "" {
+		return reach.Host("logs", o.Region)
+	}
+	return reach.Host("logs", t.Place.Region)
 }
 
 // forwardLogs keeps a container's log on its way to CloudWatch Logs; it reports
@@ -66,7 +80,11 @@ func (s *Service) forwardLogs(t *record.Task, d *record.TaskDefinition, name str
 		Logs: s.Logs, Source: s.Runtime, Container: id, Group: options.Group, Stream: t.LogStream(given, name), Multiline: options.Multiline, Log: s.Log,
 		As: func(ctx context.Context) (context.Context, error) {
 			ctx, err := s.asRole(ctx, &task, role)
-			return options.In(ctx), err
+			if err != nil {
+				return ctx, err
+			}
+			way, err := s.Ways.Way(ctx, task.Subnet.VPC, task.Subnet.ID, logsHost(options, &task))
+			return options.In(through(ctx, &task, way.Through)), err
 		},
 	}
 	s.once("log "+id, func(ctx context.Context) {

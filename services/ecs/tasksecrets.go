@@ -8,6 +8,7 @@ import (
 	"minato/aws/identity"
 	"minato/services/ecs/envfile"
 	"minato/services/ecs/failure"
+	"minato/services/ecs/reach"
 	"minato/services/ecs/record"
 	"minato/services/ecs/secrets"
 )
@@ -30,13 +31,21 @@ func (s *Service) secretsFor(t *record.Task, d *record.TaskDefinition) *secrets.
 			}
 			return ctx, err
 		},
-		Reach: func(ctx context.Context, attempts int) error { return s.reach(ctx, t, attempts) },
+		Reach: func(ctx context.Context, service, region string, attempts int) (reach.Mark, error) {
+			if region == "" {
+				region = t.Place.Region
+			}
+			way, err := s.reach(ctx, t, reach.Host(service, region), attempts)
+			return func(ctx context.Context) context.Context { return through(ctx, t, way.Through) }, err
+		},
 	}
 }
 
 // filesFor gets environment files for a task, as secretsFor secrets.
 func (s *Service) filesFor(from *secrets.Resolver) *envfile.Resolver {
-	return &envfile.Resolver{S3: s.Buckets, As: func(ctx context.Context) (context.Context, error) { return from.As(ctx, "") }, Reach: from.Reach}
+	return &envfile.Resolver{S3: s.Buckets, As: func(ctx context.Context) (context.Context, error) { return from.As(ctx, "") }, Reach: func(ctx context.Context, attempts int) (reach.Mark, error) {
+		return from.Reach(ctx, "s3", "", attempts)
+	}}
 }
 
 // environmentOf is what the secrets of a task's containers are, and what is in

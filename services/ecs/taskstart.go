@@ -80,10 +80,7 @@ func (s *Service) pull(ctx context.Context, t *record.Task, d *record.TaskDefini
 			ref.Digest = settled
 		}
 		if ref.ECR() && !reached {
-			if err := s.reachRegistry(ctx, t, ref.Region); err != nil {
-				return nil, err
-			}
-			if err := s.logInToRegistry(ctx, t, d); err != nil {
+			if err := s.logInToRegistry(ctx, t, d, ref.Region); err != nil {
 				return nil, err
 			}
 			reached = true

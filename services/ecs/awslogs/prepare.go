@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	logsapi "minato/aws/api/logs"
 	"minato/aws/identity"
+	"minato/services/ecs/reach"
 )
 
 // In gives a context's caller the region that the options name: the log group is
@@ -41,6 +42,13 @@ const invalidArgs = "ResourceInitializationError: failed to validate logger args
 func called(step, what string, err error) error {
 	e := aws.AsError(err)
 	return fmt.Errorf(invalidArgs+"%s has been retried 1 times: %s: %s: %s : exit status 1", step, what, e.Code, e.Message)
+}
+
+// Unreached is the reason of a task whose interface does not reach CloudWatch
+// Logs' host at an address.
+func Unreached(host, address string, cause error) string {
+	return fmt.Sprintf(invalidArgs+"create stream has been retried 1 times: failed to create Cloudwatch log stream: RequestError: send request failed caused by: Post \"https://%s/\": dial tcp %s: %s : exit status 1",
+		host, address, reach.Why(cause))
 }
 
 // Refused is the reason of a task whose options the driver does not take.

@@ -23,6 +23,7 @@ import (
 	"minato/aws/arn"
 	"minato/internal/ids"
 	"minato/services/ecs/failure"
+	"minato/services/ecs/reach"
 	"minato/services/ecs/secrets"
 )
 
@@ -65,8 +66,8 @@ type Resolver struct {
 	// As is the context of a call as the task's execution role.
 	As func(ctx context.Context) (context.Context, error)
 	// Reach finds out whether the task's own interface reaches the services, with
-	// so many attempts.
-	Reach func(ctx context.Context, attempts int) error
+	// so many attempts, and returns what calls by that way are marked with.
+	Reach func(ctx context.Context, attempts int) (reach.Mark, error)
 }
 
 // attempts is how often a task tries to reach S3.
@@ -89,16 +90,17 @@ func (r *Resolver) Add(ctx context.Context, containers []ecsapi.ContainerDefinit
 	if !Wanted(containers) {
 		return nil
 	}
-	if err := r.Reach(ctx, attempts); err != nil {
+	through, err := r.Reach(ctx, attempts)
+	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return failed(err, "service call has been retried %d time(s): RequestCanceled: request context canceled caused by: context deadline exceeded", attempts)
 	}
-	ctx, err := r.As(ctx)
-	if err != nil {
+	if ctx, err = r.As(ctx); err != nil {
 		return err
 	}
+	ctx = through(ctx)
 	have := map[string][]string{}
 	for i := range containers {
 		c := &containers[i]

@@ -13,6 +13,8 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	s3api "minato/aws/api/s3"
 	"minato/services/ecs/secrets"
+
+	"minato/services/ecs/reach"
 )
 
 func TestParse(t *testing.T) {
@@ -62,11 +64,11 @@ func (s *shelf) GetObject(_ context.Context, in *s3api.GetObjectInput) (*s3api.G
 func TestAdd(t *testing.T) {
 	s := &shelf{files: map[string]string{"b/one.env": "A=one\nB=one\nC=one\nS=one", "b/two.env": "B=two\nD=two", "b/big.env": strings.Repeat("x", maxFile+1)}}
 	away := false
-	r := &Resolver{S3: s, As: func(ctx context.Context) (context.Context, error) { return ctx, nil }, Reach: func(context.Context, int) error {
+	r := &Resolver{S3: s, As: func(ctx context.Context) (context.Context, error) { return ctx, nil }, Reach: func(context.Context, int) (reach.Mark, error) {
 		if away {
-			return errors.New("no route")
+			return nil, errors.New("no route")
 		}
-		return nil
+		return func(ctx context.Context) context.Context { return ctx }, nil
 	}}
 	containers := func(files ...string) []ecsapi.ContainerDefinition {
 		c := ecsapi.ContainerDefinition{Name: aws.Ptr("c")}

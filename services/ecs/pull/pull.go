@@ -3,12 +3,12 @@
 package pull
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"runtime"
 	"strings"
+
+	"minato/services/ecs/reach"
 )
 
 // Ref is an image's reference taken apart.
@@ -74,7 +74,26 @@ func (r Ref) Forbidden() string {
 
 // LayerForbidden says that the registry does not give a layer to this role.
 func (r Ref) LayerForbidden(layer string) string {
-	return fmt.Sprintf("%sref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected status code https://%s/v2/%s/blobs/%s: 403 Forbidden", cannotPull, r.Host(), r.Repository, layer)
+	return fmt.Sprintf("%sunexpected status code https://%s/v2/%s/blobs/%s: 403 Forbidden", noLayers, r.Host(), r.Repository, layer)
+}
+
+// Unreached says that the task's interface does not reach the image's registry
+// at an address.
+func (r Ref) Unreached(address string, cause error) string {
+	return fmt.Sprintf("%s%s: failed to do request: Head \"https://%s/v2/%s/manifests/%s\": dial tcp %s: %s", noManifest, r.Text, r.Host(), r.Repository, r.Reference(), address, reach.Why(cause))
+}
+
+const noLayers = cannotPull + "ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: "
+
+// LayersUnreached says that the task's interface does not reach the bucket that
+// has the layers, at an address.
+func (r Ref) LayersUnreached(host, address string, cause error) string {
+	return fmt.Sprintf("%sfailed to do request: Get \"https://%s/\": dial tcp %s: %s", noLayers, host, address, reach.Why(cause))
+}
+
+// LayersForbidden says that a VPC endpoint does not let the layers through.
+func (r Ref) LayersForbidden(host string) string {
+	return fmt.Sprintf("%sunexpected status code https://%s/: 403 Forbidden", noLayers, host)
 }
 
 // NoPlatform says that the image has nothing for a processor architecture.
@@ -105,21 +124,8 @@ func Failed(cause error) string { return cannotPull + cause.Error() }
 // address, after so many more tries than one.
 func NoWay(region, address string, retries int, cause error) string {
 	return fmt.Sprintf("%s%d time(s): RequestError: send request failed caused by: Post \"https://api.ecr.%s.amazonaws.com/\": dial tcp %s: %s. Please check your task network configuration.",
-		noResources, retries, region, address, dialError(cause))
+		noResources, retries, region, address, reach.Why(cause))
 }
 
 // NoLogin says why ECR gives the task no login.
 func NoLogin(cause string) string { return noResources + "1 time(s): " + cause }
-
-// dialError is the last part of what net says of a connection that failed.
-func dialError(err error) string {
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		return "i/o timeout"
-	}
-	text := err.Error()
-	if _, cause, ok := strings.Cut(text, "connect: "); ok {
-		return cause
-	}
-	return text
-}

@@ -41,7 +41,8 @@ func TestTexts(t *testing.T) {
 			NoWay("us-east-2", "198.18.0.1:443", 3, context.DeadlineExceeded),
 			`ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError: send request failed caused by: Post "https://api.ecr.us-east-2.amazonaws.com/": dial tcp 198.18.0.1:443: i/o timeout. Please check your task network configuration.`,
 		},
-		{dialError(errors.New("dial tcp 1.2.3.4:443: connect: network is unreachable")), "network is unreachable"},
+		{r.Unreached("10.0.0.9:443", context.DeadlineExceeded), `CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref ` + r.Text + `: failed to do request: Head "https://000000000000.dkr.ecr.us-east-1.amazonaws.com/v2/web/manifests/1": dial tcp 10.0.0.9:443: i/o timeout`},
+		{r.LayersUnreached("b.s3.us-east-1.amazonaws.com", "198.18.0.3:443", errors.New("connect: connection refused")), `CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://b.s3.us-east-1.amazonaws.com/": dial tcp 198.18.0.3:443: connection refused`},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s\nwant %s", c.got, c.want)

@@ -12,6 +12,7 @@ import (
 	secretsapi "minato/aws/api/secretsmanager"
 	ssmapi "minato/aws/api/ssm"
 	"minato/services/ecs/failure"
+	"minato/services/ecs/reach"
 )
 
 // SecretsManager is what is needed of Secrets Manager.
@@ -31,14 +32,20 @@ type Resolver struct {
 	// As is the context of a call as the task's execution role, in a region, or
 	// in the task's own for "".
 	As func(ctx context.Context, region string) (context.Context, error)
-	// Reach finds out whether the task's own interface reaches the services, with
-	// so many attempts. Its error is the answer when it does not.
-	Reach func(ctx context.Context, attempts int) error
+	// Reach finds out whether the task's own interface reaches a service in a
+	// region ("" for the task's own), with so many attempts, and returns what calls
+	// by that way are marked with. Its error is the answer when it does not.
+	Reach func(ctx context.Context, service, region string, attempts int) (reach.Mark, error)
 
-	reached error
-	tried   bool
-	have    map[Ref]*secretsapi.GetSecretValueOutput
-	values  map[Ref]string
+	ways   map[string]way // by service and region
+	have   map[Ref]*secretsapi.GetSecretValueOutput
+	values map[Ref]string
+}
+
+// way is the way to a service that was tried.
+type way struct {
+	through reach.Mark
+	err     error
 }
 
 // attempts is how often a task tries to reach the services.
@@ -113,31 +120,43 @@ func (r *Resolver) value(ctx context.Context, ref Ref) (string, error) {
 	return v, nil
 }
 
-// reach tells whether the services can be reached at all; it is found out once.
-func (r *Resolver) reach(ctx context.Context, ref Ref) error {
-	if !r.tried {
-		err := r.Reach(ctx, attempts)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		r.tried, r.reached = true, err
+// reach is the way to the service of a ref, which is found out once.
+func (r *Resolver) reach(ctx context.Context, ref Ref) (way, error) {
+	service := "ssm"
+	if ref.Secret {
+		service = "secretsmanager"
 	}
-	if r.reached == nil {
-		return nil
+	w, tried := r.ways[service+" "+ref.Region]
+	if !tried {
+		w.through, w.err = r.Reach(ctx, service, ref.Region, attempts)
+		if ctx.Err() != nil {
+			return w, ctx.Err()
+		}
+		if r.ways == nil {
+			r.ways = map[string]way{}
+		}
+		r.ways[service+" "+ref.Region] = w
+	}
+	if w.err == nil {
+		return w, nil
 	}
 	text := timedOut
 	if ref.Secret {
 		text = fmt.Sprintf("failed to fetch secret %s from secrets manager: %s", ref.ID, text)
 	}
-	return failed(ref, attempts, r.reached, text)
+	return w, failed(ref, attempts, w.err, text)
 }
 
 // as is the context of a call about a ref.
 func (r *Resolver) as(ctx context.Context, ref Ref) (context.Context, error) {
-	if err := r.reach(ctx, ref); err != nil {
+	w, err := r.reach(ctx, ref)
+	if err != nil {
 		return nil, err
 	}
-	return r.As(ctx, ref.Region)
+	if ctx, err = r.As(ctx, ref.Region); err != nil {
+		return nil, err
+	}
+	return w.through(ctx), nil
 }
 
 // secret gets a version of a secret, once.

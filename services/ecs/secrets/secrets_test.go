@@ -12,6 +12,8 @@ import (
 	ssmapi "minato/aws/api/ssm"
 	"minato/services/ecs/failure"
 	"minato/services/ecs/secrets"
+
+	"minato/services/ecs/reach"
 )
 
 const (
@@ -109,8 +111,10 @@ func (w *world) GetParameters(_ context.Context, in *ssmapi.GetParametersInput) 
 func resolver(w *world) *secrets.Resolver {
 	return &secrets.Resolver{
 		Secrets: w, Parameters: w,
-		As:    func(ctx context.Context, _ string) (context.Context, error) { return ctx, nil },
-		Reach: func(context.Context, int) error { return nil },
+		As: func(ctx context.Context, _ string) (context.Context, error) { return ctx, nil },
+		Reach: func(context.Context, string, string, int) (reach.Mark, error) {
+			return func(ctx context.Context) context.Context { return ctx }, nil
+		},
 	}
 }
 
@@ -154,7 +158,7 @@ func TestFailures(t *testing.T) {
 			w := &world{broken: c.broken}
 			r := resolver(w)
 			if c.away {
-				r.Reach = func(context.Context, int) error { return errors.New("no route") }
+				r.Reach = func(context.Context, string, string, int) (reach.Mark, error) { return nil, errors.New("no route") }
 			}
 			_, err := r.Value(t.Context(), c.from)
 			var failed *failure.Error

@@ -34,8 +34,9 @@ type Task struct {
 	Overrides   *ecsapi.TaskOverride
 
 	Region        string
-	Endpoint      string // AWS_ENDPOINT_URL of its programs, "" for none
-	CredentialsID string // of its role at the metadata endpoint, "" for none
+	Endpoint      string   // AWS_ENDPOINT_URL of its programs, "" for none
+	Endpoints     []string // variables that name endpoints of single services
+	CredentialsID string   // of its role at the metadata endpoint, "" for none
 
 	Definition   *ecsapi.TaskDefinition
 	Volumes      string              // the directory of its own volumes
@@ -142,6 +143,7 @@ func (t *Task) environment(runtimeID string) []string {
 	if t.Endpoint != "" {
 		env = append(env, "AWS_ENDPOINT_URL="+t.Endpoint)
 	}
+	env = append(env, t.Endpoints...)
 	if t.CredentialsID != "" {
 		env = append(env, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/"+t.CredentialsID)
 	}
