@@ -95,7 +95,7 @@ func (s *Service) connectAgent(ctx context.Context, t *record.Task, role string)
 			return err
 		}
 	}
-	if _, err := s.reach(ctx, t, reach.Host("ssmmessages", t.Place.Region), 1); err != nil {
+	if _, err := s.tryToReach(ctx, t, reach.Host("ssmmessages", t.Place.Region), 1); err != nil {
 		return fmt.Errorf("ssmmessages is not reached from the task: %w", err)
 	}
 	return nil

@@ -20,16 +20,20 @@ import (
 const reachRetries = 3
 
 // reach connects to a host of AWS's from the task's own interface, by its own
-// routes and groups, and returns the endpoint that is on the way.
-func (s *Service) reach(ctx context.Context, t *record.Task, host string, attempts int) (reach.Way, error) {
+// routes and groups, and returns the endpoint that is on the way. Its caller is
+// the tasks' reconciler, which gets other work done meanwhile.
+func (s *Service) reach(ctx context.Context, t *record.Task, host string, attempts int) (way reach.Way, err error) {
+	err = s.waiting(func() (err error) { way, err = s.tryToReach(ctx, t, host, attempts); return err })
+	return way, err
+}
+
+func (s *Service) tryToReach(ctx context.Context, t *record.Task, host string, attempts int) (reach.Way, error) {
 	way, err := s.Ways.Way(ctx, t.Subnet.VPC, t.Subnet.ID, host)
 	if err != nil {
 		return way, err
 	}
-	return way, s.waiting(func() error {
-		return reach.Try(ctx, attempts, way, func(ctx context.Context, address string) (net.Conn, error) {
-			return s.Runtime.Dial(ctx, t.RuntimeGroup(), address)
-		})
+	return way, reach.Try(ctx, attempts, way, func(ctx context.Context, address string) (net.Conn, error) {
+		return s.Runtime.Dial(ctx, t.RuntimeGroup(), address)
 	})
 }
 
