@@ -11,7 +11,7 @@ LDFLAGS := -s -w
 # one package at a time, because they share two cores and one kernel.
 HOST_PKGS := ./e2e/... ./dataplane/container/... ./dataplane/network/... ./dataplane/build/... ./dataplane/database/...
 
-.PHONY: help setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench bench-rollout bench-alb soak clean check-go
+.PHONY: help setup setup-tests build generate coverage test test-unit test-host lint fmt demo bench bench-rollout bench-alb soak explore clean check-go
 
 help:
 	@echo "make demo           install what is needed, build, run the workshop, leave it open to the browser"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-unit      the tests that change nothing on the host; test-host: the others"
 	@echo "make bench          every figure of docs/performance.md; bench-rollout, bench-alb: parts"
 	@echo "make soak           hours of load, kills and full disks"
+	@echo "make explore        properties and fuzz targets with inputs that no run had before: FOR=10s each"
 	@echo "make coverage       docs/coverage.md from what the end-to-end tests call"
 
 check-go:
@@ -62,6 +63,10 @@ fmt:
 
 test: setup-tests build lint test-unit test-host
 
+# Properties have the same inputs in each run, so that a run says what the one before
+# it said; `make explore` looks for new ones.
+test-unit test-host coverage: export RAPID_SEED := 20261130
+
 # -race everywhere; the end-to-end tests run the binary that `make build` made.
 test-unit:
 	$(GO) test -race -timeout 40m $$($(GO) list ./... | grep -v -E '^minato/(e2e|dataplane/(container|network|build|database))(/|$$)')
@@ -89,6 +94,12 @@ bench-alb: build
 
 soak: build
 	MINATO_SOAK=1 $(GO) test -count=1 -timeout 2h -run TestSoak -v ./e2e/...
+
+explore: check-go
+	@for d in $$(git grep -l 'rapid\.Check(' -- '*_test.go' | xargs -n1 dirname | sort -u); do RAPID_CHECKS=2000 $(GO) test -count=1 -timeout 30m ./$$d; done
+	@git grep -hoE '^func Fuzz\w+' -- '*_test.go' | sort -u | while read -r _ name; do \
+	  for d in $$(git grep -lE "^func $$name\(" -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	    echo "$$d $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(FOR),10s) ./$$d; done; done
 
 clean:
 	rm -rf bin examples/workshop/chat/bin $(SHIM)
