@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
@@ -13,6 +12,7 @@ import (
 	"minato/gateway"
 	"minato/gateway/session"
 	"minato/services/ecs/awslogs"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/exec"
 	"minato/services/ecs/reach"
 	"minato/services/ecs/record"
@@ -120,6 +120,6 @@ func (s *Service) checkEnterable(ctx context.Context, next *rollout.Service, in 
 
 // readOnlyRoot tells whether a container cannot write to its root.
 func readOnlyRoot(d *ecsapi.TaskDefinition, name string) bool {
-	i := slices.IndexFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return *c.Name == name })
-	return i >= 0 && aws.Val(d.ContainerDefinitions[i].ReadonlyRootFilesystem)
+	c := definition.Container(d, name)
+	return c != nil && aws.Val(c.ReadonlyRootFilesystem)
 }

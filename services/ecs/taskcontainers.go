@@ -8,6 +8,7 @@ import (
 
 	"minato/aws"
 	"minato/dataplane/container"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/record"
 	"minato/services/ecs/spec"
 )
@@ -30,7 +31,7 @@ func (s *Service) specOf(t *record.Task, d *record.TaskDefinition) *spec.Task {
 // containerOf translates a container of the task definition for the runtime,
 // with the directories of the task's volumes made.
 func (s *Service) containerOf(ctx context.Context, t *record.Task, d *record.TaskDefinition, name string) (container.Container, error) {
-	c := s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.Container(name))
+	c := s.specOf(t, d).Container(definition.Container(&d.TaskDefinition, name), t.Container(name))
 	env, err := s.environmentOf(ctx, t, d, nil)
 	if err != nil {
 		return c, err
@@ -51,7 +52,7 @@ func (s *Service) containerOf(ctx context.Context, t *record.Task, d *record.Tas
 // SIGKILL. It outlasts a reconcile; after a restart it is begun again.
 func (s *Service) stopInBackground(t *record.Task, d *record.TaskDefinition, name string) {
 	timeout := defaultStopTimeout
-	if c := containerNamed(&d.TaskDefinition, name); c != nil && c.StopTimeout != nil {
+	if c := definition.Container(&d.TaskDefinition, name); c != nil && c.StopTimeout != nil {
 		timeout = time.Duration(*c.StopTimeout) * time.Second
 	}
 	id := *t.Container(name).RuntimeId

@@ -7,6 +7,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/health"
 	"minato/services/ecs/record"
 )
@@ -24,7 +25,7 @@ func taskHealth(t *record.Task, d *ecsapi.TaskDefinition) string {
 
 // checkHealth keeps a container's health check going while it runs.
 func (s *Service) checkHealth(t *record.Task, d *ecsapi.TaskDefinition, name string, status container.Status) {
-	def := containerNamed(d, name)
+	def := definition.Container(d, name)
 	if status.State != container.Running || def == nil || !health.Defined(def.HealthCheck) {
 		return
 	}

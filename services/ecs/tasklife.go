@@ -3,7 +3,6 @@ package ecs
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ func (s *Service) lifeOf(t *record.Task, d *ecsapi.TaskDefinition, o *observatio
 		if seen, ok := o.containers[c.Name]; ok {
 			c.Seen = &seen
 		}
-		if def := containerNamed(d, c.Name); def != nil {
+		if def := definition.Container(d, c.Name); def != nil {
 			c.Essential = aws.Val(def.Essential)
 			c.StartTimeout = time.Duration(aws.Val(def.StartTimeout)) * time.Second
 			for _, dep := range def.DependsOn {
@@ -49,14 +48,6 @@ func (s *Service) lifeOf(t *record.Task, d *ecsapi.TaskDefinition, o *observatio
 		x.Containers = append(x.Containers, c)
 	}
 	return x
-}
-
-func containerNamed(d *ecsapi.TaskDefinition, name string) *ecsapi.ContainerDefinition {
-	i := slices.IndexFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return aws.Val(c.Name) == name })
-	if i < 0 {
-		return nil
-	}
-	return &d.ContainerDefinitions[i]
 }
 
 // startContainers makes and starts containers; one that cannot start is noted.

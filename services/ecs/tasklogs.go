@@ -7,6 +7,7 @@ import (
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
 	"minato/services/ecs/awslogs"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/failure"
 	"minato/services/ecs/reach"
 	"minato/services/ecs/record"
@@ -14,13 +15,11 @@ import (
 
 // logOptions are a container's awslogs options; nil when it has no such log.
 func logOptions(d *ecsapi.TaskDefinition, name string) map[string]string {
-	for i := range d.ContainerDefinitions {
-		c := &d.ContainerDefinitions[i]
-		if *c.Name == name && c.LogConfiguration != nil && aws.Val(c.LogConfiguration.LogDriver) == ecsapi.LogDriverAwslogs {
-			return c.LogConfiguration.Options
-		}
+	c := definition.Container(d, name)
+	if c == nil || c.LogConfiguration == nil || aws.Val(c.LogConfiguration.LogDriver) != ecsapi.LogDriverAwslogs {
+		return nil
 	}
-	return nil
+	return c.LogConfiguration.Options
 }
 
 // makeLogStreams makes the log streams of all containers as the execution role:

@@ -6,6 +6,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/aws/identity"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/envfile"
 	"minato/services/ecs/failure"
 	"minato/services/ecs/reach"
@@ -66,7 +67,7 @@ func (s *Service) environmentOf(ctx context.Context, t *record.Task, d *record.T
 		return nil, err
 	}
 	err = s.filesFor(from).Add(ctx, d.ContainerDefinitions, e, func(name string) []string {
-		return s.specOf(t, d).Container(containerNamed(&d.TaskDefinition, name), t.Container(name)).Env
+		return s.specOf(t, d).Container(definition.Container(&d.TaskDefinition, name), t.Container(name)).Env
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
+	"minato/services/ecs/definition"
 	"minato/services/ecs/record"
 	"minato/services/ecs/storage"
 )
@@ -34,7 +35,7 @@ func (s *Service) watchStorage(t *record.Task) {
 // makeSources makes the containers that a container takes volumes from: their
 // images fill them.
 func (s *Service) makeSources(ctx context.Context, t *record.Task, d *record.TaskDefinition, name string) error {
-	for _, from := range containerNamed(&d.TaskDefinition, name).VolumesFrom {
+	for _, from := range definition.Container(&d.TaskDefinition, name).VolumesFrom {
 		c, err := s.containerOf(ctx, t, d, aws.Val(from.SourceContainer))
 		if err == nil {
 			err = s.Runtime.Ensure(ctx, c)

@@ -127,6 +127,16 @@ func Fill(d *ecsapi.TaskDefinition) {
 	d.RequiresAttributes = attributes(d)
 }
 
+// Container finds a container of a task definition by its name; nil when there is
+// none.
+func Container(d *ecsapi.TaskDefinition, name string) *ecsapi.ContainerDefinition {
+	i := slices.IndexFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return aws.Val(c.Name) == name })
+	if i < 0 {
+		return nil
+	}
+	return &d.ContainerDefinitions[i]
+}
+
 // Architecture is the processor architecture of a task, in Go's words: what its
 // definition says, or this machine's.
 func Architecture(d *ecsapi.TaskDefinition) string {

@@ -13,7 +13,7 @@ func checkDependencies(d *ecsapi.TaskDefinition) error {
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
 		for _, dep := range c.DependsOn {
-			target := containerNamed(d, aws.Val(dep.ContainerName))
+			target := Container(d, aws.Val(dep.ContainerName))
 			if target == nil {
 				return ecsapi.ClientException("Cannot depend on container %s because it does not exist", aws.Val(dep.ContainerName))
 			}
@@ -63,11 +63,3 @@ func circular(after map[string][]string) bool {
 }
 
 func essential(c *ecsapi.ContainerDefinition) bool { return c.Essential == nil || *c.Essential }
-
-func containerNamed(d *ecsapi.TaskDefinition, name string) *ecsapi.ContainerDefinition {
-	i := slices.IndexFunc(d.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return aws.Val(c.Name) == name })
-	if i < 0 {
-		return nil
-	}
-	return &d.ContainerDefinitions[i]
-}

@@ -30,7 +30,7 @@ func CheckOverrides(d *ecsapi.TaskDefinition, o *ecsapi.TaskOverride) error {
 		if c.Name == nil {
 			return ecsapi.InvalidParameterException("Container override name should not be null.")
 		}
-		if containerNamed(d, *c.Name) == nil {
+		if Container(d, *c.Name) == nil {
 			return ecsapi.InvalidParameterException("Override for container named %s is not a container in the TaskDefinition.", *c.Name)
 		}
 	}

@@ -42,7 +42,7 @@ func checkVolumes(d *ecsapi.TaskDefinition) error {
 			}
 		}
 		for _, from := range c.VolumesFrom {
-			if containerNamed(d, aws.Val(from.SourceContainer)) == nil {
+			if Container(d, aws.Val(from.SourceContainer)) == nil {
 				return ecsapi.ClientException("Invalid 'volumesFrom' setting. Unknown container: '%s'.", aws.Val(from.SourceContainer))
 			}
 		}

@@ -6,7 +6,6 @@ package inside
 import (
 	"net/netip"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -69,7 +68,7 @@ func (t *Task) container(shown *ecsapi.Container, network metadata.TaskNetwork) 
 		Image: aws.Val(shown.Image), ImageID: aws.Val(shown.ImageDigest), ContainerARN: aws.Val(shown.ContainerArn), Snapshotter: snapshotter,
 		DesiredStatus: aws.Val(t.DesiredStatus), KnownStatus: aws.Val(shown.LastStatus), Networks: []metadata.TaskNetwork{network}, Labels: map[string]string{},
 	}
-	if def := t.definition(name); def != nil {
+	if def := definition.Container(t.Definition, name); def != nil {
 		t.define(&out, shown, def)
 	}
 	for k, v := range map[string]string{
@@ -93,14 +92,6 @@ func (t *Task) container(shown *ecsapi.Container, network metadata.TaskNetwork) 
 		out.Restarts = &seen.Restarts
 	}
 	return out
-}
-
-func (t *Task) definition(name string) *ecsapi.ContainerDefinition {
-	i := slices.IndexFunc(t.Definition.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return aws.Val(c.Name) == name })
-	if i < 0 {
-		return nil
-	}
-	return &t.Definition.ContainerDefinitions[i]
 }
 
 // define adds what the task definition, and overrides of it, say of a container.

@@ -8,6 +8,7 @@ import (
 	"minato/aws"
 	ecsapi "minato/aws/api/ecs"
 	"minato/dataplane/container"
+	"minato/services/ecs/definition"
 )
 
 // volumes are the mounts of a container: its mount points, what its image
@@ -38,7 +39,7 @@ func (t *Task) volumesOf(def *ecsapi.ContainerDefinition, asked map[string]bool)
 		}
 	}
 	for _, from := range def.VolumesFrom {
-		other := t.definitionOf(aws.Val(from.SourceContainer))
+		other := definition.Container(t.Definition, aws.Val(from.SourceContainer))
 		if other == nil {
 			continue // registration refuses it
 		}
@@ -62,12 +63,4 @@ func (t *Task) source(volume string) container.Mount {
 		}
 	}
 	return container.Mount{Source: filepath.Join(t.Volumes, volume), Seed: true}
-}
-
-func (t *Task) definitionOf(name string) *ecsapi.ContainerDefinition {
-	i := slices.IndexFunc(t.Definition.ContainerDefinitions, func(c ecsapi.ContainerDefinition) bool { return aws.Val(c.Name) == name })
-	if i < 0 {
-		return nil
-	}
-	return &t.Definition.ContainerDefinitions[i]
 }
