@@ -13,7 +13,9 @@ import (
 )
 
 // Dial implements container.Runtime. The connection is made by a thread that
-// enters the namespace and ends there: it never runs anything else.
+// enters the namespace and comes back. To let it end in there would not do: the
+// process's first thread cannot end, and it would hold the namespace, and show it as
+// this process's in /proc, for as long as the daemon lives.
 func (r *Runtime) Dial(ctx context.Context, group, address string) (net.Conn, error) {
 	r.mu.Lock()
 	g := r.groups[group]
@@ -31,8 +33,17 @@ func (r *Runtime) Dial(ctx context.Context, group, address string) (net.Conn, er
 	}
 	done := make(chan result, 1)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		defer home.Close()
 		conn, err := dialIn(ctx, netns, address)
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
 		done <- result{conn, err}
 	}()
 	res := <-done

@@ -534,6 +534,22 @@ func TestNetns(t *testing.T) {
 	if _, err := f.Dial(f.ctx, "nobody", "127.0.0.1:1"); !errors.Is(err, container.ErrNotFound) {
 		t.Errorf("from nobody's: %v", err)
 	}
+	// No thread stays in there, not the first one either, which could not end.
+	for range 50 {
+		if c, err := f.Dial(f.ctx, g.ID, "127.0.0.1:1"); err == nil {
+			c.Close()
+		}
+	}
+	f.await("the threads to come back", func() bool {
+		threads, err := filepath.Glob("/proc/self/task/*/ns/net")
+		f.ok(err)
+		for _, name := range threads {
+			if at, err := os.Stat(name); err == nil && os.SameFile(at, want) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // pinNetns makes a network namespace and pins it at a path.
@@ -543,12 +559,19 @@ func pinNetns(path string) error {
 	}
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- err
-			return
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err == nil {
+			defer home.Close()
+			err = unix.Unshare(unix.CLONE_NEWNET)
 		}
-		done <- unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "", unix.MS_BIND, "")
+		if err == nil {
+			err = errors.Join(unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""), unix.Setns(int(home.Fd()), unix.CLONE_NEWNET))
+		}
+		if err == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- err
 	}()
 	return <-done
 }

@@ -126,7 +126,7 @@ func (r *Runtime) shimPrefix() string {
 
 // shimSockets are the sockets at which shims of this engine listen, by inode.
 func (r *Runtime) shimSockets() map[string]string {
-	b, err := os.ReadFile("/proc/net/unix")
+	b, err := os.ReadFile("/proc/thread-self/net/unix") // that of the process is its first thread's, wherever that is
 	if err != nil {
 		return nil
 	}

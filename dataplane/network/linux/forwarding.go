@@ -169,7 +169,7 @@ func forwardChain(conn *nftables.Conn) (*nftables.Chain, error) {
 
 // legacyForward does the same with the older iptables, where its table is in use.
 func legacyForward(action, id string) error {
-	b, err := os.ReadFile("/proc/net/ip_tables_names")
+	b, err := os.ReadFile("/proc/thread-self/net/ip_tables_names")
 	if err != nil || !slices.Contains(strings.Fields(string(b)), "filter") {
 		return nil
 	}

@@ -89,7 +89,13 @@ func readLine(c net.Conn) string {
 func within(n network.Network, eni string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			done <- err
+			return
+		}
+		defer home.Close()
 		ns, err := os.Open(n.NetnsPath(eni))
 		if err == nil {
 			defer ns.Close()
@@ -97,6 +103,9 @@ func within(n network.Network, eni string, f func() error) error {
 		}
 		if err == nil {
 			err = f()
+		}
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread() // else it ends with the goroutine
 		}
 		done <- err
 	}()
