@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,10 @@ func TestProtection(t *testing.T) {
 	now := y.alive()
 	if !now[first] || len(now) != 3 {
 		t.Errorf("after the rollout %v run, %s is protected", now, first)
+	}
+	told := "(service web, taskSet ecs-svc/N) was unable to scale in due to (reason 1 tasks under protection)"
+	if got := strings.Count(strings.Join(y.events(), "\n"), told); got != 2 { // for the scale-in, and for the rollout
+		t.Errorf("told %d times: %s", got, strings.Join(y.events(), "\n"))
 	}
 	for id := range now {
 		want := "DEPLOYMENT_BLOCKED"

@@ -155,7 +155,7 @@ type pass struct {
 	raised     []string       // alarms that end the deployment
 	bake       time.Duration  // how long alarms are watched once all tasks are there
 	done       []events.Event // of what was done to targets
-	events     []string       // the others, said when the pass is written
+	events     []events.Event // the others, said when the pass is written
 	started    []record.Task
 	stopped    map[string]record.Stop
 	finished   bool                               // the deployment was
@@ -163,7 +163,7 @@ type pass struct {
 }
 
 // say keeps an event for the end of the pass.
-func (p *pass) say(text string) { p.events = append(p.events, text) }
+func (p *pass) say(text string) { p.events = append(p.events, events.Event{Text: text}) }
 
 // did keeps an event of what is done by now, and told even if the pass is not
 // written.
@@ -197,7 +197,9 @@ func (p *pass) run() error {
 		t.Created, t.Started, t.Ended = p.at(t.Created), p.at(t.Started), p.at(t.Ended)
 		p.seen = append(p.seen, t)
 	}
-	p.events = append(p.events, p.rec.Notice(p.seen, p.health, p.Clock.Paced(p.rec.Grace()), p.now)...)
+	for _, text := range p.rec.Notice(p.seen, p.health, p.Clock.Paced(p.rec.Grace()), p.now) {
+		p.say(text)
+	}
 	p.asked()
 	if err := p.shift(); err != nil {
 		return err
@@ -481,8 +483,8 @@ func (p *pass) commit() error {
 		if again {
 			return p.services().TxPut(tx, next, p.rec.IDs()...)
 		}
-		for _, text := range p.events {
-			next.Say(p.now, events.Event{Text: text})
+		for _, e := range p.events {
+			next.Say(p.now, e)
 		}
 		if p.rec.Deployment != "" {
 			if err := p.deployments().TxPut(tx, p.deployment, p.rec.History(p.rec.Deployment)...); err != nil {

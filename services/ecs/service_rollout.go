@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -58,6 +59,12 @@ func (p *pass) conclude() {
 		p.say(events.Stuck)
 	}
 	p.rec.Stuck = p.plan.Stuck
+	for _, id := range slices.Sorted(maps.Keys(p.plan.Protected)) {
+		if n := p.plan.Protected[id]; n != p.rec.Protected[id] {
+			p.events = append(p.events, events.Event{TaskSet: id, Text: events.Protected(n)})
+		}
+	}
+	p.rec.Protected = p.plan.Protected
 	p.rec.Unplaceable = p.rec.Unplaceable && len(p.plan.Start) > 0
 	if ongoing {
 		p.show()

@@ -135,6 +135,9 @@ type Actions struct {
 	// Stuck says that the percentages leave no room to start and no task to
 	// stop.
 	Stuck bool
+	// Protected are the tasks of each deployment that would go and are protected,
+	// when nothing else is left to do.
+	Protected map[string]int
 	// Steady says that the primary deployment is all there is, complete and
 	// healthy.
 	Steady bool

@@ -346,8 +346,33 @@ func (p *plan) place(n int) {
 	}
 }
 
+// protected counts the tasks that are too many and protected, by deployment; none
+// while there is something else to do.
+func (p *plan) protected() map[string]int {
+	var out map[string]int
+	surplus := p.count(ours) - p.service.Count() - p.extra
+	for i := range p.live {
+		switch x := &p.live[i]; {
+		case x.Retired, x.primary && !healthy(x), !x.primary && !x.kept:
+			return nil
+		case !x.primary, x.kept && surplus > 0:
+			if out == nil {
+				out = map[string]int{}
+			}
+			out[x.Deployment]++
+			if x.primary {
+				surplus--
+			}
+		}
+	}
+	return out
+}
+
 // conclude tells whether there is nothing left to do.
 func (p *plan) conclude() {
+	if p.primary != nil && p.need() <= 0 {
+		p.out.Protected = p.protected()
+	}
 	p.out.Steady = p.primary != nil && p.need() <= 0 && len(p.live) == p.service.Count() &&
 		p.count(func(x *state) bool { return x.primary && healthy(x) && !x.bad }) == p.service.Count()
 }

@@ -135,6 +135,14 @@ func TestSteps(t *testing.T) {
 			Actions{Retire: []Retirement{{"old1", Replaced}}, Wake: later.Add(time.Minute)},
 		},
 		{
+			"and is told when nothing else is left", service(2, 100, 200), two, append(protect(fleet("old", 1, good), 0), fleet("new", 2, good)...),
+			Actions{Protected: map[string]int{"old": 1}, Wake: later.Add(time.Minute)},
+		},
+		{
+			"as one that the count is too low for", service(1, 100, 200), one, protect(fleet("new", 3, good), 0, 1, 2),
+			Actions{Protected: map[string]int{"new": 2}, Wake: later.Add(time.Minute)},
+		},
+		{
 			"but not when it is sick", service(1, 100, 200), two, append(protect(fleet("old", 1, sick), 0), fleet("new", 1, good)...),
 			Actions{Retire: []Retirement{{"old0", FailedTarget}}, Wake: later.Add(time.Minute)},
 		},

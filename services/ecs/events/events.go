@@ -95,6 +95,12 @@ func Draining(n int) string {
 	return fmt.Sprintf("has begun draining connections on %d tasks.", n)
 }
 
+// Protected tells of a deployment that tasks which are too many are protected; the
+// text has no full stop.
+func Protected(n int) string {
+	return fmt.Sprintf("was unable to scale in due to (reason %d tasks under protection)", n)
+}
+
 // Unhealthy tells that a target failed its checks.
 func Unhealthy(port int32, group, reason string) string {
 	return fmt.Sprintf("(port %d) is unhealthy in (target-group %s) due to (reason %s).", port, group, strings.TrimSuffix(reason, "."))

@@ -12,6 +12,7 @@ func TestWords(t *testing.T) {
 		NotRegistered("arn", "no"):                     "failed to register targets in (target-group arn) with (error no)",
 		Event{Text: Steady}.Message("web"):             "(service web) has reached a steady state.",
 		Event{"d", Draining(1)}.Message("web"):         "(service web, taskSet d) has begun draining connections on 1 tasks.",
+		Protected(2):                                   "was unable to scale in due to (reason 2 tasks under protection)",
 		Unhealthy(80, "arn", "No answer."):             "(port 80) is unhealthy in (target-group arn) due to (reason No answer).",
 		Started([]string{"a"}, "z1"):                   "has started 1 tasks in z1 to AZ Rebalance: (task a).",
 		Zones(map[string]int{"z2": 1, "z1": 3}, false): "is not AZ balanced with 3 tasks in z1, 1 tasks in z2. AZ Rebalancing in progress.",

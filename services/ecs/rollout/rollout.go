@@ -62,11 +62,13 @@ type Service struct {
 	// Calm says that the steady state was announced since the last change.
 	Calm bool
 	// What was announced and lasts: the percentages leave no way, tasks cannot be
-	// placed anywhere, zones are being evened out, targets are not taken.
-	Stuck       bool   `json:",omitempty"`
-	Unplaceable bool   `json:",omitempty"`
-	Rebalancing bool   `json:",omitempty"`
-	Refused     string `json:",omitempty"` // what was said of it
+	// placed anywhere, zones are being evened out, targets are not taken,
+	// tasks that are too many are protected.
+	Stuck       bool           `json:",omitempty"`
+	Unplaceable bool           `json:",omitempty"`
+	Rebalancing bool           `json:",omitempty"`
+	Refused     string         `json:",omitempty"` // what was said of it
+	Protected   map[string]int `json:",omitempty"` // by rollout
 	// ShiftedAt is when the weights of listener rules were changed last.
 	ShiftedAt time.Time `json:",omitzero"`
 	// Ended is when the service became INACTIVE.
