@@ -251,6 +251,17 @@ func TestManyThatWait(t *testing.T) {
 	}
 	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &first})))
 	q.until(first, life.Stopped)
+	// And so is one of those that wait.
+	out, err := q.ecs.RunTask(q.ctx, runInput())
+	q.must(err)
+	waits := *out.Tasks[0].TaskArn
+	for attached := false; !attached; time.Sleep(5 * time.Millisecond) {
+		attached = *q.task(waits).Attachments[0].Status == "ATTACHED"
+	}
+	q.must(second(q.ecs.StopTask(q.ctx, &ecsapi.StopTaskInput{Cluster: aws.Ptr("chat"), Task: &waits, Reason: aws.Ptr("enough")})))
+	if stopped := q.until(waits, life.Stopped); *stopped.StoppedReason != "enough" || *stopped.StopCode != "UserInitiated" {
+		t.Errorf("%s: %s", *stopped.StopCode, *stopped.StoppedReason)
+	}
 }
 
 // unwilling is a runtime that at first lets go of no image.

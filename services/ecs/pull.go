@@ -45,19 +45,13 @@ func (f *PullFailure) Error() string { return f.Cause.Error() }
 // Unwrap returns the cause.
 func (f *PullFailure) Unwrap() error { return f.Cause }
 
-// stopPoll is how often a task that pulls looks whether it is to end meanwhile.
-const stopPoll = time.Second
-
 // pullOutside gets an image of a registry that is not ECR and returns its digest.
 func (s *Service) pullOutside(ctx context.Context, t *record.Task, ref pull.Ref, arch string, as *secrets.Login) (string, error) {
 	from := ImageSource{Ref: ref.Text, VPC: t.Subnet.VPC, Login: as, Platform: "linux/" + arch, Dial: func(ctx context.Context, address string) (net.Conn, error) {
 		return s.Runtime.Dial(ctx, t.RuntimeGroup(), address)
 	}}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go s.watchForStop(ctx, t, cancel)
 	digest := ref.Digest
-	err := s.waiting(func() (err error) {
+	err := s.waiting(ctx, t, func(ctx context.Context) (err error) {
 		if digest == "" {
 			digest, err = s.Images.Resolve(ctx, from)
 		}
@@ -70,28 +64,12 @@ func (s *Service) pullOutside(ctx context.Context, t *record.Task, ref pull.Ref,
 	switch {
 	case err == nil:
 		return digest, nil
-	case errors.Is(context.Cause(ctx), errStopped):
-		return "", failure.Of(err, "%v", errStopped) // never shown: the reason of the stop is there already
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case errors.As(err, &failed):
 		return "", failure.Of(err, "%s", pull.Failed(failed))
 	}
 	return "", err
-}
-
-// errStopped ends the pull of a task that is to end.
-var errStopped = errors.New("the task was stopped while its images were pulled")
-
-// watchForStop ends a pull, which can take minutes, when its task is to end.
-func (s *Service) watchForStop(ctx context.Context, t *record.Task, cancel context.CancelCauseFunc) {
-	for sleep(ctx, stopPoll) == nil {
-		now, found, err := s.tasks.Get(ctx, t.IDs()...)
-		if err == nil && (!found || now.Stop != nil) {
-			cancel(errStopped)
-			return
-		}
-	}
 }
 
 // firstPulls adds to a deployment's images those of other registries that one of

@@ -23,7 +23,7 @@ const reachRetries = 3
 // routes and groups, and returns the endpoint that is on the way. Its caller is
 // the tasks' reconciler, which gets other work done meanwhile.
 func (s *Service) reach(ctx context.Context, t *record.Task, host string, attempts int) (way reach.Way, err error) {
-	err = s.waiting(func() (err error) { way, err = s.tryToReach(ctx, t, host, attempts); return err })
+	err = s.waiting(ctx, t, func(ctx context.Context) (err error) { way, err = s.tryToReach(ctx, t, host, attempts); return err })
 	return way, err
 }
 

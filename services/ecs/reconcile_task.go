@@ -176,12 +176,35 @@ func (s *Service) act(ctx context.Context, st life.Step, t *record.Task, d *reco
 	return nil
 }
 
-// waiting does a part of a step that waits for what is outside of this machine, and
-// lets other tasks work meanwhile.
-func (s *Service) waiting(f func() error) error {
+// waiting does a part of a step that waits, for minutes perhaps, for what is outside
+// of this machine. It lets other tasks work meanwhile, and ends when the task is to.
+func (s *Service) waiting(ctx context.Context, t *record.Task, f func(ctx context.Context) error) error {
 	<-s.working
 	defer func() { s.working <- struct{}{} }()
-	return f()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go s.watchForStop(ctx, t, cancel)
+	err := f(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errStopped) {
+		return failure.Of(err, "%v", errStopped) // never shown: the reason of the stop is there already
+	}
+	return err
+}
+
+// stopPoll is how often a task that waits looks whether it is to end meanwhile.
+const stopPoll = time.Second
+
+// errStopped ends the waiting of a task that is to end.
+var errStopped = errors.New("the task was stopped while it was being started")
+
+func (s *Service) watchForStop(ctx context.Context, t *record.Task, cancel context.CancelCauseFunc) {
+	for sleep(ctx, stopPoll) == nil {
+		now, found, err := s.tasks.ReadKey(ctx, s.tasks.Key(t.IDs()...))
+		if err == nil && (!found || now.Stop != nil) {
+			cancel(errStopped)
+			return
+		}
+	}
 }
 
 func (s *Service) setStatus(ctx context.Context, t *record.Task, status string, more func(t *record.Task)) error {
@@ -202,7 +225,8 @@ func (s *Service) awaitInterface(ctx context.Context, t *record.Task) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, interfaceTimeout)
 	defer cancel()
-	if err := s.waiting(func() error { return s.Network.Wait(ctx, t.ENI) }); err != nil {
+	err := s.waiting(ctx, t, func(ctx context.Context) error { return s.Network.Wait(ctx, t.ENI) })
+	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return failure.Of(err, "Timeout waiting for network interface provisioning to complete.")
 		}
