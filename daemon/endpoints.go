@@ -227,15 +227,16 @@ func (e *endpoints) Way(ctx context.Context, vpc, subnet, host string) (reach.Wa
 		}
 	}
 	way := reach.Way{Address: netip.AddrPortFrom(addr, httpsPort)}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, x := range e.current {
+	all, err := e.d.ec2.Endpoints(ctx) // as they are now: a policy counts at once
+	if err != nil {
+		return way, err
+	}
+	for _, x := range all {
 		if x.VPC != vpc {
 			continue
 		}
 		leads := slices.Contains(x.Addrs, addr)
 		if x.Of.Gateway && addr == network.ObjectsAddress(e.d.cfg.PublicCIDR) {
-			var err error
 			if leads, err = e.d.ec2.Leads(ctx, subnet, x.Tables); err != nil {
 				return way, err
 			}

@@ -14,8 +14,9 @@ import (
 // fresh is how long a dropped packet speaks for the present.
 const fresh = 90 * time.Second
 
-// drops returns the packets that match.
-func (q *inquiry) drops(match func(network.Drop) bool) ([]cause.Drop, error) {
+// drops returns the packets that match. hosts are those of AWS's that were called,
+// as far as that is known.
+func (q *inquiry) drops(match func(network.Drop) bool, hosts ...string) ([]cause.Drop, error) {
 	if !q.known {
 		all, err := q.Drops(q.ctx)
 		if err != nil {
@@ -47,6 +48,9 @@ func (q *inquiry) drops(match func(network.Drop) bool) ([]cause.Drop, error) {
 				return nil, err
 			}
 			x.NAT = nat
+			if err := q.endpointFor(&x, hosts); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, x)
 	}
@@ -88,6 +92,8 @@ func (q *inquiry) interfaceAt(vpc string, addr netip.Addr) (place, error) {
 	switch text := aws.Val(eni.Description); {
 	case text == "RDSNetworkInterface":
 		p.what = "a database"
+	case strings.HasPrefix(text, endpointInterface):
+		p.what = "VPC endpoint " + strings.TrimPrefix(text, endpointInterface)
 	case strings.HasPrefix(text, "ELB app/"), strings.HasPrefix(text, "ELB net/"):
 		p.what = "load balancer " + strings.Split(text, "/")[1]
 	}

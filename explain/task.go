@@ -12,6 +12,7 @@ import (
 	"minato/aws/api/ecs"
 	"minato/aws/api/iam"
 	"minato/aws/api/logs"
+	"minato/aws/arn"
 	"minato/dataplane/network"
 	"minato/explain/cause"
 )
@@ -217,6 +218,7 @@ func (q *inquiry) dropsOf(t ecs.Task, x cause.Task) ([]cause.Drop, error) {
 	if err != nil {
 		return nil, err
 	}
+	place, _ := arn.Parse(aws.Val(t.TaskArn))
 	from, to := x.Created, x.Stopped
 	if to.IsZero() {
 		from, to = q.now.Add(-fresh), q.now.Add(time.Minute)
@@ -224,7 +226,7 @@ func (q *inquiry) dropsOf(t ecs.Task, x cause.Task) ([]cause.Drop, error) {
 	drops, err := q.drops(func(d network.Drop) bool {
 		ours := d.Interface == eni && eni != "" && d.Reason != network.DropIngress || d.Source == source && d.VPC == vpc
 		return ours && !d.Last.Before(from.Add(-time.Second)) && d.Last.Before(to.Add(time.Second))
-	})
+	}, called(x.Reason, place.Region)...)
 	return few(drops), err
 }
 

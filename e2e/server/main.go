@@ -7,6 +7,7 @@
 //	server digest NAMES prints the SHA-256 of variables, by their names between commas
 //	server talk BYTES   writes lines of so many bytes until SIGTERM
 //	server say TEXT     writes TEXT and ends
+//	server fetch URL    prints the answer to a GET, with variables in the URL expanded
 //	server burn PERCENT uses so much of a processor until SIGTERM
 //
 // and those of broken.
@@ -30,7 +31,7 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | exit CODE | digest NAMES | talk BYTES | say TEXT | burn PERCENT")
+		fmt.Fprintln(os.Stderr, "usage: server serve TEXT | exit CODE | digest NAMES | talk BYTES | say TEXT | fetch URL | burn PERCENT")
 		os.Exit(2)
 	}
 	if run := broken[os.Args[1]]; run != nil {
@@ -56,6 +57,11 @@ func main() {
 	case "digest":
 		for _, name := range strings.Split(os.Args[2], ",") {
 			fmt.Printf("%s %x\n", name, sha256.Sum256([]byte(os.Getenv(name))))
+		}
+	case "fetch":
+		if err := fetch(os.ExpandEnv(os.Args[2])); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
 	case "say":
 		fmt.Println(os.Args[2])
@@ -110,6 +116,18 @@ func serve(text string) error {
 		return err
 	}
 	return <-stopped
+}
+
+// fetch prints what a URL answers, on one line.
+func fetch(url string) error {
+	r, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	fmt.Println(url, r.Status, strings.Join(strings.Fields(string(body)), " "))
+	return err
 }
 
 // talk writes numbered lines, fifty a second.

@@ -12,6 +12,9 @@ type Drop struct {
 	network.Drop
 	Receiver string // what has the destination's address: "a database"
 	NAT      string // a NAT gateway of the VPC that works
+	// Endpoint is the VPC endpoint that the packets miss: of a VPC that has others,
+	// where no route leads on.
+	Endpoint *Endpoint
 	// Sender is who has the source's address, if that is in no security group,
 	// and SenderCIDR the subnet it is in.
 	Sender, SenderCIDR string
@@ -81,6 +84,9 @@ func OfDrop(d Drop) Cause {
 			c = c.mend("aws ec2 authorize-security-group-egress --group-id %s %s --cidr %s/32", d.Groups[0], permission(d), d.Destination)
 		}
 	case network.DropNoRoute:
+		if d.Endpoint != nil {
+			return d.Endpoint.missing(d, c)
+		}
 		c.What = fmt.Sprintf("route table %s has no route to %s", d.RouteTable, d.Destination)
 		c = c.mend("%s", createRoute(d.RouteTable, d.NAT))
 	case network.DropNoPublic:
