@@ -60,12 +60,12 @@ func ask(t *testing.T, network, server, name string, kind uint16) *dns.Msg {
 func TestAnswers(t *testing.T) {
 	up := serve(t, "", &Config{Names: map[string][]netip.Addr{"example.org": addrs("192.0.2.7")}, Zones: []string{"org"}})
 	server := serve(t, "vpc-a", &Config{
-		Names: map[string][]netip.Addr{"lb.elb.amazonaws.com": addrs("198.19.0.20", "198.19.0.21"), "db.rds.amazonaws.com": addrs("198.19.0.30")},
+		Names: map[string][]netip.Addr{"lb.elb.amazonaws.com": addrs("198.19.0.20", "198.19.0.21"), "db.rds.amazonaws.com": addrs("198.19.0.30"), "*.s3.amazonaws.com": addrs("198.18.0.3"), "1.dkr.amazonaws.com": addrs("198.18.0.1")},
 		Views: map[string]View{
-			"vpc-a": {Names: map[string][]netip.Addr{"db.rds.amazonaws.com": addrs("10.0.2.9")}, PrivateZone: "ec2.internal"},
+			"vpc-a": {Names: map[string][]netip.Addr{"db.rds.amazonaws.com": addrs("10.0.2.9"), "*.dkr.amazonaws.com": addrs("10.0.2.8")}, PrivateZone: "ec2.internal"},
 			"vpc-b": {Names: map[string][]netip.Addr{"only.b": addrs("10.9.9.9")}},
 		},
-		Zones: []string{"rds.amazonaws.com"}, Upstreams: []string{up},
+		Zones: []string{"rds.amazonaws.com", "s3.amazonaws.com"}, Upstreams: []string{up},
 	})
 	for _, c := range []struct {
 		name  string
@@ -78,6 +78,10 @@ func TestAnswers(t *testing.T) {
 		{"lb.elb.amazonaws.com.", dns.TypeAAAA, dns.RcodeSuccess, nil},
 		{"db.rds.amazonaws.com.", dns.TypeA, dns.RcodeSuccess, []string{"10.0.2.9"}},
 		{"other.rds.amazonaws.com.", dns.TypeA, dns.RcodeNameError, nil},
+		{"a.s3.amazonaws.com.", dns.TypeA, dns.RcodeSuccess, []string{"198.18.0.3"}},
+		{"a.b.s3.amazonaws.com.", dns.TypeA, dns.RcodeSuccess, []string{"198.18.0.3"}},
+		{"s3.amazonaws.com.", dns.TypeA, dns.RcodeNameError, nil},
+		{"1.dkr.amazonaws.com.", dns.TypeA, dns.RcodeSuccess, []string{"10.0.2.8"}}, // the view's first
 		{"only.b.", dns.TypeA, dns.RcodeNameError, nil},
 		{"ip-10-0-2-9.ec2.internal.", dns.TypeA, dns.RcodeSuccess, []string{"10.0.2.9"}},
 		{"nothing.ec2.internal.", dns.TypeA, dns.RcodeNameError, nil},
