@@ -76,7 +76,7 @@ func Table(invoker aws.Invoker) map[string]Type {
 	table := map[string]Type{}
 	for _, part := range []map[string]Type{
 		vpcTypes(inv), routeTypes(inv), natTypes(inv), endpointTypes(inv), aclTypes(inv), groupTypes(inv), rdsTypes(inv), dbInstanceTypes(inv), loadBalancerTypes(inv), targetTypes(inv), cloud9Types(inv),
-		ecsTypes(inv), serviceTypes(inv), ecrTypes(inv), roleTypes(inv), userTypes(inv), policyTypes(inv), logsTypes(inv),
+		ecsTypes(inv), serviceTypes(inv), ecrTypes(inv), roleTypes(inv), userTypes(inv), partTypes(inv), policyTypes(inv), logsTypes(inv),
 		secretTypes(inv), parameterTypes(inv), certificateTypes(inv), alarmTypes(inv), scalingTypes(inv), bucketTypes(inv), nestedTypes(inv),
 	} {
 		for name, t := range part {

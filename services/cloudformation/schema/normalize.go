@@ -171,8 +171,8 @@ func (n *normalizer) scalar(p *Property, v any, path string) any {
 	switch {
 	case len(p.Type) == 0:
 		return v
-	case p.allows("boolean") && (text == "true" || text == "false" || text == "True" || text == "False"):
-		return strings.EqualFold(text, "true")
+	case p.allows("boolean") && truths[text] != "":
+		return truths[text] == "true"
 	case p.allows("integer") && wholeNumber.MatchString(text), p.allows("number") && isNumber(text):
 		n.limits(p, text, path)
 		return json.Number(text)
@@ -240,4 +240,11 @@ func compile(pattern string) *regexp.Regexp {
 	}
 	patterns.Store(pattern, re)
 	return re
+}
+
+// truths are the words that stand for true and false: JSON's, as text too, and
+// those that YAML 1.1, of which templates are, has besides.
+var truths = map[string]string{
+	"true": "true", "True": "true", "yes": "true", "Yes": "true", "YES": "true", "on": "true", "On": "true", "ON": "true",
+	"false": "false", "False": "false", "no": "false", "No": "false", "NO": "false", "off": "false", "Off": "false", "OFF": "false",
 }

@@ -30,6 +30,8 @@ func TestNormalize(t *testing.T) {
 		problems string
 	}{
 		"strings for numbers and booleans": {"AWS::EC2::VPC", map[string]any{"CidrBlock": "10.0.0.0/16", "EnableDnsSupport": "true"}, map[string]any{"CidrBlock": "10.0.0.0/16", "EnableDnsSupport": true}, ""},
+		"YAML 1.1's booleans":              {"AWS::EC2::Subnet", map[string]any{"VpcId": "v", "MapPublicIpOnLaunch": "yes", "EnableDns64": "Off"}, map[string]any{"VpcId": "v", "MapPublicIpOnLaunch": true, "EnableDns64": false}, ""},
+		"no boolean":                       {"AWS::EC2::Subnet", map[string]any{"VpcId": "v", "MapPublicIpOnLaunch": "maybe"}, nil, "#/MapPublicIpOnLaunch: expected type: Boolean, found: String"},
 		"numbers for strings":              {"AWS::RDS::DBInstance", map[string]any{"AllocatedStorage": json.Number("20")}, map[string]any{"AllocatedStorage": "20"}, ""},
 		"nested": {
 			"AWS::EC2::SecurityGroup",
