@@ -91,6 +91,7 @@ func TestSDKJourney(t *testing.T) {
 	j.stack()
 	image := j.push("one")
 	service := j.deploy(image)
+	j.answers()
 	j.chat("one")
 	j.roll(service)
 	j.cleanUp(service)
@@ -350,6 +351,24 @@ func (j *journey) client() *http.Client {
 			return (&net.Dialer{}).DialContext(ctx, network, address)
 		},
 	}}
+}
+
+// answers waits until the chat does: a service is stable for the waiter when its
+// tasks run, and they may still have to open their port.
+func (j *journey) answers() {
+	j.Helper()
+	c := j.client()
+	j.must(soakUntil(waitFor, func() error {
+		res, err := c.Get("http://chat/")
+		if err != nil {
+			return err
+		}
+		res.Body.Close()
+		if res.StatusCode != 200 {
+			return errors.New(res.Status)
+		}
+		return nil
+	}))
 }
 
 // chat writes a comment and reads it back; the page says header.

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startFor = 60 * time.Second // until the first answer
+	startFor = 3 * time.Minute  // until the first answer: seconds, but for a busy machine that recovers its data
 	stopFor  = 60 * time.Second // until SIGKILL
 )
 
