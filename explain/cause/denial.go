@@ -9,10 +9,13 @@ import (
 // known: the answer to the caller does not tell it.
 var (
 	denial    = regexp.MustCompile(`User: (\S+) is not authorized to perform: (\S+) on resource: (\S+)`)
-	byDeny    = regexp.MustCompile(`with an explicit deny in (?:an?|the) ([a-z -]+)`)
+	byDeny    = regexp.MustCompile(`with an explicit deny in (?:an?|the) ([a-zA-Z -]+)`)
 	statement = regexp.MustCompile(`denied by statement (\d+) \(Sid "([^"]*)"\) of (\S+)`)
-	nobodyMay = regexp.MustCompile(`because no ([a-z -]+) allows`)
+	nobodyMay = regexp.MustCompile(`because no ([a-zA-Z -]+) allows`)
 )
+
+// endpointPolicy is what IAM calls the policy of a VPC endpoint.
+const endpointPolicy = "VPC endpoint policy"
 
 const policies = "arn:aws:iam::aws:policy/"
 
@@ -43,6 +46,10 @@ func OfDenial(text, detail string, evidence []string) (Cause, bool) {
 		return c.mend("%s", allow(who, action, resource)), true
 	case "permissions boundary":
 		c.What += ": its permissions boundary does not allow it, and bounds what its policies allow"
+	case endpointPolicy:
+		c.What += ": the policy of the VPC endpoint that the call came through does not allow it"
+		service, _, _ := strings.Cut(action, ":")
+		return c.mend("aws ec2 describe-vpc-endpoints --query %s # then modify-vpc-endpoint --policy-document, with %s allowed", quote("VpcEndpoints[?contains(ServiceName, `"+service+"`)].[VpcEndpointId,PolicyDocument]"), action), true
 	case "role trust policy":
 		c.What += ": the role's trust policy does not name it"
 		return c.mend("aws iam update-assume-role-policy --role-name %s --policy-document file://TRUST-POLICY", last(resource)), true

@@ -44,3 +44,24 @@ func TestMissingEndpoints(t *testing.T) {
 		}
 	}
 }
+
+// TestEndpointPolicies: it is the endpoint's policy that has to change, not the
+// role's.
+func TestEndpointPolicies(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected status code https://prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com/: 403 Forbidden": {
+			"the policy of the VPC endpoint for S3 lets nobody read the bucket prod-us-east-1-starport-layer-bucket", "arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*",
+		},
+		"AccessDeniedException: User: arn:aws:sts::000000000000:assumed-role/execution/t1 is not authorized to perform: logs:CreateLogStream on resource: x because no VPC endpoint policy allows the logs:CreateLogStream action": {
+			"the policy of the VPC endpoint that the call came through does not allow it", "logs:CreateLogStream",
+		},
+		"AccessDeniedException: User: arn:aws:sts::000000000000:assumed-role/execution/t1 is not authorized to perform: logs:CreateLogStream on resource: x with an explicit deny in a VPC endpoint policy": {
+			"a statement of a VPC endpoint policy denies it", "logs:CreateLogStream",
+		},
+	} {
+		f := OfTask(Task{ID: "t1", Status: "STOPPED", Reason: text, Code: "TaskFailedToStart", Containers: []Container{{Name: "web", Image: "i"}}})
+		if len(f.Causes) != 1 || !strings.Contains(f.Causes[0].What, want[0]) || len(f.Causes[0].Remedy) != 1 || !strings.Contains(f.Causes[0].Remedy[0], want[1]) {
+			t.Errorf("%s: %+v", text, f.Causes)
+		}
+	}
+}

@@ -310,6 +310,7 @@ func (t Task) unreached(evidence []string) []Cause {
 
 var (
 	platformText = regexp.MustCompile(`descriptor matching platform '([^']+)'`)
+	layersText   = regexp.MustCompile(`https://(prod-[a-z0-9-]+-starport-layer-bucket)\.s3\.`)
 	hostText     = regexp.MustCompile(`lookup (\S+?)[ :].*no such host`)
 )
 
@@ -325,6 +326,10 @@ func (t Task) unpulled(whole string, evidence []string) Cause {
 	case m != nil:
 		return because(evidence, "the image %s is not made for %s, which the tasks run on", image, m[1]).
 			mend("docker build --platform %s -t %s . && docker push %s", m[1], image, image)
+	case strings.Contains(whole, "403 Forbidden") && layersText.MatchString(whole):
+		bucket := layersText.FindStringSubmatch(whole)[1]
+		return because(evidence, "the policy of the VPC endpoint for S3 lets nobody read the bucket %s, in which ECR has the layers of images", bucket).
+			mend("aws ec2 describe-vpc-endpoints --query %s # then modify-vpc-endpoint --policy-document, with s3:GetObject allowed on arn:aws:s3:::%s/*", quote("VpcEndpoints[?VpcEndpointType==`Gateway`].[VpcEndpointId,PolicyDocument]"), bucket)
 	case strings.Contains(whole, "403 Forbidden"):
 		return because(evidence, "the execution role may not pull the image %s", image).
 			mend("attach arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy to it, and look at the repository's own policy for a Deny")
