@@ -65,6 +65,32 @@ func bodiless(e *env) {
 	}
 }
 
+// lengths has answers come whole whatever their length, and what a target sends beyond
+// one does not become another's.
+func lengths(e *env) {
+	sizes := []int{1, 16<<10 - 1, 16 << 10, 20 << 10, 100 << 10, 128<<10 - 1, 128 << 10, 128<<10 + 1, 1 << 20}
+	e.targets(e.raw(func(c net.Conn, r *bufio.Reader) {
+		for {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			var n, beyond int
+			fmt.Sscanf(req.URL.Path, "/%d/%d", &n, &beyond)
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s%s", n, strings.Repeat(string(rune('a'+n%26)), n), strings.Repeat("!", beyond))
+		}
+	}))
+	c := e.dial()
+	for _, beyond := range []int{0, 1, 1000} {
+		for _, n := range sizes {
+			c.send("GET /%d/%d HTTP/1.1\r\nHost: a\r\n\r\n", n, beyond)
+			if resp, body := c.answer("GET"); resp.StatusCode != 200 || len(body) != n || strings.Trim(body, string(rune('a'+n%26))) != "" {
+				e.t.Fatalf("%d bytes and %d beyond: %d, %d bytes", n, beyond, resp.StatusCode, len(body))
+			}
+		}
+	}
+}
+
 func untilClose(e *env) {
 	e.targets(e.raw(func(c net.Conn, r *bufio.Reader) {
 		http.ReadRequest(r)

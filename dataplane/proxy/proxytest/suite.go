@@ -23,6 +23,7 @@ func Run(t *testing.T, n New) {
 		"keeps connections":             keepsConnections,
 		"HEAD, 204 and 304":             bodiless,
 		"answers that end by closing":   untilClose,
+		"answers of any length":         lengths,
 		"HTTP/1.0":                      http10,
 		"streams down":                  streamsDown,
 		"streams up":                    streamsUp,
