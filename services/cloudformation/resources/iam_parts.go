@@ -34,13 +34,13 @@ func (v partResources) create(kind, holder string) func(context.Context, *Reques
 
 func (v partResources) update(kind, holder string) func(context.Context, *Request) error {
 	return func(ctx context.Context, r *Request) error {
-		return policyResources{v.api}.put(ctx, kind, r.str(holder), r.str("PolicyName"), document(r.Properties["PolicyDocument"]))
+		return policyResources(v).put(ctx, kind, r.str(holder), r.str("PolicyName"), document(r.Properties["PolicyDocument"]))
 	}
 }
 
 func (v partResources) delete(kind, holder string) func(context.Context, *Request) error {
 	return func(ctx context.Context, r *Request) error {
-		return policyResources{v.api}.take(ctx, kind, r.str(holder), r.str("PolicyName"))
+		return policyResources(v).take(ctx, kind, r.str(holder), r.str("PolicyName"))
 	}
 }
 
